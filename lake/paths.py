@@ -1,0 +1,98 @@
+"""The lake's path grammar: every key in the lake is made here, and read back here.
+
+What belongs here: pure functions from (source, hour, batch, …) to keys relative to the lake's root, and back.
+What does not: touching a store.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+BRONZE = "bronze"
+QUARANTINE = "quarantine"
+SILVER = "silver"
+GOLD = "gold"
+REFERENCE = "reference"
+LEDGER = "ledger"
+STAGING = "_staging"
+JOURNAL = "_journal"
+SPOOL = "_spool"
+
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+BATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_HOUR_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|\Z)")
+
+
+class BadName(ValueError):
+    """A source, class, model or batch name that cannot be a folder name."""
+
+
+def checked(name: str, pattern: re.Pattern[str] = NAME) -> str:
+    """Return `name` if it may be part of a key.
+
+    Raises:
+        BadName: it holds anything but the letters the grammar allows (so no separators, no dots first).
+    """
+    if not pattern.match(name):
+        raise BadName(f"{name!r} cannot be used as a name in the lake (expected {pattern.pattern})")
+    return name
+
+
+def floor_hour(at: datetime) -> datetime:
+    """Return the start of the UTC hour that holds `at`, as a naive UTC datetime."""
+    utc = at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+    return utc.replace(minute=0, second=0, microsecond=0)
+
+
+def hour_folder(hour: datetime) -> str:
+    """Return `date=YYYY-MM-DD/hour=HH` of an hour (naive UTC)."""
+    return f"date={hour:%Y-%m-%d}/hour={hour:%H}"
+
+
+def hour_of(key: str) -> datetime | None:
+    """Return the hour (naive UTC) that a key is filed under, or None when it is filed under none."""
+    found = _HOUR_FOLDER.search(key)
+    return datetime.strptime("T".join(found.groups()), "%Y-%m-%dT%H") if found else None
+
+
+def hour_name(hour: datetime) -> str:
+    """Return the name of an hour as batches and partition keys spell it in file names: `20260302T05`."""
+    return f"{hour:%Y%m%dT%H}"
+
+
+def hours_between(first: datetime, end: datetime) -> list[datetime]:
+    """Return the hours (naive UTC) from the one that holds `first` up to, not including, `end`."""
+    hour, found = floor_hour(first), []
+    while hour < floor_hour(end) or (hour == floor_hour(end) and end > hour):
+        found.append(hour)
+        hour += timedelta(hours=1)
+    return found
+
+
+def bronze_file(source: str, hour: datetime, batch: str) -> str:
+    """Return the key of the bronze file of one batch and one event hour."""
+    return f"{BRONZE}/{checked(source)}/{hour_folder(hour)}/{checked(batch, BATCH)}.parquet"
+
+
+def quarantine_file(source: str, hour: datetime, batch: str) -> str:
+    """Return the key of the quarantine file of one batch, filed by arrival hour."""
+    return f"{QUARANTINE}/{checked(source)}/{hour_folder(hour)}/{checked(batch, BATCH)}.parquet"
+
+
+def landing_receipt(source: str, batch: str) -> str:
+    """Return the key of the receipt that one landed batch leaves."""
+    return f"{LEDGER}/landing/{checked(source)}/{checked(batch, BATCH)}.json"
+
+
+def build_receipt(model: str, hour: datetime) -> str:
+    """Return the key of the receipt of one model and one event hour."""
+    return f"{LEDGER}/build/{checked(model)}/{hour_folder(hour)}.json"
+
+
+def silver_folder(table: str, source: str) -> str:
+    """Return the folder that holds one class of one source."""
+    return f"{SILVER}/{checked(table)}/source={checked(source)}"
+
+
+def dispositions_folder(source: str) -> str:
+    """Return the folder that says what became of every bronze row of a source."""
+    return f"{LEDGER}/dispositions/source={checked(source)}"

@@ -1,0 +1,106 @@
+"""Receipts: the small durable records of what one step did to one partition.
+
+What belongs here: their shape and how they are written as JSON. What does not: finding them (`lake.ledger`).
+"""
+
+import msgspec
+
+
+class FileMark(msgspec.Struct, frozen=True):
+    """One file that a step wrote: key, hour (`YYYY-MM-DDTHH`), rows, bytes, and a checksum over its rows.
+
+    The checksum does not depend on the order of rows or on how they were compressed: the same rows give the same mark.
+    """
+
+    key: str
+    hour: str
+    rows: int
+    bytes: int
+    checksum: str
+
+
+class ObjectMark(msgspec.Struct, frozen=True):
+    """One object that a batch read: name, bytes as stored, change mark, arrival (ISO, UTC) and what became of it."""
+
+    name: str
+    bytes: int
+    fingerprint: str
+    arrived_at: str
+    read: int
+    quarantined: int
+
+
+class Violations(msgspec.Struct, frozen=True):
+    """How often one field broke the contract in one way, with the first value found."""
+
+    reason: str
+    field: str
+    expected: str
+    found: str
+    records: int
+    consequence: str
+    sample: str = ""
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """A field that the contract does not know: how many records carry it, and one value."""
+
+    field: str
+    records: int
+    sample: str
+
+
+class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What landing one batch did. Conservation holds when `read == landed + quarantined`."""
+
+    source: str
+    batch: str
+    status: str  # published | stalled
+    read: int
+    landed: int
+    quarantined: int
+    quarantined_by_reason: dict[str, int]
+    first_landed_at: str
+    landed_at: str
+    bytes_read: int
+    bytes_decoded: int
+    lateness_seconds: dict[str, float]  # p50, p99, max: arrival minus event time
+    contract_version: str
+    contract_fingerprint: str
+    files: tuple[FileMark, ...] = ()
+    quarantine_files: tuple[FileMark, ...] = ()
+    violations: tuple[Violations, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    objects: tuple[ObjectMark, ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every record read is in bronze or in quarantine."""
+        return self.status == "published" and self.read == self.landed + self.quarantined
+
+
+class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What building one model for one event hour did."""
+
+    model: str
+    source: str
+    table: str
+    hour: str
+    rows: int
+    bytes: int
+    inputs: tuple[tuple[str, str], ...]  # bronze key, checksum
+    mapping: str  # checksum of the SQL that made it
+    built_at: str
+    file: str = ""  # key, empty when the hour has no rows
+    counts: dict[str, int] = {}  # noqa: RUF012 - msgspec copies defaults; dispositions: published, duplicate, filtered, collision
+    invalid: dict[str, int] = {}  # noqa: RUF012 - OCSF rule → rows that break it
+    samples: dict[str, str] = {}  # noqa: RUF012 - OCSF rule → metadata.uid of one such row
+    context: dict[str, str] = {}  # noqa: RUF012 - reference table → versions used
+
+
+def encode(receipt: LandingReceipt) -> str:
+    """Return the receipt as indented JSON text."""
+    return msgspec.json.format(msgspec.json.encode(receipt), indent=1).decode()
