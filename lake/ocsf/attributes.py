@@ -1,0 +1,196 @@
+"""The declared attributes with everything the official schema says about them, as one tree per class.
+
+What belongs here: resolving paths against the official schema, and refusing what it does not allow.
+What does not: rendering types, captions or rules from the tree.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lake.ocsf.declaration import Declaration, DeclarationError
+from lake.ocsf.official import Official
+
+JSON = "json_t"
+OBJECT = "object_t"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One declared attribute.
+
+    `type` is the OCSF type (`integer_t`, `ip_t`, `object_t`, …), `base_type` the primitive below it. `enum` maps the
+    allowed values to captions. `profiles` is empty for an attribute that is always allowed. `shape` holds the declared
+    attributes of an object; an object without it is open and kept as JSON text.
+    """
+
+    name: str
+    type: str
+    base_type: str
+    is_list: bool
+    required: bool
+    profiles: tuple[str, ...]
+    enum: dict[int | str, str]
+    sibling: str | None
+    pattern: str | None
+    max_length: int | None
+    limits: tuple[int, int] | None
+    shape: "Shape | None"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The declared attributes of a class or an object, and the constraints between them."""
+
+    attributes: tuple[Attribute, ...]
+    at_least_one: tuple[str, ...]
+    just_one: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EventClass:
+    """One published class: `name` without extension, `key` as in the official schema (`win/…`)."""
+
+    name: str
+    key: str
+    uid: int
+    caption: str
+    category_uid: int
+    category_name: str
+    profiles: tuple[str, ...]
+    shape: Shape
+
+
+def resolve(declaration: Declaration, schema: Official) -> dict[str, EventClass]:
+    """Return every declared class with its attributes resolved.
+
+    Raises DeclarationError naming class and path for an attribute that the official schema does not have, has
+    deprecated, or ties to a profile that is not declared, and for a required attribute that is not declared.
+    """
+    return {name: _event_class(name, paths, declaration, schema) for name, paths in declaration.classes.items()}
+
+
+def _event_class(name: str, paths: tuple[str, ...], declaration: Declaration, schema: Official) -> EventClass:
+    definition = schema.class_definition(name)
+    resolver = _Resolver(name, declaration.profiles, schema)
+    shape = resolver.shape("", _tree(name, paths), definition)
+    ((category_uid, category),) = definition["attributes"]["category_uid"]["enum"].items()
+    return EventClass(
+        name=name,
+        key=schema.class_key(name),
+        uid=int(definition["uid"]),
+        caption=definition["caption"],
+        category_uid=int(category_uid),
+        category_name=category["caption"],
+        profiles=declaration.profiles,
+        shape=shape,
+    )
+
+
+Tree = dict[str, "Tree"]
+
+
+def _tree(name: str, paths: tuple[str, ...]) -> Tree:
+    """Fold `a.b[].c` paths into nested dicts keyed by step, in order of first appearance."""
+    root: Tree = {}
+    for path in paths:
+        node = root
+        for step in path.split("."):
+            if not step.removesuffix("[]"):
+                raise DeclarationError(f"{name}: {path!r}: empty step in the path")
+            node = node.setdefault(step, {})
+    return root
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    class_name: str
+    profiles: tuple[str, ...]
+    schema: Official
+
+    def fail(self, path: str, what: str) -> DeclarationError:
+        return DeclarationError(f"{self.class_name}: {path}: {what}")
+
+    def shape(self, path: str, tree: Tree, definition: dict[str, Any]) -> Shape:
+        attributes = tuple(self.attribute(path, step, below, definition) for step, below in tree.items())
+        names = {attribute.name for attribute in attributes}
+        self._check_required(path, names, definition)
+        constraints = definition.get("constraints") or {}
+        return Shape(
+            attributes,
+            self._constraint(path, names, constraints, "at_least_one"),
+            self._constraint(path, names, constraints, "just_one"),
+        )
+
+    def attribute(self, parent: str, step: str, below: Tree, definition: dict[str, Any]) -> Attribute:
+        name, is_list = step.removesuffix("[]"), step.endswith("[]")
+        path = f"{parent}.{step}" if parent else step
+        found = definition["attributes"].get(name)
+        if found is None:
+            raise self.fail(path, f"OCSF {self.schema.version} has no such attribute in {definition['caption']}")
+        self._check_usable(path, is_list, found)
+        type_name = found["type"]
+        scalar = {} if type_name == OBJECT else self.schema.type_definition(type_name)
+        low_high = scalar.get("range")
+        return Attribute(
+            name=name,
+            type=type_name,
+            base_type=scalar.get("type", type_name),
+            is_list=is_list,
+            required=found.get("requirement") == "required",
+            profiles=tuple(found.get("profiles") or ()),
+            enum=_enum(found, scalar.get("type", type_name)),
+            sibling=found.get("sibling"),
+            pattern=scalar.get("regex"),
+            max_length=scalar.get("max_len"),
+            limits=(low_high[0], low_high[1]) if low_high else None,
+            shape=self._below(path, below, found),
+        )
+
+    def _below(self, path: str, below: Tree, found: dict[str, Any]) -> Shape | None:
+        if found["type"] != OBJECT:
+            if below:
+                raise self.fail(path, f"is a {found['type']} and has no attributes below it")
+            return None
+        definition = self.schema.object_definition(found["object_type"])
+        is_open = not definition["attributes"]
+        if is_open and below:
+            raise self.fail(path, "is an open object, kept as JSON text: list it without attributes")
+        if is_open:
+            return None
+        if not below:
+            raise self.fail(path, f"is an object ({found['object_type']}): list which of its attributes are wanted")
+        return self.shape(path, below, definition)
+
+    def _check_usable(self, path: str, is_list: bool, found: dict[str, Any]) -> None:
+        if bool(found.get("is_array")) != is_list:
+            raise self.fail(
+                path, "is a list: write [] after it" if found.get("is_array") else "is no list: drop the []"
+            )
+        if "@deprecated" in found:
+            raise self.fail(path, f"is deprecated: {found['@deprecated'].get('message', '')}")
+        tied_to = found.get("profiles") or []
+        if tied_to and not set(tied_to) & set(self.profiles):
+            raise self.fail(path, f"belongs to the profile {' or '.join(tied_to)}, which `profiles` does not name")
+
+    def _check_required(self, path: str, names: set[str], definition: dict[str, Any]) -> None:
+        for name, found in definition["attributes"].items():
+            tied_to = found.get("profiles") or []
+            if tied_to and not set(tied_to) & set(self.profiles):
+                continue
+            if found.get("requirement") == "required" and name not in names:
+                raise self.fail(f"{path}.{name}" if path else name, "is required by OCSF, but not declared")
+
+    def _constraint(self, path: str, names: set[str], constraints: dict[str, list[str]], kind: str) -> tuple[str, ...]:
+        wanted = constraints.get(kind) or []
+        declared = tuple(name for name in wanted if name in names)
+        if wanted and not declared:
+            raise self.fail(path or self.class_name, f"OCSF wants {kind} of {', '.join(wanted)}, but none is declared")
+        return declared
+
+
+def _enum(found: dict[str, Any], base_type: str) -> dict[int | str, str]:
+    """Return the allowed values with their captions, numbers as int, in ascending order."""
+    entries = found.get("enum") or {}
+    if base_type in ("integer_t", "long_t"):
+        return {int(value): entries[value]["caption"] for value in sorted(entries, key=int)}
+    return {value: entries[value]["caption"] for value in sorted(entries)}
