@@ -1,0 +1,189 @@
+"""The contract as the rest of the code sees it: frozen values, no file, no ODCS.
+
+Belongs here: `Contract`, `Field`, `EventTime` and what follows from them alone (DuckDB types, leaves).
+Does not belong here: anything that reads YAML (see `odcs`) or records.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Final
+
+from ingest.contracts.paths import json_path, split_path
+
+type_names: Final = ("string", "integer", "number", "boolean", "object", "map", "array", "any")
+
+_SCALARS: Final = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
+
+
+def quoted(name: str) -> str:
+    """A DuckDB identifier, quoted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A declared value that is checked by its own type: everything but an object with declared properties.
+
+    `json_path` is DuckDB JSONPath; inside lists it holds `[*]`, and reading it gives a list (`repeated`).
+    """
+
+    field: "Field"
+    json_path: str
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One declared field of a record.
+
+    `path` is dotted from the record's top, names verbatim; `steps` are its parts, with `[*]` for list elements.
+    `type` is one of `type_names`: an `object` has declared properties, a `map` and an `any` stay JSON text.
+    `accepts` names other JSON types that are converted without loss (an integer that also comes as "4624"); a number
+    may always be an integer, and null is no violation of an optional field.
+    `aliases` are other spellings, read in order when the field itself is absent. An alias is a path relative
+    to the object that holds the field; for a top-level field that is the record: `winlog.event_id`.
+    `on_violation` is `quarantine`, `null` (kept, emptied and named in `_violations`) or `stall`.
+    `case_insensitive`: the value is lower-cased where it becomes part of the event key.
+    """
+
+    name: str
+    path: str
+    type: str
+    steps: tuple[str, ...]
+    required: bool = False
+    on_violation: str = "null"
+    classification: str | None = None
+    description: str = ""
+    accepts: tuple[str, ...] = ()
+    properties: tuple["Field", ...] = ()
+    items: "Field | None" = None
+    aliases: tuple[str, ...] = ()
+    case_insensitive: bool = False
+
+    @property
+    def duckdb_type(self) -> str:
+        """Column type in bronze, for instance `STRUCT("id" VARCHAR, "tags" VARCHAR[])`."""
+        if self.type == "object":
+            return "STRUCT(" + ", ".join(f"{quoted(each.name)} {each.duckdb_type}" for each in self.properties) + ")"
+        if self.type == "array":
+            return "JSON" if self.items is None else f"{self.items.duckdb_type}[]"
+        return _SCALARS.get(self.type, "JSON")
+
+    @property
+    def from_json_shape(self) -> object:
+        """The same type as the nested structure that DuckDB's `from_json` takes (dict, one-element list or text)."""
+        if self.type == "object":
+            return {each.name: each.from_json_shape for each in self.properties}
+        if self.type == "array" and self.items is not None:
+            return [self.items.from_json_shape]
+        return _SCALARS.get(self.type, "JSON")
+
+    @property
+    def json_path(self) -> str:
+        """DuckDB JSONPath of this field, from the record's top."""
+        return json_path(self.steps)
+
+    @property
+    def json_paths(self) -> tuple[str, ...]:
+        """DuckDB JSONPaths of this field and then of its aliases, in the order in which they are tried."""
+        holder = self.steps[:-1]
+        return (self.json_path, *(json_path(holder + split_path(alias)) for alias in self.aliases))
+
+    def walk(self) -> Iterator["Field"]:
+        """This field, then everything declared inside it, in order."""
+        yield self
+        for each in self.properties:
+            yield from each.walk()
+        if self.items is not None:
+            yield from self.items.walk()
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The values inside this field that have a type of their own; lists count themselves and their elements."""
+        for each in self.walk():
+            if each.type != "object" or each.steps[-1] == "[*]":
+                yield Leaf(each, each.json_path, "[*]" in each.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class EventTime:
+    """One place where a record may carry the time of its event.
+
+    `format` is `iso8601`, `epoch_seconds`, `epoch_millis`, `epoch_micros` or `epoch_nanos`. Text without an offset
+    is UTC only if `naive_is_utc`. `zone_from` names two other fields that hold one instant, first in the zone of this
+    field and then in UTC: their difference, rounded to a quarter of an hour, is the zone in which naive text is read.
+    A candidate that is absent or cannot be read gives way to the next one.
+    """
+
+    path: str
+    format: str = "iso8601"
+    naive_is_utc: bool = False
+    zone_from: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """A service level other than latency, frequency and retention, as ODCS states it."""
+
+    property: str
+    value: str
+    unit: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What one source delivers and promises.
+
+    `event_times` are in order of preference. `lateness_p99` and `lateness_max` are from the event to its arrival,
+    `cadence` is the time between deliveries. `volatile` are top-level fields that differ between deliveries of one
+    event and do not count when two records of one key are compared. `arrival_pattern` finds the delivery time in an
+    object's name (group `at`), read with `arrival_format` (strptime, UTC). `fingerprint` is the sha256 of the file.
+    """
+
+    source: str
+    version: str
+    title: str
+    description: str
+    owner: str
+    alert_channel: str
+    fields: tuple[Field, ...]
+    event_key: tuple[str, ...]
+    event_key_fallback: str | None
+    event_times: tuple[EventTime, ...]
+    lateness_p99: timedelta
+    lateness_max: timedelta
+    cadence: timedelta
+    future_tolerance: timedelta
+    retention: timedelta | None
+    service_levels: tuple[ServiceLevel, ...]
+    volatile: tuple[str, ...]
+    transport: str
+    records_keys: tuple[str, ...]
+    arrival_pattern: re.Pattern[str] | None
+    arrival_format: str | None
+    ignore: tuple[str, ...]
+    fingerprint: str
+
+    def walk(self) -> Iterator[Field]:
+        """Every declared field at any depth, parents first."""
+        for each in self.fields:
+            yield from each.walk()
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Every declared value that is checked by its own type, at any depth."""
+        for each in self.fields:
+            yield from each.leaves()
+
+    def field(self, path: str) -> Field:
+        """The declared field at this path. Raises KeyError."""
+        for each in self.walk():
+            if each.path == path:
+                return each
+        raise KeyError(path)
+
+    def ignores(self, name: str) -> bool:
+        """Whether an object of this name is no event data (digests, markers)."""
+        return any(fnmatchcase(name, pattern) for pattern in self.ignore)

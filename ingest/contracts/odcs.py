@@ -1,0 +1,148 @@
+"""Reading ODCS v3 files into `Contract`, with every check that needs the whole file.
+
+ODCS places used: `name` (the source), `version`, `description`, `team` (owner), `support` (alert channel),
+`schema` with one object (fields, required, classification, primaryKey), `slaProperties` (latency: value = 99th
+percentile, valueExt = maximum; frequency; retention; the rest are service levels). What ODCS has no place for
+stands in `customProperties`: see `custom`. Standard: https://bitol-io.github.io/open-data-contract-standard/
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
+from pydantic import ValidationError
+
+from ingest.contracts.custom import contract_properties, read_custom, texts
+from ingest.contracts.delivery import read_delivery
+from ingest.contracts.errors import ContractError, Place
+from ingest.contracts.event import read_event_key, read_event_times, read_fallback
+from ingest.contracts.fields import read_fields
+from ingest.contracts.model import Contract, Field
+from ingest.contracts.service_levels import read_service_levels
+
+__all__ = ["ContractError", "load_contract", "load_contracts"]
+
+_SOURCES = Path(__file__).parents[1] / "sources"
+
+
+def load_contracts(root: Path | None = None) -> dict[str, Contract]:
+    """All contracts `<root>/<source>/contract.yaml` by source, sorted; root defaults to the sources of this package.
+
+    Raises ContractError for the first file that cannot be used.
+    """
+    contracts: dict[str, Contract] = {}
+    for path in sorted((root or _SOURCES).glob("*/contract.yaml")):
+        contract = load_contract(path)
+        if contract.source != path.parent.name:
+            folder = path.parent.name
+            raise Place(path, "name").error(f"found {contract.source!r}, expected the folder's name {folder!r}")
+        contracts[contract.source] = contract
+    return contracts
+
+
+def load_contract(path: Path | str) -> Contract:
+    """One contract. Raises ContractError, on one line, naming file and field."""
+    file = Path(path)
+    text, odcs = _read(file)
+    top = Place(file, "contract")
+    table = _table(odcs, file)
+    custom = read_custom(odcs.customProperties, contract_properties, top.at("customProperties"))
+    fields = read_fields(table.properties, None, Place(file, "schema"))
+    delivery = read_delivery(custom, top.at("customProperties"))
+    levels = read_service_levels(odcs.slaProperties, top.at("slaProperties"))
+    return Contract(
+        source=_text(odcs.name, Place(file, "name")),
+        version=_text(odcs.version, Place(file, "version")),
+        title=table.businessName or _text(odcs.name, Place(file, "name")),
+        description=" ".join((odcs.description.purpose or "").split()) if odcs.description else "",
+        owner=_owner(odcs, Place(file, "team")),
+        alert_channel=_alert_channel(odcs, Place(file, "support")),
+        fields=fields,
+        event_key=read_event_key(table.properties or [], fields, file),
+        event_key_fallback=read_fallback(custom, top.at("eventKeyFallback")),
+        event_times=read_event_times(custom, fields, top.at("eventTime")),
+        lateness_p99=levels.lateness_p99,
+        lateness_max=levels.lateness_max,
+        cadence=levels.cadence,
+        future_tolerance=delivery.future_tolerance,
+        retention=levels.retention,
+        service_levels=levels.others,
+        volatile=_volatile(custom, fields, top.at("volatile")),
+        transport=delivery.transport,
+        records_keys=delivery.records_keys,
+        arrival_pattern=delivery.arrival_pattern,
+        arrival_format=delivery.arrival_format,
+        ignore=delivery.ignore,
+        fingerprint=hashlib.sha256(text).hexdigest(),
+    )
+
+
+def _read(file: Path) -> tuple[bytes, OpenDataContractStandard]:
+    place = Place(file, "contract")
+    try:
+        text = file.read_bytes()
+        document = yaml.safe_load(text)
+    except OSError as error:
+        raise place.error(f"cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise place.error(f"not YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise place.error("not ODCS: expected a mapping at the top")
+    try:
+        odcs = OpenDataContractStandard(**document)
+    except (ValidationError, TypeError) as error:
+        raise _not_odcs(file, error) from None
+    if odcs.kind != "DataContract" or not str(odcs.apiVersion).startswith("v3."):
+        found = f"kind {odcs.kind!r} and apiVersion {odcs.apiVersion!r}"
+        raise place.error(f"not ODCS v3: expected kind DataContract and apiVersion v3.x, found {found}")
+    return text, odcs
+
+
+def _not_odcs(file: Path, error: ValidationError | TypeError) -> ContractError:
+    if isinstance(error, TypeError):
+        return Place(file, "contract").error(f"not ODCS: {error}")
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"]) or "contract"
+    return Place(file, where).error(f"not ODCS: {first['msg']}")
+
+
+def _table(odcs: OpenDataContractStandard, file: Path) -> SchemaObject:
+    tables = odcs.schema_ or []
+    if len(tables) != 1 or not tables[0].properties:
+        raise Place(file, "schema").error(f"expected one object with properties, found {len(tables)} object(s)")
+    return tables[0]
+
+
+def _text(value: str | None, place: Place) -> str:
+    if not value:
+        raise place.error("missing")
+    return value
+
+
+def _owner(odcs: OpenDataContractStandard, place: Place) -> str:
+    team = odcs.team
+    members = (team if isinstance(team, list) else team.members if team else None) or []
+    for member in members:
+        if member.role == "owner" and member.username:
+            return member.username
+    name = None if isinstance(team, list) or team is None else team.name
+    if not name:
+        raise place.error("missing owner: expected a team name or a member with role owner")
+    return name
+
+
+def _alert_channel(odcs: OpenDataContractStandard, place: Place) -> str:
+    channels = sorted(odcs.support or [], key=lambda each: each.scope != "issues")
+    if not channels or not channels[0].channel:
+        raise place.error("missing alert channel: expected an entry with channel")
+    return channels[0].channel
+
+
+def _volatile(custom: dict[str, Any], fields: tuple[Field, ...], place: Place) -> tuple[str, ...]:
+    names = texts(custom.get("volatile"), "volatile", place)
+    for each in names:
+        if each not in {field.name for field in fields}:
+            raise place.error(f"{each!r} is not a declared top-level field")
+    return names
