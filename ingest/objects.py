@@ -1,0 +1,28 @@
+"""One object as a vendor delivered it: a file in a bucket or folder, or one page of an API answer.
+
+Belongs here: what landing needs to know of an object before it reads it. Not here: how objects are found or fetched
+(`ingest/transports/`, `ingest/sources/`) and what is inside them (the decoders).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+
+@dataclass(frozen=True)
+class RawObject:
+    """One delivered object, opened only when somebody reads it.
+
+    `name` is the key or path shown to people and kept as `_source_object`; `open` gives its bytes from the start,
+    each time it is called; `size` is in bytes as stored (compressed, if it is); `arrived_at` is aware and in UTC;
+    `fingerprint` changes whenever the content may have changed (size and mtime, an etag, or a sha256).
+    """
+
+    name: str
+    open: Callable[[], BinaryIO]
+    size: int
+    arrived_at: datetime
+    fingerprint: str

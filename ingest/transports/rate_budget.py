@@ -1,0 +1,106 @@
+"""How many requests a fetch may make, learnt from the rate limit headers of the answers.
+
+Belongs here: reading `X-Rate-Limit-Limit`, `-Remaining`, `-Reset` (epoch seconds) and `Retry-After`, and deciding how
+long to wait. Not here: the waiting itself and the requests (`http_cursor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from ingest.transports.clock import SYSTEM_CLOCK, Clock
+
+# `Date` and `X-Rate-Limit-Reset` are whole seconds: one more second makes sure the reset lies behind us.
+RESET_PAD_SECONDS = 1.0
+
+
+@dataclass
+class _Period:
+    """One rate limit period: its end on our own clock, the most we take of it, what we took and what is left."""
+
+    ends_at: float
+    allowance: int
+    used: int
+    remaining: int
+
+
+class RateBudget:
+    """Keeps one client within its `share` (0 < share <= 1) of a rate limit that others need too.
+
+    The share is counted over our own requests, not over what is left: when others use much we still get our share,
+    and when they use nothing we still leave theirs. When nothing is left at all we wait for the reset. Hours fetched
+    one after another with one token should share one budget.
+    """
+
+    def __init__(self, share: float = 0.5, clock: Clock = SYSTEM_CLOCK) -> None:
+        if not 0 < share <= 1:
+            raise ValueError(f"share: expected more than 0 and at most 1, found {share}")
+        self._share = share
+        self._clock = clock
+        self._period: _Period | None = None
+
+    def observe(self, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from one answer.
+
+        A 429 is not learnt from: when the limit of concurrent requests is hit, Okta reports concurrency, not requests
+        per minute, in the same three headers (developer.okta.com/docs/reference/rl-best-practices).
+        """
+        if status == 429:
+            return
+        limit, remaining = _whole(headers, "X-Rate-Limit-Limit"), _whole(headers, "X-Rate-Limit-Remaining")
+        wait = seconds_until_reset(headers, self._clock.now())
+        if limit is None or remaining is None or wait is None or limit <= 0:
+            return
+        now = self._clock.now()
+        ends_at = now + wait
+        # Two looks at one period may differ by the second that `Date` and the reset are rounded to.
+        if self._period is None or now >= self._period.ends_at or ends_at > self._period.ends_at + 2.0:
+            self._period = _Period(ends_at, max(1, int(limit * self._share)), 0, remaining)
+        self._period.used += 1
+        self._period.remaining = remaining
+
+    def seconds_to_wait(self) -> float:
+        """How long to wait before the next request; 0 when it may go out now."""
+        period = self._period
+        if period is None or (period.used < period.allowance and period.remaining > 0):
+            return 0.0
+        return max(0.0, period.ends_at - self._clock.now())
+
+
+def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds from `now` (epoch) to `X-Rate-Limit-Reset`, or None when the answer does not say.
+
+    Measured against the answer's own `Date` header where there is one, so that a wrong clock here does no harm.
+    """
+    reset = _whole(headers, "X-Rate-Limit-Reset")
+    if reset is None:
+        return None
+    return max(0.0, reset - _date(headers, now)) + RESET_PAD_SECONDS
+
+
+def seconds_to_retry(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that `Retry-After` (seconds or an HTTP date, RFC 9110) asks for, or None when it asks for nothing."""
+    seconds = _whole(headers, "Retry-After")
+    if seconds is not None:
+        return float(seconds)
+    moment = _http_date(headers.get("Retry-After", ""))
+    return None if moment is None else max(0.0, moment - _date(headers, now))
+
+
+def _date(headers: Mapping[str, str], otherwise: float) -> float:
+    moment = _http_date(headers.get("Date", ""))
+    return otherwise if moment is None else moment
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError):
+        return None
+
+
+def _whole(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
