@@ -39,8 +39,9 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Shape:
-    """The declared attributes of a class or an object, and the constraints between them."""
+    """The declared attributes of a class or an object (`name`), and the constraints between them."""
 
+    name: str
     attributes: tuple[Attribute, ...]
     at_least_one: tuple[str, ...]
     just_one: tuple[str, ...]
@@ -72,7 +73,7 @@ def resolve(declaration: Declaration, schema: Official) -> dict[str, EventClass]
 def _event_class(name: str, paths: tuple[str, ...], declaration: Declaration, schema: Official) -> EventClass:
     definition = schema.class_definition(name)
     resolver = _Resolver(name, declaration.profiles, schema)
-    shape = resolver.shape("", _tree(name, paths), definition)
+    shape = resolver.shape("", name, _tree(name, paths), definition)
     ((category_uid, category),) = definition["attributes"]["category_uid"]["enum"].items()
     return EventClass(
         name=name,
@@ -110,12 +111,13 @@ class _Resolver:
     def fail(self, path: str, what: str) -> DeclarationError:
         return DeclarationError(f"{self.class_name}: {path}: {what}")
 
-    def shape(self, path: str, tree: Tree, definition: dict[str, Any]) -> Shape:
+    def shape(self, path: str, name: str, tree: Tree, definition: dict[str, Any]) -> Shape:
         attributes = tuple(self.attribute(path, step, below, definition) for step, below in tree.items())
         names = {attribute.name for attribute in attributes}
         self._check_required(path, names, definition)
         constraints = definition.get("constraints") or {}
         return Shape(
+            name,
             attributes,
             self._constraint(path, names, constraints, "at_least_one"),
             self._constraint(path, names, constraints, "just_one"),
@@ -159,7 +161,7 @@ class _Resolver:
             return None
         if not below:
             raise self.fail(path, f"is an object ({found['object_type']}): list which of its attributes are wanted")
-        return self.shape(path, below, definition)
+        return self.shape(path, found["object_type"], below, definition)
 
     def _check_usable(self, path: str, is_list: bool, found: dict[str, Any]) -> None:
         if bool(found.get("is_array")) != is_list:

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lake.ocsf import type_macros
+from lake.ocsf import caption_macros, rule_macros, type_macros
 from lake.ocsf.attributes import EventClass, resolve
 from lake.ocsf.declaration import DeclarationError, load_declaration
 from lake.ocsf.official import UnknownClass, official
@@ -18,6 +18,8 @@ DECLARATION = Path("ocsf/attributes.yml")
 GENERATED = Path("macros/generated")
 _RENDER = {
     "ocsf_types.sql": type_macros.render,
+    "ocsf_enums.sql": caption_macros.render,
+    "ocsf_rules.sql": rule_macros.render,
 }
 
 

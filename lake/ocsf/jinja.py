@@ -30,3 +30,8 @@ def literal(value: object) -> str:
 def returning(name: str, parameters: str, value: str) -> str:
     """Return a macro that returns one Jinja expression."""
     return f"{{% macro {name}({parameters}) -%}}\n  {{{{ return({value}) }}}}\n{{%- endmacro %}}\n"
+
+
+def rows(mapping: Mapping[str, object]) -> str:
+    """Return a mapping as a Jinja literal with one line per key, so that a change reads well in a diff."""
+    return "{\n    " + ",\n    ".join(f"{text(key)}: {literal(value)}" for key, value in mapping.items()) + "\n  }"
