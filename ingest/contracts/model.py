@@ -140,7 +140,8 @@ class Contract:
     `event_times` are in order of preference. `lateness_p99` and `lateness_max` are from the event to its arrival,
     `cadence` is the time between deliveries. `volatile` are top-level fields that differ between deliveries of one
     event and do not count when two records of one key are compared. `arrival_pattern` finds the delivery time in an
-    object's name (group `at`), read with `arrival_format` (strptime, UTC). `fingerprint` is the sha256 of the file.
+    object's name (group `at`), read with `arrival_format` (strptime, UTC). `fingerprint` is the sha256 of the file,
+    `limitations` what a reader of the data has to know.
     """
 
     source: str
@@ -166,6 +167,7 @@ class Contract:
     arrival_format: str | None
     ignore: tuple[str, ...]
     fingerprint: str
+    limitations: str = ""
 
     def walk(self) -> Iterator[Field]:
         """Every declared field at any depth, parents first."""

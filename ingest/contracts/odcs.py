@@ -56,7 +56,7 @@ def load_contract(path: Path | str) -> Contract:
         source=_text(odcs.name, Place(file, "name")),
         version=_text(odcs.version, Place(file, "version")),
         title=table.businessName or _text(odcs.name, Place(file, "name")),
-        description=" ".join((odcs.description.purpose or "").split()) if odcs.description else "",
+        description=_line(odcs.description.purpose if odcs.description else None),
         owner=_owner(odcs, Place(file, "team")),
         alert_channel=_alert_channel(odcs, Place(file, "support")),
         fields=fields,
@@ -76,6 +76,7 @@ def load_contract(path: Path | str) -> Contract:
         arrival_format=delivery.arrival_format,
         ignore=delivery.ignore,
         fingerprint=hashlib.sha256(text).hexdigest(),
+        limitations=_line(odcs.description.limitations if odcs.description else None),
     )
 
 
@@ -119,6 +120,10 @@ def _text(value: str | None, place: Place) -> str:
     if not value:
         raise place.error("missing")
     return value
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _owner(odcs: OpenDataContractStandard, place: Place) -> str:
