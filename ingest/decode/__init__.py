@@ -1,0 +1,143 @@
+"""Bytes of delivered objects to Arrow batches of raw record texts, in bounded memory, every byte accounted for.
+
+`decode` is the whole interface. The parts: `compression` and `archive` (stored bytes to plain bytes), `encoding` (to
+UTF-8), `framing` with `lines` and `documents` (text to records), `batches` (records to Arrow), `report` (limits and
+counts). What a record means, and whether it keeps its contract, is decided in landing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from ingest.decode.archive import ZIP_MAGIC, member_bytes, members, why_ignored
+from ingest.decode.batches import SCHEMA, Batches, problem_piece
+from ingest.decode.compression import Broken, decompressed
+from ingest.decode.documents import Envelopes
+from ingest.decode.encoding import unescaped, utf8
+from ingest.decode.framing import Framer
+from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnreadable
+from ingest.decode.stored import StoredFile, gathered
+from ingest.objects import RawObject
+
+__all__ = ["SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
+
+
+def decode(
+    objects: Iterable[RawObject],
+    limits: Limits,
+    records_keys: tuple[str, ...] = ("Records",),
+    report: DecodeReport | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Batches (see `SCHEMA`) of the records of all objects, in order; small objects share a batch.
+
+    Columns: `line`, the record's text without its line end (invalid UTF-8 in the notation of `encoding.escaped`, undone
+    by `unescaped`); `object`, the object's name, for members of a zip archive `<object>!<member>`; `row`, the number of
+    the record in the object or member, from 1; `problem`, NULL or truncated_object, too_large or not_json;
+    `detail`, a sentence on the problem. A record without a problem need not be JSON: only what decoding could not
+    avoid to see is judged here.
+
+    `records_keys`: top-level keys whose list makes an object an envelope of records. `report` is filled on the way.
+    No content raises. Raises ObjectUnreadable when an object cannot be opened or read.
+    """
+    report = report if report is not None else DecodeReport()
+    batches = Batches(limits.chunk_bytes)
+    envelopes = Envelopes(records_keys)
+    for source in objects:
+        count = report.objects.setdefault(source.name, ObjectCount(source.arrived_at, source.fingerprint))
+        with _opened(source) as file:
+            for name, chunks in _streams(source, file, limits, report):
+                yield from _records(name, chunks, limits, envelopes, batches, report, count)
+            count.bytes += file.bytes_read
+            report.bytes_read += file.bytes_read
+    yield from batches.rest()
+
+
+@contextmanager
+def _opened(source: RawObject) -> Iterator[StoredFile]:
+    try:
+        file = source.open()
+    except OSError as error:
+        raise ObjectUnreadable(source.name, f"cannot be opened: {error}") from error
+    with file:
+        yield StoredFile(source.name, file)
+
+
+def _records(
+    name: str,
+    chunks: Iterator[bytes],
+    limits: Limits,
+    envelopes: Envelopes,
+    batches: Batches,
+    report: DecodeReport,
+    count: ObjectCount,
+) -> Iterator[pa.RecordBatch]:
+    framer = Framer(utf8(_counted(chunks, report)), limits, envelopes)
+    row = 1
+    counted = 0
+    for part in framer.pieces():
+        report.records += framer.count - counted
+        count.records += framer.count - counted
+        counted = framer.count
+        if len(part.lines):
+            yield from batches.add(name, row, part)
+        row += len(part.lines)
+    report.records += framer.count - counted
+    count.records += framer.count - counted
+
+
+def _counted(chunks: Iterator[bytes], report: DecodeReport) -> Iterator[bytes]:
+    for chunk in chunks:
+        report.bytes_decoded += len(chunk)
+        yield chunk
+
+
+def _streams(
+    source: RawObject, file: StoredFile, limits: Limits, report: DecodeReport
+) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """The object's plain bytes under its name, or those of each of its members."""
+    blocks = file.blocks(limits.chunk_bytes)
+    first = next(blocks, b"")
+    if first[:4] not in ZIP_MAGIC:
+        yield source.name, gathered(decompressed(_chained(first, blocks), source.size), limits.chunk_bytes)
+        return
+    with tempfile.TemporaryFile() as spool:
+        archive: BinaryIO = cast(BinaryIO, file)
+        if not file.seekable():
+            for block in _chained(first, blocks):
+                spool.write(block)
+            archive = cast(BinaryIO, spool)
+        yield from _members(source.name, archive, limits, report)
+
+
+def _members(
+    name: str, archive: BinaryIO, limits: Limits, report: DecodeReport
+) -> Iterator[tuple[str, Iterator[bytes]]]:
+    try:
+        found = members(archive)
+    except Broken as error:
+        yield name, _broken(error)
+        return
+    for member in found:
+        member_name = f"{name}!{member.filename}"
+        why = why_ignored(member)
+        if why is not None:
+            report.ignored.append((member_name, why))
+            continue
+        report.members[member_name] = name
+        yield member_name, gathered(member_bytes(archive, member), limits.chunk_bytes)
+
+
+def _chained(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from blocks
+
+
+def _broken(error: Broken) -> Iterator[bytes]:
+    raise error
+    yield b""

@@ -1,0 +1,87 @@
+"""Zip archives: their members as streams of stored or inflated bytes, and which members are no data.
+
+Members are read from their own local headers rather than through `ZipFile.open`, which throws away the last block of a
+damaged member; the directory is still read by `zipfile`.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from ingest.decode.compression import Broken, Inflate, decompressed, expand
+
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_LOCAL_HEADER = struct.Struct("<4s22sHH")
+_READ_BYTES = 1 << 20
+
+
+def members(file: BinaryIO) -> list[zipfile.ZipInfo]:
+    """The directory of an archive in name order. Raises Broken when it cannot be read."""
+    try:
+        found = zipfile.ZipFile(file).infolist()
+    except (zipfile.BadZipFile, ValueError, IndexError, KeyError, struct.error, NotImplementedError, EOFError) as error:
+        raise Broken(f"the zip archive has no readable directory: {error}") from None
+    return sorted(found, key=lambda member: (member.filename, member.header_offset))
+
+
+def why_ignored(member: zipfile.ZipInfo) -> str | None:
+    """The reason why a member is no data (folders, what macOS and Windows leave behind, empty files), else None."""
+    path = PurePosixPath(member.filename)
+    if member.is_dir():
+        return "folder"
+    if "__MACOSX" in path.parts or path.name.startswith("._"):
+        return "macOS resource fork"
+    if path.name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        return "folder settings of a file manager"
+    return "empty" if member.file_size == 0 and member.compress_size == 0 else None
+
+
+def member_bytes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Plain bytes of one member (gzip or zstd inside it undone). Raises Broken after what could be read."""
+    if member.flag_bits & 0x1:
+        raise Broken("the zip member is encrypted; deliver it without a password")
+    yield from decompressed(_checked(_inflated(file, member), member), member.file_size)
+
+
+def _inflated(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    stored = _stored(file, member)
+    if member.compress_type == zipfile.ZIP_STORED:
+        return stored
+    if member.compress_type == zipfile.ZIP_DEFLATED:
+        return expand(stored, member.compress_size, functools.partial(Inflate, "zip", -zlib.MAX_WBITS))
+    raise Broken(f"the zip member uses compression method {member.compress_type}; only stored and deflate are read")
+
+
+def _stored(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    file.seek(member.header_offset)
+    header = file.read(_LOCAL_HEADER.size)
+    if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+        raise Broken(f"the zip member has no header at byte {member.header_offset:,}")
+    _, _, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(header)
+    file.seek(member.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes)
+    left = member.compress_size
+    while left:
+        block = file.read(min(left, _READ_BYTES))
+        if not block:
+            raise Broken(f"the zip archive ends {left:,} bytes before the end of this member")
+        left -= len(block)
+        yield block
+
+
+def _checked(plain: Iterator[bytes], member: zipfile.ZipInfo) -> Iterator[bytes]:
+    crc = size = 0
+    for block in plain:
+        crc = zlib.crc32(block, crc)
+        size += len(block)
+        yield block
+    if crc != member.CRC or size != member.file_size:
+        raise Broken(
+            f"the zip member's checksum is wrong: {member.file_size:,} bytes with CRC {member.CRC:08x} expected, "
+            f"{size:,} bytes with CRC {crc:08x} found"
+        )

@@ -1,0 +1,147 @@
+"""Record texts to Arrow: pieces of one object, and batches made of the pieces of many objects.
+
+Not here: where records begin and end (`lines.py`, `documents.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.decode.encoding import cut_at_character, readable
+
+# `object` is dictionary-encoded, with its own dictionary in each batch; DuckDB reads it as VARCHAR.
+SCHEMA = pa.schema(
+    [
+        pa.field("line", pa.utf8(), nullable=False),
+        pa.field("object", pa.dictionary(pa.int32(), pa.utf8()), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("problem", pa.utf8()),
+        pa.field("detail", pa.utf8()),
+    ]
+)
+
+Problem = tuple[str, str]  # reason code, sentence
+Offsets = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive records of one object: their texts, and what is wrong with some of them by position."""
+
+    lines: pa.StringArray
+    problems: dict[int, Problem] = field(default_factory=dict)
+
+
+def piece(text: bytes, offsets: Offsets) -> Piece:
+    """Records that lie one behind the other in `text`; record i is text[offsets[i]:offsets[i + 1]]. No copy if clean."""
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    if text.isascii() and b"\0" not in text:
+        return Piece(pa.Array.from_buffers(pa.utf8(), len(offsets) - 1, buffers))
+    raw = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers)
+    if b"\0" not in text:
+        try:
+            return Piece(raw.cast(pa.utf8()))
+        except pa.ArrowInvalid:
+            pass
+    return _mended(text, offsets, raw)
+
+
+def _mended(text: bytes, offsets: Offsets, raw: pa.BinaryArray) -> Piece:
+    """The same records with those escaped that are no UTF-8; only records with bytes above 0x7F or NUL are looked at."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    places = np.flatnonzero((codes >= 0x80) | (codes == 0))
+    texts: list[str] = []
+    changed = np.zeros(len(raw), dtype=np.bool_)
+    problems: dict[int, Problem] = {}
+    for row in np.unique(np.searchsorted(offsets, places, side="right") - 1).tolist():
+        mended, wrong = readable(text[offsets[row] : offsets[row + 1]])
+        if wrong is not None:
+            problems[row] = ("not_json", wrong)
+            texts.append(mended)
+            changed[row] = True
+    mended_lines = pc.replace_with_mask(raw, pa.array(changed), pa.array(texts, pa.utf8()).cast(pa.binary()))
+    return Piece(mended_lines.cast(pa.utf8()), problems)
+
+
+def piece_of(records: Sequence[bytes | memoryview]) -> Piece:
+    """Records given one by one (anything that has bytes)."""
+    sizes = np.fromiter((memoryview(record).nbytes for record in records), dtype=np.int64, count=len(records))
+    offsets = np.zeros(len(records) + 1, dtype=np.int32)
+    np.cumsum(sizes, out=offsets[1:])
+    return piece(b"".join(records), offsets)
+
+
+def problem_piece(raw: bytes, reason: str, detail: str) -> Piece:
+    """One record that decoding found wrong."""
+    text, wrong = readable(raw)
+    return Piece(pa.array([text], pa.utf8()), {0: (reason, f"{detail}; {wrong}" if wrong else detail)})
+
+
+def too_large(head: bytes, size: int, begin: int) -> Piece:
+    """A record of `size` bytes at byte `begin` of the decoded object, of which only `head` is kept."""
+    kept = cut_at_character(head)
+    detail = f"{size:,} bytes; first {len(kept):,} kept; bytes {begin:,}–{begin + size:,} of the decoded object"
+    return problem_piece(kept, "too_large", detail)
+
+
+class Batches:
+    """Collects pieces and gives batches of about `chunk_bytes` of text, whatever the size of the objects."""
+
+    def __init__(self, chunk_bytes: int) -> None:
+        self._chunk_bytes = chunk_bytes
+        self._pending: list[tuple[str, int, Piece]] = []
+        self._bytes = 0
+
+    def add(self, name: str, first_row: int, part: Piece) -> Iterator[pa.RecordBatch]:
+        """Take a piece of object `name` whose first record has the number `first_row`; gives a batch when full."""
+        size = part.lines.nbytes + 64
+        if self._pending and self._bytes + size > self._chunk_bytes:
+            yield self._batch()
+        self._pending.append((name, first_row, part))
+        self._bytes += size
+        if self._bytes >= self._chunk_bytes:
+            yield self._batch()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """The last batch, if anything is left."""
+        if self._pending:
+            yield self._batch()
+
+    def _batch(self) -> pa.RecordBatch:
+        pending, self._pending, self._bytes = self._pending, [], 0
+        counts = [len(part.lines) for _, _, part in pending]
+        total = sum(counts)
+        lines = [part.lines for _, _, part in pending]
+        names = list(dict.fromkeys(name for name, _, _ in pending))
+        place = {name: index for index, name in enumerate(names)}
+        index = np.repeat(np.array([place[name] for name, _, _ in pending], dtype=np.int32), counts)
+        starts = np.array([first for _, first, _ in pending], dtype=np.int64) - (np.cumsum(counts) - counts)
+        rows = np.arange(total, dtype=np.int64) + np.repeat(starts, counts)
+        reasons, details = _problem_columns(pending, total)
+        columns = [
+            lines[0] if len(lines) == 1 else pa.concat_arrays(lines),
+            pa.DictionaryArray.from_arrays(pa.array(index), pa.array(names, pa.utf8())),
+            pa.array(rows),
+            reasons,
+            details,
+        ]
+        return pa.record_batch(columns, schema=SCHEMA)
+
+
+def _problem_columns(pending: list[tuple[str, int, Piece]], total: int) -> tuple[pa.Array, pa.Array]:
+    if not any(part.problems for _, _, part in pending):
+        return pa.nulls(total, pa.utf8()), pa.nulls(total, pa.utf8())
+    reasons: list[str | None] = [None] * total
+    details: list[str | None] = [None] * total
+    begin = 0
+    for _, _, part in pending:
+        for at, (reason, detail) in part.problems.items():
+            reasons[begin + at], details[begin + at] = reason, detail
+        begin += len(part.lines)
+    return pa.array(reasons, pa.utf8()), pa.array(details, pa.utf8())

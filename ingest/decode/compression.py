@@ -1,0 +1,180 @@
+"""Stored bytes to plain bytes: gzip and zstd, told by their first bytes and undone in bounded memory.
+
+Belongs here: decompression that keeps everything readable in front of damage and then says where the damage is.
+Not here: archives with members (`archive.py`), text encodings, records.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import zstandard
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+OUTPUT_BYTES = 1 << 20
+MAX_LAYERS = 3
+
+
+class Broken(Exception):
+    """The bytes end here although more was promised. Raised after everything readable was given; says where and why."""
+
+
+class _BadData(Exception):
+    """What the decompressor said."""
+
+
+class _Codec(Protocol):
+    """One gzip member or zstd frame on its way through the decompressor."""
+
+    name: str
+    slice_bytes: int
+    taken: int
+
+    @property
+    def ended(self) -> bytes | None: ...
+
+    def feed(self, data: bytes) -> Iterator[bytes]: ...
+
+
+class Inflate:
+    """Deflate data; `wbits` as in zlib: 31 for a gzip member, -15 for the bare data of a zip member.
+
+    zlib gives nothing of a call that fails. So each call starts from a copy of the state (about 40 kB per 64 KiB of
+    input), and after a failure the same input is fed again byte by byte: only the bad byte is lost.
+    """
+
+    slice_bytes = 64 * 1024
+
+    def __init__(self, name: str = "gzip", wbits: int = 31) -> None:
+        self.name = name
+        self.taken = 0
+        self._state = zlib.decompressobj(wbits)
+
+    @property
+    def ended(self) -> bytes | None:
+        return self._state.unused_data if self._state.eof else None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while True:
+            before = self._state.copy()
+            try:
+                out = self._state.decompress(data, OUTPUT_BYTES)
+            except zlib.error:
+                yield from self._salvage(before, data)
+                raise _BadData("damaged data") from None
+            rest = self._state.unconsumed_tail
+            self.taken += len(data) - len(rest)
+            data = rest
+            if out:
+                yield out
+            if self._state.eof or (not data and len(out) < OUTPUT_BYTES):
+                return
+
+    def _salvage(self, state: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+        for at in range(len(data)):
+            try:
+                out = state.decompress(data[at : at + 1])
+            except zlib.error as error:
+                raise _BadData(str(error)) from None
+            self.taken += 1
+            if out:
+                yield out
+
+
+class Zstd:
+    """A zstd frame. A block of 4 bytes may hold 128 KiB, so the slices are small to keep the output bounded."""
+
+    name = "zstd"
+    slice_bytes = 2048
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._state = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+
+    @property
+    def ended(self) -> bytes | None:
+        return self._state.unused_data if self._state.eof else None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        try:
+            out = self._state.decompress(data)
+        except zstandard.ZstdError as error:
+            raise _BadData(str(error)) from None
+        self.taken += len(data)
+        if out:
+            yield out
+
+
+def peek(chunks: Iterator[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
+    """The first `count` bytes (fewer at the end) and the same stream from its start. Broken is kept for its place."""
+    head = b""
+    broken: Broken | None = None
+    try:
+        while len(head) < count:
+            head += next(chunks)
+    except StopIteration:
+        pass
+    except Broken as error:
+        broken = error
+
+    def again() -> Iterator[bytes]:
+        if head:
+            yield head
+        if broken is not None:
+            raise broken
+        yield from chunks
+
+    return head[:count], again()
+
+
+def decompressed(stored: Iterator[bytes], size: int, layer: int = 1) -> Iterator[bytes]:
+    """Plain bytes of a stream that may be gzip (many members), zstd (many frames) or plain; also one inside another.
+
+    `size` is the length of `stored` in bytes, for the message of Broken.
+    """
+    head, stored = peek(stored, 4)
+    start: Callable[[], _Codec]
+    if head.startswith(GZIP_MAGIC):
+        start = Inflate
+    elif head.startswith(ZSTD_MAGIC) or (head[1:] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F):
+        start = Zstd
+    else:
+        yield from stored
+        return
+    plain = expand(stored, size, start)
+    yield from plain if layer == MAX_LAYERS else decompressed(plain, 0, layer + 1)
+
+
+def expand(stored: Iterator[bytes], size: int, start: Callable[[], _Codec]) -> Iterator[bytes]:
+    """Run `stored` through as many members or frames as it has; zero padding between and after them is skipped."""
+    codec = start()
+    done = 0
+    whole_members = 0
+    for block in stored:
+        for begin in range(0, len(block), codec.slice_bytes):
+            pending = block[begin : begin + codec.slice_bytes]
+            while pending:
+                if codec.taken == 0 and whole_members:
+                    done += len(pending) - len(pending := pending.lstrip(b"\0"))
+                    if not pending:
+                        break
+                try:
+                    yield from codec.feed(pending)
+                except _BadData as error:
+                    raise Broken(_damage(codec, done + codec.taken, size, whole_members, str(error))) from None
+                left = codec.ended
+                if left is None:
+                    break
+                done += codec.taken - len(left)
+                pending, codec, whole_members = left, start(), whole_members + 1
+    if codec.taken or not whole_members:
+        raise Broken(_damage(codec, done + codec.taken, size, whole_members, "the data ends too early"))
+
+
+def _damage(codec: _Codec, at: int, size: int, whole_members: int, error: str) -> str:
+    where = f"compressed byte {at:,} of {size:,}" if size else f"compressed byte {at:,}"
+    after = f" (after {whole_members} whole members)" if whole_members else ""
+    return f"{codec.name} data cannot be read on at {where}{after}: {error}"
