@@ -9,7 +9,8 @@ from ingest.contracts.errors import Place, one_of
 from ingest.contracts.model import Field
 from ingest.contracts.paths import split_path
 
-_LOGICAL_TYPES: Final = ("string", "integer", "number", "boolean", "object", "map", "array")
+_LOGICAL_TYPES: Final = ("string", "integer", "number", "boolean", "object", "array")
+_JSON_TYPES: Final = {"object": "map", "string": "any"}
 _ACCEPTED: Final = ("string", "integer", "number", "boolean", "object", "array")
 _VIOLATIONS: Final = ("quarantine", "null", "stall")
 
@@ -59,13 +60,14 @@ def read_field(found: SchemaProperty, name: str, parent: Field | None, place: Pl
 
 
 def _type(found: SchemaProperty, place: Place) -> str:
-    if found.logicalType is None and (found.physicalType or "").upper() == "JSON":
-        return "any"
+    """With physicalType JSON, an object is a map and a string is any JSON value: both are kept as JSON text."""
     if found.logicalType not in _LOGICAL_TYPES:
-        raise place.error(
-            f"unknown type {found.logicalType!r}; {one_of(_LOGICAL_TYPES)}, or physicalType JSON for any value"
-        )
-    return found.logicalType
+        raise place.error(f"unknown type {found.logicalType!r}; {one_of(_LOGICAL_TYPES)}")
+    if (found.physicalType or "").upper() != "JSON":
+        return found.logicalType
+    if found.logicalType not in _JSON_TYPES:
+        raise place.error(f"physicalType JSON with logicalType {found.logicalType!r}; {one_of(_JSON_TYPES)}")
+    return _JSON_TYPES[found.logicalType]
 
 
 def _properties(found: SchemaProperty, itself: Field, place: Place) -> tuple[Field, ...]:
@@ -74,7 +76,7 @@ def _properties(found: SchemaProperty, itself: Field, place: Place) -> tuple[Fie
             raise place.error(f"has properties but is of type {itself.type}")
         return ()
     if not found.properties:
-        raise place.error("an object declares its properties; an open object is of type map")
+        raise place.error("an object declares its properties; an open object has physicalType JSON")
     return read_fields(found.properties, itself, place)
 
 
