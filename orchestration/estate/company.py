@@ -1,0 +1,247 @@
+"""Larkspur Health, the fictional company whose logs the estate holds.
+
+Here stand its people, machines, AWS accounts and networks, and nothing about events. Everything follows from the seed.
+Inside addresses are RFC 1918; outside ones are documentation and benchmark ranges (RFC 5737, RFC 2544, RFC 3849), so no
+address of the estate belongs to anybody. AS numbers are documentation numbers (RFC 5398).
+
+Two people matter to the story of `incident`: Dana Whitfield, Finance Controller, who has never touched production, and
+Marcus Oyelaran, Senior Database Administrator, who looks after the PCI database servers every week.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+
+NAME = "Larkspur Health"
+MAIL_DOMAIN = "larkspurhealth.example"
+AD_DOMAIN = "LARKSPUR"
+DNS_DOMAIN = "corp.larkspurhealth.example"
+DOMAIN_SID = "S-1-5-21-1874309211-902276341-3350911207"
+REGIONS = ("us-east-1", "eu-west-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A network outside the company's walls and where it is; the truth behind the GeoIP databases."""
+
+    name: str
+    network: str
+    city: str
+    state: str
+    country: str
+    iso: str
+    postal: str
+    latitude: float
+    longitude: float
+    asn: int
+    organisation: str
+
+    def address(self, number: int) -> str:
+        """The `number`-th address of the network, 1-based (the caller stays inside it)."""
+        head, _, _ = self.network.partition("/")
+        if ":" in head:
+            return f"{head}{number:x}"
+        *front, last = head.split(".")
+        return ".".join((*front, str(int(last) + number)))
+
+
+def _place(text: str) -> Place:
+    name, network, city, state, country, iso, postal, lat, lon, asn, org = (part.strip() for part in text.split("|"))
+    return Place(name, network, city, state, country, iso, postal, float(lat), float(lon), int(asn), org)
+
+
+_OFFICES = (
+    "boston | 198.51.100.0/25 | Boston | Massachusetts | United States | US | 02110 | 42.3584 | -71.0598 | 64496 | Larkspur Health",
+    "austin | 198.51.100.128/25 | Austin | Texas | United States | US | 78701 | 30.2672 | -97.7431 | 64496 | Larkspur Health",
+    "dublin | 203.0.113.0/26 | Dublin | Leinster | Ireland | IE | D02 | 53.3331 | -6.2489 | 64496 | Larkspur Health",
+)
+_SERVICES = (
+    "vpn | 203.0.113.64/26 | Ashburn | Virginia | United States | US | 20147 | 39.0437 | -77.4875 | 64497 | Harborline Transit",
+    "cloud | 203.0.113.128/26 | Ashburn | Virginia | United States | US | 20147 | 39.0437 | -77.4875 | 64498 | Nimbus Compute",
+    "ci | 203.0.113.192/27 | Portland | Oregon | United States | US | 97204 | 45.5152 | -122.6784 | 64499 | Forgeline CI",
+)
+_HOMES = (
+    "home-boston | 198.18.0.0/24 | Boston | Massachusetts | United States | US | 02118 | 42.3370 | -71.0700 | 64500 | Beacon Broadband",
+    "home-cambridge | 198.18.1.0/24 | Cambridge | Massachusetts | United States | US | 02139 | 42.3647 | -71.1042 | 64500 | Beacon Broadband",
+    "home-providence | 198.18.2.0/24 | Providence | Rhode Island | United States | US | 02903 | 41.8240 | -71.4128 | 64500 | Beacon Broadband",
+    "home-austin | 198.18.3.0/24 | Austin | Texas | United States | US | 78704 | 30.2444 | -97.7640 | 64501 | Lone Star Fiber",
+    "home-dublin | 198.18.4.0/24 | Dublin | Leinster | Ireland | IE | D06 | 53.3230 | -6.2650 | 64502 | Liffey Telecom",
+    "home-lisbon | 198.18.5.0/24 | Lisbon | Lisbon | Portugal | PT | 1000 | 38.7167 | -9.1333 | 64503 | Tejo Net",
+    "home-v6 | 2001:db8:71::/48 | Boston | Massachusetts | United States | US | 02118 | 42.3370 | -71.0700 | 64500 | Beacon Broadband",
+)
+_HOSTILE = (
+    "hostile | 192.0.2.64/26 | Chisinau | Chisinau | Moldova | MD | MD-2001 | 47.0056 | 28.8575 | 64510 | Bulletgrove Hosting",
+    "scanner | 192.0.2.128/26 | Tbilisi | Tbilisi | Georgia | GE | 0105 | 41.6941 | 44.8337 | 64511 | Openfield Servers",
+)
+PLACES: dict[str, Place] = {p.name: p for p in map(_place, (*_OFFICES, *_SERVICES, *_HOMES, *_HOSTILE))}
+HOSTILE_ADDRESS = PLACES["hostile"].address(2)
+
+_FIRST = (
+    "Aisha Adam Bianca Bo Carla Chen Deepa Declan Elena Emeka Fatima Felix Grace Gustav Hana Hugo Imani Ivan Jada Joon "
+    "Keira Kofi Lena Luca Maya Milan Nadia Nils Olga Omar Priya Quinn Rosa Rafael Saoirse Samir Tara Tomas Uma Vera Wes Yara"
+).split()
+_LAST = (
+    "Abbott Acheampong Bauer Brennan Castillo Cho Dawson Desai Eriksen Farrell Fontaine Gallagher Haddad Hughes Ibrahim "
+    "Jansen Kaur Kowalski Lindqvist Mbeki Moreau Nakamura Novak Okafor Petrov Quigley Reyes Rossi Santos Sato Tanaka Ueda Varga Walsh Yilmaz Zhou"
+).split()
+_DEPARTMENTS: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    ("Engineering", ("Software Engineer", "Senior Software Engineer", "Site Reliability Engineer"), 70),
+    ("Clinical Operations", ("Care Coordinator", "Clinical Analyst", "Nurse Educator"), 90),
+    ("Customer Support", ("Support Specialist", "Support Lead"), 60),
+    ("Finance", ("Accountant", "Payroll Specialist", "Financial Analyst"), 25),
+    ("Human Resources", ("HR Partner", "Recruiter"), 15),
+    ("Sales", ("Account Executive", "Sales Engineer"), 40),
+)
+_NAMED = (
+    ("Dana", "Whitfield", "Finance Controller", "Finance", "boston"),
+    ("Marcus", "Oyelaran", "Senior Database Administrator", "Information Technology", "boston"),
+    ("Ingrid", "Solberg", "Identity Administrator", "Information Technology", "boston"),
+    ("Theo", "Marchetti", "Systems Administrator", "Information Technology", "austin"),
+    ("Ruth", "Adeyemi", "Cloud Platform Engineer", "Engineering", "dublin"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One employee: `username` is the AD and AWS session name, `email` the Okta login."""
+
+    name: str
+    username: str
+    email: str
+    title: str
+    department: str
+    office: str
+    okta_id: str
+    sid: str
+    workstation: str
+    home: Place
+    home_address: str
+    vpn_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One Windows machine. `layout` is how its collector writes records: "nxlog" or "created" (see `windows`)."""
+
+    name: str
+    address: str
+    role: str
+    owner: str
+    layout: str
+    security_channel: str
+    guid: str
+
+    @property
+    def fqdn(self) -> str:
+        """The name the records carry in `Hostname`."""
+        return f"{self.name}.{DNS_DOMAIN}"
+
+
+@dataclass(frozen=True)
+class Company:
+    """Everybody and everything; made by `found`."""
+
+    people: tuple[Person, ...]
+    workstations: dict[str, Host]
+    servers: tuple[Host, ...]
+    accounts: dict[str, str] = field(
+        default_factory=lambda: {"prod": "100200300401", "pci": "100200300402", "dev": "100200300403"}
+    )
+
+    def person(self, username: str) -> Person:
+        """The employee with that username; KeyError when there is none."""
+        for person in self.people:
+            if person.username == username:
+                return person
+        raise KeyError(username)
+
+    def with_role(self, role: str) -> tuple[Host, ...]:
+        """The servers of one role, e.g. "domain controller"."""
+        return tuple(host for host in self.servers if host.role == role)
+
+    def in_department(self, department: str) -> tuple[Person, ...]:
+        """The employees of one department."""
+        return tuple(person for person in self.people if person.department == department)
+
+
+def identifier(text: str, length: int, alphabet: str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") -> str:
+    """A stable identifier of `length` characters made from `text` (at most 40)."""
+    number, out = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big"), []
+    for _ in range(length):
+        number, index = divmod(number, len(alphabet))
+        out.append(alphabet[index])
+    return "".join(out)
+
+
+def _person(number: int, first: str, last: str, title: str, department: str, office: str, rng: random.Random) -> Person:
+    username = f"{first}.{last}".lower()
+    homes = {"austin": ("home-austin",), "dublin": ("home-dublin", "home-lisbon")}
+    around = homes.get(office, ("home-boston", "home-cambridge", "home-providence", "home-v6"))
+    home = PLACES[rng.choice(around)]
+    return Person(
+        name=f"{first} {last}",
+        username=username,
+        email=f"{username}@{MAIL_DOMAIN}",
+        title=title,
+        department=department,
+        office=office,
+        okta_id="00u"
+        + identifier(f"okta/{username}", 17, "0123456789abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"),
+        sid=f"{DOMAIN_SID}-{1100 + number}",
+        workstation=f"LKS-WS{number:04d}",
+        home=home,
+        home_address=home.address(1 + number % 250),
+        vpn_address=f"10.99.{number // 250}.{1 + number % 250}",
+    )
+
+
+def _staff(rng: random.Random) -> tuple[Person, ...]:
+    people = [_person(i, *named, rng) for i, named in enumerate(_NAMED)]
+    names = [(first, last) for first in _FIRST for last in _LAST]
+    rng.shuffle(names)
+    for department, titles, size in _DEPARTMENTS:
+        for _ in range(size):
+            first, last = names.pop()
+            office = rng.choices(("boston", "austin", "dublin"), (6, 3, 2))[0]
+            people.append(_person(len(people), first, last, rng.choice(titles), department, office, rng))
+    return tuple(people)
+
+
+_SERVERS: tuple[tuple[str, str, int, str], ...] = (
+    ("LKS-DC", "domain controller", 3, "10.10.1."),
+    ("LKS-FS", "file server", 2, "10.10.2."),
+    ("LKS-WEB", "web server", 6, "10.30.1."),
+    ("LKS-APP", "application server", 8, "10.30.2."),
+    ("LKS-PCIDB", "pci database server", 3, "10.60.10."),
+)
+
+
+def found(seed: int) -> Company:
+    """Found the company: the same seed gives the same people, machines and addresses."""
+    rng = random.Random(f"company/{seed}")
+    people = _staff(rng)
+    workstations = {}
+    for number, person in enumerate(people):
+        layout = "nxlog" if number % 5 < 2 else "created"
+        channel = "security" if layout == "nxlog" and number % 5 == 1 else "Security"
+        address = f"10.20.{number // 250}.{1 + number % 250}"
+        guid = identifier(person.workstation, 8, "0123456789abcdef")
+        workstations[person.username] = Host(
+            person.workstation, address, "workstation", person.username, layout, channel, guid
+        )
+    servers = [
+        Host(
+            name := f"{prefix}{i:02d}",
+            f"{net}{10 + i}",
+            role,
+            "",
+            "nxlog",
+            "Security",
+            identifier(name, 8, "0123456789abcdef"),
+        )
+        for prefix, role, count, net in _SERVERS
+        for i in range(1, count + 1)
+    ]
+    return Company(people, workstations, tuple(servers))

