@@ -83,6 +83,8 @@ class HttpCursor:
     """A client of one API: its credentials, its rate budget and its patience.
 
     `explain` turns the body of an error answer into a few words for people (an error code, a summary).
+    `always_links` is for a server that links every page at least to itself: then a page with records and without any
+    link lost its header on the way, and taking it for the last page would lose the rest of the window.
     """
 
     credentials: Credentials
@@ -90,6 +92,7 @@ class HttpCursor:
     patience: Patience = field(default_factory=Patience)
     clock: Clock = SYSTEM_CLOCK
     explain: Callable[[bytes], str] = lambda body: ""
+    always_links: bool = False
 
     def fetch(self, window: Window, directory: Path) -> list[tuple[Path, SpooledPage]]:
         """All pages of `window`, in order, spooled in `directory`.
@@ -190,7 +193,9 @@ class _Page:
         status, headers, body = self._ask()
         self._cursor.budget.observe(status, headers)
         if status == HTTPStatus.OK:
-            _check_page(self._link, headers, body)
+            _check_page(headers, body)
+            if self._cursor.always_links and "Link" not in headers and body.strip(b"[] \t\r\n"):
+                raise _Retry("the answer has no Link header, so it is unknown whether more pages follow")
             return body, self._next_link(headers)
         raise self._failure(status, headers, body)
 
@@ -208,7 +213,9 @@ class _Page:
             ) as answer:
                 return answer.status_code, answer.headers, self._read(answer)
         except requests.exceptions.SSLError as error:
-            raise Unreachable(f"{_place(self._link)}: the server's certificate is not trusted ({error})") from error
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise Unreachable(f"{_place(self._link)}: the server's certificate is not trusted") from error
+            raise _Retry("the connection broke") from error
         except requests.exceptions.Timeout as error:
             raise _Retry(f"no answer within {patience.timeout_seconds:g} s") from error
         except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
@@ -277,7 +284,7 @@ def _wait_asked(headers: Mapping[str, str], now: float) -> float | None:
     return seconds_until_reset(headers, now) if asked is None else asked
 
 
-def _check_page(link: str, headers: Mapping[str, str], body: bytes) -> None:
+def _check_page(headers: Mapping[str, str], body: bytes) -> None:
     """A page is a JSON array; a body of no announced length must also parse, else it may be half a page.
 
     A body that HTTP says is whole is taken as it is even when a record inside is broken: that record is landing's to

@@ -136,6 +136,11 @@ class OktaSimulator:
             raise RuntimeError("the simulator is not running")
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    @property
+    def received(self) -> int:
+        """How many requests have come in, answered or not."""
+        return self._numbers
+
     def start(self) -> OktaSimulator:
         """Begin to serve, in threads of this process."""
         simulator = self
@@ -146,7 +151,7 @@ class OktaSimulator:
         self.stopping.clear()
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def stop(self) -> None:
@@ -270,13 +275,13 @@ class _Handler(BaseHTTPRequestHandler):
         if not allowed:
             raise ApiError(429, "E0000047", "API call exceeded rate limit due to too many requests.", limit)
         body, following = self.org.page(parts.query)
-        if fault is not None and kind in ("reset", "cut", "hang", "slow", "not_json"):
-            self._spoil(fault, body, limit)
-            return 200
         links = [f'<{self.org.url}{self.path}>; rel="self"']
         if following is not None:
             links.append(f'<{self.org.url}{_PATH}?{following}>; rel="next"')
-        self._send(200, body, limit, links)
+        if fault is not None and kind in ("reset", "cut", "hang", "slow", "not_json", "no_links"):
+            self._spoil(fault, body, limit, links)
+        else:
+            self._send(200, body, limit, links)
         return 200
 
     def _refuse(self, fault: Fault) -> None:
@@ -295,7 +300,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind == "bad_request":
             raise _refused("after: the cursor is not valid")
 
-    def _spoil(self, fault: Fault, body: bytes, limit: dict[str, str]) -> None:
+    def _spoil(self, fault: Fault, body: bytes, limit: dict[str, str], links: list[str]) -> None:
         """Faults that spoil a good answer."""
         self.close_connection = True
         half = body[: len(body) // 2]
@@ -303,18 +308,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.org.stopping.wait(fault.seconds)
         elif fault.kind == "not_json":
             self._send(200, b"<html>Sign in to the proxy</html>", limit, content_type="text/html")
+        elif fault.kind == "no_links":
+            self._send(200, body, limit)
         elif fault.kind == "cut":
-            self._head(200, limit, None)
+            self._head(200, limit, None, links)
             self.wfile.write(half)
         elif fault.kind == "reset":
-            self._head(200, limit, len(body))
+            self._head(200, limit, len(body), links)
             self.wfile.write(half)
             self.wfile.flush()
             # Closing with a linger time of 0 sends a reset instead of an orderly end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
         else:
-            self._head(200, limit, len(body))
+            self._head(200, limit, len(body), links)
             for start in range(0, len(body), max(1, len(body) // 10)):
                 self.wfile.write(body[start : start + max(1, len(body) // 10)])
                 self.wfile.flush()

@@ -14,6 +14,7 @@ Kind = Literal[
     "hang",  # silence
     "slow",  # the body comes in small pieces
     "not_json",  # 200 with an HTML page, as proxies give
+    "no_links",  # the Link header is lost on the way
     "expired",  # 401 from now on
     "forbidden",  # 403
     "bad_request",  # 400

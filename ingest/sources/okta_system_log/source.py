@@ -111,6 +111,7 @@ def fetch_hour(
         patience=_patience(config),
         clock=clock,
         explain=_error_words,
+        always_links=True,
     )
     place = f"okta://{urlsplit(config.base_url).hostname}{_PATH}?{_query(since, until)}"
     return [_raw_object(place, until, path, page) for path, page in cursor.fetch(window, spool)]
