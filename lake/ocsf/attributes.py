@@ -49,8 +49,9 @@ class Shape:
 
 @dataclass(frozen=True)
 class EventClass:
-    """One published class: `name` without extension, `key` as in the official schema (`win/…`)."""
+    """One published class: `name` without extension, `key` as in the official schema (`win/…`), OCSF `version`."""
 
+    version: str
     name: str
     key: str
     uid: int
@@ -76,6 +77,7 @@ def _event_class(name: str, paths: tuple[str, ...], declaration: Declaration, sc
     shape = resolver.shape("", name, _tree(name, paths), definition)
     ((category_uid, category),) = definition["attributes"]["category_uid"]["enum"].items()
     return EventClass(
+        version=declaration.version,
         name=name,
         key=schema.class_key(name),
         uid=int(definition["uid"]),

@@ -59,8 +59,11 @@ class _Place:
 
 def rules(event_class: EventClass) -> list[Rule]:
     """Return the rules of a class: its own first, then those of its attributes in the order of the columns."""
-    uid_rule = Rule("type_uid", '"type_uid" <> CAST("class_uid" AS BIGINT) * 100 + "activity_id"')
-    found = [uid_rule, *_shape_rules(event_class.shape, _Place()), *_profile_rules(event_class)]
+    of_the_class = [
+        Rule("type_uid", '"type_uid" <> CAST("class_uid" AS BIGINT) * 100 + "activity_id"'),
+        Rule("version(metadata.version)", f'"metadata"."version" <> {_sql_literal(event_class.version)}'),
+    ]
+    found = [*of_the_class, *_shape_rules(event_class.shape, _Place()), *_profile_rules(event_class)]
     return [replace(rule, sql=f"({rule.sql})") for rule in found]
 
 

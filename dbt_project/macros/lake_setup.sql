@@ -1,0 +1,68 @@
+{#- What a run needs before its first model: views over the bronze files of the hours to be built, reference tables,
+    and for every model and seed that is not selected a stand-in, so that any selection can run on its own. -#}
+
+{% macro lake_setup() -%}
+  {%- if execute and flags.WHICH in ("run", "build", "test", "show") -%}
+    {%- do run_query("create schema if not exists bronze") -%}
+    {%- do run_query("create schema if not exists reference") -%}
+    {%- set request = {"project": lake_project_folder(), "bronze_types": bronze_types()} -%}
+    {%- for statement in fromjson(lake_call("hw_setup", [tojson(request)])) -%}
+      {%- do run_query(statement) -%}
+    {%- endfor -%}
+    {%- do lake_stand_ins() -%}
+  {%- endif -%}
+{%- endmacro %}
+
+{% macro lake_project_folder() -%}
+  {{ return(flags.PROJECT_DIR | string) }}
+{%- endmacro %}
+
+{% macro lake_call(function, texts) -%}
+  {#- Calls a function of the lake plugin and returns its text; an error of the lake becomes dbt's error. -#}
+  {%- set arguments = [] -%}
+  {%- for text in texts -%}{%- do arguments.append("'" ~ (text | replace("'", "''")) ~ "'") -%}{%- endfor -%}
+  {%- set answer = run_query("select " ~ function ~ "(" ~ arguments | join(", ") ~ ")").columns[0].values()[0] -%}
+  {%- if answer.startswith("!") -%}{{ exceptions.raise_compiler_error(answer[1:]) }}{%- endif -%}
+  {{ return(answer) }}
+{%- endmacro %}
+
+{% macro lake_stand_ins() -%}
+  {#- Unselected upstreams: seeds from their files, views from their own SQL, lake tables as views over the lake. -#}
+  {%- set waiting = [] -%}
+  {%- for node in graph.nodes.values() if node.resource_type in ("seed", "model") -%}
+    {%- if node.unique_id not in selected_resources -%}{%- do waiting.append(node) -%}{%- endif -%}
+  {%- endfor -%}
+  {%- set made = {} -%}
+  {%- for round in range(12) -%}
+    {%- for node in waiting if node.unique_id not in made -%}
+      {%- set missing = [] -%}
+      {%- for upstream in node.depends_on.nodes -%}
+        {%- if upstream not in made and upstream not in selected_resources and not upstream.startswith("source.") -%}
+          {%- do missing.append(upstream) -%}
+        {%- endif -%}
+      {%- endfor -%}
+      {%- if not missing -%}
+        {%- do lake_stand_in(node) -%}
+        {%- do made.update({node.unique_id: true}) -%}
+      {%- endif -%}
+    {%- endfor -%}
+  {%- endfor -%}
+{%- endmacro %}
+
+{% macro lake_stand_in(node) -%}
+  {%- set relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) -%}
+  {%- do run_query("create schema if not exists " ~ relation.without_identifier()) -%}
+  {%- if node.resource_type == "seed" -%}
+    {%- set file = lake_project_folder() ~ "/" ~ node.original_file_path -%}
+    {%- set types = node.config.column_types -%}
+    {%- set select = "select * from read_csv('" ~ (file | replace("'", "''")) ~ "', header = true, all_varchar = true)" -%}
+    {%- set casts = [] -%}
+    {%- for name, type in types.items() -%}{%- do casts.append(name ~ "::" ~ type ~ " as " ~ name) -%}{%- endfor -%}
+    {%- if casts -%}{%- set select = "select * replace (" ~ casts | join(", ") ~ ") from (" ~ select ~ ")" -%}{%- endif -%}
+  {%- elif node.config.materialized == "lake_partition" and not node.config.get("meta", {}).get("inline") -%}
+    {%- set select = lake_table_select(node.name) -%}
+  {%- else -%}
+    {%- set select = render(node.raw_code) -%}
+  {%- endif -%}
+  {%- do run_query("create or replace view " ~ relation ~ " as " ~ select) -%}
+{%- endmacro %}

@@ -1,0 +1,56 @@
+"""The decoded stream with two more columns: when each record's object arrived, and how far it is already checked.
+
+What belongs here: turning decoded batches into what the landing statement reads. What does not: SQL.
+"""
+
+from collections.abc import Container, Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.contracts import Contract
+from ingest.decode import SCHEMA, DecodeReport
+from ingest.landing.drift import DriftCounter
+
+UNCHECKED = 2
+
+
+def flagged(
+    batches: Iterator[pa.RecordBatch], contract: Contract, drift: DriftCounter, report: DecodeReport
+) -> pa.RecordBatchReader:
+    """Return the stream with `arrived_at` (timestamp, µs, UTC without zone) and `checked` (0, 1 or 2)."""
+    added = [pa.field("arrived_at", pa.timestamp("us")), pa.field("checked", pa.int8())]
+    schema = pa.schema([*SCHEMA, *added])
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            drift.add(batch.column("line"))
+            checked = pa.repeat(pa.scalar(UNCHECKED, pa.int8()), batch.num_rows)
+            yield pa.RecordBatch.from_arrays([*batch.columns, _arrivals(batch, report), checked], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, rows())
+
+
+def _arrivals(batch: pa.RecordBatch, report: DecodeReport) -> pa.Array:
+    names = batch.column("object")
+    encoded = names if pa.types.is_dictionary(names.type) else pc.dictionary_encode(names)
+    instants = pa.array(
+        [arrival(name, report) for name in encoded.dictionary.to_pylist()],
+        pa.timestamp("us"),
+    )
+    return instants.take(encoded.indices)
+
+
+def arrival(name: str, report: DecodeReport) -> datetime:
+    """Return when the object of a record arrived (naive UTC); a zip's member arrived with its zip."""
+    return report.objects[holder(name, report.objects)].arrived_at.astimezone(UTC).replace(tzinfo=None)
+
+
+def holder(name: str, objects: Container[str]) -> str:
+    """Return the object that holds a record's `object` name: the name itself, or what stands before `!<member>`."""
+    at = -1
+    while name not in objects and (at := name.find("!", at + 1)) >= 0:
+        if name[:at] in objects:
+            return name[:at]
+    return name

@@ -1,0 +1,180 @@
+"""Landing one batch: decode, hold against the contract, write bronze and quarantine, publish with the receipt.
+
+What belongs here: the order of the steps. What does not: SQL (`copy_sql`, `typing_sql`), reading the staged files
+back (`staged`), or which objects make a batch (`history`, `orchestration`).
+
+Every record that the decoder counts ends in exactly one file: of an event hour, or of quarantine. One COPY writes
+both; a rejected record travels in the partition `date=quarantine` with its reason in `_violations`, and is then
+rewritten in quarantine's own shape.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from ingest.contracts import Contract
+from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
+from ingest.landing.copy_sql import QUARANTINE_PARTITION, copy_statement, quarantine_statement
+from ingest.landing.flags import flagged
+from ingest.landing.drift import DriftCounter
+from ingest.landing.staged import Staged, receipt_of
+from ingest.landing.typing_sql import ContractSql
+from ingest.objects import RawObject
+from lake import ledger, paths
+from lake.publish import Change, Workplace, publish
+from lake.receipts import FileMark, LandingReceipt, encode
+from lake.store import Store
+
+GIB = 1 << 30
+_OUTSIDE_DUCKDB = 640 << 20  # Python, Arrow and the decoder's buffers
+_FLUSH_ROWS = 61440  # rows that one thread holds before they go to their partitions' files
+
+Progress = Callable[[int], None]
+
+
+class LandingError(RuntimeError):
+    """A batch that could not be landed. Nothing was published; the message says where its records are."""
+
+
+@dataclass(frozen=True)
+class LandingSettings:
+    """What landing may use: memory in bytes for the whole process, threads, and the decoder's limits."""
+
+    memory_bytes: int = 2 * GIB
+    threads: int = 2
+    limits: Limits = field(default_factory=Limits)
+    stalls_as: str = "stall"  # `quarantine` or `null` once someone has decided what a stalled batch should do
+
+
+def land(
+    contract: Contract,
+    objects: Sequence[RawObject],
+    store: Store,
+    batch: str,
+    settings: LandingSettings | None = None,
+    ignored: Sequence[tuple[str, str]] = (),
+    progress: Progress | None = None,
+) -> LandingReceipt:
+    """Land objects as one batch and return its receipt, which is durable when this returns.
+
+    Landing the same batch again replaces exactly its own files; files whose rows are the same are left alone.
+    A record that violates a field whose contract says `stall` leaves the batch unpublished, with status `stalled`.
+
+    Raises:
+        LandingError: an object cannot be read, or the lake cannot be written. The objects are where they were.
+    """
+    settings = settings or LandingSettings()
+    started = time.monotonic()
+    previous = ledger.landing(store, contract.source, batch)
+    now = datetime.now(UTC)
+    first_landed_at = datetime.fromisoformat(previous.first_landed_at) if previous else now
+    with Workplace(store, "land") as place:
+        staged = Staged(place, batch)
+        report, drift = DecodeReport(), DriftCounter(ContractSql(contract))
+        try:
+            _write(contract, objects, settings, staged, report, drift, first_landed_at, progress)
+        except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
+            first_line = (str(problem) or type(problem).__name__).splitlines()[0]
+            raise LandingError(
+                f"{contract.source}: batch {batch} was not landed: {first_line}. Nothing was published; the records"
+                " are still in the objects they came from."
+            ) from problem
+        receipt = receipt_of(contract, staged, report, drift, settings.stalls_as)
+        receipt = msgspec.structs.replace(
+            receipt,
+            first_landed_at=first_landed_at.isoformat(),
+            landed_at=now.isoformat(),
+            ignored=(*ignored, *receipt.ignored),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        return _publish(store, staged, receipt)
+
+
+def _write(
+    contract: Contract,
+    objects: Sequence[RawObject],
+    settings: LandingSettings,
+    staged: Staged,
+    report: DecodeReport,
+    drift: DriftCounter,
+    first_landed_at: datetime,
+    progress: Progress | None,
+) -> None:
+    latest = (first_landed_at + contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
+    sql = ContractSql(contract, settings.stalls_as)
+    with connect(settings, staged) as con:
+        stream = flagged(decode(objects, settings.limits, contract.records_keys, report), contract, drift, report)
+        con.register("decoded", stream if progress is None else _watched(stream, report, progress))
+        con.execute(copy_statement(sql, staged.batch, latest, staged.bronze))
+        rejected = staged.bronze / f"date={QUARANTINE_PARTITION}"
+        if rejected.exists():
+            con.execute(quarantine_statement(contract, rejected, staged.quarantine))
+
+
+def connect(settings: LandingSettings, staged: Staged) -> duckdb.DuckDBPyConnection:
+    """Return a connection that keeps to the settings' memory and spills into the step's own folder."""
+    con = duckdb.connect()
+    limit = max(settings.memory_bytes - _OUTSIDE_DUCKDB, 256 << 20)
+    con.execute(f"set memory_limit = '{limit}B'")
+    con.execute(f"set threads = {int(settings.threads)}")
+    con.execute("set temp_directory = ?", [str(staged.spill)])
+    con.execute("set preserve_insertion_order = false")
+    con.execute("set timezone = 'UTC'")
+    con.execute(f"set partitioned_write_flush_threshold = {_FLUSH_ROWS}")
+    con.execute("set partitioned_write_max_open_files = 100000")
+    con.execute("set enable_progress_bar = false")
+    return con
+
+
+def _watched(stream: pa.RecordBatchReader, report: DecodeReport, progress: Progress) -> pa.RecordBatchReader:
+    def batches():  # type: ignore[no-untyped-def]
+        for batch in stream:
+            progress(report.bytes_read)
+            yield batch
+
+    return pa.RecordBatchReader.from_batches(stream.schema, batches())
+
+
+def _publish(store: Store, staged: Staged, receipt: LandingReceipt) -> LandingReceipt:
+    final = receipt
+
+    def plan() -> Change:
+        nonlocal final
+        held = ledger.landing(store, receipt.source, receipt.batch)
+        old = {mark.key: mark for mark in (*held.files, *held.quarantine_files)} if held else {}
+        if receipt.status == "stalled":
+            final = msgspec.structs.replace(
+                receipt, files=held.files if held else (), quarantine_files=held.quarantine_files if held else ()
+            )
+            return Change(receipts=(_text(final),))
+        new = {mark.key: mark for mark in (*receipt.files, *receipt.quarantine_files)}
+        kept = {key: old[key] for key, mark in new.items() if _unchanged(store, old.get(key), mark)}
+        final = msgspec.structs.replace(
+            receipt,
+            files=tuple(kept.get(mark.key, mark) for mark in receipt.files),
+            quarantine_files=tuple(kept.get(mark.key, mark) for mark in receipt.quarantine_files),
+        )
+        return Change(
+            moves=tuple((staged.keys[key], key) for key in new if key not in kept),
+            deletes=tuple(key for key in old if key not in new),
+            receipts=(_text(final),),
+        )
+
+    publish(store, plan)
+    return final
+
+
+def _unchanged(store: Store, old: FileMark | None, new: FileMark) -> bool:
+    if old is None or (old.checksum, old.rows) != (new.checksum, new.rows):
+        return False
+    held = store.info(new.key)
+    return held is not None and held.size == old.bytes
+
+
+def _text(receipt: LandingReceipt) -> tuple[str, str]:
+    return paths.landing_receipt(receipt.source, receipt.batch), encode(receipt)

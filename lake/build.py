@@ -1,0 +1,131 @@
+"""The lake's side of a build: which bronze files a run reads, and publishing the partitions that a model wrote.
+
+What belongs here: files, receipts, publishing. What does not: SQL of models, dbt, Dagster.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from lake import ledger, paths
+from lake.mapping import Mappings
+from lake.publish import Change, Workplace, publish
+from lake.receipts import BuildReceipt
+from lake.staleness import bronze_inputs, stale_hours
+from lake.store import Store
+
+DISPOSITIONS = "dispositions"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run builds: per source its event hours (`YYYY-MM-DDTHH`)."""
+
+    hours: Mapping[str, tuple[str, ...]]
+
+    def to_json(self) -> str:
+        """Return the plan as the text that `from_json` reads."""
+        return json.dumps({"hours": {source: list(hours) for source, hours in self.hours.items()}})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """Return the plan of a text made by `to_json`."""
+        return cls({source: tuple(hours) for source, hours in json.loads(text)["hours"].items()})
+
+    @classmethod
+    def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":
+        """Return the plan that makes everything current."""
+        hours = {source: tuple(each.hour for each in stale_hours(store, mappings, source)) for source in sources}
+        return cls({source: found for source, found in hours.items() if found})
+
+
+@dataclass
+class BuildRun:
+    """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged."""
+
+    store: Store
+    mappings: Mappings
+    plan: Plan
+    place: Workplace
+    context: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, dict[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for source, hours in self.plan.hours.items():
+            held = bronze_inputs(ledger.landings(self.store, source))
+            self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
+
+    def bronze_files(self, source: str) -> list[str]:
+        """Return the addresses of the bronze files that this run reads for a source."""
+        hours = self.inputs.get(source, {})
+        return [self.store.url(key) for files in hours.values() for key, _ in files]
+
+    def staging_folder(self, model: str) -> Path:
+        """Return the folder a model writes its partitions to; empty, and on the lake's own file system."""
+        folder = self.place.path / model
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def publish_model(
+        self,
+        model: str,
+        table: str,
+        source: str,
+        counts: Mapping[str, Mapping[str, int]],
+        invalid: Mapping[str, Mapping[str, tuple[int, str]]],
+    ) -> dict[str, int]:
+        """Publish the staged partitions of a model as the contents of all hours of the plan; return rows by hour.
+
+        `counts` is hour → name → number (dispositions); `invalid` is hour → OCSF rule → (rows, metadata.uid of one).
+        An hour for which nothing was staged becomes empty: its file goes.
+        """
+        folder = paths.dispositions_folder(source) if table == DISPOSITIONS else paths.silver_folder(table, source)
+        staged = {
+            ledger.hour_text(hour): path
+            for path in self.staging_folder(model).glob("date=*/hour=*/*.parquet")
+            if (hour := paths.hour_of(path.as_posix())) is not None
+        }
+        hours = self.inputs.get(source, {})
+        outside = sorted(set(staged) - set(hours))
+        if outside:
+            raise ValueError(f"{model} made rows of hours that its input does not have: {', '.join(outside[:5])}")
+        receipts = []
+        moves: list[tuple[str, str]] = []
+        deletes: list[str] = []
+        for hour, inputs in hours.items():
+            key = f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"
+            path = staged.get(hour)
+            rows = pq.read_metadata(path).num_rows if path else 0
+            receipts.append(
+                BuildReceipt(
+                    model=model,
+                    source=source,
+                    table=table,
+                    hour=hour,
+                    rows=rows,
+                    bytes=path.stat().st_size if path else 0,
+                    inputs=inputs,
+                    mapping=self.mappings.fingerprint(model),
+                    built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                    file=key if path else "",
+                    counts=dict(counts.get(hour, {})),
+                    invalid={rule: found[0] for rule, found in invalid.get(hour, {}).items()},
+                    samples={rule: found[1] for rule, found in invalid.get(hour, {}).items()},
+                    context=self.context,
+                )
+            )
+            if path:
+                moves.append((self.place.key_of(path), key))
+            else:
+                deletes.append(key)
+
+        def plan() -> Change:
+            written = ledger.with_builds(self.store, model, receipts)
+            return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=tuple(written))
+
+        publish(self.store, plan)
+        return {receipt.hour: receipt.rows for receipt in receipts}

@@ -1,0 +1,59 @@
+"""Which mapping made a table: a fingerprint over the dbt files that decide what a model's rows are.
+
+What belongs here: reading the dbt project as text. What does not: dbt itself; a changed mapping must be seen without
+starting it.
+
+A model's fingerprint covers its own file, the staging and intermediate files of its source, all macros, and the rows
+of each seed that name its source (a seed without a `source` column counts whole). So an edit makes stale what it can
+change: a mapping its own table, a staging model its source, a routing row its source, a macro everything.
+"""
+
+import csv
+import hashlib
+import io
+from functools import lru_cache
+from pathlib import Path
+
+
+class Mappings:
+    """The dbt project's files, read once."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+        self._macros = _digest(*(path.read_bytes() for path in sorted(project.glob("macros/**/*.sql"))))
+        self._shared = {
+            path.stem: path.read_bytes()
+            for folder in ("staging", "intermediate")
+            for path in sorted(project.glob(f"models/{folder}/**/*.sql"))
+        }
+        self._models = {path.stem: path for path in sorted(project.glob("models/**/*.sql"))}
+        self.fingerprint = lru_cache(maxsize=None)(self._fingerprint)
+
+    def models_of(self, source: str) -> list[str]:
+        """Return the names of the models that are built per event hour of a source: `<table>__<source>`."""
+        return sorted(
+            name for name in self._models if name.endswith(f"__{source}") and not name.startswith(("stg_", "int_"))
+        )
+
+    def _fingerprint(self, model: str) -> str:
+        source = model.split("__", 1)[1]
+        own = [text for name, text in self._shared.items() if name.split("_", 1)[1].replace("__", "_") == source]
+        properties = self._models[model].with_suffix(".yml")
+        own.append(properties.read_bytes() if properties.exists() else b"")
+        seeds = [_seed_rows(path, source) for path in sorted(self.project.glob("seeds/*.csv"))]
+        return _digest(self._macros.encode(), self._models[model].read_bytes(), *own, *seeds)[:16]
+
+
+def _seed_rows(path: Path, source: str) -> bytes:
+    text = path.read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if not rows or "source" not in rows[0]:
+        return text.encode()
+    return "\n".join(str(sorted(row.items())) for row in rows if row["source"] == source).encode()
+
+
+def _digest(*parts: bytes) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()

@@ -1,0 +1,44 @@
+"""Views over the lake, for whoever reads it with DuckDB: dbt runs and `headwater query`.
+
+What belongs here: SQL text that makes a view, also where the lake has no file yet. What does not: a connection.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from lake import paths
+from lake.store import Store
+
+
+def quoted(name: str) -> str:
+    """Return a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def empty_select(columns: Iterable[Sequence[str]]) -> str:
+    """Return a SELECT of no rows with the given (name, DuckDB type) columns."""
+    return "select " + ", ".join(f"null::{type_} as {quoted(name)}" for name, type_ in columns) + " where false"
+
+
+def typed_select(columns: Sequence[Sequence[str]], files: Sequence[str], *, hive: bool = False) -> str:
+    """Return a SELECT over Parquet files that has at least the given columns, whatever the age of the files."""
+    empty = empty_select(columns)
+    if not files:
+        return empty
+    listed = "[" + ", ".join(literal(each) for each in files) + "]"
+    partitions = ", hive_partitioning = true, hive_types_autocast = false" if hive else ", hive_partitioning = false"
+    return f"({empty}) union all by name (select * from read_parquet({listed}, union_by_name = true{partitions}))"
+
+
+def bronze_view(source: str, columns: Sequence[Sequence[str]], files: Sequence[str]) -> str:
+    """Return the statement that makes `bronze.<source>` over some bronze files."""
+    return f"create or replace view bronze.{quoted(paths.checked(source))} as {typed_select(columns, files)}"
+
+
+def reference_views(store: Store) -> tuple[list[str], dict[str, str]]:
+    """Return the statements that make the reference views, and which version of each table they read."""
+    return [], {}

@@ -1,0 +1,64 @@
+"""Staleness, derived from the lake like make does it: nothing has to remember what to rebuild.
+
+An event hour of a model is stale when its bronze files are not the ones its receipt names, when the receipt was made
+by another mapping, or when there is no receipt. A crash, a replay, a late file, a backfill and a changed mapping all
+heal by this one rule.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lake import ledger
+from lake.mapping import Mappings
+from lake.receipts import BuildReceipt, LandingReceipt
+from lake.store import Store
+
+
+@dataclass(frozen=True)
+class Stale:
+    """One event hour of one source, with the models that must be built and why the first of them must."""
+
+    source: str
+    hour: str
+    models: tuple[str, ...]
+    why: str
+
+
+def bronze_inputs(receipts: Iterable[LandingReceipt]) -> dict[str, list[tuple[str, str]]]:
+    """Return, by event hour, the (key, checksum) of the bronze files that published batches hold, in key order."""
+    hours: dict[str, list[tuple[str, str]]] = {}
+    for receipt in receipts:
+        for mark in receipt.files:
+            hours.setdefault(mark.hour, []).append((mark.key, mark.checksum))
+    return {hour: sorted(files) for hour, files in sorted(hours.items())}
+
+
+def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
+    """Return what `headwater build` would build for one source, oldest hour first.
+
+    Hours whose bronze files have gone are stale as well: their tables must become empty.
+    """
+    inputs = bronze_inputs(ledger.landings(store, source))
+    models = mappings.models_of(source)
+    built = {model: ledger.builds(store, model) for model in models}
+    hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
+    found = []
+    for hour in hours:
+        reasons = {
+            model: why
+            for model in models
+            if (why := _why(built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
+        }
+        if reasons:
+            found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values()))))
+    return found
+
+
+def _why(receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
+    if receipt is None:
+        return "never built" if inputs else ""
+    if receipt.inputs != inputs:
+        return "other bronze files"
+    if receipt.mapping != mapping:
+        return "changed mapping"
+    return ""

@@ -1,0 +1,109 @@
+"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with four SQL functions.
+
+What belongs here: turning the lake's answers into what macros can use. What does not: the answers themselves
+(`lake.build`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
+
+Functions (all text in, text out; `!` first marks an error that the macro raises):
+  hw_setup(project folder)            → JSON list of SQL statements that make `bronze`, `reference` and `ledger` views
+  hw_stage(model)                     → folder to write partitions to
+  hw_conform(table, DESCRIBE, types)  → select list that conforms a mapping to its class
+  hw_publish(JSON)                    → JSON of rows by hour
+"""
+
+import atexit
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from lake.build import BuildRun, Plan
+from lake.mapping import Mappings
+from lake.ocsf.conform import ConformError, conform
+from lake.publish import Workplace, recover, sweep
+from lake.registry import bronze_view, reference_views
+from lake.store import open_store
+from orchestration.settings import Settings
+
+PLAN_VARIABLE = "HEADWATER_PLAN"
+
+
+class Plugin(BasePlugin):
+    """Registers the functions on dbt's connection; opens the lake when the run starts, not when it is imported."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Remember nothing: the settings are read when a run starts."""
+        self._run: BuildRun | None = None
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Register the functions."""
+        settings = Settings()
+        conn.execute("set timezone = 'UTC'")
+        conn.execute("set preserve_insertion_order = false")
+        conn.execute("set partitioned_write_max_open_files = 100000")
+        conn.execute("set memory_limit = ?", [f"{settings.memory_bytes}B"])
+        conn.execute(f"set threads = {settings.threads}")
+        for name, function, inputs in (
+            ("hw_setup", self._setup, 1),
+            ("hw_stage", self._stage, 1),
+            ("hw_conform", self._conform, 3),
+            ("hw_publish", self._publish, 1),
+        ):
+            conn.create_function(name, _told(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
+        self._connection = conn
+
+    def _setup(self, request: str) -> str:
+        asked = json.loads(request)
+        settings = Settings()
+        store = open_store(settings.lake)
+        recover(store)
+        sweep(store)
+        mappings = Mappings(Path(asked["project"]))
+        given = os.environ.get(PLAN_VARIABLE)
+        types = asked["bronze_types"]
+        plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
+        place = Workplace(store, "build").__enter__()
+        atexit.register(place.__exit__)
+        views, versions = reference_views(store)
+        self._run = BuildRun(store, mappings, plan, place, context=versions)
+        bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
+        spill = place.path / "spill"
+        return json.dumps([f"set temp_directory = '{spill}'", *bronze, *views])
+
+    def _stage(self, model: str) -> str:
+        return str(self._current().staging_folder(model))
+
+    def _conform(self, table: str, described: str, types: str) -> str:
+        given = {row[0]: row[1] for row in json.loads(described)}
+        declared = [(name, type_) for name, type_ in json.loads(types)]
+        try:
+            return ",\n  ".join(conform(declared, given, "mapped"))
+        except ConformError as problem:
+            return f"!{table}: {problem}"
+
+    def _publish(self, request: str) -> str:
+        asked = json.loads(request)
+        rows = self._current().publish_model(
+            asked["model"], asked["table"], asked["source"], asked.get("counts", {}), asked.get("invalid", {})
+        )
+        return json.dumps(rows)
+
+    def _current(self) -> BuildRun:
+        if self._run is None:
+            raise RuntimeError("the run has no plan: dbt_project.yml must call lake_setup() on run start")
+        return self._run
+
+
+def _told(function: Callable[..., str]) -> Callable[..., str]:
+    """Give an exception to the macro as text, so that the reader sees a sentence and not a traceback in C++."""
+
+    def call(*texts: str) -> str:
+        try:
+            return function(*texts)
+        except Exception as problem:  # noqa: BLE001 - everything must become dbt's own error
+            return f"!{type(problem).__name__}: {problem}"
+
+    return call

@@ -1,0 +1,121 @@
+"""Settings: one model, from `headwater.yml` and `HEADWATER_*` variables; variables win.
+
+What belongs here: what a user may set, with its default and its check. What does not: secrets; a setting names the
+environment variable that holds one, and it is read when it is used.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+FILE_VARIABLE = "HEADWATER_CONFIG"
+DEFAULT_FILE = "headwater.yml"
+TOP = Path(__file__).resolve().parents[1]
+_NOT_SETTINGS = frozenset(
+    (FILE_VARIABLE, "HEADWATER_PLAN", "HEADWATER_OKTA_TOKEN")  # where the file is, a run's plan, and a secret
+)
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used. One line a problem; the message names the key and where it was given."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ObjectSource(_Strict):
+    """Where the objects of an object source lie: a folder of this machine."""
+
+    root: Path
+
+
+class OktaSource(_Strict):
+    """An Okta org. The token is read from the environment variable named here when it is used."""
+
+    base_url: str
+    token_env: str = "HEADWATER_OKTA_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+    scheme: Literal["SSWS", "Bearer"] = "SSWS"
+    budget_share: float = Field(default=0.5, gt=0, le=1)
+    settle_seconds: int = Field(default=300, ge=0)
+
+
+class GeoIp(_Strict):
+    """MaxMind-format databases to load as reference tables."""
+
+    city: list[Path] = []
+    asn: list[Path] = []
+
+
+class Settings(BaseSettings):
+    """Everything a user may set. Unknown keys, in the file or as variables, are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADWATER_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    lake: str = Field(default=".headwater/lake", description="The lake's root: a folder or a URL.")
+    sources: dict[str, ObjectSource | OktaSource] = Field(default={}, description="Where each source is read from.")
+    geoip: GeoIp = Field(default=GeoIp(), description="GeoIP and ASN databases.")
+    memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, description="Threads of one step.")
+    partitions_start: str = Field(
+        default="2026-01-01T00", description="First hour (UTC) of Dagster's hourly partitions, `YYYY-MM-DDTHH`."
+    )
+    ocsf_validation_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of rows held against the official JSON Schema at run time."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the variables before the file."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=config_file())
+
+    @field_validator("lake")
+    @classmethod
+    def _absolute(cls, lake: str) -> str:
+        if "://" in lake:
+            return lake
+        path = Path(lake).expanduser()
+        return str(path if path.is_absolute() else (base_folder() / path).resolve())
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return the memory limit in bytes."""
+        return parse_bytes(self.memory)
+
+
+def config_file() -> Path | None:
+    """Return the settings file in use: the one `HEADWATER_CONFIG` names, else `headwater.yml` here, else none."""
+    named = os.environ.get(FILE_VARIABLE)
+    if named:
+        return Path(named)
+    here = Path.cwd() / DEFAULT_FILE
+    return here if here.exists() else None
+
+
+def base_folder() -> Path:
+    """Return the folder that relative paths in settings start from: the settings file's, else the working folder."""
+    found = config_file()
+    return found.resolve().parent if found else Path.cwd()
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes that `2GiB`, `512MiB`, `1.5 GB` or a plain number mean. Raises ValueError."""
+    units = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+    number = text.strip().rstrip("KMGiBkmgb ").strip()
+    unit = text.strip()[len(number) :].strip().lower()
+    if unit not in units:
+        raise ValueError(f"{text!r} is not an amount of memory (expected a number and one of KiB, MiB, GiB)")
+    return int(float(number) * units[unit])
