@@ -25,13 +25,15 @@ def _validator() -> jsonschema_rs.Validator:
 
 
 def _named(document: Any, path: list[str | int]) -> str:
-    """The place in words: list entries that have a name or a property are called by it."""
-    words = []
+    """The place in words: a list entry is called by its name or property, a field by its path."""
+    words: list[str] = []
     for step in path:
         document = document[step]
         name = document.get("name") or document.get("property") if isinstance(document, dict) else None
         words.append(str(name or step))
-    return ".".join(words) or "contract"
+    if path[:1] == ["schema"] and len(path) > 3:
+        words = [word for word, step in zip(words[3:], path[3:], strict=True) if step != "properties"]
+    return ".".join(words).replace(".items", "[*]") or "contract"
 
 
 def _short(message: str) -> str:
