@@ -8,6 +8,7 @@
 {% macro ocsf_rules__base_event() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -91,6 +92,7 @@
 {% macro ocsf_rules__authentication() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "at_least_one(authentication)", "sql": "(\"service\" IS NULL AND \"dst_endpoint\" IS NULL)"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
@@ -229,6 +231,7 @@
 {% macro ocsf_rules__authorize_session() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "just_one(authorize_session)", "sql": "(CASE WHEN \"privileges\" IS NULL THEN 0 ELSE 1 END + CASE WHEN \"group\" IS NULL THEN 0 ELSE 1 END <> 1)"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
@@ -355,6 +358,7 @@
 {% macro ocsf_rules__api_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -474,6 +478,7 @@
 {% macro ocsf_rules__account_change() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -599,6 +604,7 @@
 {% macro ocsf_rules__user_access() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -716,6 +722,7 @@
 {% macro ocsf_rules__group_management() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -834,6 +841,7 @@
 {% macro ocsf_rules__process_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -950,6 +958,7 @@
 {% macro ocsf_rules__module_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -1045,6 +1054,7 @@
 {% macro ocsf_rules__file_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -1139,6 +1149,7 @@
 {% macro ocsf_rules__script_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -1231,6 +1242,7 @@
 {% macro ocsf_rules__scheduled_job_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -1318,6 +1330,7 @@
 {% macro ocsf_rules__network_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "at_least_one(network_activity)", "sql": "(\"dst_endpoint\" IS NULL AND \"src_endpoint\" IS NULL)"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
@@ -1428,6 +1441,7 @@
 {% macro ocsf_rules__dns_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "at_least_one(dns_activity)", "sql": "(\"dst_endpoint\" IS NULL AND \"src_endpoint\" IS NULL)"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
@@ -1541,6 +1555,7 @@
 {% macro ocsf_rules__registry_key_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -1627,6 +1642,7 @@
 {% macro ocsf_rules__registry_value_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -1718,6 +1734,7 @@
 {% macro ocsf_rules__windows_service_activity() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
@@ -1815,6 +1832,7 @@
 {% macro ocsf_rules__detection_finding() -%}
   {{ return([
     {"name": "type_uid", "sql": "(\"type_uid\" <> CAST(\"class_uid\" AS BIGINT) * 100 + \"activity_id\")"},
+    {"name": "version(metadata.version)", "sql": "(\"metadata\".\"version\" <> '1.8.0')"},
     {"name": "required(time)", "sql": "(\"time\" IS NULL)"},
     {"name": "format(time_dt)", "sql": "(\"time_dt\" NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999')"},
     {"name": "required(activity_id)", "sql": "(\"activity_id\" IS NULL)"},
