@@ -59,7 +59,7 @@ with asked as (
   where {{ endpoint }}.ip is not null
 {%- endfor %}
 ),
-hexed as (select ip, event_hour, {{ ip_hex('ip') }} as hex from asked),
+hexed as materialized (select ip, event_hour, {{ ip_hex('ip') }} as hex from asked),
 address as materialized (
   select ip, event_hour, {{ geoip_address_key('hex') }} as key
   from hexed
