@@ -187,7 +187,7 @@ def test_export_winevents_time_is_no_utc(windows_records: list[Record]) -> None:
     """TimeCreated = @timestamp is 19 hours before Sysmon's UtcTime (12-hour clock in UTC-7, labelled Z).
 
     That is why UtcTime comes first, and why 1,062 events of other logs have no true UTC anywhere. The UtcTime of
-    Sysmon 3 and 22 in these two files is days behind that of its neighbours: Sysmon's own clock.
+    Sysmon 3 and 22 in these two files is days behind that of its neighbours; nothing in the record tells.
     """
     hours: Counter[int] = Counter()
     stale: Counter[int] = Counter()
