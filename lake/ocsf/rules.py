@@ -140,16 +140,25 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
 
 def _profile_rules(event_class: EventClass) -> Iterator[Rule]:
     """Yield one rule per profile: none of its attributes is filled in a row that does not name the profile."""
-    filled: dict[tuple[str, ...], list[str]] = {}
-    for profiles, condition in _tied_to_profiles(event_class.shape, _Place()):
-        filled.setdefault(profiles, []).append(condition)
-    for profiles, conditions in filled.items():
-        yield Rule(f"profile({' or '.join(profiles)})", f"NOT {_any_of(profiles)} AND ({' OR '.join(conditions)})")
+    for profiles, filled in _filled_by_profiles(event_class).items():
+        yield Rule(f"profile({' or '.join(profiles)})", f"NOT {_any_of(profiles)} AND {filled}")
     known = ", ".join(_sql_literal(profile) for profile in event_class.profiles)
     yield Rule(
         "profile(metadata.profiles[])",
         f'array_length(list_filter("metadata"."profiles", lambda e0: e0 NOT IN ({known}))) > 0',
     )
+
+
+def profiles_filled(event_class: EventClass) -> dict[str, str]:
+    """Return per profile the SQL that is TRUE where a row fills an attribute which only that profile allows."""
+    return {profiles[0]: filled for profiles, filled in _filled_by_profiles(event_class).items() if len(profiles) == 1}
+
+
+def _filled_by_profiles(event_class: EventClass) -> dict[tuple[str, ...], str]:
+    conditions: dict[tuple[str, ...], list[str]] = {}
+    for profiles, condition in _tied_to_profiles(event_class.shape, _Place()):
+        conditions.setdefault(profiles, []).append(condition)
+    return {profiles: f"({' OR '.join(found)})" for profiles, found in conditions.items()}
 
 
 def _tied_to_profiles(shape: Shape, place: _Place) -> Iterator[tuple[tuple[str, ...], str]]:

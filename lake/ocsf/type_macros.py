@@ -1,4 +1,4 @@
-"""The macro `ocsf_types()` and its part per class: uid, category, captions and columns.
+"""The macro `ocsf_types()` and its part per class: uid, category, captions, profiles and columns.
 
 What belongs here: rendering `ocsf_types.sql`.
 What does not: choosing types (columns.py).
@@ -7,6 +7,7 @@ What does not: choosing types (columns.py).
 from lake.ocsf import jinja
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.columns import columns
+from lake.ocsf.rules import profiles_filled
 
 
 def render(classes: dict[str, EventClass], version: str) -> str:
@@ -24,7 +25,9 @@ def _class_literal(event_class: EventClass) -> str:
         "caption": event_class.caption,
         "category_uid": event_class.category_uid,
         "category_name": event_class.category_name,
+        "version": event_class.version,
         "profiles": event_class.profiles,
+        "profiles_filled": profiles_filled(event_class),
     }
     rows = ",\n      ".join(jinja.literal(column) for column in columns(event_class))
     return jinja.literal(head)[:-1] + ',\n    "columns": [\n      ' + rows + "\n    ]}"

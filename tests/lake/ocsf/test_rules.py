@@ -4,7 +4,7 @@ import pytest
 
 from lake.ocsf.attributes import EventClass, Shape
 from lake.ocsf.generate import declared_classes
-from lake.ocsf.rules import rules
+from lake.ocsf.rules import profiles_filled, rules
 from lake.ocsf.validate import validate_event
 from tests.lake.ocsf.events import broken, broken_rules, full_event, minimal_event, table_of, without_nulls
 
@@ -40,6 +40,16 @@ def test_whatever_the_official_schema_rejects_breaks_a_rule_in_sql(event_class: 
         assert bool(official) <= bool(sql), f"{what}: official {official}, SQL {sql}"
         assert official or all(rule.startswith(STRICTER) for rule in sql), f"{what}: only in SQL: {sql}"
     assert rejected > 5
+
+
+def test_a_row_can_tell_which_profiles_it_fills() -> None:
+    event_class = CLASSES["authentication"]
+    filled = profiles_filled(event_class)
+    assert set(filled) == set(event_class.profiles)
+    events = [full_event(event_class), minimal_event(event_class), minimal_event(event_class) | {"device": {}}]
+    rows = table_of(event_class, events).execute(f"select {', '.join(filled.values())} from event").fetchall()
+    named = [{profile for profile, is_filled in zip(filled, row, strict=True) if is_filled} for row in rows]
+    assert named == [set(event_class.profiles), set(), {"host"}]
 
 
 @each_class
