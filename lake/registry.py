@@ -39,6 +39,8 @@ def bronze_view(source: str, columns: Sequence[Sequence[str]], files: Sequence[s
     return f"create or replace view bronze.{quoted(paths.checked(source))} as {typed_select(columns, files)}"
 
 
-def reference_views(store: Store) -> tuple[list[str], dict[str, str]]:
-    """Return the statements that make the reference views, and which version of each table they read."""
-    return [], {}
+def lake_table(store: Store, table: str, source: str, columns: Sequence[Sequence[str]]) -> str:
+    """Return a SELECT over all hours of one class and source, or of a source's dispositions."""
+    folder = paths.dispositions_folder(source) if table == "dispositions" else paths.silver_folder(table, source)
+    has_files = next(iter(store.list(folder)), None) is not None
+    return typed_select(columns, [store.url(f"{folder}/date=*/hour=*/*.parquet")] if has_files else [])

@@ -1,30 +1,35 @@
-"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with four SQL functions.
+"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with five SQL functions.
 
 What belongs here: turning the lake's answers into what macros can use. What does not: the answers themselves
 (`lake.build`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
 
 Functions (all text in, text out; `!` first marks an error that the macro raises):
-  hw_setup(project folder)            → JSON list of SQL statements that make `bronze`, `reference` and `ledger` views
+  hw_setup(bronze types)              → JSON: the project's folder, and statements that make `bronze` and `reference`
   hw_stage(model)                     → folder to write partitions to
   hw_conform(table, DESCRIBE, types)  → select list that conforms a mapping to its class
   hw_publish(JSON)                    → JSON of rows by hour
+  hw_table(table, source, columns)    → SELECT over all hours of a lake table
 """
 
 import atexit
 import json
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
+from ingest.reference.geoip import TABLES
+from ingest.reference.geoip_versions import read_receipts
+from ingest.reference.geoip_views import geoip_sql
 from lake.build import BuildRun, Plan
 from lake.mapping import Mappings
 from lake.ocsf.conform import ConformError, conform
 from lake.publish import Workplace, recover, sweep
-from lake.registry import bronze_view, reference_views
+from lake.registry import bronze_view, lake_table
 from lake.store import open_store
 from orchestration.settings import Settings
 
@@ -51,6 +56,7 @@ class Plugin(BasePlugin):
             ("hw_stage", self._stage, 1),
             ("hw_conform", self._conform, 3),
             ("hw_publish", self._publish, 1),
+            ("hw_table", self._table, 3),
         ):
             conn.create_function(name, _told(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
         self._connection = conn
@@ -61,17 +67,21 @@ class Plugin(BasePlugin):
         store = open_store(settings.lake)
         recover(store)
         sweep(store)
-        mappings = Mappings(Path(asked["project"]))
+        project = Path.cwd()  # dbt enters its project's folder before it runs anything
+        mappings = Mappings(project)
         given = os.environ.get(PLAN_VARIABLE)
         types = asked["bronze_types"]
         plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
         place = Workplace(store, "build").__enter__()
         atexit.register(place.__exit__)
-        views, versions = reference_views(store)
+        lake_root = Path(store.url(""))
+        views = [f"create or replace view reference.{name} as {sql}" for name, sql in geoip_sql(lake_root).items()]
+        versions = {table: receipt.version for table in TABLES for receipt in read_receipts(lake_root, table)}
         self._run = BuildRun(store, mappings, plan, place, context=versions)
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"
-        return json.dumps([f"set temp_directory = '{spill}'", *bronze, *views])
+        statements = [f"set temp_directory = '{spill}'", *bronze, *views]
+        return json.dumps({"project": str(project), "statements": statements})
 
     def _stage(self, model: str) -> str:
         return str(self._current().staging_folder(model))
@@ -91,6 +101,9 @@ class Plugin(BasePlugin):
         )
         return json.dumps(rows)
 
+    def _table(self, table: str, source: str, columns: str) -> str:
+        return lake_table(self._current().store, table, source, json.loads(columns))
+
     def _current(self) -> BuildRun:
         if self._run is None:
             raise RuntimeError("the run has no plan: dbt_project.yml must call lake_setup() on run start")
@@ -100,10 +113,11 @@ class Plugin(BasePlugin):
 def _told(function: Callable[..., str]) -> Callable[..., str]:
     """Give an exception to the macro as text, so that the reader sees a sentence and not a traceback in C++."""
 
+    @wraps(function)  # DuckDB counts the parameters of what it is given
     def call(*texts: str) -> str:
         try:
             return function(*texts)
-        except Exception as problem:  # noqa: BLE001 - everything must become dbt's own error
+        except Exception as problem:
             return f"!{type(problem).__name__}: {problem}"
 
     return call

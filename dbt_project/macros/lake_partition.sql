@@ -37,6 +37,7 @@
   {%- do run_query("create schema if not exists " ~ target.without_identifier()) -%}
   {%- do run_query("create or replace view " ~ target ~ " as " ~ lake_table_select(model.name)) -%}
   {{ run_hooks(post_hooks) }}
+  {%- do adapter.commit() -%}
   {{ return({"relations": [target]}) }}
 {% endmaterialization %}
 

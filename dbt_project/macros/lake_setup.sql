@@ -5,16 +5,12 @@
   {%- if execute and flags.WHICH in ("run", "build", "test", "show") -%}
     {%- do run_query("create schema if not exists bronze") -%}
     {%- do run_query("create schema if not exists reference") -%}
-    {%- set request = {"project": lake_project_folder(), "bronze_types": bronze_types()} -%}
-    {%- for statement in fromjson(lake_call("hw_setup", [tojson(request)])) -%}
+    {%- set answer = fromjson(lake_call("hw_setup", [tojson({"bronze_types": bronze_types()})])) -%}
+    {%- for statement in answer.statements -%}
       {%- do run_query(statement) -%}
     {%- endfor -%}
-    {%- do lake_stand_ins() -%}
+    {%- do lake_stand_ins(answer.project) -%}
   {%- endif -%}
-{%- endmacro %}
-
-{% macro lake_project_folder() -%}
-  {{ return(flags.PROJECT_DIR | string) }}
 {%- endmacro %}
 
 {% macro lake_call(function, texts) -%}
@@ -26,7 +22,7 @@
   {{ return(answer) }}
 {%- endmacro %}
 
-{% macro lake_stand_ins() -%}
+{% macro lake_stand_ins(project) -%}
   {#- Unselected upstreams: seeds from their files, views from their own SQL, lake tables as views over the lake. -#}
   {%- set waiting = [] -%}
   {%- for node in graph.nodes.values() if node.resource_type in ("seed", "model") -%}
@@ -42,18 +38,18 @@
         {%- endif -%}
       {%- endfor -%}
       {%- if not missing -%}
-        {%- do lake_stand_in(node) -%}
+        {%- do lake_stand_in(node, project) -%}
         {%- do made.update({node.unique_id: true}) -%}
       {%- endif -%}
     {%- endfor -%}
   {%- endfor -%}
 {%- endmacro %}
 
-{% macro lake_stand_in(node) -%}
+{% macro lake_stand_in(node, project) -%}
   {%- set relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) -%}
   {%- do run_query("create schema if not exists " ~ relation.without_identifier()) -%}
   {%- if node.resource_type == "seed" -%}
-    {%- set file = lake_project_folder() ~ "/" ~ node.original_file_path -%}
+    {%- set file = project ~ "/" ~ node.original_file_path -%}
     {%- set types = node.config.column_types -%}
     {%- set select = "select * from read_csv('" ~ (file | replace("'", "''")) ~ "', header = true, all_varchar = true)" -%}
     {%- set casts = [] -%}
@@ -65,4 +61,15 @@
     {%- set select = render(node.raw_code) -%}
   {%- endif -%}
   {%- do run_query("create or replace view " ~ relation ~ " as " ~ select) -%}
+{%- endmacro %}
+
+{% macro ref() -%}
+  {#- dbt's own `ref`, but in the on-run-start hook, which renders the SQL of unselected models: there dbt would ask for
+      the dependencies of the hook itself. -#}
+  {%- if execute and model is defined and model.resource_type == "operation" -%}
+    {%- for node in graph.nodes.values() if node.name == varargs[-1] and node.resource_type in ("model", "seed") -%}
+      {{ return(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) }}
+    {%- endfor -%}
+  {%- endif -%}
+  {{ return(builtins.ref(*varargs, **kwargs)) }}
 {%- endmacro %}
