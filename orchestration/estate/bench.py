@@ -1,7 +1,7 @@
 """Clean events by the hundred thousand, for benchmarks: quick to make, real in shape.
 
-A pool of records of the estate serves as templates in which only what must differ is replaced: the event's time in every
-format, its key. No faults, no incident, no truth.
+A pool of records of the estate serves as templates in which only what must differ is replaced: the event's time in
+every format, its key. No faults, no incident, no truth.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def _template(source: str, record: Record) -> bytes:
     return text
 
 
-def bench_lines(source: str, n: int, seed: int = 7, start: str = "2026-03-02T00:00:00Z", hours: int = 24) -> Iterator[bytes]:
+def bench_lines(
+    source: str, n: int, seed: int = 7, start: str = "2026-03-02T00:00:00Z", hours: int = 24
+) -> Iterator[bytes]:
     """Yield `n` records of one source as NDJSON lines (newline included), ascending in time over `hours`.
 
     KeyError when the source is unknown. Keys are unique; the diurnal shape is the estate's.

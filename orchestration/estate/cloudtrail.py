@@ -1,8 +1,8 @@
 """AWS CloudTrail records of the estate: who acts, on what, with which outcome.
 
-Layout as in AWS's "CloudTrail record contents" (eventVersion 1.08/1.09) and in real deliveries: open `requestParameters`,
-`sourceIPAddress` that is an address or a service name, `userIdentity` of six types. The catalogue of calls stands in
-`cloudtrail_calls`, the delivery into S3 keys in `delivery`.
+Layout as in AWS's "CloudTrail record contents" (eventVersion 1.08/1.09) and in real deliveries: open
+`requestParameters`, `sourceIPAddress` that is an address or a service name, `userIdentity` of six types. The catalogue
+of calls stands in `cloudtrail_calls`, the delivery into S3 keys in `delivery`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 
 from orchestration.estate.cloudtrail_calls import PROFILES, SERVICES, Call
-from orchestration.estate.company import PLACES, REGIONS, Company, Person, identifier
+from orchestration.estate.company import REGIONS, Company, Person, identifier
 from orchestration.estate.events import Event, Record, dump, utc_seconds, uuid4
+from orchestration.estate.networks import PLACES
 
 SOURCE = "aws_cloudtrail"
 UNMAPPED = "AwsVpceEvent"
@@ -21,7 +22,7 @@ _AGENTS = {
     "application": ("Boto3/1.34.51 md/Botocore#1.34.51 ua/2.0 os/linux#6.1.77", "aws-sdk-java/2.25.6 Linux/6.1.77"),
     "pipeline": ("aws-sdk-go-v2/1.25.2 os/linux lang/go#1.22.0",),
 }
-_BROWSER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/122.0.0.0 Safari/537.36"
+_BROWSER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/122.0.0.0 Safari/537.36"
 _ROLES = ("claims-api", "portal-web", "etl-nightly", "billing-worker", "ehr-sync")
 _USERS = ("ci-deployer", "svc-backup", "svc-metrics", "legacy-reporting")
 
@@ -183,7 +184,7 @@ class CloudTrailFeed:
             "sessionContext": {"sessionIssuer": self.iam_user("legacy-reporting", account)},
         }
         return self._failed(
-            self.record(call, identity, account, region, at, "203.0.113.200", _AGENTS["engineer"][0]), 0.1
+            self.record(call, identity, account, region, at, PLACES["vendor"].address(4), _AGENTS["engineer"][0]), 0.1
         )
 
     def _sign_in(self, call: Call, account: str, region: str, at: float) -> Record:

@@ -1,8 +1,7 @@
 """Larkspur Health, the fictional company whose logs the estate holds.
 
-Here stand its people, machines, AWS accounts and networks, and nothing about events. Everything follows from the seed.
-Inside addresses are RFC 1918; outside ones are documentation and benchmark ranges (RFC 5737, RFC 2544, RFC 3849), so no
-address of the estate belongs to anybody. AS numbers are documentation numbers (RFC 5398).
+Here stand its people, machines and AWS accounts, and nothing about events. Everything follows from the seed. Inside
+addresses are RFC 1918; those outside stand in `networks`.
 
 Two people matter to the story of `incident`: Dana Whitfield, Finance Controller, who has never touched production, and
 Marcus Oyelaran, Senior Database Administrator, who looks after the PCI database servers every week.
@@ -13,6 +12,9 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+from orchestration.estate.networks import PLACES, Place
 
 NAME = "Larkspur Health"
 MAIL_DOMAIN = "larkspurhealth.example"
@@ -22,70 +24,16 @@ DOMAIN_SID = "S-1-5-21-1874309211-902276341-3350911207"
 REGIONS = ("us-east-1", "eu-west-1")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A network outside the company's walls and where it is; the truth behind the GeoIP databases."""
-
-    name: str
-    network: str
-    city: str
-    state: str
-    country: str
-    iso: str
-    postal: str
-    latitude: float
-    longitude: float
-    asn: int
-    organisation: str
-
-    def address(self, number: int) -> str:
-        """The `number`-th address of the network, 1-based (the caller stays inside it)."""
-        head, _, _ = self.network.partition("/")
-        if ":" in head:
-            return f"{head}{number:x}"
-        *front, last = head.split(".")
-        return ".".join((*front, str(int(last) + number)))
-
-
-def _place(text: str) -> Place:
-    name, network, city, state, country, iso, postal, lat, lon, asn, org = (part.strip() for part in text.split("|"))
-    return Place(name, network, city, state, country, iso, postal, float(lat), float(lon), int(asn), org)
-
-
-_OFFICES = (
-    "boston | 198.51.100.0/25 | Boston | Massachusetts | United States | US | 02110 | 42.3584 | -71.0598 | 64496 | Larkspur Health",
-    "austin | 198.51.100.128/25 | Austin | Texas | United States | US | 78701 | 30.2672 | -97.7431 | 64496 | Larkspur Health",
-    "dublin | 203.0.113.0/26 | Dublin | Leinster | Ireland | IE | D02 | 53.3331 | -6.2489 | 64496 | Larkspur Health",
-)
-_SERVICES = (
-    "vpn | 203.0.113.64/26 | Ashburn | Virginia | United States | US | 20147 | 39.0437 | -77.4875 | 64497 | Harborline Transit",
-    "cloud | 203.0.113.128/26 | Ashburn | Virginia | United States | US | 20147 | 39.0437 | -77.4875 | 64498 | Nimbus Compute",
-    "ci | 203.0.113.192/27 | Portland | Oregon | United States | US | 97204 | 45.5152 | -122.6784 | 64499 | Forgeline CI",
-)
-_HOMES = (
-    "home-boston | 198.18.0.0/24 | Boston | Massachusetts | United States | US | 02118 | 42.3370 | -71.0700 | 64500 | Beacon Broadband",
-    "home-cambridge | 198.18.1.0/24 | Cambridge | Massachusetts | United States | US | 02139 | 42.3647 | -71.1042 | 64500 | Beacon Broadband",
-    "home-providence | 198.18.2.0/24 | Providence | Rhode Island | United States | US | 02903 | 41.8240 | -71.4128 | 64500 | Beacon Broadband",
-    "home-austin | 198.18.3.0/24 | Austin | Texas | United States | US | 78704 | 30.2444 | -97.7640 | 64501 | Lone Star Fiber",
-    "home-dublin | 198.18.4.0/24 | Dublin | Leinster | Ireland | IE | D06 | 53.3230 | -6.2650 | 64502 | Liffey Telecom",
-    "home-lisbon | 198.18.5.0/24 | Lisbon | Lisbon | Portugal | PT | 1000 | 38.7167 | -9.1333 | 64503 | Tejo Net",
-    "home-v6 | 2001:db8:71::/48 | Boston | Massachusetts | United States | US | 02118 | 42.3370 | -71.0700 | 64500 | Beacon Broadband",
-)
-_HOSTILE = (
-    "hostile | 192.0.2.64/26 | Chisinau | Chisinau | Moldova | MD | MD-2001 | 47.0056 | 28.8575 | 64510 | Bulletgrove Hosting",
-    "scanner | 192.0.2.128/26 | Tbilisi | Tbilisi | Georgia | GE | 0105 | 41.6941 | 44.8337 | 64511 | Openfield Servers",
-)
-PLACES: dict[str, Place] = {p.name: p for p in map(_place, (*_OFFICES, *_SERVICES, *_HOMES, *_HOSTILE))}
-HOSTILE_ADDRESS = PLACES["hostile"].address(2)
-
-_FIRST = (
-    "Aisha Adam Bianca Bo Carla Chen Deepa Declan Elena Emeka Fatima Felix Grace Gustav Hana Hugo Imani Ivan Jada Joon "
-    "Keira Kofi Lena Luca Maya Milan Nadia Nils Olga Omar Priya Quinn Rosa Rafael Saoirse Samir Tara Tomas Uma Vera Wes Yara"
-).split()
-_LAST = (
-    "Abbott Acheampong Bauer Brennan Castillo Cho Dawson Desai Eriksen Farrell Fontaine Gallagher Haddad Hughes Ibrahim "
-    "Jansen Kaur Kowalski Lindqvist Mbeki Moreau Nakamura Novak Okafor Petrov Quigley Reyes Rossi Santos Sato Tanaka Ueda Varga Walsh Yilmaz Zhou"
-).split()
+_FIRST = """
+Aisha Adam Bianca Bo Carla Chen Deepa Declan Elena Emeka Fatima Felix Grace Gustav Hana Hugo Imani Ivan Jada
+Joon Keira Kofi Lena Luca Maya Milan Nadia Nils Olga Omar Priya Quinn Rosa Rafael Saoirse Samir Tara Tomas Uma
+Vera Wes Yara
+"""
+_LAST = """
+Abbott Acheampong Bauer Brennan Castillo Cho Dawson Desai Eriksen Farrell Fontaine Gallagher Haddad Hughes
+Ibrahim Jansen Kaur Kowalski Lindqvist Mbeki Moreau Nakamura Novak Okafor Petrov Quigley Reyes Rossi Santos
+Sato Tanaka Ueda Varga Walsh Yilmaz Zhou
+"""
 _DEPARTMENTS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("Engineering", ("Software Engineer", "Senior Software Engineer", "Site Reliability Engineer"), 70),
     ("Clinical Operations", ("Care Coordinator", "Clinical Analyst", "Nurse Educator"), 90),
@@ -166,6 +114,7 @@ class Company:
         return tuple(person for person in self.people if person.department == department)
 
 
+@lru_cache(maxsize=20_000)
 def identifier(text: str, length: int, alphabet: str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") -> str:
     """A stable identifier of `length` characters made from `text` (at most 40)."""
     number, out = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big"), []
@@ -199,7 +148,7 @@ def _person(number: int, first: str, last: str, title: str, department: str, off
 
 def _staff(rng: random.Random) -> tuple[Person, ...]:
     people = [_person(i, *named, rng) for i, named in enumerate(_NAMED)]
-    names = [(first, last) for first in _FIRST for last in _LAST]
+    names = [(first, last) for first in _FIRST.split() for last in _LAST.split()]
     rng.shuffle(names)
     for department, titles, size in _DEPARTMENTS:
         for _ in range(size):

@@ -14,7 +14,7 @@ import random
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from orchestration.estate.events import DELIVERY_SECONDS, Event, delivery_slot, 
 from orchestration.estate.truth import Tally
 
 _LEVEL = 3  # gzip level: twice as fast as the default at 1.15 times its size, measured on this estate
+_APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "  # what macOS archives add beside a file
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -60,7 +61,7 @@ def _to_cut(groups: dict[tuple[int, tuple[str, ...]], list[Event]], avoid: str =
 
 
 def write_cloudtrail(events: list[Event], out: Path, tally: Tally, rng: random.Random) -> None:
-    """Objects `AWSLogs/<account>/CloudTrail/<region>/…`, one digest to be ignored, one object that is an error page."""
+    """Objects `AWSLogs/<account>/CloudTrail/<region>/…`, one ignored digest, one object that is an error page."""
     groups = _groups(events)
     cut = _to_cut(groups)
     for (slot, lane), records in groups.items():
@@ -75,7 +76,7 @@ def write_cloudtrail(events: list[Event], out: Path, tally: Tally, rng: random.R
         tally.add_object(records, slot)
         _write(path, gzip.compress(b'{"Records":[' + b",".join(texts) + b"]}", _LEVEL, mtime=0), slot)
     slot, lane = next(iter(groups))
-    page = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    page = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
     error = Event(records[0].source, slot, slot, page, "", "", lane, ("malformed",), "not_json")
     tally.add_object([error], slot)
     _write(_cloudtrail_path(out, lane, slot, rng), gzip.compress(page, mtime=0), slot)
@@ -140,11 +141,10 @@ def write_windows(events: list[Event], out: Path, tally: Tally, hours: int) -> N
 
 def _write_zip(out: Path, members: list[tuple[int, bytes]]) -> None:
     buffer, last = io.BytesIO(), members[-1][0]
-    junk: Callable[[str], bytes] = lambda name: b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + name.encode()  # noqa: E731
     with zipfile.ZipFile(buffer, "w") as archive:
         for slot, body in members:
             name = f"wec01-{_stamp(slot, '%Y%m%dT%H%MZ')}.ndjson"
-            for member, data in ((name, body), (f"__MACOSX/._{name}", junk(name))):
+            for member, data in ((name, body), (f"__MACOSX/._{name}", _APPLE_DOUBLE + name.encode())):
                 info = zipfile.ZipInfo(member, (2026, 1, 1, 0, 0, 0))
                 archive.writestr(info, data, zipfile.ZIP_DEFLATED, _LEVEL)
     folder = out / "windows" / _stamp(last, "%Y/%m/%d/%H")

@@ -37,7 +37,7 @@ _TIME_FIELDS = {
     "windows_event": ("EventTime", "EventReceivedTime", "TimeCreated", "@timestamp", "UtcTime"),
 }
 # Field that tells two colliding records apart: (path, other value)
-_TELL = {"aws_cloudtrail": "userAgent", "okta_system_log": "displayMessage", "windows_event": "Message"}
+_TELL = {"aws_cloudtrail": "userAgent", "okta_system_log": "displayMessage", "windows_event": "Category"}
 
 
 @dataclass(frozen=True, slots=True)

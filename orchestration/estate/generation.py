@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.estate import cloudtrail, okta, windows
-from orchestration.estate.company import HOSTILE_ADDRESS, Company, found
+from orchestration.estate.company import Company, found
 from orchestration.estate.delivery import write_cloudtrail, write_okta, write_windows
 from orchestration.estate.events import Event, times
 from orchestration.estate.faults import Span, deliver, plant_faults
 from orchestration.estate.incident import PATHS, SERVER, Planted, plan
+from orchestration.estate.networks import HOSTILE_ADDRESS
 from orchestration.estate.reference import write_reference
 from orchestration.estate.truth import Tally
 
@@ -40,11 +41,15 @@ class Arguments:
         """The simulated time. ValueError when it is not whole hours, at least three (faults need room to be late)."""
         at = datetime.fromisoformat(self.start)
         if at.tzinfo is None or at.timestamp() % 3600 or self.hours < 3:
-            raise ValueError(f"start {self.start!r}, hours {self.hours}: expected a full hour with an offset, and 3 hours or more")
+            expected = "expected a full hour with an offset, and 3 hours or more"
+            raise ValueError(f"start {self.start!r}, hours {self.hours}: {expected}")
         return Span(at.timestamp(), self.hours)
 
 
-def generate(out: Path, arguments: Arguments | None = None, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def _quiet(_: str) -> None: ...
+
+
+def generate(out: Path, arguments: Arguments | None = None, say: Callable[[str], None] = _quiet) -> dict[str, Any]:
     """Write the estate into `out` and return the truth; an estate of the same arguments is left as it is.
 
     FileExistsError when `out` holds something that is not an estate. An estate of other arguments, or a half written
@@ -66,7 +71,8 @@ def generate(out: Path, arguments: Arguments | None = None, say: Callable[[str],
         events = _events(source, feeds[source], planted, arguments.events, span, rng)
         tallies[source] = tally = Tally()
         _write(source, events, out, tally, span, rng)
-        say(f"{source}: {tally.read:,} records in {tally.objects:,} objects, {tally.duplicates:,} of them duplicates")
+        bad = tally.quarantined.total()
+        say(f"{source}: {tally.read:,} records, {tally.duplicates:,} of them duplicates, {bad:,} malformed")
     write_reference(company, out)
     truth = header | _truth(tallies, planted)
     (out / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
@@ -74,8 +80,11 @@ def generate(out: Path, arguments: Arguments | None = None, say: Callable[[str],
 
 
 def _feeds(company: Company, seed: int) -> dict[str, Any]:
-    makers = {okta.SOURCE: okta.OktaFeed, windows.SOURCE: windows.WindowsFeed, cloudtrail.SOURCE: cloudtrail.CloudTrailFeed}
-    return {source: make(company, random.Random(f"{seed}/{source}")) for source, make in makers.items()}
+    return {
+        okta.SOURCE: okta.OktaFeed(company, random.Random(f"{seed}/okta")),
+        windows.SOURCE: windows.WindowsFeed(company, random.Random(f"{seed}/windows")),
+        cloudtrail.SOURCE: cloudtrail.CloudTrailFeed(company, random.Random(f"{seed}/cloudtrail")),
+    }
 
 
 def _events(source: str, feed: Any, planted: list[Planted], total: int, span: Span, rng: random.Random) -> list[Event]:

@@ -17,14 +17,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from orchestration.estate.cloudtrail import CloudTrailFeed
 from orchestration.estate.cloudtrail import SOURCE as CLOUDTRAIL
+from orchestration.estate.cloudtrail import CloudTrailFeed
 from orchestration.estate.cloudtrail_calls import Call
-from orchestration.estate.company import HOSTILE_ADDRESS, PLACES, Company, Host, Person, Place
-from orchestration.estate.events import Event
-from orchestration.estate.okta import BY_NAME, OktaFeed
+from orchestration.estate.company import Company, Host, Person
+from orchestration.estate.events import Event, Record
+from orchestration.estate.networks import HOSTILE_ADDRESS, PLACES, Place
 from orchestration.estate.okta import SOURCE as OKTA
+from orchestration.estate.okta import OktaFeed
+from orchestration.estate.okta_kinds import BY_NAME, Kind
 from orchestration.estate.windows import SOURCE as WINDOWS
 from orchestration.estate.windows import WindowsFeed
 from orchestration.estate.windows_events import (
@@ -83,20 +86,40 @@ class Path:
 
 PATHS = (
     Path(
-        story="incident", share=0.31, person="dana.whitfield", place=PLACES["hostile"], address=HOSTILE_ADDRESS, client="KALI-7",
-        denied=5, service=("RemoteUtilsHost", "C:\\Windows\\Temp\\rutserv.exe -service"),
-        command=f"powershell.exe -NoP -W Hidden -EncodedCommand {_ENCODED}", script=_DOWNLOAD,
-        target=("cdn-telemetry-sync.example", HOSTILE_ADDRESS, 443), value="RemoteUtils", role="PciDataOperator",
-        agent="Boto3/1.9.21 Python/3.6.6 Linux/5.18.0-kali5-amd64 Botocore/1.12.21", objects=60,
+        story="incident",
+        share=0.31,
+        person="dana.whitfield",
+        place=PLACES["hostile"],
+        address=HOSTILE_ADDRESS,
+        client="KALI-7",
+        denied=5,
+        service=("RemoteUtilsHost", "C:\\Windows\\Temp\\rutserv.exe -service"),
+        command=f"powershell.exe -NoP -W Hidden -EncodedCommand {_ENCODED}",
+        script=_DOWNLOAD,
+        target=("cdn-telemetry-sync.example", HOSTILE_ADDRESS, 443),
+        value="RemoteUtils",
+        role="PciDataOperator",
+        agent="Boto3/1.9.21 Python/3.6.6 Linux/5.18.0-kali5-amd64 Botocore/1.12.21",
+        objects=60,
     ),
     Path(
-        story="look_alike", share=0.64, person="marcus.oyelaran", place=PLACES["home-boston"], address="198.18.0.2", client="LKS-WS0001",
-        denied=0, service=("LarkspurBackup", "C:\\Program Files\\Larkspur\\Backup\\lkbackup.exe"),
-        command="powershell.exe -NoProfile -File C:\\Ops\\verify-backup.ps1", script="Test-LarkspurBackup -Server LKS-PCIDB01",
-        target=("lks-fs01.corp.larkspurhealth.example", "10.10.2.11", 445), value="LarkspurBackup", role="PciDatabaseAdmin",
-        agent="aws-cli/2.15.30 Python/3.11.8 Darwin/23.3.0 source/x86_64 prompt/off command/s3.cp", objects=12,
+        story="look_alike",
+        share=0.64,
+        person="marcus.oyelaran",
+        place=PLACES["home-boston"],
+        address="198.18.0.2",
+        client="LKS-WS0001",
+        denied=0,
+        service=("LarkspurBackup", "C:\\Program Files\\Larkspur\\Backup\\lkbackup.exe"),
+        command="powershell.exe -NoProfile -File C:\\Ops\\verify-backup.ps1",
+        script="Test-LarkspurBackup -Server LKS-PCIDB01",
+        target=("lks-fs01.corp.larkspurhealth.example", "10.10.2.11", 445),
+        value="LarkspurBackup",
+        role="PciDatabaseAdmin",
+        agent="aws-cli/2.15.30 Python/3.11.8 Darwin/23.3.0 source/x86_64 prompt/off command/s3.cp",
+        objects=12,
     ),
-)  # fmt: skip
+)
 SERVER = "LKS-PCIDB01"
 ACCOUNT = "pci"
 BUCKET = "larkspur-pci-exports"
@@ -111,45 +134,37 @@ def plan(
         began = float(int(start + path.share * hours * 3600))
         person = company.person(path.person)
         planted += _sign_in(path, person, okta, began)
-        planted += _server(path, person, company, windows, began + 210)
+        planted += _server(path, person, company, windows, began + 810)
         planted += _cloud(path, person, company, aws, began + 1800)
     return planted
 
 
 def _sign_in(path: Path, person: Person, feed: OktaFeed, began: float) -> Iterator[Planted]:
-    steps: list[tuple[str, str, str]] = [("password", "user.authentication.verify", "")]
-    for _ in range(path.denied):
-        steps += [("mfa_push_sent", "system.push.send_factor_verify_push", "")]
-        steps += [("mfa_push_denied", "user.mfa.okta_verify.deny_push", "USER_REJECTED")]
-    steps += [
-        ("mfa_push_sent", "system.push.send_factor_verify_push", ""),
-        ("mfa_push_accepted", "user.authentication.auth_via_mfa", ""),
-    ]
+    sent = ("mfa_push_sent", "system.push.send_factor_verify_push", "")
+    steps = [("password", "user.authentication.verify", "")]
+    steps += [sent, ("mfa_push_denied", "user.mfa.okta_verify.deny_push", "USER_REJECTED")] * path.denied
+    steps += [sent, ("mfa_push_accepted", "user.authentication.auth_via_mfa", "")]
     steps += [("session", "user.session.start", ""), ("vpn_sign_on", "user.authentication.sso", "")]
     for number, (step, name, failure) in enumerate(steps):
-        kind = BY_NAME[name]
-
-        def build(at: float, arrived: float, kind=kind, failure: str = failure) -> Event:  # type: ignore[no-untyped-def]
-            return feed.wrap(feed.record(kind, person, path.place, path.address, at, failure, agent=0), at, arrived)
-
+        build = partial(_log_event, feed, path, person, BY_NAME[name], failure)
         yield Planted(began + number * 14.0, OKTA, path.story, step, build)
 
 
+def _log_event(
+    feed: OktaFeed, path: Path, person: Person, kind: Kind, failure: str, at: float, arrived: float
+) -> Event:
+    app = "GlobalProtect VPN" if kind.target == "app" else ""
+    record = feed.record(kind, person, path.place, path.address, at, failure, agent=0, app=app)
+    return feed.wrap(record, at, arrived)
+
+
 def _server(path: Path, person: Person, company: Company, feed: WindowsFeed, began: float) -> Iterator[Planted]:
-    scene = feed.scene
     server = next(host for host in company.servers if host.name == SERVER)
-    for number, (step, draft) in enumerate(_drafts(path, person, company, server, feed)):
-
-        def build(at: float, arrived: float, draft: Draft = draft) -> Event:
-            return feed.wrap(draft, at, arrived)
-
-        yield Planted(began + 600.0 + number * 37.0, WINDOWS, path.story, step, build)
-    del scene
+    for number, (step, draft) in enumerate(_drafts(path, person, server, feed)):
+        yield Planted(began + number * 37.0, WINDOWS, path.story, step, partial(feed.wrap, draft))
 
 
-def _drafts(
-    path: Path, person: Person, company: Company, server: Host, feed: WindowsFeed
-) -> Iterator[tuple[str, Draft]]:
+def _drafts(path: Path, person: Person, server: Host, feed: WindowsFeed) -> Iterator[tuple[str, Draft]]:
     s, client = feed.scene, person.vpn_address
     session, (name, address, port) = s.logon_id(), path.target
     yield "network_logon", logon(s, server, person, "3", client, s.logon_id(), path.client)
@@ -182,61 +197,40 @@ def _drafts(
     yield "run_key", sysmon(s, server, 13, _POWERSHELL, person, **value)
 
 
+def _calls(path: Path, person: Person, account: str) -> Iterator[tuple[str, Call]]:
+    key_id = "AKIA" + path.value.upper().ljust(16, "7")[:16]
+    key = {"accessKey": {"accessKeyId": key_id, "status": "Active", "userName": "svc-backup"}}
+    principal = "*" if path.story == "incident" else f"arn:aws:iam::{account}:root"
+    objects = f"arn:aws:s3:::{BUCKET}/*"
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Resource": objects}
+    policy = {"bucketName": BUCKET, "bucketPolicy": {"Version": "2012-10-17", "Statement": [statement]}}
+    role = {"roleArn": f"arn:aws:iam::{account}:role/{path.role}", "roleSessionName": person.email}
+    yield "assume_role", Call("sts.amazonaws.com", "AssumeRole", parameters=_always(role), resource="AWS::IAM::Role")
+    user = _always({"userName": "svc-backup"})
+    yield "create_access_key", Call("iam.amazonaws.com", "CreateAccessKey", False, False, user, _always(key))
+    bucket = "AWS::S3::Bucket"
+    yield "put_bucket_policy", Call("s3.amazonaws.com", "PutBucketPolicy", False, False, _always(policy), None, bucket)
+    for number in range(path.objects):
+        what = _always({"bucketName": BUCKET, "key": f"cards/2026/02/part-{number:04d}.parquet"})
+        yield "get_object", Call("s3.amazonaws.com", "GetObject", True, True, what, None, "AWS::S3::Object")
+
+
+def _always(record: Record) -> Callable[[object], Record]:
+    return lambda _: record
+
+
 def _cloud(path: Path, person: Person, company: Company, feed: CloudTrailFeed, began: float) -> Iterator[Planted]:
     account = company.accounts[ACCOUNT]
-    role = f"arn:aws:iam::{account}:role/{path.role}"
-    access_key = {
-        "accessKey": {
-            "accessKeyId": "AKIA" + path.value.upper().ljust(16, "7")[:16],
-            "status": "Active",
-            "userName": "svc-backup",
-        }
-    }
-    principal = "*" if path.story == "incident" else f"arn:aws:iam::{account}:root"
-    statement = {
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": "s3:GetObject",
-        "Resource": f"arn:aws:s3:::{BUCKET}/*",
-    }
-    policy = {"bucketName": BUCKET, "bucketPolicy": {"Version": "2012-10-17", "Statement": [statement]}}
-    assume = {"roleArn": role, "roleSessionName": person.email, "durationSeconds": 3600}
-    steps: list[tuple[str, Call]] = [
-        ("assume_role", Call("sts.amazonaws.com", "AssumeRole", True, False, lambda _: assume, None, "AWS::IAM::Role")),
-        ("create_access_key", Call("iam.amazonaws.com", "CreateAccessKey", False, False, lambda _: {"userName": "svc-backup"}, lambda _: access_key)),
-        ("put_bucket_policy", Call("s3.amazonaws.com", "PutBucketPolicy", False, False, lambda _: policy, None, "AWS::S3::Bucket")),
-    ]  # fmt: skip
-    for number in range(path.objects):
-        what = {"bucketName": BUCKET, "key": f"cards/2026/02/part-{number:04d}.parquet"}
-        steps.append(
-            (
-                "get_object",
-                Call("s3.amazonaws.com", "GetObject", True, True, lambda _, w=what: w, None, "AWS::S3::Object"),
-            )
-        )
-    for number, (step, call) in enumerate(steps):
-        yield Planted(
-            began + min(number, 3) * 61.0 + number * 2.5,
-            CLOUDTRAIL,
-            path.story,
-            step,
-            _calling(call, path, person, account, feed),
-        )
+    for number, (step, call) in enumerate(_calls(path, person, account)):
+        build = partial(_api_call, feed, path, person, account, call)
+        yield Planted(began + min(number, 3) * 61.0 + number * 2.5, CLOUDTRAIL, path.story, step, build)
 
 
-def _calling(
-    call: Call, path: Path, person: Person, account: str, feed: CloudTrailFeed
-) -> Callable[[float, float], Event]:
-    def build(at: float, arrived: float) -> Event:
-        origin = (
-            "AWSReservedSSO_FinanceReadOnly_7d1f2a90c4b35e68"
-            if path.story == "incident"
-            else "AWSReservedSSO_Database_7d1f2a90c4b35e68"
-        )
-        identity = feed.assumed_role(
-            origin if call.name == "AssumeRole" else path.role, person.email, account, at, mfa=True
-        )
-        record = feed.record(call, identity, account, "us-east-1", at, path.address, path.agent)
-        return feed.wrap(record, at, arrived)
-
-    return build
+def _api_call(
+    feed: CloudTrailFeed, path: Path, person: Person, account: str, call: Call, at: float, arrived: float
+) -> Event:
+    role = path.role
+    if call.name == "AssumeRole":
+        role = f"AWSReservedSSO_{'FinanceReadOnly' if path.story == 'incident' else 'Database'}_7d1f2a90c4b35e68"
+    identity = feed.assumed_role(role, person.email, account, at, mfa=True)
+    return feed.wrap(feed.record(call, identity, account, "us-east-1", at, path.address, path.agent), at, arrived)

@@ -8,15 +8,17 @@ so they agree with the GeoIP databases of `reference`.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
-from orchestration.estate.company import PLACES, Company, Person, Place, identifier
+from orchestration.estate.company import Company, Person, identifier
 from orchestration.estate.events import Event, Record, dump, utc_millis, uuid4
+from orchestration.estate.networks import PLACES, Place
+from orchestration.estate.okta_kinds import KINDS, UNMAPPED, Kind
 
 SOURCE = "okta_system_log"
-UNMAPPED = "system.feature.ea_auto_enroll"
+__all__ = ["SOURCE", "UNMAPPED", "OktaFeed", "geography"]
 _APPS = (
     "Workday",
     "Salesforce",
@@ -42,64 +44,6 @@ _AGENTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One event type. `target` is what it acts on: "app", "user", "group", "factor", "policy" or ""."""
-
-    name: str
-    weight: float
-    message: str
-    target: str = ""
-    failures: tuple[float, str] = (0.0, "")
-    severity: str = "INFO"
-    admin: bool = False
-
-
-_ADMIN = {"admin": True}
-KINDS: tuple[Kind, ...] = (
-    Kind("user.authentication.sso", 34, "User single sign on to app", "app", (0.01, "UNAUTHORIZED")),
-    Kind("policy.evaluate_sign_on", 17, "Evaluation of sign-on policy", "policy"),
-    Kind(
-        "user.authentication.auth_via_mfa",
-        10,
-        "Authentication of user via MFA",
-        "factor",
-        (0.05, "INVALID_CREDENTIALS"),
-    ),
-    Kind("user.session.start", 10, "User login to Okta", "", (0.08, "INVALID_CREDENTIALS")),
-    Kind("system.push.send_factor_verify_push", 6, "Send push for Okta Verify", "factor"),
-    Kind("user.authentication.verify", 6, "Verify user identity", "", (0.02, "VERIFICATION_ERROR")),
-    Kind("user.session.end", 5, "User logout from Okta"),
-    Kind("app.oauth2.token.grant.access_token", 5, "OAuth2 access token is granted", "app"),
-    Kind(
-        "user.mfa.okta_verify.deny_push",
-        0.2,
-        "User rejected Okta push verify",
-        "factor",
-        (1.0, "USER_REJECTED"),
-        "WARN",
-    ),
-    Kind("user.account.update_password", 0.8, "User update password for Okta", "user"),
-    Kind("user.account.lock", 0.3, "Max sign in attempts exceeded", "user", (1.0, "LOCKED_OUT"), "WARN"),
-    Kind("user.account.reset_password", 0.4, "User reset password for Okta", "user", **_ADMIN),
-    Kind("user.mfa.factor.activate", 0.6, "Enroll new factor", "factor"),
-    Kind("user.mfa.factor.deactivate", 0.2, "Reset factor for user", "factor", (0.0, ""), "WARN"),
-    Kind("user.lifecycle.create", 0.3, "Create Okta user", "user", **_ADMIN),
-    Kind("user.lifecycle.activate", 0.3, "Activate Okta user", "user", **_ADMIN),
-    Kind("user.lifecycle.deactivate", 0.15, "Deactivate Okta user", "user", **_ADMIN),
-    Kind("user.lifecycle.suspend", 0.05, "Suspend Okta user", "user", **_ADMIN),
-    Kind("group.user_membership.add", 0.9, "Add user to group membership", "group", **_ADMIN),
-    Kind("group.user_membership.remove", 0.5, "Remove user from group membership", "group", **_ADMIN),
-    Kind("application.user_membership.add", 0.9, "Add user to application membership", "app", **_ADMIN),
-    Kind("user.account.privilege.grant", 0.05, "Grant user privilege", "user", **_ADMIN),
-    Kind("system.api_token.create", 0.03, "Create API token", "", **_ADMIN),
-    Kind("policy.rule.update", 0.05, "Update policy rule", "policy", **_ADMIN),
-    Kind("security.threat.detected", 0.2, "Request from suspicious actor", "", (1.0, "THREAT"), "WARN"),
-    Kind(UNMAPPED, 0.1, "Early access feature auto-enrolled", "", **_ADMIN),
-)
-BY_NAME = {kind.name: kind for kind in KINDS}
-
-
 @cache
 def geography(place: Place) -> Record:
     """The `geographicalContext` of a place."""
@@ -117,12 +61,12 @@ class OktaFeed:
 
     def __init__(self, company: Company, rng: random.Random) -> None:
         self.company, self.rng = company, rng
-        self.weights = [kind.weight for kind in KINDS]
+        self.weights = list(accumulate(kind.weight for kind in KINDS))
         self.administrator = company.person("ingrid.solberg")
 
     def event(self, at: float, arrived: float) -> Event:
         """One background event of a type drawn by weight."""
-        kind = self.rng.choices(KINDS, self.weights)[0]
+        kind = self.rng.choices(KINDS, cum_weights=self.weights)[0]
         person = self.administrator if kind.admin else self.rng.choice(self.company.people)
         place, address = self.where(person)
         if kind.name == "security.threat.detected":
@@ -154,13 +98,13 @@ class OktaFeed:
         at: float,
         failure: str = "",
         agent: int | None = None,
+        app: str = "",
     ) -> Record:
-        """One LogEvent; `failure` is the outcome's reason, "" for success; `agent` picks the user agent."""
+        """One LogEvent; `failure` is the outcome's reason, "" for success; `agent` picks the user agent,
+        `app` the application; both are drawn when not given."""
         rng = self.rng
         browser, system, raw = _AGENTS[agent if agent is not None else int(person.workstation[-1]) % 2]
-        request = identifier(
-            f"{rng.getrandbits(64)}", 27, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-        )
+        request = f"aZ{rng.getrandbits(100):025x}"
         session = "idx" + identifier(f"{person.username}/{int(at) // 28800}", 22)
         denied = kind.name in ("security.threat.detected", "policy.evaluate_sign_on") and failure
         where = geography(place)
@@ -232,14 +176,14 @@ class OktaFeed:
                     }
                 ]
             },
-            "target": self._targets(kind, person),
+            "target": self._targets(kind, person, app),
         }
 
-    def _targets(self, kind: Kind, person: Person) -> list[Record] | None:
+    def _targets(self, kind: Kind, person: Person, app: str) -> list[Record] | None:
         other = self.rng.choice(self.company.people) if kind.admin else person
         user = _target("User", other.okta_id, other.email, other.name)
         if kind.target == "app":
-            app = "GlobalProtect VPN" if kind.message.endswith("VPN") else self.rng.choice(_APPS)
+            app = app or self.rng.choice(_APPS)
             return [_target("AppInstance", "0oa" + identifier(app, 17), app, app), user]
         if kind.target == "group":
             group = self.rng.choice(("Claims Readers", "Portal Users", "Contractors", "On-call"))

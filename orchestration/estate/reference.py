@@ -8,18 +8,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestration.estate.company import PLACES, Company, Place
+from orchestration.estate.company import Company
+from orchestration.estate.networks import PLACES, Place
 
-_CONTINENTS = {"US": ("NA", "North America"), "IE": ("EU", "Europe"), "PT": ("EU", "Europe"), "MD": ("EU", "Europe"), "GE": ("AS", "Asia")}
+_EUROPE = ("EU", "Europe")
+_CONTINENTS = {"US": ("NA", "North America"), "IE": _EUROPE, "PT": _EUROPE, "MD": _EUROPE, "GE": ("AS", "Asia")}
 _BUILD_EPOCH_SECONDS = 1_772_323_200  # 2026-03-01: the databases are older than the day they explain
 
 
 def city_record(place: Place) -> dict[str, Any]:
-    """A City record; `city.geoname_id` and its like are left out because they would name real places twice."""
+    """A City record with what the estate knows; geoname ids are left out."""
     code, continent = _CONTINENTS[place.iso]
     country = {"iso_code": place.iso, "names": {"en": place.country}}
     return {
@@ -63,7 +65,8 @@ def write_reference(company: Company, out: Path) -> None:
     _write_mmdb(folder / "geoip-city.mmdb", "GeoIP2-City", ((p.network, city_record(p)) for p in PLACES.values()))
     _write_mmdb(folder / "geoip-asn.mmdb", "GeoLite2-ASN", ((p.network, asn_record(p)) for p in PLACES.values()))
     people = [
-        (p.username, p.email, p.name, p.title, p.department, p.office, p.sid, p.okta_id, p.workstation) for p in company.people
+        (p.username, p.email, p.name, p.title, p.department, p.office, p.sid, p.okta_id, p.workstation)
+        for p in company.people
     ]
     _write_csv(
         folder / "directory.csv",
@@ -75,7 +78,7 @@ def write_reference(company: Company, out: Path) -> None:
     _write_csv(folder / "assets.csv", ("name", "id", "address", "role", "owner"), hosts + accounts)
 
 
-def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _write_csv(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -1,8 +1,8 @@
 """The balance sheet the lake must arrive at: counted while the estate is written, never guessed from the plan.
 
-`read = landed + quarantined` and `landed = published + duplicates` hold by construction of the count (a build may filter
-more; `event_types` lets a test say how many). A duplicate is a record whose key and content came before; a collision is
-a key that came before with other content, and both records are published.
+`read = landed + quarantined` and `landed = published + duplicates` hold by construction of the count (a build may
+filter more; `event_types` lets a test say how many). A duplicate is a record whose key and content came before; a
+collision is a key that came before with other content, and both records are published.
 
 Hours are UTC and named `2026-03-02T09`. The records of an object count for the hour of its delivery (Okta: of storing).
 """
@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestration.estate.events import Event, hour_of
+from orchestration.estate.events import Event, hour_of, utc_millis
 
 Hours = defaultdict[str, Counter[str]]
 
@@ -78,7 +78,7 @@ class Tally:
         known.add(content)
         self.event_types[event.event_type] += 1
         if event.label:
-            self.labels[event.label].append({"key": event.key, "at": hour_of(event.at)})
+            self.labels[event.label].append({"key": event.key, "at": utc_millis(event.at)})
 
     def _quarantine(self, reason: str, delivered: float) -> None:
         self.read += 1

@@ -14,11 +14,12 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
+from itertools import accumulate
 
 from orchestration.estate.company import Company, Host
 from orchestration.estate.events import Event, Record, dump, sysmon_utc, utc_millis, wall_clock
 from orchestration.estate.windows_background import CATALOGUE
-from orchestration.estate.windows_events import META, Draft, Scene
+from orchestration.estate.windows_events import Draft, Scene
 
 SOURCE = "windows_event"
 UNMAPPED = "Security/5379"
@@ -29,6 +30,53 @@ _PROVIDERS = {
     SYSTEM: ("Service Control Manager", "{555908D1-A6D7-4695-8E1E-26931D2012F4}"),
     SYSMON: ("Microsoft-Windows-Sysmon", "{5770385F-C22A-43E0-BF4C-06F5698FFBD9}"),
     POWERSHELL: ("Microsoft-Windows-PowerShell", "{A0C1853B-5C40-4B15-8766-3CF1C58F985A}"),
+}
+# (channel, event id) → (task, category, first line of the message)
+META: dict[tuple[str, int], tuple[int, str, str]] = {
+    (SECURITY, 1102): (104, "Log clear", "The audit log was cleared"),
+    (SECURITY, 4624): (12544, "Logon", "An account was successfully logged on"),
+    (SECURITY, 4625): (12544, "Logon", "An account failed to log on"),
+    (SECURITY, 4634): (12545, "Logoff", "An account was logged off"),
+    (SECURITY, 4648): (12544, "Logon", "A logon was attempted using explicit credentials"),
+    (SECURITY, 4672): (12548, "Special Logon", "Special privileges assigned to new logon"),
+    (SECURITY, 4688): (13312, "Process Creation", "A new process has been created"),
+    (SECURITY, 4697): (12289, "Security System Extension", "A service was installed in the system"),
+    (SECURITY, 4698): (12804, "Other Object Access Events", "A scheduled task was created"),
+    (SECURITY, 4720): (13824, "User Account Management", "A user account was created"),
+    (SECURITY, 4728): (13826, "Security Group Management", "A member was added to a security-enabled global group"),
+    (SECURITY, 4732): (13826, "Security Group Management", "A member was added to a security-enabled local group"),
+    (SECURITY, 4768): (
+        14339,
+        "Kerberos Authentication Service",
+        "A Kerberos authentication ticket (TGT) was requested",
+    ),
+    (SECURITY, 4769): (14337, "Kerberos Service Ticket Operations", "A Kerberos service ticket was requested"),
+    (SECURITY, 4771): (14339, "Kerberos Authentication Service", "Kerberos pre-authentication failed"),
+    (SECURITY, 4776): (
+        14336,
+        "Credential Validation",
+        "The computer attempted to validate the credentials for an account",
+    ),
+    (SECURITY, 5140): (12808, "File Share", "A network share object was accessed"),
+    (SECURITY, 5145): (
+        12811,
+        "Detailed File Share",
+        "A network share object was checked to see whether client can be granted desired access",
+    ),
+    (SECURITY, 5379): (13824, "User Account Management", "Credential Manager credentials were read"),
+    (SYSTEM, 7045): (0, "", "A service was installed in the system"),
+    (SYSMON, 1): (1, "Process Create (rule: ProcessCreate)", "Process Create"),
+    (SYSMON, 3): (3, "Network connection detected (rule: NetworkConnect)", "Network connection detected"),
+    (SYSMON, 5): (5, "Process terminated (rule: ProcessTerminate)", "Process terminated"),
+    (SYSMON, 7): (7, "Image loaded (rule: ImageLoad)", "Image loaded"),
+    (SYSMON, 8): (8, "CreateRemoteThread detected (rule: CreateRemoteThread)", "CreateRemoteThread detected"),
+    (SYSMON, 10): (10, "Process accessed (rule: ProcessAccess)", "Process accessed"),
+    (SYSMON, 11): (11, "File created (rule: FileCreate)", "File created"),
+    (SYSMON, 12): (12, "Registry object added or deleted (rule: RegistryEvent)", "Registry object added or deleted"),
+    (SYSMON, 13): (13, "Registry value set (rule: RegistryEvent)", "Registry value set"),
+    (SYSMON, 22): (22, "Dns query (rule: DnsQuery)", "Dns query"),
+    (POWERSHELL, 4103): (106, "Executing Pipeline", "Command invocation"),
+    (POWERSHELL, 4104): (2, "Execute a Remote Command", "Creating Scriptblock text (1 of 1)"),
 }
 _SUCCESS, _FAILURE, _CLASSIC = -9214364837600034816, -9218868437227405312, -9223372036854775808
 
@@ -48,12 +96,12 @@ class WindowsFeed:
         self.company, self.rng = company, rng
         self.scene = Scene(company, rng)
         self.makers = [maker for _, maker in CATALOGUE]
-        self.weights = [weight for weight, _ in CATALOGUE]
+        self.weights = list(accumulate(weight for weight, _ in CATALOGUE))
         self.numbers: dict[tuple[str, str], int] = {}
 
     def event(self, at: float, arrived: float) -> Event:
         """One background event drawn by weight."""
-        maker = self.rng.choices(self.makers, self.weights)[0]
+        maker = self.rng.choices(self.makers, cum_weights=self.weights)[0]
         return self.wrap(maker(self.scene), at, arrived)
 
     def wrap(self, draft: Draft, at: float, arrived: float) -> Event:
@@ -93,17 +141,21 @@ class WindowsFeed:
             "ExecutionProcessID": 696,
             "ThreadID": 2000 + self.rng.randrange(8000),
             "Channel": host.security_channel if audit else channel,
-            "Message": _message(title, draft.data, audit),
             "Category": category,
             "Opcode": "Info",
             **draft.data,
         }
-        if not audit:
-            record |= {"Domain": "NT AUTHORITY", "AccountName": "SYSTEM", "UserID": "S-1-5-18", "AccountType": "User"}
-        if "EventType" in draft.data:  # NXLog keeps its own EventType aside when the event brings one (Sysmon 12-14)
-            record["EventTypeOrignal"] = "INFO"
+        if audit:
+            record["Message"] = _message(title, draft.data, audit)
         else:
-            record["EventType"] = ("AUDIT_SUCCESS" if draft.success else "AUDIT_FAILURE") if audit else "INFO"
+            record |= {"Domain": "NT AUTHORITY", "AccountName": "SYSTEM", "UserID": "S-1-5-18", "AccountType": "User"}
+        if "EventType" in draft.data:  # NXLog loses an event's own EventType (Sysmon 12-14) and sets its own aside
+            del record["EventType"]
+            record["EventTypeOrignal"] = "INFO"
+        elif audit:
+            record["EventType"] = "AUDIT_SUCCESS" if draft.success else "AUDIT_FAILURE"
+        else:
+            record["EventType"] = "INFO"
         return record | {
             "EventReceivedTime": wall_clock(moment.received),
             "SourceModuleName": "eventlog",

@@ -9,31 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestration.estate.company import AD_DOMAIN, DNS_DOMAIN, Host, Person
+from orchestration.estate.windows_endpoint import access_event, powershell_event, process_event, sysmon_event
 from orchestration.estate.windows_events import (
-    PROGRAMS,
     Data,
     Draft,
     Scene,
-    connection,
-    hashes,
     logon,
-    process,
-    script,
     service_installed,
     special_logon,
-    sysmon,
 )
 
 _SEC = "Security"
 _S32 = "C:\\Windows\\System32\\"
-_LIBRARIES = ("ntdll.dll", "kernel32.dll", "secur32.dll", "winhttp.dll", "crypt32.dll", "amsi.dll")
-_NAMES = ("portal", "intranet", "wpad", "print01", "updates")
-_TRACE = "C:\\Windows\\SYSTEM32\\ntdll.dll+9c534|C:\\Windows\\System32\\KERNELBASE.dll+305fe|C:\\Windows\\System32\\lsasrv.dll+34e42"
 
 
 def _member(s: Scene) -> tuple[Host, Person, str]:
-    host = s.rng.choice(s.company.servers)
-    person = s.person()
+    """A server, somebody with business there, and the address of that person's workstation."""
+    host, person = s.rng.choice(s.company.servers), s.person()
+    if host.role == "pci database server":
+        person = s.company.person("marcus.oyelaran")
+    elif person.department not in ("Engineering", "Information Technology"):
+        host = s.rng.choice(s.company.with_role("file server"))
     return host, person, s.company.workstations[person.username].address
 
 
@@ -42,8 +38,6 @@ def _logon(s: Scene) -> Draft:
         host, person = s.machine()
         return logon(s, host, person, s.rng.choice(("2", "7", "11")), "127.0.0.1", s.logon_id(), host.name)
     host, person, address = _member(s)
-    if host.role == "pci database server":  # only the database administrator ever gets there
-        person, address = s.company.person("marcus.oyelaran"), "10.20.0.2"
     return logon(s, host, person, "3", address, s.logon_id())
 
 
@@ -171,11 +165,6 @@ def _service(s: Scene, audit: bool) -> Draft:
     return Draft(host, _SEC, 4697, s.subject(person, host, s.logon_id()) | data | {"ServiceAccount": "LocalSystem"})
 
 
-def _process(s: Scene, audit: bool) -> Draft:
-    host, person = s.machine()
-    return process(s, host, person, s.rng.choice(PROGRAMS), s.logon_id())[0 if audit else 1]
-
-
 def _cleared(s: Scene) -> Draft:
     host = s.rng.choice(tuple(s.company.workstations.values()))
     return Draft(host, _SEC, 1102, s.subject(s.company.person("theo.marchetti"), host, s.logon_id()))
@@ -192,84 +181,17 @@ def _vault(s: Scene) -> Draft:
     return Draft(host, _SEC, 5379, s.subject(person, host, s.logon_id()) | data | {"ClientProcessId": str(s.pid())})
 
 
-def _sysmon(s: Scene, event_id: int) -> Draft:
-    host, person = s.machine()
-    image = s.rng.choice(PROGRAMS)[0]
-    if event_id == 3:
-        target = s.rng.choice(s.company.servers)
-        return connection(s, host, person, image, target.address, s.rng.choice((443, 445, 1433)), target.fqdn)
-    if event_id == 5:
-        return sysmon(s, host, 5, image, person)
-    if event_id == 7:
-        library = _S32 + s.rng.choice(_LIBRARIES)
-        details = {"ImageLoaded": library, "FileVersion": "10.0.19041.1", "Hashes": hashes(library), "Signed": "true"}
-        return sysmon(s, host, 7, image, person, **details, Signature="Microsoft Windows", SignatureStatus="Valid")
-    if event_id == 11:
-        suffix = s.rng.choice((".tmp", ".log", ".xml", ".dll", ".exe", ".ps1", ".docx"))
-        name = f"C:\\Users\\{person.username}\\AppData\\Local\\Temp\\{s.rng.getrandbits(32):08x}{suffix}"
-        return sysmon(s, host, 11, image, person, TargetFilename=name, CreationUtcTime="2026-02-27 09:00:00.000")
-    if event_id in (12, 13):
-        key = f"HKLM\\System\\CurrentControlSet\\Services\\bam\\State\\UserSettings\\{person.sid}"
-        more = {"EventType": "SetValue", "Details": "Binary Data"} if event_id == 13 else {"EventType": "CreateKey"}
-        return sysmon(s, host, event_id, image, person, TargetObject=key, **more)
-    query = f"{s.rng.choice(_NAMES)}.{DNS_DOMAIN}"
-    results = f"::ffff:{s.rng.choice(s.company.servers).address};"
-    return sysmon(s, host, 22, image, person, QueryName=query, QueryStatus="0", QueryResults=results)
-
-
-def _access(s: Scene, event_id: int) -> Draft:
-    host, _ = s.machine()
-    guid = "GUID" if event_id == 10 else "Guid"
-    data: Data = {
-        f"SourceProcess{guid}": s.guid(host),
-        "SourceProcessId": str(s.pid()),
-        "SourceImage": _S32 + "svchost.exe",
-    }
-    data |= {
-        f"TargetProcess{guid}": s.guid(host),
-        "TargetProcessId": str(s.pid()),
-        "TargetImage": _S32 + "taskhostw.exe",
-    }
-    if event_id == 10:
-        data |= {
-            "SourceThreadId": str(s.pid()),
-            "GrantedAccess": s.rng.choice(("0x1000", "0x1400")),
-            "CallTrace": _TRACE,
-        }
-    else:
-        data |= {
-            "NewThreadId": str(s.pid()),
-            "StartAddress": "0x00007FFB2A6C0000",
-            "StartModule": "-",
-            "StartFunction": "-",
-        }
-    return Draft(host, "Microsoft-Windows-Sysmon/Operational", event_id, data)
-
-
-def _powershell(s: Scene, event_id: int) -> Draft:
-    host, person = s.machine()
-    if event_id == 4104:
-        return script(
-            s,
-            host,
-            s.rng.choice(
-                ("prompt", "Get-Service | Where-Object Status -eq 'Stopped'", "Import-Module Larkspur.Inventory")
-            ),
-        )
-    context = f"        Severity = Informational\r\n        Host Name = ConsoleHost\r\n        User = {AD_DOMAIN}\\{person.username}\r\n"
-    payload = 'CommandInvocation(Get-Service): "Get-Service"\r\n'
-    return Draft(host, "Microsoft-Windows-PowerShell/Operational", 4103, {"ContextInfo": context, "Payload": payload})
-
-
 Maker = Callable[[Scene], Draft]
 CATALOGUE: list[tuple[float, Maker]] = [
     (12, _logon), (1.2, _failed_logon), (9, _logoff), (0.8, _explicit), (2.5, _special),
     (3, lambda s: _kerberos(s, 4768)), (6, lambda s: _kerberos(s, 4769)), (0.4, lambda s: _kerberos(s, 4771)),
     (1.5, _credentials), (2, lambda s: _share(s, False)), (3, lambda s: _share(s, True)),
-    (0.03, lambda s: _directory(s, 4720)), (0.05, lambda s: _directory(s, 4728)), (0.05, lambda s: _directory(s, 4732)),
-    (0.2, _task), (0.05, lambda s: _service(s, True)), (0.06, lambda s: _service(s, False)), (0.01, _cleared), (0.3, _vault),
-    (6, lambda s: _process(s, True)), (7, lambda s: _process(s, False)), (8, lambda s: _sysmon(s, 3)),
-    (4, lambda s: _sysmon(s, 5)), (9, lambda s: _sysmon(s, 7)), (0.2, lambda s: _access(s, 8)), (8, lambda s: _access(s, 10)),
-    (4, lambda s: _sysmon(s, 11)), (4, lambda s: _sysmon(s, 12)), (4, lambda s: _sysmon(s, 13)), (4, lambda s: _sysmon(s, 22)),
-    (1.5, lambda s: _powershell(s, 4103)), (0.8, lambda s: _powershell(s, 4104)),
+    (0.03, lambda s: _directory(s, 4720)), (0.05, lambda s: _directory(s, 4728)),
+    (0.05, lambda s: _directory(s, 4732)), (0.2, _task), (0.05, lambda s: _service(s, True)),
+    (0.06, lambda s: _service(s, False)), (0.01, _cleared), (0.3, _vault), (6, lambda s: process_event(s, True)),
+    (7, lambda s: process_event(s, False)), (8, lambda s: sysmon_event(s, 3)), (4, lambda s: sysmon_event(s, 5)),
+    (9, lambda s: sysmon_event(s, 7)), (0.2, lambda s: access_event(s, 8)), (8, lambda s: access_event(s, 10)),
+    (4, lambda s: sysmon_event(s, 11)), (4, lambda s: sysmon_event(s, 12)), (4, lambda s: sysmon_event(s, 13)),
+    (4, lambda s: sysmon_event(s, 22)), (1.5, lambda s: powershell_event(s, 4103)),
+    (0.8, lambda s: powershell_event(s, 4104)),
 ]  # fmt: skip

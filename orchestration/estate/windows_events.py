@@ -33,45 +33,6 @@ _SEC, _SYS, _SMN, _PSH = (
     "Microsoft-Windows-Sysmon/Operational",
     "Microsoft-Windows-PowerShell/Operational",
 )
-# (channel, event id) → (task, category, first line of the message)
-META: dict[tuple[str, int], tuple[int, str, str]] = {
-    (_SEC, 1102): (104, "Log clear", "The audit log was cleared"),
-    (_SEC, 4624): (12544, "Logon", "An account was successfully logged on"),
-    (_SEC, 4625): (12544, "Logon", "An account failed to log on"),
-    (_SEC, 4634): (12545, "Logoff", "An account was logged off"),
-    (_SEC, 4648): (12544, "Logon", "A logon was attempted using explicit credentials"),
-    (_SEC, 4672): (12548, "Special Logon", "Special privileges assigned to new logon"),
-    (_SEC, 4688): (13312, "Process Creation", "A new process has been created"),
-    (_SEC, 4697): (12289, "Security System Extension", "A service was installed in the system"),
-    (_SEC, 4698): (12804, "Other Object Access Events", "A scheduled task was created"),
-    (_SEC, 4720): (13824, "User Account Management", "A user account was created"),
-    (_SEC, 4728): (13826, "Security Group Management", "A member was added to a security-enabled global group"),
-    (_SEC, 4732): (13826, "Security Group Management", "A member was added to a security-enabled local group"),
-    (_SEC, 4768): (14339, "Kerberos Authentication Service", "A Kerberos authentication ticket (TGT) was requested"),
-    (_SEC, 4769): (14337, "Kerberos Service Ticket Operations", "A Kerberos service ticket was requested"),
-    (_SEC, 4771): (14339, "Kerberos Authentication Service", "Kerberos pre-authentication failed"),
-    (_SEC, 4776): (14336, "Credential Validation", "The computer attempted to validate the credentials for an account"),
-    (_SEC, 5140): (12808, "File Share", "A network share object was accessed"),
-    (_SEC, 5145): (
-        12811,
-        "Detailed File Share",
-        "A network share object was checked to see whether client can be granted desired access",
-    ),
-    (_SEC, 5379): (13824, "User Account Management", "Credential Manager credentials were read"),
-    (_SYS, 7045): (0, "", "A service was installed in the system"),
-    (_SMN, 1): (1, "Process Create (rule: ProcessCreate)", "Process Create"),
-    (_SMN, 3): (3, "Network connection detected (rule: NetworkConnect)", "Network connection detected"),
-    (_SMN, 5): (5, "Process terminated (rule: ProcessTerminate)", "Process terminated"),
-    (_SMN, 7): (7, "Image loaded (rule: ImageLoad)", "Image loaded"),
-    (_SMN, 8): (8, "CreateRemoteThread detected (rule: CreateRemoteThread)", "CreateRemoteThread detected"),
-    (_SMN, 10): (10, "Process accessed (rule: ProcessAccess)", "Process accessed"),
-    (_SMN, 11): (11, "File created (rule: FileCreate)", "File created"),
-    (_SMN, 12): (12, "Registry object added or deleted (rule: RegistryEvent)", "Registry object added or deleted"),
-    (_SMN, 13): (13, "Registry value set (rule: RegistryEvent)", "Registry value set"),
-    (_SMN, 22): (22, "Dns query (rule: DnsQuery)", "Dns query"),
-    (_PSH, 4103): (106, "Executing Pipeline", "Command invocation"),
-    (_PSH, 4104): (2, "Execute a Remote Command", "Creating Scriptblock text (1 of 1)"),
-}
 _S32 = "C:\\Windows\\System32\\"
 PROGRAMS = (
     (_S32 + "svchost.exe", _S32 + "svchost.exe -k netsvcs -p -s Schedule", _S32 + "services.exe"),
@@ -90,7 +51,8 @@ PROGRAMS = (
     ),
     ("C:\\Program Files\\Larkspur\\Agent\\lkagent.exe", '"lkagent.exe" --collect', _S32 + "services.exe"),
 )
-_PRIVILEGES = "SeSecurityPrivilege\r\n\t\t\tSeBackupPrivilege\r\n\t\t\tSeRestorePrivilege\r\n\t\t\tSeDebugPrivilege\r\n\t\t\tSeImpersonatePrivilege"
+_PRIVILEGED = ("Security", "Backup", "Restore", "Debug", "Impersonate")
+_PRIVILEGES = "\r\n\t\t\t".join(f"Se{name}Privilege" for name in _PRIVILEGED)
 
 
 @cache
@@ -113,9 +75,11 @@ class Scene:
         return self.rng.choice(self.company.people)
 
     def machine(self) -> tuple[Host, Person]:
-        """A workstation with its owner, or in one of four cases a server that a system administrator uses."""
+        """A workstation with its owner, or in one of four cases a server with its administrator."""
         if self.rng.random() < 0.25:
-            return self.rng.choice(self.company.servers), self.company.person("theo.marchetti")
+            host = self.rng.choice(self.company.servers)
+            pci = host.role == "pci database server"
+            return host, self.company.person("marcus.oyelaran" if pci else "theo.marchetti")
         person = self.person()
         return self.company.workstations[person.username], person
 
@@ -255,6 +219,5 @@ def script(s: Scene, host: Host, text: str) -> Draft:
             "MessageTotal": "1",
             "ScriptBlockText": text,
             "ScriptBlockId": s.guid(host)[1:-1],
-            "Path": "-",
         },
     )
