@@ -1,8 +1,8 @@
 """Published rows held against the official OCSF JSON Schema itself.
 
-What belongs here: turning a row of a class table back into the OCSF event it stands for, and validating that event
-against the schema of the version and profiles that it names.
-What does not: the SQL rules that say the same faster (rules.py), or which rows are checked when (orchestration).
+What belongs here: validating an event against the schema of the version and profiles that it names, and the report.
+What does not: how a row becomes an event (event_texts.py), the SQL rules that say the same faster (rules.py), or which
+rows are checked when (orchestration).
 """
 
 import json
@@ -20,10 +20,9 @@ import msgspec
 from jsonschema_rs import ValidationErrorKind
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_packaged_versions
 
+from lake.ocsf.event_texts import event_texts
 from lake.ocsf.official import official
 
-_ROWS_AT_ONCE = 2048
-_PARTS = 1_000_000
 _LONGEST_MESSAGE = 200
 _KINDS = {
     "additionalProperties": "unknown",
@@ -92,7 +91,7 @@ def validate_table(
     relation = table if isinstance(table, duckdb.DuckDBPyRelation) else _parquet(table)
     started = time.perf_counter()
     report = ValidationReport(class_name, rows=_count(relation))
-    for text in _event_texts(relation, share):
+    for text in event_texts(relation, share):
         report.checked += 1
         event, findings = validate_event_text(text, class_name)
         if findings:
@@ -144,33 +143,6 @@ def _parquet(paths: Path | str | Sequence[Path | str]) -> duckdb.DuckDBPyRelatio
 def _count(relation: duckdb.DuckDBPyRelation) -> int:
     counted = relation.aggregate("count(*)").fetchone()
     return int(counted[0]) if counted else 0
-
-
-def _event_texts(relation: duckdb.DuckDBPyRelation, share: float) -> Iterator[str]:
-    """Yield the rows of the sample as JSON texts without their NULL columns and fields."""
-    columns = ", ".join(
-        _event_column(name, str(type_))
-        for name, type_ in zip(relation.columns, relation.types, strict=True)
-        if not name.startswith("_")
-    )
-    parts = round(share * _PARTS)
-    sampled = "" if share == 1 else f"WHERE coalesce(md5_number_lower(metadata.uid) % {_PARTS} < {parts}, true)"
-    rows_of_sample = f"SELECT {columns} FROM event_table {sampled}"  # noqa: S608
-    # An RFC 7396 merge into nothing drops the null fields of objects, though not of objects in lists.
-    query = f"SELECT CAST(json_merge_patch('{{}}', to_json(event)) AS VARCHAR) FROM ({rows_of_sample}) AS event"  # noqa: S608
-    rows = relation.query("event_table", query)
-    while batch := rows.fetchmany(_ROWS_AT_ONCE):
-        yield from (row[0] for row in batch)
-
-
-def _event_column(name: str, type_: str) -> str:
-    """Return the SQL of one column: timestamps as RFC 3339 text, an open object kept as plain text as JSON again."""
-    quoted = '"' + name.replace('"', '""') + '"'
-    if type_.startswith("TIMESTAMP"):
-        return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%fZ') AS {quoted}"
-    if name == "unmapped" and type_ == "VARCHAR":
-        return f"CAST({quoted} AS JSON) AS {quoted}"
-    return quoted
 
 
 _decoder = msgspec.json.Decoder()
