@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -39,7 +40,7 @@ class Piece:
 
 
 def piece(text: bytes, offsets: Offsets) -> Piece:
-    """Records that lie one behind the other in `text`; record i is text[offsets[i]:offsets[i + 1]]. No copy if clean."""
+    """Records one behind the other in `text`: record i is text[offsets[i]:offsets[i + 1]]. Clean text is not copied."""
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
     if text.isascii() and b"\0" not in text:
         return Piece(pa.Array.from_buffers(pa.utf8(), len(offsets) - 1, buffers))
@@ -53,7 +54,7 @@ def piece(text: bytes, offsets: Offsets) -> Piece:
 
 
 def _mended(text: bytes, offsets: Offsets, raw: pa.BinaryArray) -> Piece:
-    """The same records with those escaped that are no UTF-8; only records with bytes above 0x7F or NUL are looked at."""
+    """The same records, those escaped that are no UTF-8. Only records with bytes above 0x7F or NUL are looked at."""
     codes = np.frombuffer(text, dtype=np.uint8)
     places = np.flatnonzero((codes >= 0x80) | (codes == 0))
     texts: list[str] = []
@@ -69,7 +70,7 @@ def _mended(text: bytes, offsets: Offsets, raw: pa.BinaryArray) -> Piece:
     return Piece(mended_lines.cast(pa.utf8()), problems)
 
 
-def piece_of(records: Sequence[bytes | memoryview]) -> Piece:
+def piece_of(records: Sequence[bytes | memoryview | msgspec.Raw]) -> Piece:
     """Records given one by one (anything that has bytes)."""
     sizes = np.fromiter((memoryview(record).nbytes for record in records), dtype=np.int64, count=len(records))
     offsets = np.zeros(len(records) + 1, dtype=np.int32)
@@ -86,7 +87,7 @@ def problem_piece(raw: bytes, reason: str, detail: str) -> Piece:
 def too_large(head: bytes, size: int, begin: int) -> Piece:
     """A record of `size` bytes at byte `begin` of the decoded object, of which only `head` is kept."""
     kept = cut_at_character(head)
-    detail = f"{size:,} bytes; first {len(kept):,} kept; bytes {begin:,}–{begin + size:,} of the decoded object"
+    detail = f"{size:,} bytes; first {len(kept):,} kept; bytes {begin:,} to {begin + size:,} of the decoded object"
     return problem_piece(kept, "too_large", detail)
 
 

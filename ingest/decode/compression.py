@@ -34,9 +34,11 @@ class _Codec(Protocol):
     taken: int
 
     @property
-    def ended(self) -> bytes | None: ...
+    def ended(self) -> bytes | None:
+        """What was fed behind the end of the member, or None while it has not ended."""
 
-    def feed(self, data: bytes) -> Iterator[bytes]: ...
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The plain bytes of `data`. Raises _BadData behind what could be read; `taken` counts the bytes taken."""
 
 
 class Inflate:
@@ -55,9 +57,11 @@ class Inflate:
 
     @property
     def ended(self) -> bytes | None:
+        """What was fed behind the end, or None before the end."""
         return self._state.unused_data if self._state.eof else None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        """See _Codec."""
         while True:
             before = self._state.copy()
             try:
@@ -96,9 +100,11 @@ class Zstd:
 
     @property
     def ended(self) -> bytes | None:
+        """What was fed behind the end, or None before the end."""
         return self._state.unused_data if self._state.eof else None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        """See _Codec."""
         try:
             out = self._state.decompress(data)
         except zstandard.ZstdError as error:

@@ -25,10 +25,10 @@ class Cursor:
         self.broken: str | None = None
 
     def fill(self, wanted: int = 1) -> bool:
-        """Read on until `wanted` more bytes are at hand; False if the object has ended and nothing was added."""
+        """Read on until `wanted` more bytes (at least one) are at hand; False if the object has no more."""
         parts = [self.data]
         added = 0
-        while added < wanted and not self.ended:
+        while added < max(1, wanted) and not self.ended:
             part = self._next()
             parts.append(part)
             added += len(part)
@@ -77,7 +77,7 @@ class Cursor:
             if end >= 0:
                 return end
             searched = len(self.data)
-            if searched > limit or not self.fill():
+            if searched > limit or not self.fill(min(searched, limit)):
                 return -1
 
     def rest_of_line(self) -> Iterator[bytes]:

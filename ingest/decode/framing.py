@@ -7,12 +7,14 @@ texts that go over several lines. Damage costs the records it touches; everythin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from ingest.decode.batches import Piece, piece_of, problem_piece, too_large
 from ingest.decode.cursor import Cursor
 from ingest.decode.documents import BLANKS, DocumentSplitter, Envelopes, Head, fault, records_of
-from ingest.decode.lines import lines_of, mentioning, runs
+from ingest.decode.lines import lines_of, longer_than, rows_at, runs
 from ingest.decode.report import Limits
 from ingest.decode.structure import BLOCK_BYTES, document_ends
 
@@ -89,10 +91,11 @@ class Framer:
             if cut:
                 begin = cursor.offset
                 yield from self._block(cursor.take(cut), begin)
-            may_be_envelope = cursor.data.lstrip(BLANKS)[:1] in (b"{", b"")
-            if len(cursor.data) > (limits.max_document_bytes if may_be_envelope else limits.max_record_bytes):
+            may_be_envelope = cursor.data[:64].lstrip(BLANKS)[:1] in (b"{", b"")
+            limit = limits.max_document_bytes if may_be_envelope else limits.max_record_bytes
+            if len(cursor.data) > limit:
                 yield from self._long_line()
-            elif not cursor.fill():
+            elif not cursor.fill(0 if cut else min(len(cursor.data), limit)):
                 break
         begin = cursor.offset
         tail = cursor.take(len(cursor.data))
@@ -105,11 +108,9 @@ class Framer:
         """Records of whole lines that start at byte `begin` of the decoded object."""
         text, offsets, count = lines_of(block)
         limit = self._limits.max_record_bytes
-        special: set[int] = set()
-        if self._envelopes.mentioned(text):
-            special.update(mentioning(text, offsets, self._envelopes.quoted))
+        special = set(rows_at(offsets, self._envelopes.places(text)))
         if len(text) > limit:
-            special.update(at for at in range(len(offsets) - 1) if offsets[at + 1] - offsets[at] > limit)
+            special.update(longer_than(offsets, limit))
         self.count += count - len(special)
         for part in runs(text, offsets, sorted(special)):
             if isinstance(part, Piece):
@@ -132,21 +133,19 @@ class Framer:
         limit = self._limits.max_record_bytes
         yield piece_of([line]) if len(line) <= limit else too_large(line[:limit], len(line), begin)
 
-    def _elements(self, elements: list, begin: int) -> Iterator[Piece]:  # type: ignore[type-arg]
-        limit = self._limits.max_record_bytes
-        fitting: list[memoryview] = []
+    def _elements(self, elements: Sequence[msgspec.Raw], begin: int) -> Iterator[Piece]:
+        """Records that were taken out of a sound document that starts at byte `begin`."""
         self.count += len(elements)
-        for element in elements:
-            view = memoryview(element)
-            if view.nbytes <= limit:
-                fitting.append(view)
-                continue
-            if fitting:
-                yield piece_of(fitting)
-                fitting = []
-            yield too_large(bytes(view[:limit]), view.nbytes, begin)
-        if fitting:
-            yield piece_of(fitting)
+        views = [memoryview(element) for element in elements]
+        limit = self._limits.max_record_bytes
+        first = 0
+        for at in [at for at, view in enumerate(views) if view.nbytes > limit]:
+            if at > first:
+                yield piece_of(views[first:at])
+            yield too_large(bytes(views[at][:limit]), views[at].nbytes, begin)
+            first = at + 1
+        if first < len(views):
+            yield piece_of(views[first:])
 
     def _split_text(self, text: bytes, begin: int, reason: str, why: str) -> list[Piece] | None:
         """Records of a damaged envelope or array at hand; None if the text holds no list of records."""
@@ -239,7 +238,7 @@ class Framer:
             cursor.take(len(cursor.data))
             return
         ends = document_ends(cursor.data)
-        batch: list = []  # type: ignore[type-arg]
+        batch: list[msgspec.Raw] = []
         taken = 0
         for end in ends:
             text = cursor.data[taken:end].strip(BLANKS)
@@ -260,14 +259,20 @@ class Framer:
         splitter = DocumentSplitter(self._limits, self._envelopes, cursor.offset)
         begin = cursor.offset
         while not splitter.done and (cursor.data or cursor.fill()):
-            step = cursor.data[:BLOCK_BYTES]
-            used = splitter.feed(step)
-            yield from self._counted(splitter.pieces())
-            overflow = splitter.frame.size > limit >= splitter.frame.size - used
-            if not splitter.has_list and (overflow or splitter.done) and self._resync(splitter.frame, begin):
-                yield from self._bad_document(splitter.frame, begin)
-                return
-            cursor.take(used)
+            held = cursor.take(len(cursor.data))
+            at = 0
+            while at < len(held) and not splitter.done:
+                used = splitter.feed(held[at : at + BLOCK_BYTES])
+                yield from self._counted(splitter.pieces())
+                overflow = splitter.frame.size > limit >= splitter.frame.size - used
+                if not splitter.has_list and (overflow or splitter.done):
+                    cursor.give_back(held[at:])
+                    if self._resync(splitter.frame, begin):
+                        yield from self._bad_document(splitter.frame, begin)
+                        return
+                    held, at = cursor.take(len(cursor.data)), 0
+                at += used
+            cursor.give_back(held[at:])
         if not splitter.done and not splitter.has_list and self._resync(splitter.frame, begin):
             yield from self._bad_document(splitter.frame, begin)
         elif splitter.done and not splitter.has_list:
@@ -311,7 +316,7 @@ class Framer:
         self.count += 1
         text = bytes(frame.kept).rstrip(BLANKS)
         why = fault(text) or "damaged"
-        yield problem_piece(text, "not_json", f"{why}; bytes {begin:,}–{begin + len(text):,} of the decoded object")
+        yield problem_piece(text, "not_json", f"{why}; bytes {begin:,} to {begin + len(text):,} of the decoded object")
 
     def _odd_line(self) -> Iterator[Piece]:
         """A line between documents that begins with no bracket."""

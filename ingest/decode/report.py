@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 
 class ObjectUnreadable(Exception):
-    """An object could not be opened or read (its content is not to blame). `name` is the object, `reason` a sentence."""
+    """An object could not be opened or read, whatever its content. `name` is the object, `reason` a sentence."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -24,7 +24,7 @@ class ObjectUnreadable(Exception):
 class Limits:
     """Sizes in bytes of decoded text that bound the memory used; peak use is a small multiple of `max_document_bytes`.
 
-    `chunk_bytes`: text read at once, and about the size of one emitted batch. `max_record_bytes`: a longer record is
+    `chunk_bytes`: about the size of one emitted batch. `max_record_bytes`: a longer record is
     cut and reported as too_large. `max_document_bytes`: a longer envelope or array is split as it streams by.
     """
 

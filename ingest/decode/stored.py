@@ -22,6 +22,7 @@ class StoredFile:
         self.bytes_read = 0
 
     def read(self, count: int = -1) -> bytes:
+        """As of any file; every byte counts, also one read twice."""
         try:
             data = self._file.read(count)
         except OSError as error:
@@ -30,12 +31,15 @@ class StoredFile:
         return data
 
     def seekable(self) -> bool:
+        """True if archives can be read in place."""
         return self._file.seekable()
 
     def tell(self) -> int:
+        """As of any file."""
         return self._file.tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any file; ValueError for a place before its start."""
         if whence == io.SEEK_SET and offset < 0:
             raise ValueError(f"place {offset} before the start of the file")
         try:
@@ -50,16 +54,19 @@ class StoredFile:
 
 
 def gathered(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same bytes in chunks of at least `size` (the last may be smaller). Broken comes after all of them."""
+    """The same bytes, small chunks put together to about `size`. Broken comes after all of them."""
     parts: list[bytes] = []
     held = 0
     try:
         for part in chunks:
-            parts.append(part)
-            held += len(part)
-            if held >= size:
-                yield b"".join(parts) if len(parts) > 1 else part
+            if parts and held + len(part) > size:
+                yield b"".join(parts)
                 parts, held = [], 0
+            if len(part) >= size:
+                yield part
+            else:
+                parts.append(part)
+                held += len(part)
     except Broken:
         if parts:
             yield b"".join(parts)

@@ -1,7 +1,7 @@
 """Where JSON text opens, closes and separates: a vectorised look at brackets and commas outside strings.
 
-It does not judge whether the text is JSON; it finds the places where it can be cut, at about 200 MB/s, without
-recursion and with a few dozen bytes of state between blocks.
+It does not judge whether the text is JSON; it finds the places where it can be cut, without recursion and with a
+few bytes of state between blocks.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ BLOCK_BYTES = 1 << 20
 _DEPTH_CHANGE = np.zeros(256, dtype=np.int8)
 _DEPTH_CHANGE[[OPEN_LIST, OPEN_OBJECT]] = 1
 _DEPTH_CHANGE[[CLOSE_LIST, CLOSE_OBJECT]] = -1
-_OF_INTEREST = np.zeros(256, dtype=np.bool_)
-_OF_INTEREST[[QUOTE, COMMA, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT]] = True
+_OF_INTEREST = bytes(code in b'",[]{}' for code in range(256))
 
 Positions = npt.NDArray[np.intp]
 Codes = npt.NDArray[np.uint8]
@@ -35,7 +34,7 @@ class Structure:
     def feed(self, block: bytes) -> tuple[Positions, Codes, Depths]:
         """Brackets and commas outside strings: their places in `block`, the characters, the depth after each."""
         text = np.frombuffer(block, dtype=np.uint8)
-        found = np.flatnonzero(_OF_INTEREST[text])
+        found = np.flatnonzero(np.frombuffer(block.translate(_OF_INTEREST), dtype=np.bool_))
         escaped = self._escaped(block, text)
         if escaped.size:
             found = found[~np.isin(found, escaped, assume_unique=True)]
@@ -63,7 +62,7 @@ class Structure:
         lengths = ends - starts + 1
         if carried and starts.size and starts[0] == 0:
             lengths[0] -= 1
-        escaped = ends[lengths % 2 == 1] + 1
+        escaped: Positions = ends[lengths % 2 == 1] + 1
         if carried and not (starts.size and starts[0] == 0):
             escaped = np.append(escaped, 0)
         self._escape_next = bool((escaped == len(block)).any())
