@@ -130,21 +130,19 @@ def _paths(event: Any, shape: Shape, parent: tuple[Step, ...]) -> Iterator[tuple
             yield from _paths(value, attribute.shape, path)
 
 
-def _with(event: Event, path: tuple[Step, ...], value: Any) -> Event:
-    changed = copy.deepcopy(event)
-    place: Any = changed
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
+def _with(place: Any, path: tuple[Step, ...], value: Any) -> Any:
+    """A copy with another value at the path; what does not lie on the path is shared with the original."""
+    changed = place.copy()
+    changed[path[0]] = _with(place[path[0]], path[1:], value) if path[1:] else value
     return changed
 
 
-def _without(event: Event, path: tuple[Step, ...]) -> Event:
-    changed = copy.deepcopy(event)
-    place: Any = changed
-    for step in path[:-1]:
-        place = place[step]
-    del place[path[-1]]
+def _without(place: Any, path: tuple[Step, ...]) -> Any:
+    changed = place.copy()
+    if path[1:]:
+        changed[path[0]] = _without(place[path[0]], path[1:])
+    else:
+        del changed[path[0]]
     return changed
 
 

@@ -89,7 +89,7 @@ near_addresses = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(near_addresses, min_size=50, max_size=200))
 def test_the_expression_and_the_standard_library_agree(texts: list[str]) -> None:
     assert [is_ip(text) for text in texts] == accepted(texts)
