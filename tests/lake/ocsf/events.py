@@ -38,6 +38,7 @@ _SUSPICIOUS: dict[str, list[Any]] = {
         " 10.0.0.1 ",
         "::ffff:10.0.0.1",
         "fe80::1%eth0",
+        "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
         "s3.amazonaws.com",
         "-",
     ],
