@@ -31,7 +31,7 @@ from lake.ocsf.conform import ConformError, conform
 from lake.publish import Workplace, recover, sweep
 from lake.registry import bronze_view, lake_table
 from lake.store import open_store
-from orchestration.settings import Settings
+from orchestration.settings import PROJECT, Settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
 
@@ -67,7 +67,7 @@ class Plugin(BasePlugin):
         store = open_store(settings.lake)
         recover(store)
         sweep(store)
-        project = Path.cwd()  # dbt enters its project's folder before it runs anything
+        project = Path.cwd() if (Path.cwd() / "dbt_project.yml").exists() else PROJECT
         mappings = Mappings(project)
         given = os.environ.get(PLAN_VARIABLE)
         types = asked["bronze_types"]

@@ -5,16 +5,16 @@ environment variable that holds one, and it is read when it is used.
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
 TOP = Path(__file__).resolve().parents[1]
+PROJECT = TOP / "dbt_project"
 _NOT_SETTINGS = frozenset(
     (FILE_VARIABLE, "HEADWATER_PLAN", "HEADWATER_OKTA_TOKEN")  # where the file is, a run's plan, and a secret
 )
@@ -38,7 +38,7 @@ class OktaSource(_Strict):
     """An Okta org. The token is read from the environment variable named here when it is used."""
 
     base_url: str
-    token_env: str = "HEADWATER_OKTA_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+    token_env: str = "HEADWATER_OKTA_TOKEN"
     scheme: Literal["SSWS", "Bearer"] = "SSWS"
     budget_share: float = Field(default=0.5, gt=0, le=1)
     settle_seconds: int = Field(default=300, ge=0)

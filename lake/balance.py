@@ -1,0 +1,225 @@
+"""The balance sheet: what became of every event, computed from the receipts and held against the files.
+
+What belongs here: the two equations of conservation, per batch and per event hour, and why one does not hold.
+What does not: printing it, or building what is missing.
+
+`read` and `quarantined` belong to batches; in the rows of hours a quarantined record counts in its arrival hour, for
+a record without an event time has no other. Totals are over whole batches.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from lake import ledger
+from lake.build import DISPOSITIONS
+from lake.receipts import BuildReceipt, FileMark, LandingReceipt
+from lake.staleness import bronze_inputs
+from lake.store import Store
+
+BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
+
+
+class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the sheet: a source's event hour (`hour`, `YYYY-MM-DDTHH`), or its total (`hour` is empty)."""
+
+    source: str
+    hour: str
+    read: int
+    landed: int
+    quarantined: int
+    duplicates: int
+    filtered: int
+    published: int
+    collisions: int
+    balanced: bool
+    state: str
+    why: str = ""
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole sheet: rows by source and hour, totals by source, and the total of totals."""
+
+    hours: tuple[BalanceRow, ...]
+    sources: tuple[BalanceRow, ...]
+    total: BalanceRow
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every equation holds."""
+        return self.total.balanced
+
+
+def balance(
+    store: Store, sources: Sequence[str] | None = None, first: str | None = None, last: str | None = None
+) -> Balance:
+    """Return the balance sheet of the lake, of some sources, or of the hours from `first` to `last` (both included).
+
+    With a range, the totals are the sums of its rows; without one they are over whole batches.
+    """
+    hours: list[BalanceRow] = []
+    totals: list[BalanceRow] = []
+    for source in sources if sources is not None else ledger.sources(store):
+        receipts = list(ledger.landings(store, source))
+        rows = [
+            row
+            for row in _hours(store, source, receipts)
+            if (first is None or row.hour >= first) and (last is None or row.hour <= last)
+        ]
+        hours += rows
+        batches = receipts if first is None and last is None else None
+        totals.append(_total(store, source, rows, batches))
+    return Balance(hours=tuple(hours), sources=tuple(totals), total=_sum("total", totals))
+
+
+def _hours(store: Store, source: str, receipts: list[LandingReceipt]) -> list[BalanceRow]:
+    inputs = bronze_inputs(receipts)
+    landed = _rows_by_hour(mark for receipt in receipts for mark in receipt.files)
+    quarantined = _rows_by_hour(mark for receipt in receipts for mark in receipt.quarantine_files)
+    built = {
+        model: ledger.builds(store, model) for model in ledger.built_models(store) if model.endswith(f"__{source}")
+    }
+    built_hours = {hour for found in built.values() for hour, receipt in found.items() if receipt.rows}
+    rows = []
+    for hour in sorted(set(landed) | set(quarantined) | built_hours):
+        of_hour = {model: found[hour] for model, found in built.items() if hour in found}
+        rows.append(
+            _hour(
+                source,
+                hour,
+                landed.get(hour, 0),
+                quarantined.get(hour, 0),
+                tuple(inputs.get(hour, ())),
+                of_hour,
+                set(built),
+            )
+        )
+    return rows
+
+
+def _hour(
+    source: str,
+    hour: str,
+    landed: int,
+    quarantined: int,
+    inputs: tuple[tuple[str, str], ...],
+    built: dict[str, BuildReceipt],
+    models: set[str],
+) -> BalanceRow:
+    counts: dict[str, int] = {}
+    published = 0
+    for receipt in built.values():
+        if receipt.table == DISPOSITIONS:
+            counts = receipt.counts
+        else:
+            published += receipt.rows
+    duplicates, filtered = counts.get("duplicate", 0), counts.get("filtered", 0)
+    state, why = _judge_hour(landed, counts, published, inputs, built, models)
+    return BalanceRow(
+        source=source,
+        hour=hour,
+        read=landed + quarantined,
+        landed=landed,
+        quarantined=quarantined,
+        duplicates=duplicates,
+        filtered=filtered,
+        published=published,
+        collisions=counts.get("collision", 0),
+        balanced=state == BALANCED,
+        state=state,
+        why=why,
+    )
+
+
+def _judge_hour(
+    landed: int,
+    counts: dict[str, int],
+    published: int,
+    inputs: tuple[tuple[str, str], ...],
+    built: dict[str, BuildReceipt],
+    models: set[str],
+) -> tuple[str, str]:
+    if not inputs and not any(receipt.rows for receipt in built.values()):
+        return BALANCED, ""
+    missing = sorted(models - set(built)) if models else ["every table"]
+    if missing:
+        return NOT_BUILT, f"not built: {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
+    stale = sorted(model for model, receipt in built.items() if receipt.inputs != inputs)
+    if stale:
+        return NOT_BUILT, f"bronze has changed since {', '.join(stale[:3])} was built"
+    accounted = published + counts.get("duplicate", 0) + counts.get("filtered", 0)
+    if accounted != landed:
+        return UNBALANCED, (
+            f"{landed} landed, but {published} published + {counts.get('duplicate', 0)} duplicates"
+            f" + {counts.get('filtered', 0)} filtered = {accounted}"
+        )
+    if counts.get("rows", 0) != landed:
+        return UNBALANCED, f"{landed} landed, but the build read {counts.get('rows', 0)}"
+    return BALANCED, ""
+
+
+def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[LandingReceipt] | None) -> BalanceRow:
+    total = _sum(source, rows)
+    if batches is None:
+        return total
+    read, quarantined = sum(each.read for each in batches), sum(each.quarantined for each in batches)
+    broken = [f"batch {each.batch} {each.status}: {_batch_why(each)}" for each in batches if not each.conserved]
+    lost = _missing_files(store, batches)
+    why = "; ".join([*broken, *lost, total.why] if total.why else [*broken, *lost])
+    state = total.state
+    if lost or any(each.status == "published" for each in batches if not each.conserved):
+        state = UNBALANCED
+    elif broken:
+        state = STALLED
+    elif total.landed != sum(each.landed for each in batches):
+        state, why = UNBALANCED, f"batches landed {sum(each.landed for each in batches)}, hours hold {total.landed}"
+    return msgspec.structs.replace(
+        total, read=read, quarantined=quarantined, state=state, balanced=state == BALANCED, why=why
+    )
+
+
+def _batch_why(receipt: LandingReceipt) -> str:
+    if receipt.status == "stalled":
+        fields = sorted({each.field for each in receipt.violations if each.consequence == "stall"})
+        return f"{receipt.read} records wait for a decision on {', '.join(fields)}"
+    return f"{receipt.read} read, {receipt.landed} landed + {receipt.quarantined} quarantined"
+
+
+def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
+    found = []
+    for mark in (mark for each in batches for mark in (*each.files, *each.quarantine_files)):
+        held = store.info(mark.key)
+        if held is None:
+            found.append(f"{mark.key} is missing ({mark.rows} rows)")
+        elif held.size != mark.bytes:
+            found.append(f"{mark.key} has {held.size} bytes, its receipt says {mark.bytes}")
+    return found[:10]
+
+
+def _sum(source: str, rows: Iterable[BalanceRow]) -> BalanceRow:
+    rows = list(rows)
+    for state in (UNBALANCED, STALLED, NOT_BUILT):
+        worst = next((row for row in rows if row.state == state), None)
+        if worst is not None:
+            break
+    return BalanceRow(
+        source=source,
+        hour="",
+        read=sum(row.read for row in rows),
+        landed=sum(row.landed for row in rows),
+        quarantined=sum(row.quarantined for row in rows),
+        duplicates=sum(row.duplicates for row in rows),
+        filtered=sum(row.filtered for row in rows),
+        published=sum(row.published for row in rows),
+        collisions=sum(row.collisions for row in rows),
+        balanced=worst is None,
+        state=worst.state if worst else BALANCED,
+        why=f"{worst.source} {worst.hour}: {worst.why}".replace(" :", ":") if worst else "",
+    )
+
+
+def _rows_by_hour(marks: Iterable[FileMark]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for mark in marks:
+        found[mark.hour] = found.get(mark.hour, 0) + mark.rows
+    return found

@@ -1,0 +1,165 @@
+"""Building: what is stale becomes current, by one dbt run in this process.
+
+What belongs here: choosing hours and models, running dbt with a plan, telling what failed. What does not: SQL,
+files of the lake (`lake.build`), Dagster (which runs the same dbt project as assets).
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lake import ledger
+from lake.build import Plan
+from lake.mapping import Mappings
+from lake.publish import recover
+from lake.staleness import Stale, bronze_inputs, stale_hours
+from lake.store import Store
+from orchestration.settings import PROJECT
+
+PLAN_VARIABLE = "HEADWATER_PLAN"
+
+
+class BuildFailed(RuntimeError):
+    """Some models could not be built; the others are. What failed stays stale, and its rows stay in bronze."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        self.failures = dict(failures)
+        lines = "\n".join(f"  {model}: {why}" for model, why in self.failures.items())
+        super().__init__(
+            f"{len(self.failures)} models failed (their events are in bronze, the hours stay stale):\n{lines}"
+        )
+
+
+@dataclass
+class Built:
+    """What a build did: event hours by source, and the models that ran."""
+
+    hours: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def build(
+    store: Store,
+    sources: Iterable[str],
+    first: str | None = None,
+    last: str | None = None,
+    again: bool = False,
+    quiet: bool = True,
+) -> Built:
+    """Build what is stale, of the event hours from `first` to `last` (both included) when given; all with `again`.
+
+    Raises:
+        BuildFailed: some models failed. The rest is published.
+    """
+    recover(store)
+    mappings = Mappings(PROJECT)
+    done = Built()
+    for models, hours in _groups(store, mappings, sources, first, last, again):
+        failures = run_dbt(models, Plan(hours), quiet=quiet)
+        done.failures.update(failures)
+        done.models = tuple(sorted({*done.models, *models}))
+        for source, found in hours.items():
+            done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
+    if done.failures:
+        raise BuildFailed(done.failures)
+    return done
+
+
+def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, str]:
+    """Run models over the hours of a plan in one dbt run; return the failed ones with their first error line."""
+    from dbt.cli.main import dbtRunner  # dbt takes seconds to import; only those who build wait for it
+
+    words = [
+        "run",
+        "--project-dir",
+        str(PROJECT),
+        "--profiles-dir",
+        str(PROJECT),
+        "--select",
+        " ".join(_selection(models)),
+    ]
+    if quiet:
+        words.append("--quiet")
+    with planned(plan):
+        outcome = dbtRunner().invoke(words)
+    if outcome.exception is not None:
+        raise BuildFailed({"dbt": str(outcome.exception).strip()})
+    results = getattr(outcome.result, "results", [])
+    return {
+        result.node.name: _first_lines(result.message)
+        for result in results
+        if str(result.status) in ("error", "fail", "skipped", "runtime error")
+    }
+
+
+@contextmanager
+def planned(plan: Plan) -> Iterator[Path]:
+    """Put a plan where the dbt run looks for it; yield its file."""
+    with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
+        path = Path(folder) / "plan.json"
+        path.write_text(plan.to_json())
+        before = os.environ.get(PLAN_VARIABLE)
+        os.environ[PLAN_VARIABLE] = str(path)
+        try:
+            yield path
+        finally:
+            if before is None:
+                os.environ.pop(PLAN_VARIABLE, None)
+            else:
+                os.environ[PLAN_VARIABLE] = before
+
+
+def _groups(
+    store: Store,
+    mappings: Mappings,
+    sources: Iterable[str],
+    first: str | None,
+    last: str | None,
+    again: bool,
+) -> list[tuple[tuple[str, ...], dict[str, tuple[str, ...]]]]:
+    """Return (models, hours by source) of the dbt runs that are needed: hours that need the same models go together."""
+    by_models: dict[tuple[str, ...], list[str]] = {}
+    of_source: dict[tuple[str, ...], str] = {}
+    for source in sources:
+        for each in _wanted(store, mappings, source, again):
+            if (first is None or each.hour >= first) and (last is None or each.hour <= last):
+                by_models.setdefault(each.models, []).append(each.hour)
+                of_source[each.models] = source
+    whole = {
+        models: hours
+        for models, hours in by_models.items()
+        if set(models) == set(mappings.models_of(of_source[models]))
+    }
+    runs = []
+    if whole:
+        runs.append(
+            (
+                tuple(model for models in whole for model in models),
+                {of_source[models]: tuple(hours) for models, hours in whole.items()},
+            )
+        )
+    for models, hours in by_models.items():
+        if models not in whole:
+            runs.append((models, {of_source[models]: tuple(hours)}))
+    return runs
+
+
+def _wanted(store: Store, mappings: Mappings, source: str, again: bool) -> list[Stale]:
+    if not again:
+        return stale_hours(store, mappings, source)
+    models = tuple(mappings.models_of(source))
+    return [Stale(source, hour, models, "asked for") for hour in bronze_inputs(ledger.landings(store, source))]
+
+
+def _selection(models: Sequence[str]) -> list[str]:
+    """The models and the views of their sources: what is not selected gets a stand-in, views are cheaper made."""
+    return list(models)
+
+
+def _first_lines(message: str | None) -> str:
+    lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
+    return " ".join(lines[:3])[:500]
