@@ -175,13 +175,15 @@ class CloudTrailFeed:
 
     def _federated(self, call: Call, account: str, region: str, at: float) -> Record:
         name = self.rng.choice(("vendor-auditor", "vendor-imaging"))
+        issuer = self.iam_user("legacy-reporting", account)
+        del issuer["accessKeyId"]
         identity: Record = {
             "type": "FederatedUser",
             "principalId": f"{account}:{name}",
             "arn": f"arn:aws:sts::{account}:federated-user/{name}",
             "accountId": account,
             "accessKeyId": "ASIA" + identifier(f"fed/{name}", 16),
-            "sessionContext": {"sessionIssuer": self.iam_user("legacy-reporting", account)},
+            "sessionContext": {"sessionIssuer": issuer},
         }
         return self._failed(
             self.record(call, identity, account, region, at, PLACES["vendor"].address(4), _AGENTS["engineer"][0]), 0.1

@@ -23,14 +23,14 @@ from orchestration.estate.incident import Planted
 
 COLLISION_PAIRS = 3
 _LATE_FROM_SECONDS, _LATE_TO_SECONDS = 1200.0, 20 * 3600.0
-_DELAYS = {"aws_cloudtrail": (300.0, 660.0), "okta_system_log": (0.2, 3.0), "windows_event": (301.0, 359.0)}
+_DELAYS = {"aws_cloudtrail": (300.0, 660.0), "okta_system_log": (0.05, 0.4), "windows_event": (301.0, 359.0)}
 _DRIFT: dict[str, tuple[str, Any]] = {
     "aws_cloudtrail": ("eventContextHint", {"model": "v2", "score": 0.12}),
     "okta_system_log": ("riskSignals", {"level": "LOW", "engine": 3}),
     "windows_event": ("CollectorRegion", "us-east"),
 }
 _KEY_FIELD = {"aws_cloudtrail": "eventID", "okta_system_log": "uuid", "windows_event": "EventID"}
-_OTHER_FIELD = {"aws_cloudtrail": "eventName", "okta_system_log": "eventType", "windows_event": "EventID"}
+_OTHER_FIELD = {"aws_cloudtrail": "eventTime", "okta_system_log": "eventType", "windows_event": "EventID"}
 _TIME_FIELDS = {
     "aws_cloudtrail": ("eventTime",),
     "okta_system_log": ("published",),

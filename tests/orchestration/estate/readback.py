@@ -84,7 +84,7 @@ def defect(source: str, record: Any) -> str | None:
         return "unreadable"
     if not isinstance(record, dict):
         return "not_an_object"
-    required = [NAMES[source]] if source == "windows_event" else [*KEYS[source], NAMES[source]]
+    required = [NAMES[source]] if source == "windows_event" else [*KEYS[source], NAMES[source], *TIMES[source]]
     if any(name not in record for name in required):
         return "missing_field"
     if any(isinstance(record[name], dict) for name in required):
