@@ -236,22 +236,20 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one connection; `org` is set by the simulator that runs it."""
 
     org: OktaSimulator
+    number: int = 0
+    fault: Fault | None = None
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
 
     def do_GET(self) -> None:
-        number, fault, allowed, limit = self.org.receive()
-        status = 0
+        self.number, self.fault, allowed, limit = self.org.receive()
         try:
-            status = self._answer(fault, allowed, limit)
+            self._answer(self.fault, allowed, limit)
         except ApiError as error:
-            status = error.status
-            self._send(status, json.dumps(error.body).encode(), {**limit, **error.headers})
+            self._send(error.status, json.dumps(error.body).encode(), {**limit, **error.headers})
         except OSError:
             self.close_connection = True
-        finally:
-            self.org.record(Request(number, self.path, status, fault.kind if fault else None))
 
     def do_POST(self) -> None:
         self.close_connection = True
@@ -260,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_PUT = do_DELETE = do_PATCH = do_POST
 
-    def _answer(self, fault: Fault | None, allowed: bool, limit: dict[str, str]) -> int:
+    def _answer(self, fault: Fault | None, allowed: bool, limit: dict[str, str]) -> None:
         parts = urlsplit(self.path)
         kind = fault.kind if fault else None
         if kind == "expired":
@@ -282,7 +280,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._spoil(fault, body, limit, links)
         else:
             self._send(200, body, limit, links)
-        return 200
 
     def _refuse(self, fault: Fault) -> None:
         """Faults that are error answers."""
@@ -305,6 +302,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         half = body[: len(body) // 2]
         if fault.kind == "hang":
+            self._record(0)
             self.org.stopping.wait(fault.seconds)
         elif fault.kind == "not_json":
             self._send(200, b"<html>Sign in to the proxy</html>", limit, content_type="text/html")
@@ -347,6 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
         links: Iterable[str] = (),
         content_type: str = "application/json",
     ) -> None:
+        self._record(status)
         self.send_response_only(status)
         self.send_header("Date", formatdate(self.org.clock(), usegmt=True))
         self.send_header("Content-Type", content_type)
@@ -359,6 +358,10 @@ class _Handler(BaseHTTPRequestHandler):
         for link in links:
             self.send_header("Link", link)
         self.end_headers()
+
+    def _record(self, status: int) -> None:
+        """Recorded before the answer goes out: who has the answer finds the request."""
+        self.org.record(Request(self.number, self.path, status, self.fault.kind if self.fault else None))
 
     def log_message(self, format: str, *args: object) -> None:
         _log.debug(format, *args)

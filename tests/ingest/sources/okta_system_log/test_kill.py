@@ -55,9 +55,9 @@ def test_killed_at_any_line_and_resumed_it_has_every_event_once(simulator, worke
         assert simulator.received - received == PAGES - kept, f"killed at line {line}"
         assert uuids(_read(simulator, spool)) == EVENTS, f"killed at line {line}"
         assert not list(spool.glob("*.tmp"))
-        line += 11  # of about 480; every start position is as good as another
+        line += 17
     assert outcome == "ended 0"
-    assert killed > 30
+    assert killed > 15
 
 
 def test_killed_again_and_again_it_comes_to_its_end(simulator, worker, tmp_path):
