@@ -7,7 +7,7 @@
 
   Spark has neither ASOF JOIN nor UHUGEINT. Both stay inside `geoip_address_key` and `geoip_hits`: there, the key becomes 32
   hex digits, the block is found with a window over the union of keys and block starts, and the range with an equality
-  join on the block plus `key between start and end` (a block has at most 1,024 ranges).
+  join on the block plus `key between start and end` (a block has at most 64 ranges).
 -#}
 
 

@@ -23,26 +23,31 @@
 {%- endmacro %}
 
 {% macro lake_stand_ins(project) -%}
-  {#- Unselected upstreams: seeds from their files, views from their own SQL, lake tables as views over the lake. -#}
-  {%- set waiting = [] -%}
+  {#- Everything that what is selected reads, so that any selection can run on its own: seeds from their files, views
+      from their own SQL, lake tables as views over the lake. What is selected itself replaces its stand-in. -#}
+  {%- set nodes = {} -%}
   {%- for node in graph.nodes.values() if node.resource_type in ("seed", "model") -%}
-    {%- if node.unique_id not in selected_resources -%}{%- do waiting.append(node) -%}{%- endif -%}
+    {%- do nodes.update({node.unique_id: node}) -%}
   {%- endfor -%}
-  {%- set made = {} -%}
-  {%- for round in range(12) -%}
-    {%- for node in waiting if node.unique_id not in made -%}
-      {%- set missing = [] -%}
-      {%- for upstream in node.depends_on.nodes -%}
-        {%- if upstream not in made and upstream not in selected_resources and not upstream.startswith("source.") -%}
-          {%- do missing.append(upstream) -%}
-        {%- endif -%}
-      {%- endfor -%}
-      {%- if not missing -%}
-        {%- do lake_stand_in(node, project) -%}
-        {%- do made.update({node.unique_id: true}) -%}
-      {%- endif -%}
-    {%- endfor -%}
+  {%- set order = [] -%}
+  {%- set roots = nodes.keys() if flags.WHICH == "test" else selected_resources -%}
+  {%- for unique_id in roots if unique_id in nodes -%}
+    {%- do lake_upstreams(unique_id, nodes, order) -%}
   {%- endfor -%}
+  {%- for unique_id in order -%}
+    {%- set node = nodes[unique_id] -%}
+    {%- if not (node.resource_type == "seed" and unique_id in selected_resources) -%}
+      {%- do lake_stand_in(node, project) -%}
+    {%- endif -%}
+  {%- endfor -%}
+{%- endmacro %}
+
+{% macro lake_upstreams(unique_id, nodes, order) -%}
+  {#- Puts what a node reads, directly or not, into `order`, upstreams first. The node itself comes last. -#}
+  {%- for upstream in nodes[unique_id].depends_on.get("nodes", []) if upstream in nodes and upstream not in order -%}
+    {%- do lake_upstreams(upstream, nodes, order) -%}
+  {%- endfor -%}
+  {%- if unique_id not in order -%}{%- do order.append(unique_id) -%}{%- endif -%}
 {%- endmacro %}
 
 {% macro lake_stand_in(node, project) -%}
@@ -62,6 +67,17 @@
   {%- endif -%}
   {%- do run_query("create or replace view " ~ relation ~ " as " ~ select) -%}
 {%- endmacro %}
+
+{% materialization view, adapter="duckdb" %}
+  {#- dbt's own view, but one that replaces its stand-in. -#}
+  {%- set target = this.incorporate(type="view") -%}
+  {{ run_hooks(pre_hooks) }}
+  {%- do run_query("create schema if not exists " ~ target.without_identifier()) -%}
+  {% call statement("main") %}create or replace view {{ target }} as ({{ compiled_code }}){% endcall %}
+  {{ run_hooks(post_hooks) }}
+  {%- do adapter.commit() -%}
+  {{ return({"relations": [target]}) }}
+{% endmaterialization %}
 
 {% macro ref() -%}
   {#- dbt's own `ref`, but in the on-run-start hook, which renders the SQL of unselected models: there dbt would ask for
