@@ -3,7 +3,7 @@
 `generate` writes, byte-identically for the same arguments,
 
  - `cloudtrail/`: an S3 tree of AWS CloudTrail objects, as AWS delivers them, with a digest that is no event data
- - `okta/`: all Okta System Log events in the order of storing, and the index a simulated API serves them by
+ - `okta/`: all Okta System Log events in the order of storing, for a simulated API to serve
  - `windows/`: forwarded Windows events (Security, Sysmon, PowerShell) in two field layouts, one hour as a zip with junk
  - `reference/`: GeoIP and ASN databases of the estate's addresses, directory and assets
  - `truth.json`: exact counts of all of it per source and hour, and the ids of the incident's events

@@ -117,11 +117,14 @@ def _needed(source: str, count: int) -> int:
 
 
 def _reasons(source: str) -> tuple[str, ...]:
-    """The quarantine reasons a source can show: an API that serves JSON objects never breaks their syntax."""
-    field = ("missing_field", "wrong_type", "bad_event_time", "event_in_future")
+    """The quarantine reasons a source can show.
+
+    An API that serves JSON objects by their time never breaks their syntax nor serves one from the future.
+    """
     if source == "okta_system_log":
-        return field
-    return (*field, "not_an_object") if source == "aws_cloudtrail" else (*field, "not_an_object", "not_json")
+        return ("missing_field", "wrong_type", "bad_event_time")
+    of_fields = ("missing_field", "wrong_type", "bad_event_time", "event_in_future", "not_an_object")
+    return of_fields if source == "aws_cloudtrail" else (*of_fields, "not_json")
 
 
 def _drift(events: list[Event]) -> None:

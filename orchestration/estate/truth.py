@@ -4,7 +4,8 @@
 filter more; `event_types` lets a test say how many). A duplicate is a record whose key and content came before; a
 collision is a key that came before with other content, and both records are published.
 
-Hours are UTC and named `2026-03-02T09`. The records of an object count for the hour of its delivery (Okta: of storing).
+Hours are UTC and named `2026-03-02T09`. The records of an object count for the hour of its delivery, Okta's
+for the hour they are published in, by which its API serves them.
 """
 
 from __future__ import annotations

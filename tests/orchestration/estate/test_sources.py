@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections import Counter
 from datetime import datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +54,13 @@ def test_cloudtrail_keys_name_the_account_region_and_delivery_of_their_records(e
         assert all(datetime.fromisoformat(record["eventTime"]) <= delivered for record in plain)
 
 
-def test_okta_events_are_stored_in_the_order_of_their_index(estate: Path) -> None:
-    index = [
-        json.loads(line)
-        for line in gzip.decompress((estate / "okta/system_log.index.ndjson.gz").read_bytes()).splitlines()
-    ]
-    events = list(READERS["okta_system_log"](estate))
+def test_some_okta_events_are_stored_hours_after_later_ones(estate: Path) -> None:
+    published = [datetime.fromisoformat(event["published"]) for event in _good("okta_system_log", estate)]
+    newest = accumulate(published, max)
+    behind = [latest - at for at, latest in zip(published, newest, strict=True)]
 
-    assert len(events) == len(index)
-    assert [entry["persistedAt"] for entry in index] == sorted(entry["persistedAt"] for entry in index)
-    good = [
-        (event, entry) for event, entry in zip(events, index, strict=True) if defect("okta_system_log", event) is None
-    ]
-    assert all(event["published"] == entry["publishedAt"] for event, entry in good)
+    assert max(behind) > timedelta(hours=2)
+    assert sum(delay > timedelta(minutes=15) for delay in behind) < 0.03 * len(published)
 
 
 def test_windows_records_come_in_both_layouts_with_a_true_time_in_each(estate: Path) -> None:
