@@ -7,21 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from ingest.contracts import Contract
+from ingest.contracts.bronze import pipeline_columns
 from ingest.contracts.model import quoted
-from ingest.landing.typing_sql import ContractSql, literal
+from ingest.landing.sql_text import literal
+from ingest.landing.typing_sql import ContractSql
 
 QUARANTINE_PARTITION = "quarantine"
-PIPELINE_COLUMNS = (
-    ("_raw", "VARCHAR"),
-    ("_event_key", "VARCHAR"),
-    ("_event_at", "TIMESTAMP"),
-    ("_arrived_at", "TIMESTAMP"),
-    ("_batch", "VARCHAR"),
-    ("_source_object", "VARCHAR"),
-    ("_source_row", "BIGINT"),
-    ("_content_hash", "UBIGINT"),
-    ("_violations", "VARCHAR[]"),
-)
+PIPELINE_COLUMNS = tuple((each.name, each.duckdb_type) for each in pipeline_columns)
 # Level 1 and a small dictionary limit: raw text compresses better and faster so (750 MB of CloudTrail, 2 cores).
 # Row groups of 61,440 rows let two threads compress one hour side by side.
 PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, row_group_size 61440"
@@ -31,39 +23,55 @@ def copy_statement(sql: ContractSql, batch: str, latest_event_at: datetime, out:
     """Return the COPY from the stream `decoded` to partitions under `out`.
 
     `decoded` has line, object, row, problem, detail, arrived_at (TIMESTAMP, UTC) and checked (0 keeps the contract,
-    1 keeps its types, 2 not known).
+    1 keeps its types, 2 not known). Columns of one step begin with two underscores, which no bronze column does.
     """
-    columns = sql.columns()
-    typed = ",\n    ".join(f"{expression} as {quoted(name)}" for name, _, expression in columns)
-    names = ", ".join(quoted(name) for name, _, _ in columns)
-    anys = f"try(json_extract(r.line, {_list(sql.any_paths)}))" if sql.any_paths else "null::json[]"
+    shapes = ",\n      ".join(
+        f"case when r.problem is null and r.checked <= 1 then {expression} end as {name}"
+        for name, expression in sql.clean.shapes()
+    )
+    lists = ",\n      ".join(
+        f"case when __careful then {expression} end as {name}" for name, expression in sql.careful.lists()
+    )
+    typed = ",\n      ".join(f"{expression} as {quoted(name)}" for name, expression in sql.columns)
+    names = ", ".join(quoted(name) for name, _ in sql.columns)
+    made = {
+        "_batch": literal(batch),
+        "_content_hash": "md5_number_lower(_raw)",
+        "_violations": "coalesce(__rejected, _violations)",
+    }
+    pipeline = ", ".join(f"{made.get(name, name)}::{duckdb_type} as {name}" for name, duckdb_type in PIPELINE_COLUMNS)
     return f"""
 copy (
   with parsed as (
     select r.*,
-      case when r.problem is null then try(json_extract_string(r.line, {_list(sql.paths)})) end as vals,
-      case when r.problem is null and r.checked > 1 then try(json_type(r.line, {_list(sql.paths)})) end as types,
-      case when r.problem is null then {anys} end as anys
+      {shapes}
     from decoded as r
+  ),
+  sorted as (
+    select r.*, {sql.is_careful()} as __careful from parsed as r
+  ),
+  looked_up as (
+    select r.*,
+      {lists}
+    from sorted as r
   ),
   typed as (
     select
-    {typed},
-    r.line as _raw, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at, vals,
-    {sql.event_key()} as event_key,
-    {sql.event_at()} as event_at,
-    {sql.rejection()} as rejection,
-    {sql.violations()} as violations
-    from parsed as r
+      {typed},
+      r.line as _raw, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at,
+      {sql.rejection()} as __rejection,
+      {sql.violations()} as _violations
+    from looked_up as r
+  ),
+  identified as (
+    select *, {sql.identity.event_key()} as _event_key, {sql.identity.event_at()} as _event_at from typed
   ),
   judged as (
-    select *, coalesce(rejection, {sql.identity_rejection(latest_event_at)}) as rejected from typed
+    select *, coalesce(__rejection, {sql.identity.rejection(latest_event_at)}) as __rejected from identified
   )
-  select {names}, _raw, event_key as _event_key, event_at as _event_at, _arrived_at,
-    {literal(batch)} as _batch, _source_object, _source_row, md5_number_lower(_raw) as _content_hash,
-    coalesce(rejected, violations) as _violations,
-    case when rejected is null then strftime(event_at, '%Y-%m-%d') else '{QUARANTINE_PARTITION}' end as date,
-    case when rejected is null then strftime(event_at, '%H') else '00' end as hour
+  select {names}, {pipeline},
+    case when __rejected is null then strftime(_event_at, '%Y-%m-%d') else '{QUARANTINE_PARTITION}' end as date,
+    case when __rejected is null then strftime(_event_at, '%H') else '00' end as hour
   from judged
 ) to {literal(str(out))} ({PARQUET}, partition_by (date, hour), filename_pattern {literal(batch)})
 """
@@ -79,7 +87,3 @@ copy (
   from read_parquet({literal(str(staged / "**" / "*.parquet"))}, hive_partitioning = false)
 ) to {literal(str(out))} ({PARQUET}, partition_by (date, hour), filename_pattern 'q')
 """
-
-
-def _list(texts: list[str]) -> str:
-    return "[" + ", ".join(literal(text) for text in texts) + "]"

@@ -9,9 +9,11 @@ import duckdb
 import pyarrow as pa
 
 from ingest.contracts.paths import json_path
-from ingest.landing.typing_sql import RECORD, ContractSql, literal
+from ingest.landing.spellings import Layout
+from ingest.landing.sql_text import listed
 from lake.receipts import Drift
 
+_RECORD = "$"
 _SAMPLE_CHARACTERS = 200
 _MOST_FIELDS = 1000  # a record whose keys are data (ids as names) must not grow the receipt without end
 
@@ -19,8 +21,8 @@ _MOST_FIELDS = 1000  # a record whose keys are data (ids as names) must not grow
 class DriftCounter:
     """Counts unknown fields at the record's top and in every object whose properties are declared."""
 
-    def __init__(self, sql: ContractSql) -> None:
-        self._known = sql.object_paths
+    def __init__(self, layout: Layout) -> None:
+        self._known = layout.known_names()
         self._con = duckdb.connect(config={"threads": 1})
         self._records: dict[str, int] = {}
         self._samples: dict[str, str] = {}
@@ -29,12 +31,12 @@ class DriftCounter:
     def add(self, lines: pa.Array) -> None:
         """Count the unknown fields of some record texts; texts that are no JSON objects count nothing."""
         where = list(self._known)
-        listed = "[" + ", ".join(literal(path) for path in where) + "]"
         with self._lock:
             self._con.register("lines", pa.table({"line": lines}))
             groups = self._con.execute(
                 "select keys, count(*), min_by(line, length(line)) from"
-                f" (select line, try(json_keys(line, {listed})) as keys from lines) where keys is not null group by 1"
+                f" (select line, try(json_keys(line, {listed(where)})) as keys from lines)"
+                " where keys is not null group by 1"
             ).fetchall()
             for keys, records, line in groups:
                 for path, names in zip(where, keys, strict=True):
@@ -44,7 +46,7 @@ class DriftCounter:
                             self._count(path, name, records, line)
 
     def _count(self, path: str, name: str, records: int, line: str) -> None:
-        shown = name if path == RECORD else f"{path[2:].replace(chr(34), '')}.{name}"
+        shown = name if path == _RECORD else f"{path[2:].replace(chr(34), '')}.{name}"
         if shown not in self._records and len(self._records) >= _MOST_FIELDS:
             shown = "(further fields)"
         self._records[shown] = self._records.get(shown, 0) + records
@@ -54,7 +56,7 @@ class DriftCounter:
     def _sample(self, path: str, name: str, line: str) -> str:
         if '"' in name:
             return ""
-        at = json_path((name,)) if path == RECORD else f'{path}."{name}"'
+        at = json_path((name,)) if path == _RECORD else f'{path}."{name}"'
         row = self._con.execute("select try(json_extract(?::varchar, ?::varchar))::varchar", [line, at]).fetchone()
         return str(row[0] if row and row[0] is not None else "")[:_SAMPLE_CHARACTERS]
 

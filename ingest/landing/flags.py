@@ -9,25 +9,29 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.contracts import Contract
 from ingest.decode import SCHEMA, DecodeReport
 from ingest.landing.drift import DriftCounter
-
-UNCHECKED = 2
+from ingest.landing.precheck import KEPT, Precheck
 
 
 def flagged(
-    batches: Iterator[pa.RecordBatch], contract: Contract, drift: DriftCounter, report: DecodeReport
+    batches: Iterator[pa.RecordBatch], precheck: Precheck, drift: DriftCounter, report: DecodeReport
 ) -> pa.RecordBatchReader:
-    """Return the stream with `arrived_at` (timestamp, µs, UTC without zone) and `checked` (0, 1 or 2)."""
+    """Return the stream with `arrived_at` (timestamp, µs, UTC without zone) and `checked` (0, 1 or 2).
+
+    Unknown fields are counted on the way, in the records that may have some.
+    """
     added = [pa.field("arrived_at", pa.timestamp("us")), pa.field("checked", pa.int8())]
     schema = pa.schema([*SCHEMA, *added])
 
     def rows() -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            drift.add(batch.column("line"))
-            checked = pa.repeat(pa.scalar(UNCHECKED, pa.int8()), batch.num_rows)
-            yield pa.RecordBatch.from_arrays([*batch.columns, _arrivals(batch, report), checked], schema=schema)
+            lines = batch.column("line")
+            flags = precheck.flags(lines)
+            doubtful = flags > KEPT
+            if doubtful.any():
+                drift.add(lines if doubtful.all() else lines.filter(pa.array(doubtful)))
+            yield pa.RecordBatch.from_arrays([*batch.columns, _arrivals(batch, report), pa.array(flags)], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, rows())
 

@@ -9,7 +9,7 @@ rewritten in quarantine's own shape.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -20,8 +20,10 @@ import pyarrow as pa
 from ingest.contracts import Contract
 from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
 from ingest.landing.copy_sql import QUARANTINE_PARTITION, copy_statement, quarantine_statement
-from ingest.landing.flags import flagged
 from ingest.landing.drift import DriftCounter
+from ingest.landing.flags import flagged
+from ingest.landing.precheck import Precheck
+from ingest.landing.spellings import Layout
 from ingest.landing.staged import Staged, receipt_of
 from ingest.landing.typing_sql import ContractSql
 from ingest.objects import RawObject
@@ -75,7 +77,7 @@ def land(
     first_landed_at = datetime.fromisoformat(previous.first_landed_at) if previous else now
     with Workplace(store, "land") as place:
         staged = Staged(place, batch)
-        report, drift = DecodeReport(), DriftCounter(ContractSql(contract))
+        report, drift = DecodeReport(), DriftCounter(Layout(contract))
         try:
             _write(contract, objects, settings, staged, report, drift, first_landed_at, progress)
         except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
@@ -107,8 +109,9 @@ def _write(
 ) -> None:
     latest = (first_landed_at + contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
     sql = ContractSql(contract, settings.stalls_as)
+    batches = decode(objects, settings.limits, contract.records_keys, report)
     with connect(settings, staged) as con:
-        stream = flagged(decode(objects, settings.limits, contract.records_keys, report), contract, drift, report)
+        stream = flagged(batches, Precheck(sql.layout), drift, report)
         con.register("decoded", stream if progress is None else _watched(stream, report, progress))
         con.execute(copy_statement(sql, staged.batch, latest, staged.bronze))
         rejected = staged.bronze / f"date={QUARANTINE_PARTITION}"
@@ -132,7 +135,7 @@ def connect(settings: LandingSettings, staged: Staged) -> duckdb.DuckDBPyConnect
 
 
 def _watched(stream: pa.RecordBatchReader, report: DecodeReport, progress: Progress) -> pa.RecordBatchReader:
-    def batches():  # type: ignore[no-untyped-def]
+    def batches() -> Iterator[pa.RecordBatch]:
         for batch in stream:
             progress(report.bytes_read)
             yield batch

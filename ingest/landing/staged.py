@@ -14,7 +14,7 @@ from ingest.decode import DecodeReport
 from ingest.landing.copy_sql import QUARANTINE_PARTITION
 from ingest.landing.drift import DriftCounter
 from ingest.landing.flags import holder
-from ingest.landing.typing_sql import literal
+from ingest.landing.sql_text import listed, literal
 from lake import ledger, paths
 from lake.publish import Workplace
 from lake.receipts import FileMark, LandingReceipt, ObjectMark, Violations
@@ -176,4 +176,4 @@ def _lateness(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[str, float
 
 
 def _files(files: list[Path]) -> str:
-    return "[" + ", ".join(literal(str(path)) for path in files) + "]"
+    return listed(str(path) for path in files)

@@ -1,0 +1,108 @@
+"""What identifies an event and when it happened, as SQL over the typed columns of a record.
+
+What belongs here: event key, event time, and what is wrong when one of them cannot be made. What does not: reading the
+columns from text (`clean_sql`, `careful_sql`).
+"""
+
+from datetime import datetime
+
+from ingest.contracts import Contract, EventTime
+from ingest.contracts.model import quoted
+from ingest.contracts.paths import json_path
+from ingest.landing.spellings import Layout
+from ingest.landing.sql_text import coalesced, listed, literal
+
+_MICROS = {
+    "epoch_seconds": "{} * 1000000",
+    "epoch_millis": "{} * 1000",
+    "epoch_micros": "{}",
+    "epoch_nanos": "{} // 1000",
+}
+_SCALES = {"epoch_seconds": "1e6", "epoch_millis": "1e3", "epoch_micros": "1", "epoch_nanos": "1e-3"}
+_FOUND_CHARACTERS = 120
+
+
+class IdentitySql:
+    """The expressions of one contract over rows that have its columns and `_raw`."""
+
+    def __init__(self, contract: Contract, layout: Layout) -> None:
+        self._contract, self._layout = contract, layout
+
+    def event_key(self) -> str:
+        """Return an expression for the event key (VARCHAR), NULL when it cannot be made."""
+        whole = " || '|' || ".join(self._key_part(path) for path in self._contract.event_key)
+        if self._contract.event_key_fallback == "record_hash":
+            return f"coalesce({whole}, sha256(_raw))"
+        return whole
+
+    def event_at(self) -> str:
+        """Return an expression for the event time (TIMESTAMP, UTC), NULL when no candidate can be read."""
+        return coalesced(self._instant(each) for each in self._contract.event_times)
+
+    def rejection(self, latest_event_at: datetime) -> str:
+        """Return an expression that is NULL or [reason, field, expected, found], over `_event_key` and `_event_at`.
+
+        `latest_event_at` is UTC without a zone: no event can be of a later time.
+        """
+        key, first = self._contract.event_key[0], self._contract.event_times[0]
+        without = " ".join(
+            f"when {self._key_part(path)} is null then {literal(path)}" for path in self._contract.event_key
+        )
+        paths = [
+            json_path(steps)
+            for each in self._contract.event_times
+            for steps in self._layout.places(self._contract.field(each.path))
+        ]
+        found = f"list_filter(try(json_extract_string(_raw, {listed(paths)})), lambda x: x is not null)"
+        shown = f"left({found}[1], {_FOUND_CHARACTERS})"
+        not_after = f"not after {latest_event_at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"""case
+      when _event_key is null then
+        ['missing_field', case {without} else {literal(key)} end, 'the event key', 'absent or empty']
+      when _event_at is null then case when coalesce(len({found}), 0) = 0
+        then ['missing_field', {literal(first.path)}, 'the event time', 'absent']
+        else ['bad_event_time', {literal(first.path)}, {literal(first.format)}, {shown}] end
+      when _event_at > timestamp '{latest_event_at:%Y-%m-%d %H:%M:%S}' then
+        ['event_in_future', {literal(first.path)}, {literal(not_after)}, {shown}]
+    end"""
+
+    def _column(self, path: str) -> str:
+        return ".".join(quoted(step) for step in self._contract.field(path).steps)
+
+    def _text(self, path: str) -> str:
+        declared = self._contract.field(path)
+        return self._column(path) if declared.type == "string" else f"{self._column(path)}::varchar"
+
+    def _key_part(self, path: str) -> str:
+        text = f"nullif(trim({self._text(path)}), '')"
+        return f"lower({text})" if self._contract.field(path).case_insensitive else text
+
+    def _instant(self, candidate: EventTime) -> str:
+        if candidate.format == "iso8601":
+            return self._iso8601(candidate)
+        text, form = self._text(candidate.path), candidate.format
+        whole = _MICROS[form].format(f"try_cast({text} as bigint)")
+        rounded = f"round(try_cast({text} as double) * {_SCALES[form]})::bigint"
+        micros = f"case when regexp_full_match({text}, '[0-9]+') then {whole} else {rounded} end"
+        # The year 9999: what is later is no time, and would not fit into a TIMESTAMP.
+        in_range = f"try_cast({text} as double) * {_SCALES[form]} between 0 and 253402300799e6"
+        return f"case when {in_range} then try(make_timestamp({micros})) end"
+
+    def _iso8601(self, candidate: EventTime) -> str:
+        text = self._text(candidate.path)
+        offset = f"timezone('UTC', try_cast(regexp_replace({text}, '\\s*(UTC|GMT)$', 'Z') as timestamptz))"
+        zoned = f"regexp_matches({text}, '(UTC|GMT|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
+        # A date alone is no time of an event, and DuckDB would read it as midnight. Years before 1970 are empty values.
+        shaped = f"({text} like '____-__-__T__:%' or {text} like '____-__-__ __:%') and {text} >= '1970'"
+        return (
+            f"case when {shaped} then case when suffix({text}, 'Z') then try_cast({text} as timestamp)"
+            f" when {zoned} then {offset} else {self._naive(candidate, text)} end end"
+        )
+
+    def _naive(self, candidate: EventTime, text: str) -> str:
+        if candidate.naive_is_utc:
+            return f"try_cast({text} as timestamp)"
+        if candidate.zone_from is None:
+            return "null::timestamp"
+        local, utc = (f"try_cast({self._text(path)} as timestamp)" for path in candidate.zone_from)
+        return f"try_cast({text} as timestamp) - to_minutes(round(epoch({local} - {utc}) / 900)::int * 15)"
