@@ -34,7 +34,9 @@ def serve() -> Iterator[Callable[[list[Answer]], tuple[str, list[tuple[str, str]
                 asked.append((self.path, self.headers.get("Authorization", "")))
                 status, headers, body = answers[min(len(asked), len(answers)) - 1]
                 self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.close_connection = "Connection" in headers
+                length = {} if self.close_connection else {"Content-Length": str(len(body))}
+                for name, value in {**length, **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
@@ -131,6 +133,11 @@ def test_an_endless_page_that_is_no_page_ends_in_an_error(serve, fetch):
     with pytest.raises(Unreachable, match=r"not a JSON array \(text/html, 6 bytes\)"):
         fetch(url)
     assert len(asked) == 3
+
+
+def test_half_a_page_of_no_announced_length_is_not_taken_for_a_whole_one(serve, fetch):
+    url, _ = serve([(200, {"Connection": "close"}, b'[{"a": [1]'), (200, {"Connection": "close"}, b'[{"a": [1]}]')])
+    assert fetch(url) == [b'[{"a": [1]}]']
 
 
 def test_a_broken_record_inside_a_whole_page_is_left_to_landing(serve, fetch):
