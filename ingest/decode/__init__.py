@@ -1,8 +1,8 @@
 """Bytes of delivered objects to Arrow batches of raw record texts, in bounded memory, every byte accounted for.
 
-`decode` is the whole interface. The parts: `compression` and `archive` (stored bytes to plain bytes), `encoding` (to
-UTF-8), `framing` with `lines` and `documents` (text to records), `batches` (records to Arrow), `report` (limits and
-counts). What a record means, and whether it keeps its contract, is decided in landing.
+`decode` is the whole interface. The parts: `stored`, `compression` and `archive` (stored bytes to plain bytes),
+`encoding` (to UTF-8), `framing` with `lines`, `documents` and `splitter` (text to records), `batches` (records to
+Arrow), `report` (limits and counts). What a record means, and whether it keeps its contract, is decided in landing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ingest.decode.archive import ZIP_MAGIC, member_bytes, members, why_ignored
 from ingest.decode.batches import SCHEMA, Batches
-from ingest.decode.compression import Broken, decompressed
+from ingest.decode.compression import Broken, decompressed, peek
 from ingest.decode.documents import Envelopes
 from ingest.decode.encoding import unescaped, utf8
 from ingest.decode.framing import Framer
@@ -104,16 +104,14 @@ def _streams(
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
     """The object's plain bytes under its name, or those of each of its members."""
     block_bytes = min(limits.chunk_bytes, BLOCK_BYTES)
-    blocks = file.blocks(block_bytes)
-    first = next(blocks, b"")
-    if first[:4] not in ZIP_MAGIC:
-        yield source.name, gathered(decompressed(_chained(first, blocks), source.size), block_bytes)
+    magic, blocks = peek(file.blocks(block_bytes), 4)
+    if magic not in ZIP_MAGIC:
+        yield source.name, gathered(decompressed(blocks, source.size), block_bytes)
         return
     with tempfile.TemporaryFile() as spool:
         archive: BinaryIO = cast(BinaryIO, file)
         if not file.seekable():
-            for block in _chained(first, blocks):
-                spool.write(block)
+            spool.writelines(blocks)
             archive = cast(BinaryIO, spool)
         yield from _members(source.name, archive, limits, report)
 
@@ -134,12 +132,6 @@ def _members(
             continue
         report.members[member_name] = name
         yield member_name, gathered(member_bytes(archive, member), min(limits.chunk_bytes, BLOCK_BYTES))
-
-
-def _chained(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from blocks
 
 
 def _broken(error: Broken) -> Iterator[bytes]:

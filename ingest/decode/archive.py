@@ -19,13 +19,15 @@ from ingest.decode.compression import Broken, Inflate, decompressed, expand
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _LOCAL_HEADER = struct.Struct("<4s22sHH")
 _READ_BYTES = 1 << 20
+# What `zipfile` raises on a damaged directory besides its own error.
+_ROTTEN = (zipfile.BadZipFile, ValueError, LookupError, OverflowError, struct.error, NotImplementedError, EOFError)
 
 
 def members(file: BinaryIO) -> list[zipfile.ZipInfo]:
     """The directory of an archive in name order. Raises Broken when it cannot be read."""
     try:
         found = zipfile.ZipFile(file).infolist()
-    except (zipfile.BadZipFile, ValueError, IndexError, KeyError, struct.error, NotImplementedError, EOFError) as error:
+    except _ROTTEN as error:
         raise Broken(f"the zip archive has no readable directory: {error}") from None
     return sorted(found, key=lambda member: (member.filename, member.header_offset))
 
@@ -39,7 +41,8 @@ def why_ignored(member: zipfile.ZipInfo) -> str | None:
         return "macOS resource fork"
     if path.name in (".DS_Store", "Thumbs.db", "desktop.ini"):
         return "folder settings of a file manager"
-    return "empty" if member.file_size == 0 and member.compress_size == 0 else None
+    empty = member.file_size == member.CRC == 0 and member.compress_size <= 2  # nothing, deflated, is 2 bytes
+    return "empty" if empty else None
 
 
 def member_bytes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -59,6 +62,8 @@ def _inflated(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
 
 
 def _stored(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    if not 0 <= member.header_offset < 1 << 62:
+        raise Broken(f"the zip directory puts the member at byte {member.header_offset:,}")
     file.seek(member.header_offset)
     header = file.read(_LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):

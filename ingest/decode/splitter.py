@@ -1,0 +1,232 @@
+"""Any JSON document to its records, block by block: what is whole in front of damage is kept, memory stays bounded.
+
+Not here: which text is a document, and where to go on behind a damaged one (`framing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from ingest.decode.batches import Piece, piece_of, problem_piece, too_large
+from ingest.decode.documents import BLANKS, LIST_DECODER, Envelopes, fault
+from ingest.decode.report import Limits
+from ingest.decode.structure import BLOCK_BYTES, CLOSE_LIST, CLOSE_OBJECT, COMMA, OPEN_LIST, OPEN_OBJECT, Structure
+
+
+class Head:
+    """The first `limit` bytes of a text that arrives in parts, and its whole size."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.kept = bytearray()
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        """Take the next part."""
+        self.kept += part[: max(0, self._limit - len(self.kept))]
+        self.size += len(part)
+
+
+class DocumentSplitter:
+    """Takes one document block by block and gives its records as pieces.
+
+    `begin` is the place of the document in the decoded object. Elements of the list are checked; the first one that is
+    not JSON ends the splitting, and the rest of the document becomes one not_json record. `frame` is the text outside
+    the lists: the whole document if it has no list.
+    """
+
+    def __init__(self, limits: Limits, envelopes: Envelopes, begin: int) -> None:
+        self._limit = limits.max_record_bytes
+        self._envelopes = envelopes
+        self._structure = Structure()
+        self._begin = begin
+        self._place = begin  # of the next byte fed
+        self._list_depth = 0
+        self._in_list = False
+        self._element = Head(self._limit)
+        self._elements: list[bytes] = []
+        self._count = 0
+        self._rest: Head | None = None
+        self._rest_why = ""
+        self._before = b""  # text since the last separator at the top, or its start if that is long
+        self._after_list = 0
+        self._pieces: list[Piece] = []
+        self.frame = Head(self._limit)
+        self.has_list = False
+        self.done = False
+
+    def feed(self, data: bytes) -> int:
+        """Take bytes up to the end of the document or of `data`; how many were taken. `done` tells of the end."""
+        for begin in range(0, len(data), BLOCK_BYTES):
+            block = data[begin : begin + BLOCK_BYTES]
+            used = self._feed_block(block)
+            self._place += used
+            if self.done:
+                return begin + used
+        return len(data)
+
+    def pieces(self) -> Iterator[Piece]:
+        """What is ready; empties the store."""
+        ready, self._pieces = self._pieces, []
+        yield from ready
+
+    def _feed_block(self, block: bytes) -> int:
+        found, codes, depths = self._structure.feed(block)
+        if not self._list_depth:
+            self._list_depth = 1 if block[:1] == b"[" else 2
+        at_list = depths == self._list_depth
+        closing = (codes == CLOSE_LIST) | (codes == CLOSE_OBJECT)
+        interesting = (
+            (depths <= 0)
+            | ((depths == 1) & ((codes == COMMA) | (codes == OPEN_OBJECT)))
+            | (at_list & ((codes == COMMA) | (codes == OPEN_LIST)))
+            | ((depths == self._list_depth - 1) & closing)
+        )
+        events = np.flatnonzero(interesting)
+        places, kinds, levels = found[events].tolist(), codes[events].tolist(), depths[events].tolist()
+        closes = np.flatnonzero((depths[events] == self._list_depth - 1) & closing[events])
+        mark: int = 0
+        event: int = 0
+        while event < len(places):
+            at: int = places[event]
+            if self._rest is None:
+                mark = self._turn(block, mark, at, kinds[event], levels[event])
+            if levels[event] <= 0:
+                self._keep(block[mark : at + 1])
+                self._finish_document()
+                return at + 1
+            event += 1
+            if self._in_list and self._rest is None:
+                stop = np.searchsorted(closes, event)
+                last = int(closes[stop]) if stop < len(closes) else len(places)
+                if self._take_run(block, mark, places[event:last]):
+                    mark, event = places[last - 1] + 1, last
+        self._keep(block[mark:])
+        self._check_elements()
+        return len(block)
+
+    def _take_run(self, block: bytes, mark: int, commas: list[int]) -> bool:
+        """Elements that lie whole in the block, up to the last of the commas, in one go if all are sound."""
+        if len(commas) < 2 or self._element.size or len(block) > self._limit:
+            return False
+        try:
+            sound = LIST_DECODER.decode(b"[" + block[mark : commas[-1]] + b"]")
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        if len(sound) != len(commas):
+            return False
+        self._check_elements()
+        if self._rest is not None:
+            return False
+        self._pieces.append(piece_of(sound))
+        self._count += len(sound)
+        return True
+
+    def _turn(self, block: bytes, mark: int, at: int, code: int, depth: int) -> int:
+        """Act on one bracket or comma; the place up to which `block` has been dealt with."""
+        if self._in_list:
+            closes = depth == self._list_depth - 1
+            if not closes and not (code == COMMA and depth == self._list_depth):
+                return mark
+            self._element.add(block[mark:at])
+            self._end_element(at, closes)
+            if closes and self._rest is None:
+                self._in_list = False
+                self._after_list = self.frame.size
+                self._before = b""
+            return at + (not closes)
+        self._keep(block[mark : at + 1])
+        if code == OPEN_LIST and depth == self._list_depth:
+            if depth == 1 or self._envelopes.opens(self._before[:-1]):
+                self._in_list = self.has_list = True
+                self._count = 0
+        elif depth <= 1:
+            self._before = b""
+        return at + 1
+
+    def _keep(self, part: bytes) -> None:
+        if self._rest is not None:
+            self._rest.add(part)
+        elif self._in_list:
+            self._element.add(part)
+        else:
+            self.frame.add(part)
+            if len(self._before) < 1024:
+                self._before += part if len(part) < 1024 else part[:1024]
+
+    def _end_element(self, at: int, closes: bool) -> None:
+        element, self._element = self._element, Head(self._limit)
+        self._count += 1
+        if element.size > self._limit:
+            self._check_elements()
+            if self._rest is None:
+                self._pieces.append(too_large(bytes(element.kept), element.size, self._place + at - element.size))
+                return
+            self._rest.add(bytes(element.kept))
+        elif not (closes and self._count == 1 and not element.kept.strip(BLANKS)):
+            self._elements.append(bytes(element.kept))
+        if closes:
+            self._check_elements(list_closed=True)
+        if self._rest is not None and not closes:
+            self._rest.add(b",")
+
+    def _check_elements(self, list_closed: bool = False) -> None:
+        elements, self._elements = self._elements, []
+        if not elements:
+            return
+        try:
+            sound = LIST_DECODER.decode(b"[" + b",".join(elements) + b"]")
+            if len(sound) == len(elements):
+                self._pieces.append(piece_of(sound))
+                return
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        self._check_one_by_one(elements, list_closed)
+
+    def _check_one_by_one(self, elements: list[bytes], list_closed: bool) -> None:
+        for number, element in enumerate(elements):
+            why = fault(element)
+            if why is None:
+                self._pieces.append(piece_of([element.strip(BLANKS)]))
+            elif why.startswith("nested"):
+                self._pieces.append(problem_piece(element.strip(BLANKS), "not_json", why))
+            else:
+                self._rest, self._rest_why = Head(self._limit), why
+                self._rest.add(b",".join(elements[number:]) + (b"" if list_closed else b","))
+                self._rest.add(bytes(self._element.kept))
+                self._rest.size += self._element.size - len(self._element.kept)
+                return
+
+    def _finish_document(self) -> None:
+        self.done = True
+        self._check_elements()
+        self._give_rest()
+        if self.has_list and self._rest is None and self.frame.size <= self._limit:
+            why = fault(bytes(self.frame.kept))
+            if why is not None:
+                detail = f"the text around the records is not JSON: {why}; the records were kept"
+                self._pieces.append(problem_piece(bytes(self.frame.kept), "not_json", detail))
+
+    def _give_rest(self) -> None:
+        if self._rest is not None:
+            kept, size = len(self._rest.kept), self._rest.size
+            detail = f"{self._rest_why}; the rest of the document from here, {size:,} bytes, first {kept:,} kept"
+            self._pieces.append(problem_piece(bytes(self._rest.kept), "not_json", detail))
+
+    def end_early(self, reason: str, why: str) -> None:
+        """The input ended inside the document: its whole elements stand, the tail becomes one record with `reason`."""
+        self.done = True
+        self._check_elements()
+        if self._rest is not None:
+            self._give_rest()
+            tail = b""
+            if reason != "truncated_object":
+                return
+        elif self._in_list:
+            tail = bytes(self._element.kept)
+        else:
+            tail = bytes(self.frame.kept[self._after_list :])
+        self._pieces.append(problem_piece(tail.lstrip(BLANKS), reason, why))
