@@ -12,7 +12,7 @@
                ["_source_row", "BIGINT"], ["event_type", "VARCHAR"], ["class_uid", "INTEGER"], ["disposition", "VARCHAR"],
                ["filter", "VARCHAR"], ["collision", "BOOLEAN"]]) }}
   {%- endif -%}
-  {{ return(ocsf_types()[table].columns + [["_batch", "VARCHAR"], ["_source_object", "VARCHAR"], ["_source_row", "BIGINT"]]) }}
+  {{ return(ocsf_type(table).columns + [["_batch", "VARCHAR"], ["_source_object", "VARCHAR"], ["_source_row", "BIGINT"]]) }}
 {%- endmacro %}
 
 {% macro union_sources(models) -%}

@@ -11,7 +11,7 @@
 
 {% macro lake_conformed(table, sql) -%}
   {#- The SELECT that a lake_partition model really writes: conformed, completed, enriched, with its partition. -#}
-  {%- set type = ocsf_types()[table] -%}
+  {%- set type = ocsf_type(table) -%}
   {%- set described = [] -%}
   {%- for row in run_query("describe (" ~ sql ~ ")").rows -%}{%- do described.append([row[0], row[1]]) -%}{%- endfor -%}
   {%- set select_list = lake_call("hw_conform", [table, tojson(described), tojson(type.columns)]) -%}
@@ -34,8 +34,8 @@ completed as (
 profiled as (
   select * replace (
     struct_update(metadata,
-      "version" := '{{ ocsf_version() }}', "uid" := _event_key, "logged_time" := epoch_ms(_arrived_at),
-      "profiles" := {{ ocsf_row_profiles(table) }}) as metadata
+      "version" := '{{ type.version }}', "uid" := _event_key, "logged_time" := epoch_ms(_arrived_at),
+      "profiles" := {{ ocsf_row_profiles(type) }}) as metadata
   )
   from completed
 ),
@@ -76,19 +76,19 @@ from enriched
   {{ return(made) }}
 {%- endmacro %}
 
-{% macro ocsf_row_profiles(table) -%}
+{% macro ocsf_row_profiles(type) -%}
   {#- The profiles whose attributes a row fills; `datetime` always, for time_dt. -#}
   {%- set filled = ["['datetime']"] -%}
-  {%- for rule in ocsf_rules(table) if rule.name.startswith("profile(") and "[]" not in rule.name -%}
-    {%- set profile = rule.name[8:-1] -%}
-    {%- if profile != "datetime" and " or " not in profile -%}
-      {%- do filled.append("case when (" ~ rule.sql.split(" AND (", 1)[1][:-1] ~ " then ['" ~ profile ~ "'] else [] end") -%}
-    {%- endif -%}
+  {%- for profile, condition in type.profiles_filled.items() if profile != "datetime" -%}
+    {%- do filled.append("case when " ~ condition ~ " then ['" ~ profile ~ "'] else [] end") -%}
   {%- endfor -%}
   {{ return("list_sort(" ~ filled | join(" || ") ~ ")") }}
 {%- endmacro %}
 
-{% macro ocsf_version() -%}{{ return("1.8.0") }}{%- endmacro %}
+{% macro ocsf_type(class_name) -%}
+  {#- One class of `ocsf_types()`, without making the others. -#}
+  {{ return(context["ocsf_type__" ~ class_name]()) }}
+{%- endmacro %}
 
 {% macro lake_rule_breaks(table, staged) -%}
   {#- hour → rule → [rows, metadata.uid of one]; empty when every row keeps every rule. -#}

@@ -100,7 +100,7 @@ anti join (
     {%- for node in graph.nodes.values() if node.resource_type == "model" and node.name.endswith("__" ~ log) -%}
       {%- set table = node.name.split("__")[0] -%}
       {%- for each in node.config.get("meta", {}).get("filters", []) -%}
-        {%- set condition = "class_uid = " ~ ocsf_types()[table].uid ~ " and (" ~ each.drop ~ ")" -%}
+        {%- set condition = "class_uid = " ~ ocsf_type(table).uid ~ " and (" ~ each.drop ~ ")" -%}
         {%- if each.keep -%}{%- set condition = condition ~ " and not coalesce(" ~ each.keep ~ ", false)" -%}{%- endif -%}
         {%- do cases.append("when " ~ condition ~ " then '" ~ each.name ~ "'") -%}
       {%- endfor -%}
