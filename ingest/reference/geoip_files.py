@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 from ingest.reference.geoip_networks import Range
 from ingest.reference.geoip_records import TABLES
 
-BLOCK_ROWS = 1_024
-ROW_GROUP_ROWS = 64 * BLOCK_ROWS
+# CPU seconds of the lookup in 5,000,000 ranges for 10 / 1,000 / 100,000 addresses: 0.13 / 0.7 / 1.8 with 64 ranges a
+# block, 0.10 / 0.9 / 2.6 with 1,024.
+BLOCK_ROWS = 64
+ROW_GROUP_ROWS = 65_536
 LOW = (1 << 64) - 1
 
 # Parquet has no 128-bit integer (DuckDB writes one as DOUBLE), so a number is two UBIGINT halves. At 5,000,000 IPv6
