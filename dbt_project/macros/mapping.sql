@@ -1,0 +1,44 @@
+{#- What mappings of every source need: addresses, observables, leftover fields. SQL that Spark writes differently is
+    kept here, so that mappings stay plain. -#}
+
+
+{#- The text if it is an IPv4 or IPv6 address, else NULL: names of services and '-' never land in an `ip`. An IPv4
+    address mapped into IPv6 (::ffff:a.b.c.d) becomes the IPv4 address; a zone index (%eth0) is left out. -#}
+{% macro ip_or_null(text) -%}
+{%- set octet = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])' -%}
+case
+  when regexp_full_match({{ text }}, '({{ octet }}[.]){3}{{ octet }}') then {{ text }}
+  when contains({{ text }}, ':') and ({{ ip_hex(text) }}) is not null
+    then regexp_replace(split_part({{ text }}, '%', 1), '^::[fF]{4}:([0-9.]+)$', '\1')
+end
+{%- endmacro %}
+
+
+{#- Milliseconds since 1970 of an ISO 8601 text with Z or an offset; NULL when it is none. -#}
+{% macro iso_millis(text) -%}
+epoch_ms(try_cast({{ text }} as timestamptz))
+{%- endmacro %}
+
+
+{#- One entry of `observables`: the path of the attribute, its OCSF observable type_id, its value (SQL). -#}
+{% macro observable(name, type_id, value) -%}
+{'name': '{{ name }}', 'type_id': {{ type_id }}, 'type': '{{ ocsf_enums()["observable.type_id"][type_id] }}', 'value': {{ value }}::varchar}
+{%- endmacro %}
+
+{#- The list of those that have a value. -#}
+{% macro observables(entries) -%}
+list_filter([
+    {{ entries | join(",\n    ") }}
+  ], lambda entry: entry.value is not null)
+{%- endmacro %}
+
+
+{#- JSON text of the fields that have no attribute in OCSF, without the empty ones; NULL when none is left.
+    fields: name → SQL expression (text, number, boolean, struct, list or JSON). -#}
+{% macro unmapped_json(fields) -%}
+nullif(json_merge_patch('{}', to_json({
+    {%- for name, value in fields.items() %}
+    '{{ name }}': {{ value }}{{ ',' if not loop.last }}
+    {%- endfor %}
+  }))::varchar, '{}')
+{%- endmacro %}

@@ -1,0 +1,5 @@
+-- API Activity 6003 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("api_activity__aws_cloudtrail"),
+]) }}
