@@ -184,36 +184,50 @@ class Framer:
     def _long_line(self) -> Iterator[Piece]:
         """A line too long to be held: an envelope is split as it streams by, anything else is cut."""
         cursor = self._cursor
-        cursor.skip(b" \t\r")
         begin = cursor.offset
+        head = Head(self._limits.max_record_bytes)
+        if not self._past_blanks(head):
+            return
+        line = cursor.rest_of_line()
         if cursor.data[:1] == b"{":
-            splitter = DocumentSplitter(self._limits, self._envelopes, begin)
-            line = cursor.rest_of_line()
-            for part in line:
-                used = splitter.feed(part)
-                yield from self._counted(splitter.pieces())
-                if splitter.done:
-                    behind = part[used:]
-                    break
-            else:
-                behind = b""
-                if splitter.has_list:
-                    ended_well = cursor.broken is None
-                    why = "the line ends inside the document" if ended_well else cursor.broken or ""
-                    splitter.end_early("not_json" if ended_well else "truncated_object", why)
-                    cursor.broken = None
+            splitter = DocumentSplitter(self._limits, self._envelopes, cursor.offset)
+            behind = self._feed_line(splitter, line)
+            yield from self._counted(splitter.pieces())
             if splitter.has_list:
-                yield from self._counted(splitter.pieces())
                 yield from self._behind(behind, line, cursor.offset - len(behind))
                 return
-            head = splitter.frame
+            head.extend(splitter.frame)
             head.add(behind)
-        else:
-            head, line = Head(self._limits.max_record_bytes), cursor.rest_of_line()
         for part in line:
             head.add(part)
         self.count += 1
-        yield too_large(bytes(head.kept), head.size, begin)
+        text = bytes(head.kept)
+        yield too_large(text, head.size, begin) if head.size > len(text) else piece_of([text.removesuffix(b"\r")])
+
+    def _past_blanks(self, head: Head) -> bool:
+        """Move the blanks before the line's text into `head`; False, and past the line, if it has no text."""
+        cursor = self._cursor
+        while True:
+            head.add(cursor.take(len(cursor.data) - len(cursor.data.lstrip(b" \t\r"))))
+            if cursor.data or not cursor.fill():
+                break
+        if cursor.data[:1] not in (b"", b"\n"):
+            return True
+        cursor.take(len(cursor.data[:1]))
+        return False
+
+    def _feed_line(self, splitter: DocumentSplitter, line: Iterator[bytes]) -> bytes:
+        """Feed the line up to the document's end or its own; what was read behind the document's end."""
+        for part in line:
+            used = splitter.feed(part)
+            if splitter.done:
+                return part[used:]
+        if splitter.has_list:
+            why, self._cursor.broken = self._cursor.broken, None
+            splitter.end_early(
+                "not_json" if why is None else "truncated_object", why or "the line ends inside the document"
+            )
+        return b""
 
     def _behind(self, first: bytes, line: Iterator[bytes], begin: int) -> Iterator[Piece]:
         """What follows a long document on its line: normally nothing."""

@@ -29,6 +29,11 @@ class Head:
         self.kept += part[: max(0, self._limit - len(self.kept))]
         self.size += len(part)
 
+    def extend(self, other: Head) -> None:
+        """Take another text, of which also only the head is there, as the next part."""
+        self.add(bytes(other.kept))
+        self.size += other.size - len(other.kept)
+
 
 class DocumentSplitter:
     """Takes one document block by block and gives its records as pieces.

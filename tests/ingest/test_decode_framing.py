@@ -137,3 +137,21 @@ def test_an_element_over_the_limit_is_cut_and_the_others_stay(opening: str, limi
 def test_a_huge_line_without_end_is_one_record() -> None:
     rows = decoded(b"x" * 100_000)
     assert [row[:2] for row in rows] == [("x" * 200, "too_large")]
+
+
+@pytest.mark.parametrize("blanks", [b" " * 1000, b"\t \r" * 1000])
+def test_a_blank_line_is_no_record_however_long(blanks: bytes) -> None:
+    assert lines(b'{"a":1}\n' + blanks + b'\n{"b":2}\n' + blanks) == ['{"a":1}', '{"b":2}']
+
+
+def test_the_blanks_before_a_long_line_belong_to_it() -> None:
+    rows = decoded(b"1\n  " + b"x" * 998)
+    assert rows[1][:2] == ("  " + "x" * 198, "too_large")
+    assert rows[1].detail == "1,000 bytes; first 200 kept; bytes 2 to 1,002 of the decoded object"
+
+
+def test_a_long_envelope_behind_blanks_is_still_an_envelope() -> None:
+    assert lines(b"1\n" + b" " * 900 + json.dumps({"Records": list(range(500))}).encode()) == [
+        "1",
+        *map(str, range(500)),
+    ]
