@@ -1,0 +1,29 @@
+-- Windows events that no route sends elsewhere: published whole, never dropped.
+select
+    99 as activity_id,
+    coalesce(category, event_type) as activity_name,
+    -- Microsoft rates "the audit log was cleared" medium to high (Appendix L, Events to Monitor); System 104 is its twin.
+    case when event_type in ('security:1102', 'system:104') then 4 else severity_id end as severity_id,
+    status_id,
+    -- The classic PowerShell log says everything in its text.
+    case when event_type like 'windows_powershell:%' then message_text else message end as message,
+    {{ windows_metadata() }} as metadata,
+    {'user': {{ windows_subject() }}, 'session': {'uid': subject_logon_id},
+     'process': {{ windows_process("coalesce(process_name, image)", "process_id", "process_guid") }}} as actor,
+    {{ windows_device() }} as device,
+    {{ observables([
+        observable("device.hostname", 1, "computer_name"),
+        observable("actor.user.name", 4, "subject_user_name"),
+        observable("actor.process.name", 9, windows_file_name("coalesce(process_name, image)")),
+    ]) }} as observables,
+    -- All fields of the event but those above and the collector's own.
+    nullif(json_merge_patch(_raw, '{
+        "Message": null, "message": null, "EventID": null, "Channel": null, "Hostname": null, "SourceName": null,
+        "RecordNumber": null, "ActivityID": null, "Severity": null, "SeverityValue": null, "Level": null, "UtcTime": null,
+        "EventTime": null, "TimeCreated": null, "EventReceivedTime": null, "@timestamp": null, "@version": null,
+        "host": null, "port": null, "tags": null, "SourceModuleName": null, "SourceModuleType": null,
+        "SubjectUserSid": null, "SubjectUserName": null, "SubjectDomainName": null, "SubjectLogonId": null,
+        "ProcessName": null, "ProcessId": null, "ProcessGuid": null, "Image": null}')::varchar, '{}') as unmapped,
+    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+from {{ ref("int_windows__event") }}
+where class_uid = 0

@@ -1,0 +1,116 @@
+-- Processes that start, end, or act on another (Security 4688, 4689; Sysmon 1, 5, 8, 10).
+with events as (
+    select *,
+        -- the process that the event is about
+        case event_type
+            when 'security:4688' then new_process_name
+            when 'security:4689' then process_name
+            when 'sysmon:8' then target_image
+            when 'sysmon:10' then target_image
+            else image
+        end as path,
+        case event_type
+            when 'security:4688' then new_process_id
+            when 'sysmon:8' then target_process_id
+            when 'sysmon:10' then target_process_id
+            else process_id
+        end as pid,
+        case when event_type in ('sysmon:8', 'sysmon:10') then target_process_guid else process_guid end as guid,
+        -- the one that did it; Windows does not say who ended a process: the event is written in that process itself
+        case event_type
+            when 'sysmon:1' then parent_image
+            when 'security:4688' then parent_process_name
+            when 'sysmon:8' then source_image
+            when 'sysmon:10' then source_image
+            else coalesce(process_name, image)
+        end as actor_path,
+        case event_type
+            when 'sysmon:1' then parent_process_id
+            when 'sysmon:8' then source_process_id
+            when 'sysmon:10' then source_process_id
+            else process_id
+        end as actor_pid,
+        case event_type
+            when 'sysmon:1' then parent_process_guid
+            when 'sysmon:8' then source_process_guid
+            when 'sysmon:10' then source_process_guid
+            else process_guid
+        end as actor_guid,
+        case event_type
+            when 'sysmon:1' then coalesce(parent_user, user_account)
+            when 'sysmon:8' then source_user
+            when 'sysmon:10' then source_user
+            else user_account
+        end as actor_account
+    from {{ ref("int_windows__event") }}
+    where class_uid = 1007
+)
+
+select
+    routed_activity_id as activity_id,
+    severity_id,
+    status_id,
+    message,
+    {{ windows_metadata() }} as metadata,
+    {'user': case when event_type like 'sysmon:%' then {{ windows_account("actor_account") }} else {{ windows_subject() }} end,
+     'session': {'uid': subject_logon_id},
+     'process': {{ windows_process("actor_path", "actor_pid", "actor_guid", extra={
+        "cmd_line": "case when event_type in ('sysmon:1', 'security:4688') then parent_command_line end",
+        "ptid": windows_pid("source_thread_id"),
+     }) }},
+     'app_name': {{ windows_unknown_actor(["actor_pid", "actor_guid", "actor_account", "subject_user_name"]) }}} as actor,
+    {{ windows_device() }} as device,
+    {'name': coalesce({{ windows_file_name("path") }}, case when coalesce(pid, guid) is null then 'Unknown' end),
+     'pid': coalesce({{ windows_pid("pid") }}, case when guid is null then 0 end),
+     'uid': nullif(guid, '{00000000-0000-0000-0000-000000000000}'),
+     'cmd_line': command_line,
+     'working_directory': current_directory,
+     'integrity_id': case coalesce(integrity_level, mandatory_label)
+        when 'Low' then 2 when 'Medium' then 3 when 'High' then 4 when 'System' then 5
+        when 'S-1-16-0' then 1 when 'S-1-16-4096' then 2 when 'S-1-16-8192' then 3 when 'S-1-16-8448' then 3
+        when 'S-1-16-12288' then 4 when 'S-1-16-16384' then 5 when 'S-1-16-20480' then 6
+        else case when coalesce(integrity_level, mandatory_label) is not null then 99 end
+     end,
+     'integrity': coalesce(integrity_level, mandatory_label),
+     'file': {
+        'name': {{ windows_file_name("path") }}, 'path': case when {{ windows_file_name("path") }} is not null then path end,
+        'type_id': case when {{ windows_file_name("path") }} is not null then 8 end,
+        'type': case when {{ windows_file_name("path") }} is not null then 'Executable File' end,
+        'hashes': {{ windows_hashes("hashes") }}, 'version': file_version, 'desc': file_description,
+        'product': {'name': file_product}, 'company_name': file_company, 'internal_name': original_file_name
+     },
+     'user': case
+        when event_type in ('sysmon:8', 'sysmon:10') then {{ windows_account("target_user") }}
+        when event_type like 'sysmon:%' then {{ windows_account("user_account") }}
+        -- 4688 names a target account only where it differs from the one that asked
+        when target_user_name is not null then {{ windows_user("target_user_name", "target_user_sid", "target_domain_name") }}
+        else {{ windows_subject() }}
+     end,
+     'session': {'uid': coalesce(logon_id, nullif(target_logon_id, '0x0'), subject_logon_id), 'terminal': terminal_session_id},
+     'parent_process': {
+        'name': case when event_type in ('sysmon:1', 'security:4688') then {{ windows_file_name("actor_path") }} end,
+        'pid': case when event_type in ('sysmon:1', 'security:4688') then {{ windows_pid("actor_pid") }} end,
+        'uid': case when event_type in ('sysmon:1', 'security:4688') then actor_guid end,
+        'cmd_line': parent_command_line
+     }} as process,
+    case when event_type = 'security:4689' then try_cast(status as bigint) end as exit_code,
+    case when event_type = 'sysmon:8' then 1 end as injection_type_id,
+    case when event_type in ('security:4688', 'sysmon:1') then 1 end as launch_type_id,
+    case when event_type = 'sysmon:10' then try_cast(granted_access as bigint) end as actual_permissions,
+    {'start_address': case when coalesce(start_module, start_function) is not null then start_address end,
+     'function_name': start_function, 'file': {{ windows_file_brief("start_module") }}} as module,
+    {{ observables([
+        observable("device.hostname", 1, "computer_name"),
+        observable("process.name", 9, windows_file_name("path")),
+        observable("process.cmd_line", 13, "command_line"),
+        observable("actor.process.name", 9, windows_file_name("actor_path")),
+        observable("actor.user.name", 4, "coalesce(subject_user_name, regexp_extract(actor_account, '[^\\\\\\\\]+$'))"),
+        observable("process.file.hashes", 8, "regexp_extract(hashes, 'SHA256=([0-9A-Fa-f]+)', 1)"),
+    ]) }} as observables,
+    {{ windows_unmapped({
+        "TokenElevationType": "token_elevation_type", "LogonGuid": "logon_guid", "CallTrace": "call_trace",
+        "NewThreadId": "new_thread_id",
+        "StartAddress": "case when coalesce(start_module, start_function) is null then start_address end",
+    }) }} as unmapped,
+    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+from events

@@ -1,0 +1,241 @@
+-- One row per landed Windows event: its header, its event data under plain names, whatever the collector's layout.
+with bronze as (
+    select *, {{ windows_event_data() }} as event_data_fields
+    from {{ source("bronze", "windows_event") }}
+),
+
+named as (
+    select *,
+        case
+            when lower(SourceName) = 'microsoft-windows-security-auditing' then 'security'
+            when lower(SourceName) = 'microsoft-windows-sysmon' then 'sysmon'
+            when lower(Channel) = 'microsoft-windows-sysmon/operational' then 'sysmon'
+            when lower(Channel) in ('microsoft-windows-powershell/operational', 'powershellcore/operational') then 'powershell'
+            when lower(Channel) = 'windows powershell' then 'windows_powershell'
+            else lower(Channel)
+        end as log
+    from bronze
+)
+
+select
+    -- event
+    case
+        when log = 'sysmon' and EventID in (12, 14)
+            then concat_ws(':', log, EventID, lower({{ event_value("EventType") }}))
+        when log = 'security' and EventID in (4656, 4663, 4670)
+            then concat_ws(':', log, EventID, lower({{ event_value("ObjectType") }}))
+        else log || ':' || EventID
+    end as event_type,
+    EventID as event_id,
+    Channel as channel,
+    SourceName as provider_name,
+    Hostname as computer_name,
+    RecordNumber as record_number,
+    coalesce(Severity, Level) as level,
+    case
+        when log = 'security' then 1
+        when lower(Severity) = 'critical' or lower(Level) in ('1', 'critical') then 5
+        when lower(Severity) = 'error' or lower(Level) in ('2', 'error') then 4
+        when lower(Severity) = 'warning' or lower(Level) in ('3', 'warning') then 3
+        else 1
+    end as severity_id,
+    case
+        when EventType = 'AUDIT_SUCCESS' or lower(Keywords) like '%audit success%' then 1
+        when EventType = 'AUDIT_FAILURE' or lower(Keywords) like '%audit failure%' then 2
+        when Keywords in ('0x8020000000000000', '-9214364837600034816') then 1
+        when Keywords in ('0x8010000000000000', '-9218868437227405312') then 2
+        when log = 'sysmon' then 1
+        else 0
+    end as status_id,
+    Category as category,
+    Keywords as keywords,
+    {{ event_value("RuleName") }} as rule_name,
+    Message as message_text,
+    rtrim(split_part(Message, chr(10), 1), ' ' || chr(13)) as message,
+    coalesce(UtcTime, EventTime, TimeCreated, "@timestamp") as original_time,
+    ActivityID as correlation_uid,
+    UserID as account_sid,
+    AccountName as account_name,
+    Domain as account_domain,
+    ExecutionProcessID as execution_process_id,
+
+    -- actor and target account (Security)
+    {{ event_value("SubjectUserSid") }} as subject_user_sid,
+    {{ event_value("SubjectUserName") }} as subject_user_name,
+    {{ event_value("SubjectDomainName") }} as subject_domain_name,
+    {{ event_value("SubjectLogonId") }} as subject_logon_id,
+    {{ event_value("TargetUserSid") }} as target_user_sid,
+    {{ event_value("TargetUserName") }} as target_user_name,
+    {{ event_value("TargetDomainName") }} as target_domain_name,
+    {{ event_value("TargetLogonId") }} as target_logon_id,
+    {{ event_value("TargetSid") }} as target_sid,
+    {{ event_value("TargetLogonGuid") }} as target_logon_guid,
+    {{ event_value("TargetLinkedLogonId") }} as target_linked_logon_id,
+    {{ event_value("TargetOutboundUserName") }} as target_outbound_user_name,
+    {{ event_value("TargetOutboundDomainName") }} as target_outbound_domain_name,
+    {{ event_value("TargetServerName") }} as target_server_name,
+    {{ event_value("TargetInfo") }} as target_info,
+    {{ event_value("MemberName") }} as member_name,
+    {{ event_value("MemberSid") }} as member_sid,
+    {{ event_value("SamAccountName") }} as sam_account_name,
+    {{ event_value("DisplayName") }} as display_name,
+    {{ event_value("UserPrincipalName") }} as user_principal_name,
+    {{ event_value("OldTargetUserName") }} as old_target_user_name,
+    {{ event_value("NewTargetUserName") }} as new_target_user_name,
+    {{ event_value("UserAccountControl") }} as user_account_control,
+    {{ event_value("PasswordLastSet") }} as password_last_set,
+    {{ event_value("SidHistory") }} as sid_history,
+    {{ event_value("UserWorkstations") }} as user_workstations,
+    {{ event_value("PrivilegeList") }} as privilege_list,
+
+    -- logon
+    {{ event_value("LogonType") }} as logon_type,
+    {{ event_value("LogonGuid") }} as logon_guid,
+    {{ event_value("LogonProcessName") }} as logon_process_name,
+    {{ event_value("AuthenticationPackageName") }} as authentication_package_name,
+    {{ event_value("LmPackageName") }} as lm_package_name,
+    {{ event_value("KeyLength") }} as key_length,
+    {{ event_value("TransmittedServices") }} as transmitted_services,
+    {{ event_value("ImpersonationLevel") }} as impersonation_level,
+    {{ event_value("RestrictedAdminMode") }} as restricted_admin_mode,
+    {{ event_value("RemoteCredentialGuard") }} as remote_credential_guard,
+    {{ event_value("VirtualAccount") }} as virtual_account,
+    {{ event_value("ElevatedToken") }} as elevated_token,
+    {{ event_value("WorkstationName") }} as workstation_name,
+    {{ event_value("Workstation") }} as workstation,
+    {{ event_value("IpAddress") }} as ip_address,
+    {{ event_value("IpPort") }} as ip_port,
+    {{ event_value("Status") }} as status,
+    {{ event_value("SubStatus") }} as sub_status,
+    {{ event_value("FailureReason") }} as failure_reason,
+    {{ event_value("FailureCode") }} as failure_code,
+    {{ event_value("PackageName") }} as package_name,
+    {{ event_value("ServiceName") }} as service_name,
+    {{ event_value("ServiceSid") }} as service_sid,
+    {{ event_value("TicketOptions") }} as ticket_options,
+    {{ event_value("TicketEncryptionType") }} as ticket_encryption_type,
+    {{ event_value("PreAuthType") }} as pre_auth_type,
+    {{ event_value("CertIssuerName") }} as cert_issuer_name,
+    {{ event_value("CertSerialNumber") }} as cert_serial_number,
+    {{ event_value("CertThumbprint") }} as cert_thumbprint,
+
+    -- process
+    {{ event_value("NewProcessId") }} as new_process_id,
+    {{ event_value("NewProcessName") }} as new_process_name,
+    {{ event_value("ProcessId") }} as process_id,
+    {{ event_value("ProcessName") }} as process_name,
+    {{ event_value("ProcessGuid") }} as process_guid,
+    {{ event_value("Image") }} as image,
+    {{ event_value("CommandLine") }} as command_line,
+    {{ event_value("CurrentDirectory") }} as current_directory,
+    {{ event_value("User") }} as user_account,
+    {{ event_value("LogonId") }} as logon_id,
+    {{ event_value("TerminalSessionId") }} as terminal_session_id,
+    {{ event_value("IntegrityLevel") }} as integrity_level,
+    {{ event_value("MandatoryLabel") }} as mandatory_label,
+    {{ event_value("TokenElevationType") }} as token_elevation_type,
+    {{ event_value("ParentProcessGuid") }} as parent_process_guid,
+    {{ event_value("ParentProcessId") }} as parent_process_id,
+    {{ event_value("ParentProcessName") }} as parent_process_name,
+    {{ event_value("ParentImage") }} as parent_image,
+    {{ event_value("ParentCommandLine") }} as parent_command_line,
+    {{ event_value("ParentUser") }} as parent_user,
+
+    -- process that acts on another (Sysmon 8, 10)
+    {{ event_value("SourceProcessId") }} as source_process_id,
+    {{ event_value("SourceProcessGUID") }} as source_process_guid,
+    {{ event_value("SourceThreadId") }} as source_thread_id,
+    {{ event_value("SourceImage") }} as source_image,
+    {{ event_value("SourceUser") }} as source_user,
+    {{ event_value("TargetProcessId") }} as target_process_id,
+    {{ event_value("TargetProcessGUID") }} as target_process_guid,
+    {{ event_value("TargetImage") }} as target_image,
+    {{ event_value("TargetUser") }} as target_user,
+    {{ event_value("GrantedAccess") }} as granted_access,
+    {{ event_value("CallTrace") }} as call_trace,
+    {{ event_value("NewThreadId") }} as new_thread_id,
+    {{ event_value("StartAddress") }} as start_address,
+    {{ event_value("StartModule") }} as start_module,
+    {{ event_value("StartFunction") }} as start_function,
+
+    -- file and module
+    {{ event_value("ImageLoaded") }} as image_loaded,
+    {{ event_value("TargetFilename") }} as target_filename,
+    {{ event_value("FileVersion") }} as file_version,
+    {{ event_value("Description") }} as file_description,
+    {{ event_value("Product") }} as file_product,
+    {{ event_value("Company") }} as file_company,
+    {{ event_value("OriginalFileName") }} as original_file_name,
+    {{ event_value("Hashes") }} as hashes,
+    {{ event_value("Hash") }} as hash,
+    {{ event_value("Signed") }} as signed,
+    {{ event_value("Signature") }} as signature,
+    {{ event_value("SignatureStatus") }} as signature_status,
+    {{ event_value("CreationUtcTime") }} as creation_utc_time,
+    {{ event_value("PreviousCreationUtcTime") }} as previous_creation_utc_time,
+    {{ event_value("IsExecutable") }} as is_executable,
+    {{ event_value("Archived") }} as archived,
+    {{ event_value("Contents") }} as contents,
+
+    -- object, registry
+    {{ event_value("ObjectServer") }} as object_server,
+    {{ event_value("ObjectType") }} as object_type,
+    {{ event_value("ObjectName") }} as object_name,
+    {{ event_value("HandleId") }} as handle_id,
+    {{ event_value("AccessList") }} as access_list,
+    {{ event_value("AccessMask") }} as access_mask,
+    {{ event_value("AccessReason") }} as access_reason,
+    {{ event_value("ShareName") }} as share_name,
+    {{ event_value("ShareLocalPath") }} as share_local_path,
+    {{ event_value("RelativeTargetName") }} as relative_target_name,
+    {{ event_value("TargetObject") }} as target_object,
+    {{ event_value("Details") }} as registry_details,
+    {{ event_value("NewName") }} as new_name,
+
+    -- network
+    {{ event_value("Protocol") }} as protocol,
+    {{ event_value("Initiated") }} as initiated,
+    {{ event_value("Direction") }} as direction,
+    {{ event_value("Application") }} as application,
+    {{ event_value("SourceIp") }} as source_ip,
+    {{ event_value("SourceHostname") }} as source_hostname,
+    {{ event_value("SourcePort") }} as source_port,
+    {{ event_value("SourcePortName") }} as source_port_name,
+    {{ event_value("SourceAddress") }} as source_address,
+    {{ event_value("DestinationIp") }} as destination_ip,
+    {{ event_value("DestinationHostname") }} as destination_hostname,
+    {{ event_value("DestinationPort") }} as destination_port,
+    {{ event_value("DestinationPortName") }} as destination_port_name,
+    {{ event_value("DestAddress") }} as dest_address,
+    {{ event_value("DestPort") }} as dest_port,
+    {{ event_value("LayerName") }} as layer_name,
+    {{ event_value("FilterRTID") }} as filter_runtime_id,
+    {{ event_value("QueryName") }} as query_name,
+    {{ event_value("QueryStatus") }} as query_status,
+    {{ event_value("QueryResults") }} as query_results,
+
+    -- service, task, script
+    {{ event_value("ServiceFileName") }} as service_file_name,
+    {{ event_value("ImagePath") }} as image_path,
+    {{ event_value("ServiceType") }} as service_type,
+    {{ event_value("ServiceStartType") }} as service_start_type,
+    {{ event_value("StartType") }} as start_type,
+    {{ event_value("ServiceAccount") }} as service_account,
+    {{ event_value("TaskName") }} as task_name,
+    {{ event_value("TaskContent") }} as task_content,
+    {{ event_value("TaskContentNew") }} as task_content_new,
+    {{ event_value("ScriptBlockText") }} as script_block_text,
+    {{ event_value("ScriptBlockId") }} as script_block_id,
+    {{ event_value("MessageNumber") }} as message_number,
+    {{ event_value("MessageTotal") }} as message_total,
+    {{ event_value("Path") }} as script_path,
+    {{ event_value("ContextInfo") }} as context_info,
+    {{ event_value("Payload") }} as payload,
+
+    -- as delivered
+    EventData as event_data,
+    UserData as user_data,
+
+    -- pipeline
+    _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
+from named
