@@ -83,17 +83,8 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt]) -> list[Ba
     rows = []
     for hour in sorted(set(landed) | set(quarantined) | built_hours):
         of_hour = {model: found[hour] for model, found in built.items() if hour in found}
-        rows.append(
-            _hour(
-                source,
-                hour,
-                landed.get(hour, 0),
-                quarantined.get(hour, 0),
-                tuple(inputs.get(hour, ())),
-                of_hour,
-                set(built),
-            )
-        )
+        held = tuple(inputs.get(hour, ()))
+        rows.append(_hour(source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, set(built)))
     return rows
 
 

@@ -95,10 +95,10 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True):
     mapping: str  # checksum of the SQL that made it
     built_at: str
     file: str = ""  # key, empty when the hour has no rows
-    counts: dict[str, int] = {}  # noqa: RUF012 - msgspec copies defaults; dispositions: published, duplicate, filtered, collision
-    invalid: dict[str, int] = {}  # noqa: RUF012 - OCSF rule → rows that break it
-    samples: dict[str, str] = {}  # noqa: RUF012 - OCSF rule → metadata.uid of one such row
-    context: dict[str, str] = {}  # noqa: RUF012 - reference table → versions used
+    counts: dict[str, int] = {}
+    invalid: dict[str, int] = {}
+    samples: dict[str, str] = {}
+    context: dict[str, str] = {}
 
 
 def encode(receipt: LandingReceipt) -> str:

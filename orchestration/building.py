@@ -80,7 +80,7 @@ def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, 
         "--profiles-dir",
         str(PROJECT),
         "--select",
-        " ".join(_selection(models)),
+        " ".join(models),
     ]
     if quiet:
         words.append("--quiet")
@@ -153,11 +153,6 @@ def _wanted(store: Store, mappings: Mappings, source: str, again: bool) -> list[
         return stale_hours(store, mappings, source)
     models = tuple(mappings.models_of(source))
     return [Stale(source, hour, models, "asked for") for hour in bronze_inputs(ledger.landings(store, source))]
-
-
-def _selection(models: Sequence[str]) -> list[str]:
-    """The models and the views of their sources: what is not selected gets a stand-in, views are cheaper made."""
-    return list(models)
 
 
 def _first_lines(message: str | None) -> str:

@@ -8,8 +8,17 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from pydantic_settings import (
+    SettingsError as SettingsSourceError,
+)
 
 FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
@@ -94,6 +103,35 @@ class Settings(BaseSettings):
     def memory_bytes(self) -> int:
         """Return the memory limit in bytes."""
         return parse_bytes(self.memory)
+
+
+def load_settings() -> Settings:
+    """Return the settings.
+
+    Raises:
+        SettingsError: the file cannot be read, a key is unknown, or a value cannot be used.
+    """
+    file = config_file()
+    if file is not None and not file.is_file():
+        raise SettingsError(f"settings file {file} ({FILE_VARIABLE}) does not exist")
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("HEADWATER_")
+        and name not in _NOT_SETTINGS
+        and name.removeprefix("HEADWATER_").split("__")[0].lower() not in Settings.model_fields
+        and not name.endswith("_TOKEN")
+    )
+    if unknown:
+        raise SettingsError(f"unknown setting {unknown[0]} (known: {', '.join(sorted(Settings.model_fields))})")
+    try:
+        return Settings()
+    except ValidationError as problem:
+        where = str(file) if file else "HEADWATER_* variables"
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problem.errors()]
+        raise SettingsError(f"settings ({where}): " + "; ".join(lines)) from None
+    except (yaml.YAMLError, SettingsSourceError) as problem:
+        raise SettingsError(f"settings ({file}): {str(problem).splitlines()[0]}") from None
 
 
 def config_file() -> Path | None:

@@ -2,16 +2,17 @@
     CloudTrail dossier (github.com/ocsf/examples, AWS v1.5.0) says where a field goes, it goes there. -#}
 
 
-{#- The columns that every class of CloudTrail events fills in the same way. -#}
-{% macro cloudtrail_event() -%}
-    {{ cloudtrail_status_id() }} as status_id,
+{#- The columns that every class of CloudTrail events fills in the same way. `unmapped`: further fields (name → SQL) for
+    which the class has no attribute; `status_id` where the class has an enum of its own. -#}
+{% macro cloudtrail_event(unmapped={}, status_id=cloudtrail_status_id()) -%}
+    {{ status_id }} as status_id,
     error_code as status_code,
     error_message as status_detail,
     {{ cloudtrail_metadata() }} as metadata,
     {'provider': 'AWS', 'region': aws_region, 'account': {{ cloudtrail_account("recipient_account") }}} as cloud,
     {{ cloudtrail_actor() }} as actor,
     {{ cloudtrail_api() }} as api,
-    {{ cloudtrail_unmapped() }} as unmapped,
+    {{ cloudtrail_unmapped(unmapped) }} as unmapped,
     _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
 {%- endmacro %}
 
@@ -59,7 +60,8 @@ case
 coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then event_source end)
 {%- endmacro %}
 
-{#- fallback: SQL of the name for a caller of whom nothing is known. -#}
+{#- fallback: SQL of the name for a caller of whom nothing is known. The name that AWS hides after a failed sign-in stays
+    as AWS writes it. -#}
 {% macro cloudtrail_user(fallback="'Unknown'") -%}
 {
         'name': coalesce({{ cloudtrail_user_name() }}, case when coalesce(identity_arn, identity_principal, identity_account) is null then {{ fallback }} end),
@@ -150,8 +152,8 @@ list_transform(resources, lambda resource: {
 {%- endmacro %}
 
 
-{% macro cloudtrail_unmapped() -%}
-{{ unmapped_json({
+{% macro cloudtrail_unmapped(further={}) -%}
+{%- set fields = {
       "userIdentity.sessionContext.sessionIssuer": "case when session_issuer.arn is null and coalesce(session_issuer.principalId, session_issuer.userName) is not null then session_issuer end",
       "userIdentity.sessionContext.webIdFederationData": "nullif(web_identity, '{}')",
       "userIdentity.sessionContext.sourceIdentity": "source_identity",
@@ -169,5 +171,23 @@ list_transform(resources, lambda resource: {
       "vpcEndpointAccountId": "vpc_endpoint_account",
       "tlsDetails.tlsVersion": "tls_version",
       "tlsDetails.cipherSuite": "tls_cipher",
-    }) }}
+    } -%}
+{%- do fields.update(further) -%}
+{{ unmapped_json(fields) }}
+{%- endmacro %}
+
+
+{#- The OCSF factor of a CredentialType of IAM Identity Center
+    (docs.aws.amazon.com/singlesignon/latest/userguide/sign-in-events.html). -#}
+{% macro cloudtrail_factor_type_id(credential_type) -%}
+case {{ credential_type }}
+        when 'PASSWORD' then 11 when 'TOTP' then 7 when 'RESYNC_TOTP' then 7 when 'WEBAUTHN' then 10 when 'EMAIL_OTP' then 8 else 99
+      end
+{%- endmacro %}
+
+{% macro cloudtrail_factor_type(credential_type) -%}
+case {{ credential_type }}
+        when 'PASSWORD' then 'Password' when 'TOTP' then 'OTP' when 'RESYNC_TOTP' then 'OTP' when 'WEBAUTHN' then 'WebAuthn'
+        when 'EMAIL_OTP' then 'Email' else {{ credential_type }}
+      end
 {%- endmacro %}

@@ -33,9 +33,7 @@ completed as (
 ),
 profiled as (
   select * replace (
-    struct_update(metadata,
-      "version" := '{{ type.version }}', "uid" := _event_key, "logged_time" := epoch_ms(_arrived_at),
-      "profiles" := {{ ocsf_row_profiles(type) }}) as metadata
+    {{ ocsf_whole_metadata(type) }} as metadata
   )
   from completed
 ),
@@ -74,6 +72,18 @@ from enriched
     {%- endif -%}
   {%- endfor -%}
   {{ return(made) }}
+{%- endmacro %}
+
+{% macro ocsf_whole_metadata(type) -%}
+  {#- `metadata` with what is the same for every event; written out, since struct_update is DuckDB's alone. -#}
+  {%- set same = {"version": "'" ~ type.version ~ "'", "uid": "_event_key", "logged_time": "epoch_ms(_arrived_at)",
+                  "profiles": ocsf_row_profiles(type)} -%}
+  {%- set fields, parts = [], [] -%}
+  {%- do struct_fields((type.columns | selectattr(0, "equalto", "metadata") | first)[1], fields) -%}
+  {%- for name, _ in fields -%}
+    {%- do parts.append('"' ~ name ~ '" := ' ~ same.get(name, 'metadata."' ~ name ~ '"')) -%}
+  {%- endfor -%}
+  struct_pack({{ parts | join(", ") }})
 {%- endmacro %}
 
 {% macro ocsf_row_profiles(type) -%}

@@ -1,0 +1,136 @@
+"""Reading the lake with SQL: one connection with a view for every table, and no way to write.
+
+What belongs here: `bronze.<source>`, `silver.<class>`, `gold.<mart>`, `quarantine.<source>`, `ledger.*`,
+`reference.*` as DuckDB views, and the guard around what a reader may run. What does not: printing.
+
+Bronze and quarantine show what receipts name, so a file that a killed step left is never seen. Views are made only
+for the schemas that the question mentions: the ledger of three years takes a second to read.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from lake import ledger, paths, quarantine
+from lake.balance import balance
+from lake.registry import empty_select, literal, quoted, typed_select
+from lake.store import Store
+
+Columns = Sequence[tuple[str, str]]
+_SILVER_PIPELINE: Columns = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
+_PARTITION: Columns = (("source", "VARCHAR"), ("date", "VARCHAR"), ("hour", "VARCHAR"))
+
+
+class ReadOnly(ValueError):
+    """A statement that is not a question. The lake is written by landing and building alone."""
+
+
+def connect(
+    store: Store,
+    sources: Mapping[str, Columns],
+    classes: Mapping[str, Columns],
+    question: str = "",
+    reference: Mapping[str, str] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection with views over the lake; only for the schemas that `question` mentions, if it is given.
+
+    `sources` and `classes` give the columns that a table has even before its first file; `reference` gives SELECTs.
+    """
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    for schema in ("bronze", "silver", "gold", "quarantine", "ledger", "reference"):
+        con.execute(f"create schema {schema}")
+        if not question or re.search(rf"\b{schema}\b", question, re.IGNORECASE) or _browses(question):
+            for name, select in _views(store, schema, sources, classes, reference or {}, con):
+                con.execute(f"create view {schema}.{quoted(name)} as {select}")
+    con.execute("set allowed_directories = ?", [[store.url("")]])
+    con.execute("set enable_external_access = false")
+    con.execute("set lock_configuration = true")
+    return con
+
+
+def ask(con: duckdb.DuckDBPyConnection, question: str) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Return the column names and rows of one question.
+
+    Raises:
+        ReadOnly: it is not one statement that only reads.
+        duckdb.Error: DuckDB cannot answer it.
+    """
+    statements = con.extract_statements(question)
+    if len(statements) != 1:
+        raise ReadOnly(f"expected one statement, found {len(statements)}")
+    kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+    if statements[0].type not in kinds:
+        kind = statements[0].type.name
+        raise ReadOnly(f"a {kind} statement may change things; only questions (SELECT, DESCRIBE, SHOW) are answered")
+    cursor = con.execute(statements[0])
+    return [column[0] for column in cursor.description or ()], cursor.fetchall()
+
+
+def _browses(question: str) -> bool:
+    return bool(re.search(r"\b(show|information_schema|duckdb_)\w*", question, re.IGNORECASE))
+
+
+def _views(
+    store: Store,
+    schema: str,
+    sources: Mapping[str, Columns],
+    classes: Mapping[str, Columns],
+    reference: Mapping[str, str],
+    con: duckdb.DuckDBPyConnection,
+) -> Iterable[tuple[str, str]]:
+    if schema == "bronze":
+        for source, columns in sources.items():
+            keys = [mark.key for receipt in ledger.landings(store, source) for mark in receipt.files]
+            with_hour = [*columns, ("date", "VARCHAR"), ("hour", "VARCHAR")]
+            yield source, typed_select(with_hour, [store.url(key) for key in keys], hive=True)
+    elif schema == "quarantine":
+        for source in sources:
+            yield source, quarantine.select(store, source)
+    elif schema == "silver":
+        for table, columns in classes.items():
+            yield table, _folder(store, f"{paths.SILVER}/{table}", "source=*/date=*/hour=*/*.parquet", columns)
+    elif schema == "gold":
+        for mart in sorted({entry.key.split("/")[1] for entry in store.list(paths.GOLD)}):
+            yield mart, f"select * from read_parquet({literal(store.url(f'{paths.GOLD}/{mart}/**/*.parquet'))})"
+    elif schema == "reference":
+        yield from reference.items()
+    else:
+        yield from _ledger(store, con)
+
+
+def _folder(store: Store, folder: str, pattern: str, columns: Columns) -> str:
+    with_pipeline = [*columns, *_SILVER_PIPELINE, *_PARTITION]
+    if next(iter(store.list(folder)), None) is None:
+        return empty_select(with_pipeline)
+    return typed_select(with_pipeline, [store.url(f"{folder}/{pattern}")], hive=True)
+
+
+def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str]]:
+    landings = [msgspec.to_builtins(receipt) for receipt in ledger.landings(store)]
+    builds = [
+        msgspec.to_builtins(receipt)
+        for model in ledger.built_models(store)
+        for receipt in ledger.builds(store, model).values()
+    ]
+    hours = [msgspec.to_builtins(row) for row in balance(store).hours]
+    for name, rows in (("landings", landings), ("builds", builds), ("balance", hours)):
+        if rows:
+            flat = [{key: _plain(value) for key, value in row.items()} for row in rows]
+            con.register(f"_ledger_{name}", pa.Table.from_pylist(flat))
+            yield name, f"select * from _ledger_{name}"
+    folder = f"{paths.LEDGER}/dispositions"
+    if next(iter(store.list(folder)), None) is not None:
+        files = literal(store.url(f"{folder}/source=*/date=*/hour=*/*.parquet"))
+        yield (
+            "dispositions",
+            f"select * from read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)",
+        )
+
+
+def _plain(value: object) -> object:
+    """Receipts hold lists and maps whose shape varies: they become JSON text in the ledger's tables."""
+    return msgspec.json.encode(value).decode() if isinstance(value, list | dict | tuple) else value

@@ -1,0 +1,22 @@
+"""The commands' assembly: one place that puts the groups together.
+
+What belongs here: the Typer application and what every command needs (settings, store, contracts).
+"""
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+app = typer.Typer(
+    name="headwater",
+    help="A security data lake that can be audited: every event accounted for, every hour rebuildable.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+from orchestration.cli import accounts, collect, doctor, query, trace  # noqa: E402 - commands register themselves on app
+
+__all__ = ["accounts", "app", "collect", "doctor", "query", "trace"]

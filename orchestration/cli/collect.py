@@ -1,0 +1,170 @@
+"""Commands that bring events in and build tables: sources, land, build."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+
+from ingest.contracts import load_contracts
+from ingest.landing import LandingSettings, land_files
+from ingest.landing.history import Landed
+from ingest.transports.folder import Listing, list_objects
+from lake import ledger
+from orchestration.building import Built
+from orchestration.building import build as build_stale
+from orchestration.cli.app import Json, app
+from orchestration.cli.context import contract, hour_range, lake, settings
+from orchestration.cli.output import UsageError, err, out, print_json, print_table
+
+
+@app.command()
+def sources(json: Json = False) -> None:
+    """List the sources: what each delivers, where it is configured, and what has landed."""
+    configured, store = settings().sources, lake()
+    rows = []
+    for name, each in sorted(load_contracts().items()):
+        receipts = list(ledger.landings(store, name))
+        rows.append(
+            {
+                "source": name,
+                "title": each.title,
+                "version": each.version,
+                "owner": each.owner,
+                "configured": str(getattr(configured.get(name), "root", getattr(configured.get(name), "base_url", ""))),
+                "batches": len(receipts),
+                "landed": sum(receipt.landed for receipt in receipts),
+                "quarantined": sum(receipt.quarantined for receipt in receipts),
+                "newest_event_hour": max((mark.hour for each in receipts for mark in each.files), default=""),
+            }
+        )
+    if json:
+        print_json(rows)
+    else:
+        print_table("", list(rows[0]), [list(row.values()) for row in rows])
+
+
+@app.command()
+def land(
+    source: Annotated[str, typer.Argument(help="The source whose contract holds: see `headwater sources`.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders, of any age.")],
+    again: Annotated[bool, typer.Option(help="Read objects again that have landed unchanged.")] = False,
+    on_stall: Annotated[
+        str, typer.Option(help="What a violation that stalls the batch does: stall, quarantine or null.")
+    ] = "stall",
+    json: Json = False,
+) -> None:
+    """Land files and folders: every record goes to bronze or to quarantine, and the receipt says how many."""
+    if on_stall not in ("stall", "quarantine", "null"):
+        raise UsageError(f"--on-stall {on_stall!r}: expected stall, quarantine or null")
+    held, used = contract(source), settings()
+    listing = list_objects(held, paths)
+    limits = LandingSettings(memory_bytes=used.memory_bytes, threads=used.threads, stalls_as=on_stall)
+    store = lake()
+    with _progress(f"landing {source}", sum(each.size for each in listing.objects), hidden=json) as advance:
+        done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
+    _report_landing(source, listing, done, json)
+    if any(each.receipt.status == "stalled" for each in done):
+        raise typer.Exit(1)
+
+
+def _report_landing(source: str, listing: Listing, done: list[Landed], json: bool) -> None:
+    counts = {key: sum(each.counted()[key] for each in done) for key in ("read", "landed", "quarantined")}
+    if json:
+        batches = [{"unchanged": each.unchanged, "receipt": each.receipt} for each in done]
+        objects = len(listing.objects)
+        print_json({"source": source, "objects": objects, **counts, "ignored": listing.ignored, "batches": batches})
+        return
+    for each in done:
+        receipt = each.receipt
+        state = "had landed already, unchanged" if each.unchanged else f"{receipt.status} in {receipt.seconds:.1f} s"
+        out.print(f"batch {receipt.batch}: {len(each.objects)} objects, {state}", markup=False)
+        for broken in receipt.violations[:12]:
+            consequence = {"null": "field emptied", "stall": "batch stalled"}.get(broken.consequence, "quarantined")
+            where = f" {broken.field}" if broken.field else ""
+            found = f", found {broken.found[:80]!r}" if broken.found else ""
+            out.print(f"  {broken.records:,} × {broken.reason}{where}: {consequence}{found}", markup=False)
+        if receipt.drift:
+            names = ", ".join(f"{each.field} ({each.records:,})" for each in receipt.drift[:8])
+            more = f" and {len(receipt.drift) - 8} more" if len(receipt.drift) > 8 else ""
+            out.print(f"  fields the contract does not know (kept in _raw): {names}{more}", markup=False)
+        for note in receipt.notes[:5]:
+            out.print(f"  note: {note}", markup=False)
+    for name, why in [*listing.ignored, *(pair for each in done for pair in each.receipt.ignored)][:8]:
+        out.print(f"  passed over {name}: {why}", markup=False)
+    if not listing.objects:
+        out.print("nothing to land: no data files were found there", markup=False)
+    out.print(f"{counts['read']:,} read = {counts['landed']:,} landed + {counts['quarantined']:,} quarantined")
+
+
+@app.command()
+def build(
+    first: Annotated[str | None, typer.Option("--from", help="First event hour or day (UTC).")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last event hour or day (UTC), included.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only these sources.")] = None,
+    again: Annotated[bool, typer.Option(help="Build also what is not stale.")] = False,
+    json: Json = False,
+) -> None:
+    """Build what is stale: normalise landed events to OCSF. Without arguments: everything stale."""
+    wanted = [contract(name).source for name in source] if source else sorted(load_contracts())
+    store = lake()
+    load_reference(quiet=json)
+    hours = hour_range(first, last)
+    with err.status("building …") if not json else _Silent():
+        done = build_stale(store, wanted, *hours, again=again)
+    _report_build(done, json)
+
+
+def load_reference(quiet: bool = False) -> None:
+    """Load the configured GeoIP databases that are not loaded yet; say when there are none."""
+    from ingest.reference.geoip import GeoIpDatabase, load_geoip
+
+    used = settings()
+    databases = [GeoIpDatabase(path) for path in (*used.geoip.city, *used.geoip.asn)]
+    if databases:
+        load_geoip(Path(lake().url("")), databases)
+    elif not quiet:
+        err.print("no GeoIP database is configured (geoip.city, geoip.asn): locations stay empty", style="yellow")
+
+
+def _report_build(done: Built, json: bool) -> None:
+    if json:
+        print_json({"hours": done.hours, "models": done.models})
+    elif not done.hours:
+        out.print("nothing is stale")
+    else:
+        for source, hours in sorted(done.hours.items()):
+            out.print(f"{source}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
+        out.print(f"{len(done.models)} tables built")
+
+
+class _Silent:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class _progress:
+    """A bar of bytes on stderr; nothing when hidden or when nobody looks."""
+
+    def __init__(self, title: str, total: int, hidden: bool) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            console=err,
+            disable=hidden or not err.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=total)
+
+    def __enter__(self):  # type: ignore[no-untyped-def]
+        self._bar.start()
+        return lambda read: self._bar.update(self._task, completed=read)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

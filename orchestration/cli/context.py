@@ -1,0 +1,49 @@
+"""What commands work on: the settings, the lake's store, the contracts, and times as people write them."""
+
+import re
+from datetime import datetime, timedelta
+
+from ingest.contracts import Contract, load_contracts
+from lake.publish import recover
+from lake.store import Store, open_store
+from orchestration.cli.output import UsageError
+from orchestration.settings import Settings, load_settings
+
+_HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2})(?::\d{2}(?::\d{2})?)?Z?)?\Z")
+
+
+def settings() -> Settings:
+    """Return the settings. Raises SettingsError."""
+    return load_settings()
+
+
+def lake() -> Store:
+    """Return the lake's store, after finishing what a killed process left half published."""
+    store = open_store(settings().lake)
+    recover(store)
+    return store
+
+
+def contract(source: str) -> Contract:
+    """Return a source's contract. Raises UsageError naming the sources there are."""
+    known = load_contracts()
+    if source not in known:
+        raise UsageError(f"no source {source!r}; there are {', '.join(sorted(known))}")
+    return known[source]
+
+
+def hour_range(first: str | None, last: str | None) -> tuple[str | None, str | None]:
+    """Return the hour texts of `--from` and `--to`, both included; a day means all its hours."""
+    return (_hour(first, 0) if first else None, _hour(last, 23) if last else None)
+
+
+def _hour(text: str, of_day: int) -> str:
+    found = _HOUR.match(text)
+    if not found:
+        raise UsageError(f"{text!r} is no day or hour (expected 2026-03-02 or 2026-03-02T05, UTC)")
+    try:
+        day = datetime.strptime(found[1], "%Y-%m-%d")
+        hour = int(found[2]) if found[2] else of_day
+        return (day + timedelta(hours=hour)).strftime("%Y-%m-%dT%H")
+    except (ValueError, OverflowError) as problem:
+        raise UsageError(f"{text!r} is no day or hour: {problem}") from problem

@@ -1,0 +1,135 @@
+"""The command that says what is wrong and what to do."""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import typer
+
+from ingest import contract_artifacts
+from ingest.contracts import load_contracts
+from ingest.reference.geoip_records import TABLES
+from ingest.reference.geoip_versions import read_receipts
+from lake import ledger, paths
+from lake.ocsf import generate
+from lake.publish import recover
+from lake.store import LocalStore, Store, open_store
+from orchestration.cli.app import Json, app
+from orchestration.cli.output import out, print_json
+from orchestration.settings import OktaSource, Settings, config_file, load_settings
+
+_PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
+_LITTLE_SPACE = 5 << 30
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at: `state` is ok, note, warning or error; `advice` says what to do."""
+
+    subject: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Look at versions, settings, the lake and the reference data; say what is wrong and what to do."""
+    findings = list(examine())
+    if json:
+        print_json(findings)
+    else:
+        styles = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
+        for each in findings:
+            out.print(f"{each.state:8}", style=styles[each.state], end="")
+            out.print(f"{each.subject}: {each.found}", markup=False)
+            if each.advice:
+                out.print(f"        → {each.advice}", markup=False)
+    if any(each.state == "error" for each in findings):
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Yield what was found, from the machine up to the data. Raises SettingsError."""
+    yield Finding("versions", "ok", f"Python {platform.python_version()}, " + ", ".join(_versions()))
+    used = load_settings()
+    file = config_file()
+    yield Finding("settings", "ok", f"{file}" if file else "defaults and HEADWATER_* variables (no headwater.yml here)")
+    store = open_store(used.lake)
+    yield from _lake(store)
+    yield from _sources(used, store)
+    yield from _reference(store, bool(used.geoip.city or used.geoip.asn))
+    yield from _generated()
+
+
+def _versions() -> list[str]:
+    return [f"{name} {version(name)}" for name in _PACKAGES]
+
+
+def _lake(store: Store) -> Iterator[Finding]:
+    healed = recover(store)
+    if healed:
+        yield Finding("lake", "note", f"finished {healed} changes that a killed step had left")
+    if not isinstance(store, LocalStore):
+        return
+    try:
+        store.write(f"{paths.STAGING}/doctor", b"")
+        store.delete(f"{paths.STAGING}/doctor")
+    except OSError as problem:
+        yield Finding("lake", "error", f"{store.root} cannot be written: {problem}", "check the path and its owner")
+        return
+    free = shutil.disk_usage(store.root).free
+    yield Finding(
+        "lake",
+        "warning" if free < _LITTLE_SPACE else "ok",
+        f"{store.root}, {free / 2**30:,.0f} GiB free",
+        "land less at once or make room" if free < _LITTLE_SPACE else "",
+    )
+
+
+def _sources(used: Settings, store: Store) -> Iterator[Finding]:
+    contracts = load_contracts()
+    for name in used.sources.keys() - contracts.keys():
+        yield Finding(f"source {name}", "error", "there is no contract of this name", "see `headwater sources`")
+    for name in sorted(contracts):
+        place, receipts = used.sources.get(name), list(ledger.landings(store, name))
+        stalled = [receipt.batch for receipt in receipts if receipt.status == "stalled"]
+        if stalled:
+            advice = "decide with `headwater land … --on-stall quarantine` or `null`"
+            yield Finding(f"source {name}", "error", f"stalled batches: {', '.join(stalled[:5])}", advice)
+        if place is None:
+            advice = f"set sources.{name} for hourly runs; `headwater land {name} PATH` works without"
+            yield Finding(f"source {name}", "note", f"not configured, {len(receipts)} batches landed", advice)
+        elif isinstance(place, OktaSource):
+            known = bool(os.environ.get(place.token_env))
+            advice = "" if known else f"put the API token into {place.token_env}"
+            yield Finding(f"source {name}", "ok" if known else "warning", f"{place.base_url}", advice)
+        else:
+            there = Path(place.root).expanduser().is_dir()
+            advice = "" if there else f"create the folder or correct sources.{name}.root"
+            yield Finding(f"source {name}", "ok" if there else "error", f"{place.root}", advice)
+
+
+def _reference(store: Store, configured: bool) -> Iterator[Finding]:
+    for table in TABLES:
+        receipts = read_receipts(Path(store.url("")), table)
+        if receipts:
+            newest = max(receipt.version for receipt in receipts)
+            yield Finding(table, "ok", f"{len(receipts)} versions, newest {newest}")
+        elif configured:
+            yield Finding(table, "warning", "configured but not loaded yet", "run `headwater build`")
+        else:
+            advice = "set geoip.city and geoip.asn to MaxMind-format files; until then locations stay empty"
+            yield Finding(table, "note", "no database is configured", advice)
+
+
+def _generated() -> Iterator[Finding]:
+    drifted = [*map(str, contract_artifacts.drift()), *map(str, generate.drift())]
+    if drifted:
+        advice = "run `python -m ingest.contract_artifacts` and `python -m lake.ocsf.generate`"
+        yield Finding("generated files", "error", f"differ from their sources: {', '.join(drifted)}", advice)
+    else:
+        yield Finding("generated files", "ok", "as their contracts and attributes.yml say")

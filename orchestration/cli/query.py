@@ -1,0 +1,47 @@
+"""The command that answers SQL questions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+
+from ingest.contracts import load_contracts
+from ingest.contracts.bronze import pipeline_columns
+from ingest.reference.geoip_views import geoip_sql
+from lake.ocsf.columns import columns
+from lake.ocsf.generate import declared_classes
+from lake.reading import ReadOnly, ask, connect
+from lake.store import Store
+from orchestration.cli.app import Json, app
+from orchestration.cli.context import lake
+from orchestration.cli.output import UsageError, err, print_json, print_table
+
+
+def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
+    """Return a connection that reads a lake: see `lake.reading`."""
+    added = [(column.name, column.duckdb_type) for column in pipeline_columns]
+    sources = {
+        name: [*((field.name, field.duckdb_type) for field in each.fields), *added]
+        for name, each in load_contracts().items()
+    }
+    classes = {name: columns(each) for name, each in declared_classes().items()}
+    return connect(store, sources, classes, question, geoip_sql(Path(store.url(""))))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over bronze, silver, gold, quarantine, ledger, reference.")],
+    json: Json = False,
+) -> None:
+    """Ask the lake in SQL (DuckDB). Tables: bronze.<source>, silver.<class>, quarantine.<source>, ledger.*, gold.*."""
+    try:
+        names, rows = ask(reading(lake(), sql), sql)
+    except ReadOnly as problem:
+        raise UsageError(str(problem)) from problem
+    if json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        return
+    print_table("", names, rows[:1000])
+    if len(rows) > 1000:
+        err.print(f"… {len(rows) - 1000:,} more rows; add a LIMIT, or --json for all", style="yellow")
