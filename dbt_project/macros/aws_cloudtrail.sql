@@ -117,8 +117,8 @@ coalesce(
 {#- From where. sourceIPAddress is an address, the DNS name of an AWS service, or "AWS Internal". -#}
 {% macro cloudtrail_src_endpoint() -%}
 {
-      'ip': {{ ip_or_null("source_address") }},
-      'svc_name': case when ({{ ip_or_null("source_address") }}) is null then source_address end,
+      'ip': source_ip,
+      'svc_name': case when source_ip is null then source_address end,
       'domain': case when regexp_full_match(source_address, '[a-z0-9-]+([.][a-z0-9-]+)*[.]amazonaws[.]com([.]cn)?') then source_address end,
       'uid': vpc_endpoint,
       'name': case when coalesce(source_address, vpc_endpoint) is null then 'Unknown' end
@@ -147,7 +147,7 @@ list_transform(resources, lambda resource: {
       observable("actor.user.name", 4, "nullif(" ~ cloudtrail_user_name() ~ ", 'HIDDEN_DUE_TO_SECURITY_REASONS')"),
       observable("actor.user.uid", 31, "coalesce(identity_arn, identity_principal)"),
       observable("actor.user.programmatic_credentials.uid", 19, "identity_credential"),
-      observable("src_endpoint.ip", 2, ip_or_null("source_address")),
+      observable("src_endpoint.ip", 2, "source_ip"),
     ] + further) }}
 {%- endmacro %}
 

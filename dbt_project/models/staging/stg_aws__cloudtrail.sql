@@ -8,8 +8,8 @@ select
         when nullif(eventSource, '') is null or nullif(eventName, '') is null then 'unnamed:' || coalesce(eventName, eventType, 'Unknown')
         else regexp_replace(eventSource, '\.amazonaws\.com(\.cn)?$', '') || ':' || eventName
     end as event_type,
-    nullif(eventSource, '') as event_source,
-    nullif(eventName, '') as event_name,
+    coalesce(nullif(eventSource, ''), insightDetails ->> 'eventSource') as event_source,
+    coalesce(nullif(eventName, ''), insightDetails ->> 'eventName') as event_name,
     eventType as record_type,
     eventCategory as event_category,
     eventVersion as event_version,
@@ -45,6 +45,7 @@ select
 
     -- where from
     nullif(sourceIPAddress, '') as source_address,
+    {{ ip_or_null("sourceIPAddress") }} as source_ip,
     nullif(userAgent, '') as user_agent,
     nullif(vpcEndpointId, '') as vpc_endpoint,
     vpcEndpointAccountId as vpc_endpoint_account,

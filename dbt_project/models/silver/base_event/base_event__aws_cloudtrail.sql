@@ -2,6 +2,14 @@
 select
     99 as activity_id,
     event_type as activity_name,
-    {{ cloudtrail_event() }}
+    {{ cloudtrail_event(unmapped={
+      "eventSource": "case when event_name is null then event_source end",
+      "sourceIPAddress": "source_address",
+      "userAgent": "user_agent",
+      "vpcEndpointId": "vpc_endpoint",
+      "resources": "resources",
+      "tlsDetails.clientProvidedHostHeader": "tls_host",
+      "insightDetails": "insight_details",
+    }) }}
 from {{ ref("int_aws__cloudtrail") }}
 where class_uid = 0

@@ -1,0 +1,6 @@
+-- Authentication 3002 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("authentication__aws_cloudtrail"),
+    ref("authentication__okta_system_log"),
+]) }}

@@ -1,0 +1,5 @@
+-- Detection Finding 2004 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("detection_finding__aws_cloudtrail"),
+]) }}

@@ -1,0 +1,5 @@
+-- User Access Management 3005 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("user_access__aws_cloudtrail"),
+]) }}
