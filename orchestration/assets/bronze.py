@@ -1,0 +1,102 @@
+"""Raw assets: one per contract, each partition an arrival hour landed as one batch.
+
+What belongs here: the asset and what a failing hour means for the others of its run. What does not: collecting
+(`orchestration.collecting`), what is told about a batch (`landing_told`, `orchestration.checks`).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import dagster as dg
+
+from ingest.contracts import Contract
+from lake.receipts import LandingReceipt
+from lake.store import open_store
+from orchestration.assets.hours import hour_of_key
+from orchestration.assets.landing_told import landing_metadata
+from orchestration.checks.landing import landing_check_specs, landing_checks
+from orchestration.collecting import SourceNotConfigured, land_hour
+from orchestration.settings import Settings, load_settings
+
+
+class HoursFailed(RuntimeError):
+    """Some hours of a run could not be landed; the others are landed."""
+
+
+def bronze_key(source: str) -> dg.AssetKey:
+    """Return the key of a source's raw asset."""
+    return dg.AssetKey(["bronze", source])
+
+
+def bronze_asset(contract: Contract, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Return the raw asset of a source. A range of hours is landed by one run, hour by hour."""
+    key = bronze_key(contract.source)
+
+    @dg.asset(
+        key=key,
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=contract.source,
+        description=_description(contract),
+        owners=[f"team:{contract.owner}"],
+        kinds={"parquet", "bronze"},
+        tags={"transport": contract.transport, "source": contract.source},
+        metadata={"contract_version": contract.version, "alert_channel": contract.alert_channel},
+        pool=f"land_{contract.source}",
+        check_specs=landing_check_specs(key),
+        output_required=False,
+    )
+    def bronze(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        settings = load_settings()
+        receipts, failures = _land_all(context, settings, contract)
+        store = open_store(settings.lake)
+        told = {hour: landing_metadata(store, contract, receipt) for hour, receipt in receipts.items()}
+        if failures:
+            for hour, metadata in told.items():
+                context.log_event(dg.AssetMaterialization(key, partition=hour, metadata=metadata))
+            raise HoursFailed("\n".join(f"{hour}: {why}" for hour, why in failures.items()))
+        for hour, metadata in told.items():
+            context.add_asset_metadata(metadata, asset_key=key, partition_key=hour)
+        yield dg.MaterializeResult(asset_key=key)
+        yield from landing_checks(key, store, contract, list(receipts.values()))
+
+    return bronze
+
+
+def _land_all(
+    context: dg.AssetExecutionContext, settings: Settings, contract: Contract
+) -> tuple[dict[str, LandingReceipt], dict[str, str]]:
+    receipts: dict[str, LandingReceipt] = {}
+    failures: dict[str, str] = {}
+    for key in context.partition_keys:
+        try:
+            receipts[key] = _land_one(context, settings, contract, hour_of_key(key))
+        except SourceNotConfigured:
+            raise
+        except Exception as problem:  # one hour that cannot be landed does not keep the others from landing
+            failures[key] = f"{type(problem).__name__}: {problem}"
+            context.log.error(f"{contract.source} {key}: {problem}")
+    return receipts, failures
+
+
+def _land_one(
+    context: dg.AssetExecutionContext, settings: Settings, contract: Contract, hour: datetime
+) -> LandingReceipt:
+    receipt = land_hour(settings, contract, hour)
+    context.log.info(
+        f"{contract.source} batch {receipt.batch}: {receipt.read:,} read = {receipt.landed:,} landed +"
+        f" {receipt.quarantined:,} quarantined, {len(receipt.objects)} objects, {receipt.seconds:.1f} s"
+    )
+    return receipt
+
+
+def _description(contract: Contract) -> str:
+    parts = [
+        f"**{contract.title}**. {contract.description}",
+        "A partition is an *arrival* hour (UTC): what was delivered in it is landed as one batch. Bronze files"
+        " are filed by *event* hour, so late events reopen older hours.",
+        f"Owner {contract.owner}, alerts to {contract.alert_channel}.",
+    ]
+    if contract.limitations:
+        parts.append(f"Know: {contract.limitations}")
+    return "\n\n".join(parts)

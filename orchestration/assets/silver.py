@@ -1,0 +1,111 @@
+"""dbt's models as assets: one definition per source, so that a broken mapping of one source stops no other.
+
+What belongs here: running the selected models over the run's event hours by one dbt run, and telling which failed.
+What does not: SQL, the lake's files (`lake.build`), what an asset looks like (`translator`).
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliInvocation, DbtCliResource, dbt_assets
+
+from lake.build import Plan
+from lake.store import open_store
+from orchestration.assets.building_told import building_metadata
+from orchestration.assets.dbt_graph import Manifest, models_of
+from orchestration.assets.hours import hour_texts, key_of_hour
+from orchestration.assets.translator import LakeTranslator
+from orchestration.building import planned
+from orchestration.settings import FILE_VARIABLE, Settings, config_file, load_settings
+
+
+class ModelsFailed(RuntimeError):
+    """Some models failed; the others are published. The events of the failed ones are in bronze, their hours stale."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        lines = "\n".join(f"  {model}: {why}" for model, why in failures.items())
+        super().__init__(f"{len(failures)} models failed (the others are published, these hours stay stale):\n{lines}")
+
+
+def silver_assets(
+    source: str, manifest: Manifest, translator: LakeTranslator, partitions: dg.HourlyPartitionsDefinition
+) -> dg.AssetsDefinition | None:
+    """Return the assets of the models that read one source; None when it has none yet."""
+    models = models_of(manifest, source)
+    if not models:
+        return None
+
+    @dbt_assets(
+        name=f"build_{source}",
+        manifest=manifest,
+        select=" ".join(manifest["nodes"][each]["name"] for each in models),
+        dagster_dbt_translator=translator,
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=f"build_{source}",
+    )
+    def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        settings = load_settings()
+        hours = hour_texts(context.partition_keys)
+        with ExitStack() as stack:
+            target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-dbt-")))
+            stack.enter_context(planned(Plan({source: hours})))
+            stack.enter_context(_same_settings(settings))
+            run = dbt.cli(["run"], context=context, target_path=target, raise_on_error=False)
+            yield from _published(context, settings, run, hours)
+            failures = failed_models(run)
+        if failures:
+            raise ModelsFailed(failures)
+        if run.process.returncode:
+            raise ModelsFailed({"dbt": str(run.get_error() or "ended without saying why; see the log of the step")})
+
+    return build
+
+
+def failed_models(run: DbtCliInvocation) -> dict[str, str]:
+    """Return the models that a finished dbt run could not build, with the first lines of why."""
+    try:
+        results = run.get_artifact("run_results.json")["results"]
+    except (OSError, ValueError):
+        return {}
+    return {
+        result["unique_id"].rsplit(".", 1)[1]: " ".join((result["message"] or result["status"]).split())[:500]
+        for result in results
+        if result["status"] not in ("success", "pass", "warn", "no-op")
+    }
+
+
+def _published(
+    context: dg.AssetExecutionContext, settings: Settings, run: DbtCliInvocation, hours: tuple[str, ...]
+) -> Iterator[Any]:
+    """Yield dbt's events; each built table gets, per event hour, what its receipt says."""
+    store = open_store(settings.lake)
+    models = {spec.key: spec.metadata["dagster_dbt/unique_id"] for spec in context.assets_def.specs}
+    for event in run.stream():
+        if isinstance(event, dg.Output):
+            key = context.asset_key_for_output(event.output_name)
+            for hour, told in building_metadata(store, models[key].rsplit(".", 1)[1], hours).items():
+                context.add_asset_metadata(told, asset_key=key, partition_key=key_of_hour(hour))
+        yield event
+
+
+@contextmanager
+def _same_settings(settings: Settings) -> Iterator[None]:
+    """Let dbt, which runs in the project's folder, find the settings that this process uses."""
+    file = config_file()
+    given = {FILE_VARIABLE: str(file.resolve())} if file else {"HEADWATER_LAKE": settings.lake}
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

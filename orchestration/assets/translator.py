@@ -1,0 +1,112 @@
+"""How a dbt model looks in Dagster: key, group, description, owners, tags and partitions, from dbt's own properties.
+
+What belongs here: the one subclass of `DagsterDbtTranslator`. What does not: selecting models, running dbt.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
+
+from ingest.contracts import Contract
+from lake.build import DISPOSITIONS
+from lake.paths import LEDGER, SILVER
+from orchestration.assets.bronze import bronze_key
+from orchestration.assets.dbt_graph import VIEW, Manifest, sources_read
+from orchestration.assets.hours import arrivals_of
+
+Props = Mapping[str, Any]
+_TABLE_LAYERS = (SILVER, LEDGER)  # whose models are named <table>__<source>
+
+
+class LakeTranslator(DagsterDbtTranslator):
+    """Keys are `silver/<class>/<source>`, `silver/<class>`, `staging/<model>`, …; tables are grouped by class."""
+
+    def __init__(
+        self, manifest: Manifest, contracts: Mapping[str, Contract], partitions: dg.HourlyPartitionsDefinition
+    ) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_dbt_views_as_virtual_assets=True))
+        self._manifest = manifest
+        self._contracts = contracts
+        self._partitions = partitions
+
+    def get_asset_key(self, dbt_resource_props: Props) -> dg.AssetKey:
+        """Return `bronze/<source>` for a dbt source, else the model's layer and name."""
+        if dbt_resource_props["resource_type"] == "source":
+            return bronze_key(dbt_resource_props["name"])
+        layer, name = _layer(dbt_resource_props), dbt_resource_props["name"]
+        return dg.AssetKey([layer, *(name.split("__", 1) if layer in _TABLE_LAYERS else [name])])
+
+    def get_asset_spec(self, manifest: Manifest, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """Return the spec without seeds among what it depends on: they are files of the project, no step makes them."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        return spec.replace_attributes(deps=[each for each in spec.deps if each.asset_key.path[0] != "seed"])
+
+    def get_group_name(self, dbt_resource_props: Props) -> str:
+        """Return the class of a table, and the source of what leads to it."""
+        if _layer(dbt_resource_props) == SILVER:
+            return str(dbt_resource_props["name"].split("__", 1)[0])
+        return next(iter(self._sources(dbt_resource_props)), _layer(dbt_resource_props))
+
+    def get_description(self, dbt_resource_props: Props) -> str:
+        """Return the model's description, else the comment that its SQL opens with, and where its SQL is."""
+        text = dbt_resource_props.get("description") or _opening_comment(dbt_resource_props.get("raw_code") or "")
+        return f"{text}\n\nSQL: `dbt_project/{dbt_resource_props['original_file_path']}`".strip()
+
+    def get_owners(self, dbt_resource_props: Props) -> list[str]:
+        """Return the model's owner by its meta, else the owners of the sources that it reads."""
+        owner = dbt_resource_props.get("meta", {}).get("owner")
+        found = [owner] if owner else [self._contracts[each].owner for each in self._sources(dbt_resource_props)]
+        return [f"team:{each}" for each in dict.fromkeys(found)]
+
+    def get_tags(self, dbt_resource_props: Props) -> Mapping[str, str]:
+        """Return dbt's tags, the layer, and the source where there is one."""
+        sources = self._sources(dbt_resource_props)
+        layer = {"layer": _layer(dbt_resource_props)}
+        return {
+            **super().get_tags(dbt_resource_props),
+            **layer,
+            **({"source": sources[0]} if len(sources) == 1 else {}),
+        }
+
+    def get_partitions_def(self, dbt_resource_props: Props) -> dg.PartitionsDefinition | None:
+        """Return the event hours, for tables; views have no partitions of their own."""
+        return None if dbt_resource_props["resource_type"] != "model" else self._partitions
+
+    def get_partition_mapping(
+        self, dbt_resource_props: Props, dbt_parent_resource_props: Props
+    ) -> dg.PartitionMapping | None:
+        """Return the arrival hours that an event hour waits for, where a model reads bronze."""
+        if dbt_parent_resource_props["resource_type"] != "source":
+            return None
+        return arrivals_of(self._contracts[dbt_parent_resource_props["name"]])
+
+    def _sources(self, props: Props) -> list[str]:
+        if props["resource_type"] == "source":
+            return [props["name"]]
+        return sorted(sources_read(self._manifest, props["unique_id"]) & self._contracts.keys())
+
+
+def is_view(props: Props) -> bool:
+    """Whether a model is a view: nothing is stored for it."""
+    return bool(props["config"]["materialized"] == VIEW)
+
+
+def _layer(props: Props) -> str:
+    """The folder below `models/` (or the kind of resource): staging, intermediate, silver, gold, …
+
+    Dispositions stand among the silver models, but in the lake they are part of the ledger.
+    """
+    if props["resource_type"] != "model":
+        return str(props["resource_type"])
+    return LEDGER if props["name"].split("__", 1)[0] == DISPOSITIONS else str(props["fqn"][1])
+
+
+def _opening_comment(sql: str) -> str:
+    lines = []
+    for line in sql.strip().splitlines():
+        if not line.startswith("--"):
+            break
+        lines.append(line.removeprefix("--").strip())
+    return " ".join(lines)

@@ -1,0 +1,89 @@
+"""Checks of raw assets, answered by the run that lands: conservation of its batches, and drift from the contract.
+
+What belongs here: judging receipts of landing. What does not: counting (`ingest.landing`), event hours (`building`).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from ingest.contracts import Contract
+from lake.receipts import LandingReceipt
+from lake.store import Store
+from orchestration.assets.landing_told import table, violations_table
+
+BALANCE, DRIFT = "balance", "contract_drift"
+
+
+def landing_check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """Return the checks that landing a source's hours answers."""
+    return [
+        dg.AssetCheckSpec(
+            BALANCE,
+            asset=key,
+            blocking=True,
+            description="Every record read is in bronze or in quarantine, and the receipt's files are there.",
+        ),
+        dg.AssetCheckSpec(
+            DRIFT,
+            asset=key,
+            description="Records carry no field that the contract does not know. Such fields are kept in `_raw`.",
+        ),
+    ]
+
+
+def landing_checks(
+    key: dg.AssetKey, store: Store, contract: Contract, receipts: Sequence[LandingReceipt]
+) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of a run's batches."""
+    yield _balance(key, store, contract, receipts)
+    yield _drift(key, receipts)
+
+
+def _balance(
+    key: dg.AssetKey, store: Store, contract: Contract, receipts: Sequence[LandingReceipt]
+) -> dg.AssetCheckResult:
+    broken = [f"batch {each.batch}: {why}" for each in receipts if (why := _imbalance(store, each))]
+    read, landed, quarantined = (
+        sum(getattr(each, name) for each in receipts) for name in ("read", "landed", "quarantined")
+    )
+    stalled = [each for each in receipts if each.status == "stalled"]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=BALANCE,
+        passed=not broken,
+        description="; ".join(broken) or f"{read:,} read = {landed:,} landed + {quarantined:,} quarantined",
+        metadata={"read": read, "landed": landed, "quarantined": quarantined, "batches": len(receipts)}
+        | {f"violations of {each.batch}": dg.MetadataValue.md(violations_table(contract, each)) for each in stalled},
+    )
+
+
+def _imbalance(store: Store, receipt: LandingReceipt) -> str:
+    if receipt.status == "stalled":
+        fields = sorted({each.field for each in receipt.violations if each.consequence == "stall"})
+        return f"{receipt.read:,} records wait unpublished for a decision on {', '.join(fields)}"
+    if not receipt.conserved:
+        return f"{receipt.read:,} read, but {receipt.landed:,} landed + {receipt.quarantined:,} quarantined"
+    rows = sum(mark.rows for mark in receipt.files)
+    if rows != receipt.landed:
+        return f"{receipt.landed:,} landed, but its bronze files hold {rows:,}"
+    missing = [mark.key for mark in (*receipt.files, *receipt.quarantine_files) if store.info(mark.key) is None]
+    return f"{len(missing)} files are missing (first: {missing[0]})" if missing else ""
+
+
+def _drift(key: dg.AssetKey, receipts: Sequence[LandingReceipt]) -> dg.AssetCheckResult:
+    records: dict[str, int] = {}
+    samples: dict[str, str] = {}
+    for each in (drift for receipt in receipts for drift in receipt.drift):
+        records[each.field] = records.get(each.field, 0) + each.records
+        samples.setdefault(each.field, each.sample)
+    rows = [(name, count, samples[name]) for name, count in sorted(records.items(), key=lambda item: -item[1])]
+    named = ", ".join(f"{name} ({count:,})" for name, count, _ in rows[:8])
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=DRIFT,
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(rows)} fields that the contract does not know: {named}" if rows else "no unknown fields",
+        metadata={"fields": dg.MetadataValue.md(table(("field", "records", "a value"), rows))} if rows else {},
+    )
