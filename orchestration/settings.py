@@ -6,10 +6,10 @@ environment variable that holds one, and it is read when it is used.
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -37,10 +37,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _from_base(path: Path) -> Path:
+    path = path.expanduser()
+    return path if path.is_absolute() else (base_folder() / path).resolve()
+
+
+Place = Annotated[Path, AfterValidator(_from_base)]  # a relative one starts at the settings file's folder
+
+
 class ObjectSource(_Strict):
     """Where the objects of an object source lie: a folder of this machine."""
 
-    root: Path
+    root: Place
 
 
 class OktaSource(_Strict):
@@ -51,13 +59,14 @@ class OktaSource(_Strict):
     scheme: Literal["SSWS", "Bearer"] = "SSWS"
     budget_share: float = Field(default=0.5, gt=0, le=1)
     settle_seconds: int = Field(default=300, ge=0)
+    retention_days: int = Field(default=90, ge=1)  # older hours are asked for with a warning
 
 
 class GeoIp(_Strict):
     """MaxMind-format databases to load as reference tables."""
 
-    city: list[Path] = []
-    asn: list[Path] = []
+    city: list[Place] = []
+    asn: list[Place] = []
 
 
 class Settings(BaseSettings):

@@ -1,0 +1,229 @@
+"""The demo: a simulated estate, landed, built, balanced, and three questions worth asking. `make demo` runs it.
+
+What belongs here: the order of the demo and what it says. What does not: any step of it; it calls what users call.
+Running it again changes nothing: hours that have landed are not asked for again, and nothing is stale.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ingest.contracts import load_contracts
+from ingest.reference.geoip import GeoIpDatabase, load_geoip
+from lake import ledger, paths
+from lake.balance import Balance, balance
+from lake.publish import recover
+from lake.reading import ask
+from lake.store import Store, open_store
+from orchestration.building import build
+from orchestration.cli.accounts import print_balance
+from orchestration.cli.output import print_table
+from orchestration.cli.query import reading
+from orchestration.collecting import land_hour
+from orchestration.estate import Arguments, generate
+from orchestration.settings import FILE_VARIABLE, TOP, load_settings
+
+HOME = TOP / ".headwater" / "demo"
+TOKEN_VARIABLE = "HEADWATER_OKTA_TOKEN"
+TOKEN = "demo-token"  # what the simulated org accepts; a real org's token is never in a file
+LATE_HOURS = 24  # how long after its day the estate still delivers late records
+QUESTIONS = (
+    (
+        "Who logged on where from an address outside the country they were in an hour earlier?",
+        """
+        select time_dt, user.name as who, src_endpoint.ip as ip, src_endpoint.location.country as country,
+          previous as an_hour_before, status
+        from (
+          select *, lag(src_endpoint.location.country) over (partition by user.name order by time) as previous,
+            time - lag(time) over (partition by user.name order by time) as pause
+          from silver.authentication
+          where source = 'okta_system_log' and src_endpoint.location.country is not null
+        )
+        where previous <> src_endpoint.location.country and pause < 3600000
+        order by time_dt limit 8
+        """,
+    ),
+    (
+        "Which programs did service installations and scheduled tasks bring onto machines?",
+        """
+        select time_dt, device.hostname as machine, win_service.name as service, win_service.cmd_line as command
+        from silver.windows_service_activity order by time_dt limit 8
+        """,
+    ),
+    (
+        "Whose AWS calls failed most, and at what?",
+        """
+        select actor.user.name as who, api.operation as operation, api.response.error as error, count(*) as calls
+        from silver.api_activity where status_id = 2 group by all order by calls desc, who limit 8
+        """,
+    ),
+)
+
+console = Console(highlight=False)
+
+
+def main(events: int = 200_000) -> int:
+    """Run the demo and return an exit code: 0 when every sheet balances and the truth of the estate is met."""
+    estate, lake = HOME / "estate", HOME / "lake"
+    step("1/5", f"a simulated company: 24 hours, about {events:,} events of three sources (deterministic by seed)")
+    truth = generate(estate, Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
+    write_settings(estate, lake)
+    os.environ[FILE_VARIABLE] = str(HOME / "headwater.yml")
+    store = open_store(load_settings().lake)
+    recover(store)
+    step("2/5", "landing it hour by hour: two folders of objects, and an Okta API on loopback that throttles")
+    land_all(store, truth)
+    step("3/5", "building OCSF tables with dbt, with GeoIP as it was at the time")
+    load_geoip(Path(store.url("")), [GeoIpDatabase(path) for path in sorted((estate / "reference").glob("*.mmdb"))])
+    done = build(store, sorted(load_contracts()))
+    hours = sum(len(found) for found in done.hours.values())
+    console.print(f"    {hours} event hours built, {len(done.models)} tables" if hours else "    nothing is stale")
+    step("4/5", "the balance sheet: what became of every event")
+    sheet = balance(store)
+    print_balance(sheet)
+    wrong = compare(sheet, truth)
+    for line in wrong:
+        console.print(f"    the truth of the estate says otherwise: {line}", style="red")
+    if not wrong:
+        console.print("    … and it is what the generator says it wrote (estate/truth.json)", style="green")
+    step("5/5", "three questions")
+    for title, question in QUESTIONS:
+        console.print(f"\n{title}", style="bold")
+        print_table("", *ask(reading(store, question), question))
+    farewell()
+    return 0 if sheet.balanced and not wrong else 1
+
+
+def step(number: str, title: str) -> None:
+    """Say what comes next."""
+    console.print(f"\n[bold cyan]{number}[/] {title}")
+
+
+def write_settings(estate: Path, lake: Path) -> None:
+    """Write the demo's settings file unless it is there: the port of the simulated Okta stays the same."""
+    file = HOME / "headwater.yml"
+    if file.exists():
+        return
+    held = {
+        "lake": str(lake.relative_to(HOME)),
+        "sources": {
+            "aws_cloudtrail": {"root": str((estate / "cloudtrail").relative_to(HOME))},
+            "windows_event": {"root": str((estate / "windows").relative_to(HOME))},
+            "okta_system_log": {
+                "base_url": f"http://127.0.0.1:{_free_port()}",
+                "budget_share": 1.0,
+                "retention_days": 36500,  # the estate's day stays where it is
+            },
+        },
+        "geoip": {
+            "city": [str((estate / "reference" / "geoip-city.mmdb").relative_to(HOME))],
+            "asn": [str((estate / "reference" / "geoip-asn.mmdb").relative_to(HOME))],
+        },
+        "partitions_start": "2026-03-01T00",
+    }
+    file.write_text("# Written by `make demo`.\n" + yaml.safe_dump(held, sort_keys=False))
+
+
+def land_all(store: Store, truth: dict[str, object]) -> None:
+    """Land every arrival hour of every source that has no receipt yet."""
+    contracts = load_contracts()
+    todo = [
+        (source, hour)
+        for source in sorted(contracts)
+        for hour in arrival_hours(truth, source)
+        if ledger.landing(store, source, paths.hour_name(hour)) is None
+    ]
+    if not todo:
+        console.print("    every hour has landed already")
+        return
+    columns = (TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with okta_org(), Progress(*columns, console=console) as bar:
+        for source in sorted({source for source, _ in todo}):
+            hours = [hour for each, hour in todo if each == source]
+            task = bar.add_task(source, total=len(hours))
+            for hour in hours:
+                land_hour(load_settings(), contracts[source], hour)
+                bar.advance(task)
+            if not console.is_terminal:
+                console.print(f"    {source}: {len(hours)} arrival hours landed")
+
+
+def arrival_hours(truth: dict[str, object], source: str) -> list[datetime]:
+    """Return the hours (naive UTC) in which something of a source arrived, gaps included."""
+    found = truth["sources"][source]["by_arrival_hour"]  # type: ignore[index]
+    hours = sorted(datetime.fromisoformat(hour).replace(tzinfo=None) for hour in found)
+    first, last = hours[0], hours[-1]
+    return [first + timedelta(hours=at) for at in range(int((last - first).total_seconds() // 3600) + 1)]
+
+
+@contextmanager
+def okta_org() -> Iterator[None]:
+    """Run the simulated Okta org as a process while the block runs: real HTTP, real paging, a 429 now and then."""
+    os.environ.setdefault(TOKEN_VARIABLE, TOKEN)
+    place = yaml.safe_load((HOME / "headwater.yml").read_text())["sources"]["okta_system_log"]
+    words = [sys.executable, "-m", "tests.simulators.okta", "--events", str(HOME / "estate/okta/system_log.ndjson.gz")]
+    words += ["--port", place["base_url"].rsplit(":", 1)[1], "--rate-limit", "600", "--fail-every", "25"]
+    org = subprocess.Popen([*words, "--until-stdin-closes"], cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        if org.stdout is None or not org.stdout.readline():
+            raise RuntimeError("the simulated Okta org did not start; is its port taken?")
+        yield
+    finally:
+        if org.stdin:
+            org.stdin.close()
+        org.wait(timeout=10)
+
+
+def compare(sheet: Balance, truth: dict[str, object]) -> list[str]:
+    """Return where the sheet differs from what the estate's generator counted while it wrote."""
+    wrong = []
+    for row in sheet.sources:
+        told = truth["sources"][row.source]  # type: ignore[index]
+        expected = {
+            "read": told["read"],
+            "landed": told["landed"],
+            "quarantined": sum(told["quarantined"].values()),
+            "duplicates": told["duplicates"],
+            "collisions": told["collision_rows"],
+        }
+        wrong += [
+            f"{row.source} {name}: {getattr(row, name)}, not {number}"
+            for name, number in expected.items()
+            if getattr(row, name) != number
+        ]
+    return wrong
+
+
+def farewell() -> None:
+    """Say where to go on."""
+    console.print(
+        "\n[bold]Look around[/]\n"
+        "    make dev                                   the Dagster UI on this lake, http://127.0.0.1:3000\n"
+        f"    export {FILE_VARIABLE}={(HOME / 'headwater.yml').relative_to(TOP)}\n"
+        "    .venv/bin/headwater balance --by-hour      the sheet by event hour\n"
+        "    .venv/bin/headwater quarantine list        what broke its contract, and why\n"
+        '    .venv/bin/headwater query "select class_name, count(*) from silver.process_activity group by 1"\n'
+        "    .venv/bin/headwater trace <metadata.uid>   from an OCSF row back to its raw text"
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser(prog="python -m orchestration.demo", description=main.__doc__)
+    asked.add_argument("--events", type=int, default=200_000, help="size of the estate")
+    sys.exit(main(asked.parse_args().events))
