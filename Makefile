@@ -1,0 +1,52 @@
+# Headwater. `make` lists the targets; everything happens in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := .headwater/demo
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev dbt test check bench format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.complete ## Create .venv with the locked dependencies
+
+.venv/.complete: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headwater needs Python 3.11 or newer (make PYTHON=python3.12)")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Generate a simulated estate, land it, build it, balance it (under 3 minutes)
+	$(BIN)/python -m orchestration.demo
+
+dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
+	$(BIN)/python -m orchestration.dev
+
+dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
+	cd dbt_project && ../$(BIN)/dbt run --profiles-dir .
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup ## Formatting, lint, types, SQL lint, generated files, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint dbt_project/models
+	$(BIN)/python -m ingest.contract_artifacts --check
+	$(BIN)/python -m lake.ocsf.generate --check
+	$(MAKE) test
+
+bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run
+	$(BIN)/python -m tests.bench
+
+format: setup ## Format Python and SQL
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what the demo and the tests made (not .venv)
+	rm -rf .headwater dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache
