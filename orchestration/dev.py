@@ -1,0 +1,43 @@
+"""`make dev`: the Dagster UI on the demo lake, with the simulated Okta org beside it; on an empty lake without a demo.
+
+What belongs here: the environment in which `dagster dev` runs. What does not: definitions.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from orchestration import demo
+from orchestration.settings import FILE_VARIABLE, TOP
+
+DAGSTER_HOME = TOP / ".headwater" / "dagster"
+INSTANCE = "telemetry:\n  enabled: false\n"
+
+
+def main(port: int = 3000) -> int:
+    """Run `dagster dev` on 127.0.0.1 until it is stopped; return its exit code."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(DAGSTER_HOME)))
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        (home / "dagster.yaml").write_text(INSTANCE)
+    with_demo = (demo.HOME / "headwater.yml").exists() and FILE_VARIABLE not in os.environ
+    if with_demo:
+        os.environ[FILE_VARIABLE] = str(demo.HOME / "headwater.yml")
+        sys.stderr.write(f"the demo lake: {demo.HOME / 'lake'}\n")
+    else:
+        sys.stderr.write("no demo lake here (make demo makes one): settings are your own, or the defaults\n")
+    words = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
+    with demo.okta_org() if with_demo else nullcontext():
+        try:
+            return subprocess.run([*words, "-m", "orchestration.definitions"], cwd=TOP, check=False).returncode
+        except KeyboardInterrupt:
+            return 0
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser(prog="python -m orchestration.dev", description=main.__doc__)
+    asked.add_argument("--port", type=int, default=3000)
+    sys.exit(main(asked.parse_args().port))
