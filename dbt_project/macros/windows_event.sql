@@ -70,10 +70,13 @@ nullif(regexp_extract({{ path }}, '[^\\/]+$'), '')
 {%- endmacro %}
 
 
-{% macro windows_file_brief(path) -%}
-{'name': {{ windows_file_name(path) }}, 'path': case when {{ windows_file_name(path) }} is not null then {{ path }} end,
-     'type_id': case when {{ windows_file_name(path) }} is not null then 1 end,
-     'type': case when {{ windows_file_name(path) }} is not null then 'Regular File' end}
+{#- A file by its path. type_id 1 is a regular file, 8 an executable, 6 a named pipe. -#}
+{% macro windows_file(path, type_id=1, extra={}) -%}
+{%- set known = windows_file_name(path) ~ " is not null" -%}
+{'name': {{ windows_file_name(path) }}, 'path': case when {{ known }} then {{ path }} end,
+     'type_id': case when {{ known }} then {{ type_id }} end,
+     'type': case when {{ known }} then {{ ocsf_caption("file_activity", "file.type_id", type_id) }} end
+     {%- for name, value in extra.items() %}, '{{ name }}': {{ value }}{% endfor %}}
 {%- endmacro %}
 
 
@@ -90,7 +93,7 @@ list_filter(list_transform(string_split({{ text }}, ','), lambda entry: {
 {#- A process by its path, id and Sysmon GUID. `extra`: further attributes, name → SQL. -#}
 {% macro windows_process(path, pid, guid="null::varchar", extra={}) -%}
 {'name': {{ windows_file_name(path) }}, 'pid': {{ windows_pid(pid) }}, 'uid': nullif({{ guid }}, '{00000000-0000-0000-0000-000000000000}'),
-     'file': {{ windows_file_brief(path) }}
+     'file': {{ windows_file(path, 8) }}
      {%- for name, value in extra.items() %}, '{{ name }}': {{ value }}{% endfor %}}
 {%- endmacro %}
 
@@ -119,6 +122,32 @@ case when coalesce({{ names | join(", ") }}) is null then 'Unknown' end
 {#- The parts of a list that Windows writes with line breaks and tabs: SeDebugPrivilege\r\n\t\t\tSeTcbPrivilege. -#}
 {% macro windows_list(text) -%}
 list_filter(regexp_split_to_array({{ text }}, '[\s,]+'), lambda part: part <> '')
+{%- endmacro %}
+
+
+{#- Text of the first element of that name, its entities resolved; task definitions have no attributes on the ones read here. -#}
+{% macro xml_text(xml, element) -%}
+nullif(trim(replace(replace(replace(replace(replace(
+      regexp_extract({{ xml }}, '<{{ element }}>([^<]*)</{{ element }}>', 1),
+      '&lt;', '<'), '&gt;', '>'), '&quot;', '"'), '&apos;', chr(39)), '&amp;', '&')), '')
+{%- endmacro %}
+
+
+{#- What the version resource and the hashes say of the binary that Sysmon names. -#}
+{% macro sysmon_binary(extra={}) -%}
+{%- set binary = {"hashes": windows_hashes("hashes"), "version": "file_version", "desc": "file_description",
+    "product": "{'name': file_product}", "company_name": "file_company", "internal_name": "original_file_name"} -%}
+{%- do binary.update(extra) -%}
+{{ return(binary) }}
+{%- endmacro %}
+
+
+{#- The columns that every mapping ends with: who said it, where, and the pipeline's own. -#}
+{% macro windows_event() -%}
+message,
+    {{ windows_metadata() }} as metadata,
+    {{ windows_device() }} as device,
+    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
 {%- endmacro %}
 
 

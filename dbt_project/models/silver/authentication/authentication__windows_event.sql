@@ -20,8 +20,6 @@ select
     end as status_id,
     coalesce(nullif(sub_status, '0x0'), status, failure_code) as status_code,
     case when try_cast(coalesce(nullif(sub_status, '0x0'), status, failure_code) as bigint) <> 0 then status_meaning end as status_detail,
-    message,
-    {{ windows_metadata() }} as metadata,
     case when event_id in (4768, 4769, 4770, 4771, 4776)
         then {{ windows_user("coalesce(target_user_name, 'Unknown')", "coalesce(target_sid, target_user_sid)", "target_domain_name") }}
         else {{ windows_user("coalesce(target_user_name, 'Unknown')", "target_user_sid", "target_domain_name") }}
@@ -31,7 +29,6 @@ select
     -- The name is what the client says of itself.
     {'ip': client_ip, 'port': case when client_ip is not null then nullif({{ windows_pid("ip_port") }}, 0) end, 'hostname': client_name} as src_endpoint,
     {'hostname': case when event_id = 4648 and lower(target_server_name) <> 'localhost' then target_server_name else computer_name end} as dst_endpoint,
-    {{ windows_device() }} as device,
     {'name': case when event_id in (4768, 4769, 4770, 4771) then service_name end,
      'uid': case when event_id in (4768, 4769, 4770, 4771) then nullif(service_sid, 'S-1-0-0') end} as service,
     {'uid': nullif(target_logon_id, '0x0'), 'uid_alt': nullif(nullif(lower(logon_guid), '{00000000-0000-0000-0000-000000000000}'), '')} as session,
@@ -80,5 +77,5 @@ select
         "TicketEncryptionType": "ticket_encryption_type", "PreAuthType": "pre_auth_type",
         "CertIssuerName": "cert_issuer_name", "CertSerialNumber": "cert_serial_number", "CertThumbprint": "cert_thumbprint",
     }) }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    {{ windows_event() }}
 from events

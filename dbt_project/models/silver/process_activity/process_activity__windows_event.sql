@@ -50,8 +50,6 @@ select
     routed_activity_id as activity_id,
     severity_id,
     status_id,
-    message,
-    {{ windows_metadata() }} as metadata,
     {'user': case when event_type like 'sysmon:%' then {{ windows_account("actor_account") }} else {{ windows_subject() }} end,
      'session': {'uid': subject_logon_id},
      'process': {{ windows_process("actor_path", "actor_pid", "actor_guid", extra={
@@ -59,7 +57,6 @@ select
         "ptid": windows_pid("source_thread_id"),
      }) }},
      'app_name': {{ windows_unknown_actor(["actor_pid", "actor_guid", "actor_account", "subject_user_name"]) }}} as actor,
-    {{ windows_device() }} as device,
     {'name': coalesce({{ windows_file_name("path") }}, case when coalesce(pid, guid) is null then 'Unknown' end),
      'pid': coalesce({{ windows_pid("pid") }}, case when guid is null then 0 end),
      'uid': nullif(guid, '{00000000-0000-0000-0000-000000000000}'),
@@ -72,13 +69,7 @@ select
         else case when coalesce(integrity_level, mandatory_label) is not null then 99 end
      end,
      'integrity': coalesce(integrity_level, mandatory_label),
-     'file': {
-        'name': {{ windows_file_name("path") }}, 'path': case when {{ windows_file_name("path") }} is not null then path end,
-        'type_id': case when {{ windows_file_name("path") }} is not null then 8 end,
-        'type': case when {{ windows_file_name("path") }} is not null then 'Executable File' end,
-        'hashes': {{ windows_hashes("hashes") }}, 'version': file_version, 'desc': file_description,
-        'product': {'name': file_product}, 'company_name': file_company, 'internal_name': original_file_name
-     },
+     'file': {{ windows_file("path", 8, extra=sysmon_binary()) }},
      'user': case
         when event_type in ('sysmon:8', 'sysmon:10') then {{ windows_account("target_user") }}
         when event_type like 'sysmon:%' then {{ windows_account("user_account") }}
@@ -98,7 +89,7 @@ select
     case when event_type in ('security:4688', 'sysmon:1') then 1 end as launch_type_id,
     case when event_type = 'sysmon:10' then try_cast(granted_access as bigint) end as actual_permissions,
     {'start_address': case when coalesce(start_module, start_function) is not null then start_address end,
-     'function_name': start_function, 'file': {{ windows_file_brief("start_module") }}} as module,
+     'function_name': start_function, 'file': {{ windows_file("start_module") }}} as module,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("process.name", 9, windows_file_name("path")),
@@ -112,5 +103,5 @@ select
         "NewThreadId": "new_thread_id",
         "StartAddress": "case when coalesce(start_module, start_function) is null then start_address end",
     }) }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    {{ windows_event() }}
 from events

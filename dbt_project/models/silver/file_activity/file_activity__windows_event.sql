@@ -1,0 +1,65 @@
+-- Files that were created, changed, read or deleted (Sysmon 2, 11, 15, 23, 26; Security 4663 on files, 5145).
+{{ config(meta={"filters": [{
+    "name": "endpoint_file_modifications",
+    "drop": "event_type in ('sysmon:2', 'sysmon:11')",
+    "keep": "event_type = 'sysmon:11' and regexp_matches(target_filename, '(?i)[.](exe|dll|sys|scr|com|cpl|ocx|msi|msp|bat|cmd|ps1|psm1|psd1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|url|jar|py|docm|xlsm|pptm|dotm|xlam|iso|img|vhd|vhdx|zip|rar|7z|cab)$')",
+}]}) }}
+
+with events as (
+    select *,
+        case event_type
+            when 'security:5145' then concat_ws('\', share_name, relative_target_name)
+            when 'security:4663:file' then object_name
+            else target_filename
+        end as path,
+        {{ windows_pid("access_mask") }} as mask
+    from {{ ref("int_windows__event") }}
+    where class_uid = 1001
+)
+
+select
+    -- What was tried on an audited file follows from the access mask (Microsoft, file access rights).
+    coalesce(routed_activity_id, case
+        when mask & 65536 <> 0 then 4
+        when mask & 786432 <> 0 then 7
+        when mask & 6 <> 0 then 3
+        when mask & 272 <> 0 then 6
+        when mask & 1 <> 0 then 2
+        when mask & 128 <> 0 then 8
+        when mask & 131072 <> 0 then 9
+        else 0
+    end) as activity_id,
+    severity_id,
+    status_id,
+    {'user': case when event_type like 'sysmon:%' then {{ windows_account("user_account") }} else {{ windows_subject() }} end,
+     'session': {'uid': subject_logon_id},
+     'process': {{ windows_process("coalesce(image, process_name)", "process_id", "process_guid") }},
+     'app_name': {{ windows_unknown_actor(["user_account", "process_id", "process_guid", "subject_user_name", "subject_logon_id"]) }}} as actor,
+    {'name': coalesce({{ windows_file_name("path") }}, path, 'Unknown'),
+     'path': path,
+     'parent_folder': nullif(regexp_extract(path, '^(.*)\\[^\\]*$', 1), ''),
+     'ext': nullif(regexp_extract({{ windows_file_name("path") }}, '[.]([^.]+)$', 1), ''),
+     'type_id': case when share_name like '%\IPC$' then 6 else 1 end,
+     'type': case when share_name like '%\IPC$' then 'Named Pipe' else 'Regular File' end,
+     'hashes': {{ windows_hashes("coalesce(hashes, hash)") }},
+     'created_time': epoch_ms(try_cast(coalesce(previous_creation_utc_time, creation_utc_time) as timestamp))} as file,
+    {'name': case when event_type = 'sysmon:2' then {{ windows_file_name("path") }} end,
+     'type_id': case when event_type = 'sysmon:2' then 1 end,
+     'type': case when event_type = 'sysmon:2' then 'Regular File' end,
+     'created_time': case when event_type = 'sysmon:2' then epoch_ms(try_cast(creation_utc_time as timestamp)) end} as file_result,
+    mask as access_mask,
+    {{ observables([
+        observable("device.hostname", 1, "computer_name"),
+        observable("file.path", 45, "path"),
+        observable("actor.process.name", 9, windows_file_name("coalesce(image, process_name)")),
+        observable("actor.user.name", 4, "subject_user_name"),
+        observable("unmapped.IpAddress", 2, ip_or_null("ip_address")),
+        observable("file.hashes", 8, "regexp_extract(hashes, 'SHA256=([0-9A-Fa-f]+)', 1)"),
+    ]) }} as observables,
+    {{ windows_unmapped({
+        "IsExecutable": "is_executable", "Archived": "archived", "Contents": "contents", "ObjectServer": "object_server",
+        "HandleId": "handle_id", "AccessList": "access_list", "AccessReason": "access_reason", "ShareName": "share_name",
+        "ShareLocalPath": "share_local_path", "IpAddress": "ip_address", "IpPort": "ip_port",
+    }) }} as unmapped,
+    {{ windows_event() }}
+from events
