@@ -24,7 +24,8 @@ from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnread
 from ingest.decode.stored import StoredFile, gathered
 from ingest.objects import RawObject
 
-# Text is read and cut in blocks that fit into the processor's cache: 1.5 times as fast as blocks of 16 MiB.
+# How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
+# 585 bytes (3 runs each, 680 to 1,080 MB/s of processor time on a busy machine).
 BLOCK_BYTES = 1 << 20
 
 __all__ = ["SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]

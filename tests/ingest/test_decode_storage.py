@@ -59,12 +59,24 @@ def test_a_truncated_object_keeps_what_can_be_read_and_says_where_it_ends(compre
     assert TEXT.decode().startswith("\n".join(row.line for row in rows).rstrip("\n"))
 
 
-def test_damage_in_the_middle_of_gzip_costs_only_what_lies_behind_it() -> None:
+@pytest.mark.parametrize("limits", [SMALL, Limits()])
+def test_damage_in_the_middle_of_gzip_costs_only_what_lies_behind_it(limits: Limits) -> None:
+    """Also if the damage and everything before it are in one block that zlib refuses as a whole."""
     content = bytearray(gzip.compress(TEXT))
     content[len(content) // 2] ^= 0xFF
-    rows = decoded(bytes(content))
+    rows = decoded(bytes(content), limits)
     assert rows[-1].problem == "truncated_object"
-    assert LINES[:100] == [row.line for row in rows[:100]]
+    assert [row.line for row in rows[:100]] == LINES[:100]
+
+
+@pytest.mark.parametrize("limits", [SMALL, Limits()])
+def test_a_wrong_checksum_of_gzip_costs_no_record_and_is_reported(limits: Limits) -> None:
+    content = bytearray(gzip.compress(TEXT))
+    content[-8] ^= 0xFF
+    rows = decoded(bytes(content), limits)
+    assert [row.line for row in rows[:-1]] == LINES
+    assert rows[-1][:2] == ("", "truncated_object")
+    assert "incorrect data check" in rows[-1].detail
 
 
 def test_garbage_behind_gzip_is_reported() -> None:
