@@ -5,7 +5,7 @@ select
     -- event
     case
         when eventType = 'AwsCloudTrailInsight' then 'insight:' || coalesce(insightDetails ->> 'insightType', 'Unknown')
-        when nullif(eventSource, '') is null or nullif(eventName, '') is null then 'unnamed:' || coalesce(eventName, eventType, 'Unknown')
+        when nullif(eventSource, '') is null or nullif(eventName, '') is null then 'unnamed:' || coalesce(nullif(eventName, ''), eventType, 'Unknown')
         else regexp_replace(eventSource, '\.amazonaws\.com(\.cn)?$', '') || ':' || eventName
     end as event_type,
     coalesce(nullif(eventSource, ''), insightDetails ->> 'eventSource') as event_source,
