@@ -81,6 +81,7 @@ def _table(contract: Contract) -> dict[str, Any]:
                 "contract_version": contract.version,
                 "event_key": list(contract.event_key),
                 "event_time": [each.path for each in contract.event_times],
+                "volatile": list(contract.volatile),
                 "freshness": _freshness(contract),
             }
         },
