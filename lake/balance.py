@@ -14,7 +14,7 @@ import msgspec
 from lake import ledger
 from lake.build import DISPOSITIONS
 from lake.receipts import BuildReceipt, FileMark, LandingReceipt
-from lake.staleness import bronze_inputs
+from lake.staleness import bronze_inputs, lost_file
 from lake.store import Store
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
@@ -84,11 +84,14 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt]) -> list[Ba
     for hour in sorted(set(landed) | set(quarantined) | built_hours):
         of_hour = {model: found[hour] for model, found in built.items() if hour in found}
         held = tuple(inputs.get(hour, ()))
-        rows.append(_hour(source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, set(built)))
+        rows.append(
+            _hour(store, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, set(built))
+        )
     return rows
 
 
 def _hour(
+    store: Store,
     source: str,
     hour: str,
     landed: int,
@@ -105,7 +108,7 @@ def _hour(
         else:
             published += receipt.rows
     duplicates, filtered = counts.get("duplicate", 0), counts.get("filtered", 0)
-    state, why = _judge_hour(landed, counts, published, inputs, built, models)
+    state, why = _judge_hour(store, landed, counts, published, inputs, built, models)
     return BalanceRow(
         source=source,
         hour=hour,
@@ -123,6 +126,7 @@ def _hour(
 
 
 def _judge_hour(
+    store: Store,
     landed: int,
     counts: dict[str, int],
     published: int,
@@ -138,6 +142,9 @@ def _judge_hour(
     stale = sorted(model for model, receipt in built.items() if receipt.inputs != inputs)
     if stale:
         return NOT_BUILT, f"bronze has changed since {', '.join(stale[:3])} was built"
+    lost = [why for _, receipt in sorted(built.items()) if (why := lost_file(store, receipt))]
+    if lost:
+        return NOT_BUILT, "; ".join(lost[:3])
     accounted = published + counts.get("duplicate", 0) + counts.get("filtered", 0)
     if accounted != landed:
         return UNBALANCED, (

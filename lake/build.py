@@ -85,9 +85,9 @@ class BuildRun:
         """
         folder = paths.dispositions_folder(source) if table == DISPOSITIONS else paths.silver_folder(table, source)
         staged = {
-            ledger.hour_text(hour): path
+            ledger.hour_text(filed): path
             for path in self.staging_folder(model).glob("date=*/hour=*/*.parquet")
-            if (hour := paths.hour_of(path.as_posix())) is not None
+            if (filed := paths.hour_of(path.as_posix())) is not None
         }
         hours = self.inputs.get(source, {})
         outside = sorted(set(staged) - set(hours))

@@ -9,6 +9,7 @@ hour: three years of hours over thirty models stay thirty thousand files, not ei
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -18,14 +19,20 @@ from lake.store import Store
 
 HOUR = "%Y-%m-%dT%H"
 
+Shape = TypeVar("Shape")
+
 _landing = msgspec.json.Decoder(LandingReceipt)
 _build_day = msgspec.json.Decoder(dict[str, BuildReceipt])
+
+
+class BrokenReceipt(ValueError):
+    """A receipt that cannot be read: no step of Headwater writes one, so it was changed by hand or by a disk."""
 
 
 def landing(store: Store, source: str, batch: str) -> LandingReceipt | None:
     """Return the receipt of one batch, or None when it never landed."""
     try:
-        return _landing.decode(store.read(paths.landing_receipt(source, batch)))
+        return _decoded(store, paths.landing_receipt(source, batch), _landing)
     except FileNotFoundError:
         return None
 
@@ -35,7 +42,7 @@ def landings(store: Store, source: str | None = None) -> Iterator[LandingReceipt
     prefix = f"{paths.LEDGER}/landing" + (f"/{paths.checked(source)}" if source else "")
     for entry in store.list(prefix):
         if entry.key.endswith(".json"):
-            yield _landing.decode(store.read(entry.key))
+            yield _decoded(store, entry.key, _landing)
 
 
 def sources(store: Store) -> list[str]:
@@ -58,7 +65,7 @@ def built_models(store: Store) -> list[str]:
 def build_day(store: Store, model: str, day: date) -> dict[str, BuildReceipt]:
     """Return one model's receipts of one day, by hour text."""
     try:
-        return _build_day.decode(store.read(build_day_key(model, day)))
+        return _decoded(store, build_day_key(model, day), _build_day)
     except FileNotFoundError:
         return {}
 
@@ -67,7 +74,8 @@ def builds(store: Store, model: str) -> dict[str, BuildReceipt]:
     """Return all receipts of one model, by hour text."""
     found: dict[str, BuildReceipt] = {}
     for entry in store.list(f"{paths.LEDGER}/build/{paths.checked(model)}"):
-        found.update(_build_day.decode(store.read(entry.key)))
+        day: dict[str, BuildReceipt] = _decoded(store, entry.key, _build_day)
+        found.update(day)
     return found
 
 
@@ -81,6 +89,17 @@ def with_builds(store: Store, model: str, receipts: Iterable[BuildReceipt]) -> l
         held = build_day(store, model, day) | {receipt.hour: receipt for receipt in news}
         written.append((build_day_key(model, day), msgspec.json.encode(dict(sorted(held.items()))).decode()))
     return written
+
+
+def _decoded(store: Store, key: str, decoder: msgspec.json.Decoder[Shape]) -> Shape:
+    data = store.read(key)
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise BrokenReceipt(
+            f"{key} is no receipt: {problem}. Restore it from a backup; a build receipt may also be deleted, its hours"
+            " are then built again"
+        ) from problem
 
 
 def hour(text: str) -> datetime:

@@ -4,8 +4,10 @@ What belongs here: reading the dbt project as text. What does not: dbt itself; a
 starting it.
 
 A model's fingerprint covers its own file, the staging and intermediate files of its source, all macros, and the rows
-of each seed that name its source (a seed without a `source` column counts whole). So an edit makes stale what it can
-change: a mapping its own table, a staging model its source, a routing row its source, a macro everything.
+of each seed that name its source (a seed without a `source` column counts whole); that of a source's dispositions
+also the files of its mappings that declare filters. So an edit makes stale what it can change: a mapping its own
+table, a filter its table and the dispositions, a staging model its source, a routing row its source, a macro
+everything.
 """
 
 import csv
@@ -13,6 +15,8 @@ import hashlib
 import io
 from functools import lru_cache
 from pathlib import Path
+
+import yaml
 
 
 class Mappings:
@@ -38,10 +42,24 @@ class Mappings:
     def _fingerprint(self, model: str) -> str:
         source = model.split("__", 1)[1]
         own = [text for name, text in self._shared.items() if name.split("_", 1)[1].replace("__", "_") == source]
-        properties = self._models[model].with_suffix(".yml")
-        own.append(properties.read_bytes() if properties.exists() else b"")
+        own += [_volatile_fields(path, source) for path in sorted(self.project.glob("models/staging/**/*.yml"))]
+        if model.startswith("dispositions__"):
+            own += [text for name in self.models_of(source) if b"filters" in (text := self._text(name))]
         seeds = [_seed_rows(path, source) for path in sorted(self.project.glob("seeds/*.csv"))]
-        return _digest(self._macros.encode(), self._models[model].read_bytes(), *own, *seeds)[:16]
+        return _digest(self._macros.encode(), self._text(model), *own, *seeds)[:16]
+
+    def _text(self, model: str) -> bytes:
+        path = self._models[model]
+        properties = path.with_suffix(".yml")
+        return path.read_bytes() + (properties.read_bytes() if properties.exists() else b"")
+
+
+def _volatile_fields(path: Path, source: str) -> bytes:
+    """Return the fields that are ignored when two records of one key are compared, as a `sources` YAML gives them."""
+    declared = yaml.safe_load(path.read_bytes()) or {}
+    tables = [table for each in declared.get("sources", []) for table in each.get("tables", [])]
+    found = [table.get("config", {}).get("meta", {}).get("volatile", []) for table in tables if table["name"] == source]
+    return repr(found).encode() if any(found) else b""
 
 
 def _seed_rows(path: Path, source: str) -> bytes:

@@ -22,6 +22,10 @@ from lake.store import Store
 Columns = Sequence[tuple[str, str]]
 _SILVER_PIPELINE: Columns = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 _PARTITION: Columns = (("source", "VARCHAR"), ("date", "VARCHAR"), ("hour", "VARCHAR"))
+_EXPLAIN = re.compile(
+    r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b\s*(?:analy[sz]e\b\s*)?(?:\([^()]*\)\s*(?=[a-z]))?",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class ReadOnly(ValueError):
@@ -62,12 +66,21 @@ def ask(con: duckdb.DuckDBPyConnection, question: str) -> tuple[list[str], list[
     statements = con.extract_statements(question)
     if len(statements) != 1:
         raise ReadOnly(f"expected one statement, found {len(statements)}")
-    kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-    if statements[0].type not in kinds:
-        kind = statements[0].type.name
-        raise ReadOnly(f"a {kind} statement may change things; only questions (SELECT, DESCRIBE, SHOW) are answered")
+    kind = _explained(con, statements[0])
+    if kind != duckdb.StatementType.SELECT:
+        raise ReadOnly(
+            f"a {kind.name} statement may change things; only questions (SELECT, DESCRIBE, SHOW) are answered"
+        )
     cursor = con.execute(statements[0])
     return [column[0] for column in cursor.description or ()], cursor.fetchall()
+
+
+def _explained(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> duckdb.StatementType:
+    """Return the type of a statement, or of the one that it explains: EXPLAIN ANALYZE runs what it explains."""
+    if statement.type != duckdb.StatementType.EXPLAIN:
+        return statement.type
+    inner = con.extract_statements(_EXPLAIN.sub("", statement.query, count=1))
+    return inner[0].type if len(inner) == 1 else statement.type
 
 
 def _browses(question: str) -> bool:

@@ -1,8 +1,8 @@
 """Staleness, derived from the lake like make does it: nothing has to remember what to rebuild.
 
 An event hour of a model is stale when its bronze files are not the ones its receipt names, when the receipt was made
-by another mapping, or when there is no receipt. A crash, a replay, a late file, a backfill and a changed mapping all
-heal by this one rule.
+by another mapping, when there is no receipt, or when the file that the receipt names has gone. A crash, a replay, a
+late file, a backfill, a changed mapping and a deleted table all heal by this one rule.
 """
 
 from collections.abc import Iterable
@@ -47,18 +47,30 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
         reasons = {
             model: why
             for model in models
-            if (why := _why(built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
+            if (why := _why(store, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
         }
         if reasons:
             found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values()))))
     return found
 
 
-def _why(receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
+def _why(store: Store, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
     if receipt is None:
         return "never built" if inputs else ""
     if receipt.inputs != inputs:
         return "other bronze files"
     if receipt.mapping != mapping:
         return "changed mapping"
-    return ""
+    return lost_file(store, receipt)
+
+
+def lost_file(store: Store, receipt: BuildReceipt) -> str:
+    """Return what is wrong with the file that a build receipt names: that it is gone, or has another size; else ""."""
+    if not receipt.file:
+        return ""
+    held = store.info(receipt.file)
+    if held is None:
+        return f"{receipt.file} is gone"
+    return (
+        "" if held.size == receipt.bytes else f"{receipt.file} has {held.size} bytes, its receipt says {receipt.bytes}"
+    )
