@@ -20,6 +20,11 @@ import msgspec
 from lake.paths import JOURNAL, STAGING
 from lake.store import LocalStore, Store
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - see lake.store
+    fcntl = None  # type: ignore[assignment]
+
 ABANDONED_AFTER_SECONDS = 24 * 3600
 
 
@@ -77,44 +82,80 @@ def _apply(store: Store, change: Change) -> None:
 
 
 class Workplace:
-    """A step's own folder under `_staging/`, removed when the step ends; what a killed step left goes after a day."""
+    """A step's own folder under `_staging/`, removed when the step ends. What dead steps left goes before it starts.
+
+    A living step holds a lock on its folder, which the kernel frees however the step ends: process ids would not do,
+    for in a container every run has the same.
+    """
 
     def __init__(self, store: Store, purpose: str) -> None:
         self.store = store
         self.key = f"{STAGING}/{purpose}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self.path = Path(store.url(self.key))
+        self._held: int | None = None
 
     def __enter__(self) -> "Workplace":
-        self.path.mkdir(parents=True, exist_ok=True)
+        sweep(self.store)
+        with self.store.lock("staging"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._held = _locked(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        if not self._is_awaited():
+            shutil.rmtree(self.path, ignore_errors=True)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def _is_awaited(self) -> bool:
+        """Whether a change that broke off (a full disk, Ctrl-C) still needs files of this place to be finished."""
+        changes = [msgspec.json.decode(self.store.read(each.key), type=Change) for each in self.store.list(JOURNAL)]
+        return any(staged.startswith(f"{self.key}/") for change in changes for staged, _ in change.moves)
 
     def key_of(self, path: Path) -> str:
         """Return the lake key of a file in this workplace."""
         return f"{self.key}/{path.relative_to(self.path).as_posix()}"
 
 
-def sweep(store: Store, older_than_seconds: float = ABANDONED_AFTER_SECONDS) -> int:
-    """Remove the workplaces of steps that died; return how many. Running steps touch theirs and are left alone."""
-    if not isinstance(store, LocalStore):
+def sweep(store: Store) -> int:
+    """Remove the workplaces and temporary files of steps that died; return how many there were.
+
+    What an unfinished change still needs is finished first, so nothing is removed that the journal names.
+    """
+    if not isinstance(store, LocalStore) or not (store.path / STAGING).is_dir():
         return 0
-    swept = 0
-    for folder in (store.path / STAGING).glob("*"):
-        owner = folder.name.split("-")[1:2]
-        dead = bool(owner) and owner[0].isdigit() and not _alive(int(owner[0]))
-        if dead or time.time() - folder.stat().st_mtime > older_than_seconds:
-            shutil.rmtree(folder, ignore_errors=True)
-            swept += 1
-    return swept
+    with store.lock("publish"), store.lock("staging"):
+        _finish_all(store)
+        left = [path for path in (store.path / STAGING).iterdir() if _is_abandoned(path)]
+        for path in left:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    return len(left)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody works here: the folder's lock is free. Files are written under the publishing lock, held here."""
+    if not path.is_dir():
         return True
-    return True
+    if fcntl is None:  # pragma: no cover - see lake.store
+        return time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS
+    held = _locked(path)
+    if held is not None:
+        os.close(held)
+    return held is not None
+
+
+def _locked(folder: Path) -> int | None:
+    """Return the descriptor of a folder that was locked with it, or None when another process holds it."""
+    if fcntl is None:  # pragma: no cover - see lake.store
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

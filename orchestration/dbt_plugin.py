@@ -28,7 +28,7 @@ from ingest.reference.geoip_views import geoip_sql
 from lake.build import BuildRun, Plan
 from lake.mapping import Mappings
 from lake.ocsf.conform import ConformError, conform
-from lake.publish import Workplace, recover, sweep
+from lake.publish import Workplace, recover
 from lake.registry import bronze_view, lake_table
 from lake.store import open_store
 from orchestration.settings import PROJECT, Settings
@@ -66,7 +66,6 @@ class Plugin(BasePlugin):
         settings = Settings()
         store = open_store(settings.lake)
         recover(store)
-        sweep(store)
         project = Path.cwd() if (Path.cwd() / "dbt_project.yml").exists() else PROJECT
         mappings = Mappings(project)
         given = os.environ.get(PLAN_VARIABLE)

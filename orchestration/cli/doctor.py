@@ -76,8 +76,9 @@ def _lake(store: Store) -> Iterator[Finding]:
     if not isinstance(store, LocalStore):
         return
     try:
-        store.write(f"{paths.STAGING}/doctor", b"")
-        store.delete(f"{paths.STAGING}/doctor")
+        with store.lock("publish"):
+            store.write(f"{paths.STAGING}/doctor", b"")
+            store.delete(f"{paths.STAGING}/doctor")
     except OSError as problem:
         yield Finding("lake", "error", f"{store.root} cannot be written: {problem}", "check the path and its owner")
         return
