@@ -124,4 +124,5 @@ def _okta(place: OktaSource) -> OktaConfig:
         scheme=place.scheme,
         budget_share=place.budget_share,
         settle=timedelta(seconds=place.settle_seconds),
+        retention=timedelta(days=place.retention_days),
     )

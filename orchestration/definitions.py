@@ -3,16 +3,25 @@
 Loading them reads the settings, the contracts and dbt's manifest; it touches no network, no lake and no secret.
 """
 
+import warnings
+
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from ingest.contracts import load_contracts
-from orchestration.assets.bronze import bronze_asset
+from lake import ledger
+from orchestration.assets.bronze import bronze_asset, bronze_key
 from orchestration.assets.dbt_graph import dbt_command, read_manifest
 from orchestration.assets.hours import hourly
-from orchestration.assets.silver import silver_assets
+from orchestration.assets.silver import built_tables, silver_assets, view_specs
 from orchestration.assets.translator import LakeTranslator
+from orchestration.checks.arrival import arrival_checks
+from orchestration.checks.building import building_checks
+from orchestration.schedules import arrival_schedule, landing_schedules
+from orchestration.sensors import stale_sensor
 from orchestration.settings import PROJECT, load_settings
+
+warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies and pools, which this lake needs
 
 
 def definitions() -> dg.Definitions:
@@ -20,11 +29,31 @@ def definitions() -> dg.Definitions:
     settings, contracts, manifest = load_settings(), load_contracts(), read_manifest()
     partitions = hourly(settings.partitions_start)
     translator = LakeTranslator(manifest, contracts, partitions)
-    raw = [bronze_asset(contract, partitions) for contract in contracts.values()]
-    built = [silver_assets(source, manifest, translator, partitions) for source in contracts]
-    return dg.Definitions(
-        assets=[*raw, *(each for each in built if each is not None)],
-        resources={"dbt": DbtCliResource(project_dir=PROJECT, profiles_dir=str(PROJECT), dbt_executable=dbt_command())},
+    raw = {bronze_key(source): contract for source, contract in contracts.items()}
+    tables = {source: built_tables(source, manifest, translator) for source in contracts}
+    tables = {source: found for source, found in tables.items() if found}
+    newest = arrival_checks(raw)
+    return dg.Definitions.merge(
+        dg.Definitions(
+            assets=[
+                *(bronze_asset(contract, partitions) for contract in contracts.values()),
+                *(silver_assets(source, tables[source], manifest, translator, partitions) for source in tables),
+                *view_specs(manifest, translator),
+            ],
+            asset_checks=[newest, *(building_checks(source, found) for source, found in tables.items())],
+            sensors=[
+                stale_sensor(
+                    {each.model: each.key for found in tables.values() for each in found},
+                    tables,
+                    ledger.hour(settings.partitions_start),
+                )
+            ],
+            resources={
+                "dbt": DbtCliResource(project_dir=PROJECT, profiles_dir=str(PROJECT), dbt_executable=dbt_command())
+            },
+        ),
+        landing_schedules(settings, raw, partitions),
+        arrival_schedule(newest),
     )
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,49 +55,45 @@ def read_manifest(project: Path = PROJECT) -> Manifest:
     return found
 
 
-def sources_read(manifest: Manifest, unique_id: str) -> frozenset[str]:
-    """Return the names of the bronze sources that a model reads, directly or through other models."""
-    return _sources_read(_Parents(manifest), unique_id)
-
-
-def models_of(manifest: Manifest, source: str) -> list[str]:
-    """Return the ids of the models that read this source and no other, class views aside."""
-    return [each for each, reads in _model_reads(manifest) if reads == {source} and not is_class_view(manifest, each)]
-
-
-def shared_models(manifest: Manifest, sources: frozenset[str]) -> list[str]:
-    """Return the ids of the models that belong to no single source: class views and what reads several sources."""
+def tables_of(manifest: Manifest, source: str) -> list[str]:
+    """Return the ids of the tables that read this source and no other."""
     return [
-        each
-        for each, reads in _model_reads(manifest)
-        if is_class_view(manifest, each) or not (len(reads) == 1 and reads <= sources)
+        each for each in _models(manifest) if not is_view(manifest, each) and sources_read(manifest, each) == {source}
     ]
 
 
-def is_class_view(manifest: Manifest, unique_id: str) -> bool:
-    """Whether a model is the view over all sources of one class: a view among the silver tables."""
-    node = manifest["nodes"][unique_id]
-    return node["fqn"][1] == "silver" and node["config"]["materialized"] == VIEW
+def views(manifest: Manifest) -> list[str]:
+    """Return the ids of all views."""
+    return [each for each in _models(manifest) if is_view(manifest, each)]
 
 
-def _model_reads(manifest: Manifest) -> list[tuple[str, frozenset[str]]]:
-    models = [each for each, node in manifest["nodes"].items() if node["resource_type"] == "model"]
-    parents = _Parents(manifest)
-    return [(each, _sources_read(parents, each)) for each in sorted(models)]
+def is_view(manifest: Manifest, unique_id: str) -> bool:
+    """Whether a model is a view: nothing is stored for it. False for what is no model."""
+    node = manifest["nodes"].get(unique_id)
+    return node is not None and node["resource_type"] == "model" and node["config"]["materialized"] == VIEW
 
 
-class _Parents:
-    """What each model reads; compared by identity, so that answers can be kept."""
+def tables_read(manifest: Manifest, unique_id: str) -> list[str]:
+    """Return the ids of the sources and tables that a model reads, directly or through views; no seeds."""
+    found: set[str] = set()
+    for each in manifest["parent_map"].get(unique_id, ()):
+        if is_view(manifest, each):
+            found.update(tables_read(manifest, each))
+        elif each.startswith(("source.", "model.")):
+            found.add(each)
+    return sorted(found)
 
-    def __init__(self, manifest: Manifest) -> None:
-        self.of = manifest["parent_map"]
 
-
-@cache
-def _sources_read(parents: _Parents, unique_id: str) -> frozenset[str]:
+def sources_read(manifest: Manifest, unique_id: str) -> frozenset[str]:
+    """Return the names of the bronze sources that a model reads, directly or through other models."""
     if unique_id.startswith("source."):
         return frozenset({unique_id.rsplit(".", 1)[1]})
-    return frozenset().union(*(_sources_read(parents, each) for each in parents.of.get(unique_id, ())))
+    parents = manifest["parent_map"].get(unique_id, ())
+    return frozenset().union(*(sources_read(manifest, each) for each in parents))
+
+
+def _models(manifest: Manifest) -> list[str]:
+    return sorted(each for each, node in manifest["nodes"].items() if node["resource_type"] == "model")
 
 
 def _changed_at(project: Path) -> float:

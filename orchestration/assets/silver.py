@@ -6,7 +6,7 @@ What does not: SQL, the lake's files (`lake.build`), what an asset looks like (`
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, dbt_assets
 
 from lake.build import Plan
-from lake.store import open_store
+from lake.store import Store, open_store
 from orchestration.assets.building_told import building_metadata
-from orchestration.assets.dbt_graph import Manifest, models_of
+from orchestration.assets.dbt_graph import Manifest, tables_of, views
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.translator import LakeTranslator
 from orchestration.building import planned
+from orchestration.checks.building import BuiltTable
 from orchestration.settings import FILE_VARIABLE, Settings, config_file, load_settings
 
 
@@ -32,18 +33,26 @@ class ModelsFailed(RuntimeError):
         super().__init__(f"{len(failures)} models failed (the others are published, these hours stay stale):\n{lines}")
 
 
+def built_tables(source: str, manifest: Manifest, translator: LakeTranslator) -> list[BuiltTable]:
+    """Return the tables that are built from one source alone."""
+    nodes = [manifest["nodes"][each] for each in tables_of(manifest, source)]
+    return [BuiltTable(translator.get_asset_key(node), node["name"]) for node in nodes]
+
+
 def silver_assets(
-    source: str, manifest: Manifest, translator: LakeTranslator, partitions: dg.HourlyPartitionsDefinition
-) -> dg.AssetsDefinition | None:
-    """Return the assets of the models that read one source; None when it has none yet."""
-    models = models_of(manifest, source)
-    if not models:
-        return None
+    source: str,
+    tables: Sequence[BuiltTable],
+    manifest: Manifest,
+    translator: LakeTranslator,
+    partitions: dg.HourlyPartitionsDefinition,
+) -> dg.AssetsDefinition:
+    """Return the assets of a source's tables. A range of hours is one dbt run."""
+    models = {each.key: each.model for each in tables}
 
     @dbt_assets(
         name=f"build_{source}",
         manifest=manifest,
-        select=" ".join(manifest["nodes"][each]["name"] for each in models),
+        select=" ".join(models.values()),
         dagster_dbt_translator=translator,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -57,7 +66,7 @@ def silver_assets(
             stack.enter_context(planned(Plan({source: hours})))
             stack.enter_context(_same_settings(settings))
             run = dbt.cli(["run"], context=context, target_path=target, raise_on_error=False)
-            yield from _published(context, settings, run, hours)
+            yield from _published(context, open_store(settings.lake), run, models, hours)
             failures = failed_models(run)
         if failures:
             raise ModelsFailed(failures)
@@ -65,6 +74,11 @@ def silver_assets(
             raise ModelsFailed({"dbt": str(run.get_error() or "ended without saying why; see the log of the step")})
 
     return build
+
+
+def view_specs(manifest: Manifest, translator: LakeTranslator) -> list[dg.AssetSpec]:
+    """Return dbt's views, which show the way of the data; nothing is stored for them, so nothing runs them."""
+    return [translator.get_asset_spec(manifest, each, None) for each in views(manifest)]
 
 
 def failed_models(run: DbtCliInvocation) -> dict[str, str]:
@@ -81,15 +95,17 @@ def failed_models(run: DbtCliInvocation) -> dict[str, str]:
 
 
 def _published(
-    context: dg.AssetExecutionContext, settings: Settings, run: DbtCliInvocation, hours: tuple[str, ...]
+    context: dg.AssetExecutionContext,
+    store: Store,
+    run: DbtCliInvocation,
+    models: Mapping[dg.AssetKey, str],
+    hours: tuple[str, ...],
 ) -> Iterator[Any]:
     """Yield dbt's events; each built table gets, per event hour, what its receipt says."""
-    store = open_store(settings.lake)
-    models = {spec.key: spec.metadata["dagster_dbt/unique_id"] for spec in context.assets_def.specs}
     for event in run.stream():
         if isinstance(event, dg.Output):
             key = context.asset_key_for_output(event.output_name)
-            for hour, told in building_metadata(store, models[key].rsplit(".", 1)[1], hours).items():
+            for hour, told in building_metadata(store, models[key], hours).items():
                 context.add_asset_metadata(told, asset_key=key, partition_key=key_of_hour(hour))
         yield event
 

@@ -13,7 +13,7 @@ from ingest.contracts import Contract
 from lake.build import DISPOSITIONS
 from lake.paths import LEDGER, SILVER
 from orchestration.assets.bronze import bronze_key
-from orchestration.assets.dbt_graph import VIEW, Manifest, sources_read
+from orchestration.assets.dbt_graph import VIEW, Manifest, is_view, sources_read, tables_read
 from orchestration.assets.hours import arrivals_of
 
 Props = Mapping[str, Any]
@@ -26,7 +26,9 @@ class LakeTranslator(DagsterDbtTranslator):
     def __init__(
         self, manifest: Manifest, contracts: Mapping[str, Contract], partitions: dg.HourlyPartitionsDefinition
     ) -> None:
-        super().__init__(DagsterDbtTranslatorSettings(enable_dbt_views_as_virtual_assets=True))
+        super().__init__(
+            DagsterDbtTranslatorSettings(enable_asset_checks=False)
+        )  # dbt tests read all hours: not hourly
         self._manifest = manifest
         self._contracts = contracts
         self._partitions = partitions
@@ -39,9 +41,22 @@ class LakeTranslator(DagsterDbtTranslator):
         return dg.AssetKey([layer, *(name.split("__", 1) if layer in _TABLE_LAYERS else [name])])
 
     def get_asset_spec(self, manifest: Manifest, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
-        """Return the spec without seeds among what it depends on: they are files of the project, no step makes them."""
+        """Return the spec without seeds, which no step makes, and for a table with the tables behind its views.
+
+        Dagster does not look through views when it orders the runs of a backfill: without its own dependency a table
+        would be built before the bronze that its views read.
+        """
         spec = super().get_asset_spec(manifest, unique_id, project)
-        return spec.replace_attributes(deps=[each for each in spec.deps if each.asset_key.path[0] != "seed"])
+        deps = {each.asset_key: each for each in spec.deps if each.asset_key.path[0] != "seed"}
+        if is_view(manifest, unique_id):
+            spec = spec.replace_attributes(kinds={"dbt", "view"})
+        else:
+            for upstream in tables_read(manifest, unique_id):
+                props = self.get_resource_props(manifest, upstream)
+                mapping = self.get_partition_mapping(self.get_resource_props(manifest, unique_id), props)
+                key = self.get_asset_key(props)
+                deps[key] = dg.AssetDep(key, partition_mapping=mapping)
+        return spec.replace_attributes(deps=list(deps.values()))
 
     def get_group_name(self, dbt_resource_props: Props) -> str:
         """Return the class of a table, and the source of what leads to it."""
@@ -71,14 +86,14 @@ class LakeTranslator(DagsterDbtTranslator):
         }
 
     def get_partitions_def(self, dbt_resource_props: Props) -> dg.PartitionsDefinition | None:
-        """Return the event hours, for tables; views have no partitions of their own."""
-        return None if dbt_resource_props["resource_type"] != "model" else self._partitions
+        """Return the event hours, for tables; of a view nothing is stored, so it has no hours of its own."""
+        return None if _is_view(dbt_resource_props) else self._partitions
 
     def get_partition_mapping(
         self, dbt_resource_props: Props, dbt_parent_resource_props: Props
     ) -> dg.PartitionMapping | None:
-        """Return the arrival hours that an event hour waits for, where a model reads bronze."""
-        if dbt_parent_resource_props["resource_type"] != "source":
+        """Return the arrival hours that an event hour waits for, where a table reads bronze."""
+        if dbt_parent_resource_props["resource_type"] != "source" or _is_view(dbt_resource_props):
             return None
         return arrivals_of(self._contracts[dbt_parent_resource_props["name"]])
 
@@ -88,9 +103,8 @@ class LakeTranslator(DagsterDbtTranslator):
         return sorted(sources_read(self._manifest, props["unique_id"]) & self._contracts.keys())
 
 
-def is_view(props: Props) -> bool:
-    """Whether a model is a view: nothing is stored for it."""
-    return bool(props["config"]["materialized"] == VIEW)
+def _is_view(props: Props) -> bool:
+    return props["resource_type"] == "model" and props["config"]["materialized"] == VIEW
 
 
 def _layer(props: Props) -> str:

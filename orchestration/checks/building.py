@@ -1,0 +1,184 @@
+"""Checks of what dbt built: conservation per event hour, key collisions, and validity by OCSF.
+
+What belongs here: judging the event hours of a run by the lake's receipts and balance sheet, and holding a share of
+the rows against the official schema. What does not: the rules (`lake.ocsf`), the equations (`lake.balance`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from lake import ledger, paths
+from lake.balance import UNBALANCED, balance
+from lake.build import DISPOSITIONS
+from lake.ocsf.validate import ValidationReport, validate_table
+from lake.receipts import BuildReceipt
+from lake.store import Store, open_store
+from orchestration.assets.hours import hour_texts
+from orchestration.assets.landing_told import table
+from orchestration.settings import load_settings
+
+BALANCE, COLLISIONS, VALIDITY = "balance", "key_collisions", "ocsf_validity"
+_HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours
+
+
+@dataclass(frozen=True)
+class BuiltTable:
+    """One asset that dbt builds: its key, its model `<table>__<source>`, and the table's name."""
+
+    key: dg.AssetKey
+    model: str
+
+    @property
+    def table(self) -> str:
+        """Return the class, or `dispositions`."""
+        return self.model.split("__", 1)[0]
+
+
+def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecksDefinition:
+    """Return the checks of all tables of a source, run as one step after the build."""
+    of_key = {each.key: each for each in tables}
+
+    @dg.multi_asset_check(name=f"check_{source}", specs=[*_specs(tables)], can_subset=True)
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        settings = load_settings()
+        store = open_store(settings.lake)
+        hours = _hours(context, store, tables)
+        for asked in sorted(context.selected_asset_check_keys, key=str):
+            built = of_key[asked.asset_key]
+            receipts = _receipts(store, built.model, hours)
+            if asked.name == BALANCE:
+                yield balance_check(asked, store, source, hours)
+            elif asked.name == COLLISIONS:
+                yield _collisions(asked, receipts)
+            else:
+                yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
+
+    return check
+
+
+def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:
+    for each in tables:
+        if each.table == DISPOSITIONS:
+            words = "Per event hour, landed = published + duplicates + filtered, over all tables of the source."
+            yield dg.AssetCheckSpec(BALANCE, asset=each.key, blocking=True, description=words)
+            words = "No two different events of an hour share one event key. Where they do, both are kept."
+            yield dg.AssetCheckSpec(COLLISIONS, asset=each.key, description=words)
+        else:
+            words = (
+                "Every row keeps the OCSF rules (in SQL); a share of the rows is held against the official JSON Schema."
+            )
+            yield dg.AssetCheckSpec(VALIDITY, asset=each.key, description=words)
+
+
+def balance_check(asked: dg.AssetCheckKey, store: Store, source: str, hours: Sequence[str]) -> dg.AssetCheckResult:
+    """Hold some event hours of a source against the balance sheet; an hour that is not built fails as well."""
+    wanted = set(hours)
+    sheet = balance(store, [source], min(hours), max(hours)).hours if hours else ()
+    rows = [row for row in sheet if row.hour in wanted]
+    broken = [row for row in rows if not row.balanced]
+    columns = ("landed", "published", "duplicates", "filtered", "collisions")
+    totals = {name: sum(getattr(row, name) for row in rows) for name in columns}
+    shown = [(row.hour, *(getattr(row, name) for name in columns), row.state, row.why) for row in (broken or rows)]
+    named = "; ".join(f"{row.hour} {row.state}: {row.why}" for row in broken[:5])
+    more = f"; and {len(broken) - 5} more hours" if len(broken) > 5 else ""
+    equation = (
+        f"{totals['landed']:,} landed = {totals['published']:,} published + {totals['duplicates']:,} duplicates"
+        f" + {totals['filtered']:,} filtered, in {_span(hours)}"
+    )
+    return dg.AssetCheckResult(
+        asset_key=asked.asset_key,
+        check_name=asked.name,
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{source}: {named}{more}" if broken else equation,
+        metadata={
+            **totals,
+            "unbalanced_hours": sum(row.state == UNBALANCED for row in rows),
+            "hours": dg.MetadataValue.md(table(("event hour", *columns, "state", "why"), shown)),
+        },
+    )
+
+
+def _collisions(asked: dg.AssetCheckKey, receipts: Mapping[str, BuildReceipt]) -> dg.AssetCheckResult:
+    found = {hour: each.counts.get("collision", 0) for hour, each in receipts.items()}
+    found = {hour: rows for hour, rows in found.items() if rows}
+    named = ", ".join(f"{hour} ({rows:,})" for hour, rows in list(found.items())[:5])
+    return dg.AssetCheckResult(
+        asset_key=asked.asset_key,
+        check_name=asked.name,
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            f"{sum(found.values()):,} rows share their event key with a different event, all kept: {named}"
+            if found
+            else f"no collisions in {_span(list(receipts))}"
+        ),
+        metadata={"hours": dg.MetadataValue.md(table(("event hour", "rows"), found.items()))} if found else {},
+    )
+
+
+def _validity(
+    asked: dg.AssetCheckKey, store: Store, built: BuiltTable, receipts: Mapping[str, BuildReceipt], share: float
+) -> dg.AssetCheckResult:
+    broken = [
+        (rule, hour, rows, each.samples.get(rule, ""))
+        for hour, each in receipts.items()
+        for rule, rows in each.invalid.items()
+    ]
+    rows = sum(each.rows for each in receipts.values())
+    files = [store.url(each.file) for each in receipts.values() if each.file and store.info(each.file)]
+    official = validate_table(files, built.table, share) if files and share else ValidationReport(built.table)
+    broken += [
+        (f"{finding.rule}: {finding.message}", "official schema", official.by_rule[finding.rule], example.uid or "")
+        for example in official.examples
+        for finding in example.findings
+    ]
+    worst = max(broken, key=lambda each: each[2], default=None)
+    return dg.AssetCheckResult(
+        asset_key=asked.asset_key,
+        check_name=asked.name,
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=(
+            f"{worst[2]:,} rows break {worst[0]}, for instance metadata.uid {worst[3]} ({worst[1]});"
+            f" {len(broken)} findings in {_span(list(receipts))}"
+            if worst
+            else f"{rows:,} rows keep the rules, {official.checked:,} of them held against the official JSON Schema"
+        ),
+        metadata={"rows": rows, "checked_by_official_schema": official.checked}
+        | (
+            {"findings": dg.MetadataValue.md(table(("rule", "event hour", "rows", "metadata.uid of one"), broken))}
+            if broken
+            else {}
+        ),
+    )
+
+
+def _hours(context: dg.AssetCheckExecutionContext, store: Store, tables: Sequence[BuiltTable]) -> tuple[str, ...]:
+    op = context.op_execution_context
+    if op.has_partition_key or op.has_partition_key_range:
+        return hour_texts(op.partition_keys)
+    folders = (f"{paths.LEDGER}/build/{each.model}" for each in tables)
+    newest = max((entry.key for folder in folders for entry in store.list(folder)), default=None, key=_day_of)
+    if newest is None:
+        return ()
+    built = [ledger.builds(store, each.model) for each in tables[:1]]
+    return tuple(sorted(built[0])[-_HOURS_WITHOUT_RUN:])
+
+
+def _day_of(key: str) -> str:
+    return key.rsplit("/", 1)[-1]
+
+
+def _receipts(store: Store, model: str, hours: Sequence[str]) -> dict[str, BuildReceipt]:
+    days = {ledger.hour(hour).date() for hour in hours}
+    found = {hour: each for day in days for hour, each in ledger.build_day(store, model, day).items()}
+    return {hour: found[hour] for hour in hours if hour in found}
+
+
+def _span(hours: Sequence[str]) -> str:
+    if not hours:
+        return "no hours"
+    return hours[0] if len(hours) == 1 else f"{len(hours)} hours, {min(hours)} to {max(hours)}"
