@@ -39,7 +39,8 @@ nullif(nullif(trim(coalesce(json_extract_string(event_data, '$.{{ name }}'), jso
 {% macro windows_user(name, sid="null::varchar", domain="null::varchar") -%}
 {%- set uid = "nullif(" ~ sid ~ ", 'S-1-0-0')" -%}
 {%- set type_id = "case when coalesce(" ~ name ~ ", " ~ uid ~ ") is null then null when " ~ sid ~ " = 'S-1-5-18' or " ~ name ~ " like '%$' then 3 when " ~ sid
-    ~ " in ('S-1-5-19', 'S-1-5-20') or starts_with(" ~ sid ~ ", 'S-1-5-80-') then 4 when " ~ sid
+    ~ " in ('S-1-5-19', 'S-1-5-20') or starts_with(" ~ sid ~ ", 'S-1-5-80-') then 4 when upper(" ~ domain ~ ") = 'NT AUTHORITY' and upper(" ~ name
+    ~ ") = 'SYSTEM' then 3 when upper(" ~ domain ~ ") = 'NT AUTHORITY' and upper(" ~ name ~ ") in ('LOCAL SERVICE', 'NETWORK SERVICE') then 4 when " ~ sid
     ~ " like 'S-1-5-21-%-500' then 2 when starts_with(" ~ sid ~ ", 'S-1-5-21-') then 1 else 0 end" -%}
 {'name': {{ name }}, 'uid': {{ uid }}, 'domain': case when coalesce({{ name }}, {{ uid }}) is not null then {{ domain }} end,
      'type_id': {{ type_id }}, 'type': {{ ocsf_caption("base_event", "actor.user.type_id", type_id) }}}

@@ -2,4 +2,5 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("api_activity__aws_cloudtrail"),
+    ref("api_activity__okta_system_log"),
 ]) }}

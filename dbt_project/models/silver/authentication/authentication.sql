@@ -3,4 +3,5 @@
 {{ union_sources([
     ref("authentication__aws_cloudtrail"),
     ref("authentication__okta_system_log"),
+    ref("authentication__windows_event"),
 ]) }}

@@ -52,7 +52,9 @@ select
         and lm_package_name is null then authentication_package_name end as auth_protocol,
     {{ windows_process("process_name", "nullif(process_id, '0x0')") }} as logon_process,
     case
-        when try_cast(logon_type as integer) in (3, 8, 10, 12) then not coalesce(client_ip in ('127.0.0.1', '::1'), false)
+        when try_cast(logon_type as integer) in (10, 12) then true
+        -- A computer also logs on to itself over the network stack: without an address nothing is known.
+        when try_cast(logon_type as integer) in (3, 8) then client_ip not in ('127.0.0.1', '::1')
         when logon_type is not null then false
     end as is_remote,
     case when logon_type is not null then try_cast(logon_type as integer) = 8 end as is_cleartext,

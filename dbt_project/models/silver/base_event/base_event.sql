@@ -3,4 +3,5 @@
 {{ union_sources([
     ref("base_event__aws_cloudtrail"),
     ref("base_event__okta_system_log"),
+    ref("base_event__windows_event"),
 ]) }}

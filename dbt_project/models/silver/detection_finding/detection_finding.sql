@@ -2,4 +2,5 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("detection_finding__aws_cloudtrail"),
+    ref("detection_finding__okta_system_log"),
 ]) }}

@@ -2,4 +2,6 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("group_management__aws_cloudtrail"),
+    ref("group_management__okta_system_log"),
+    ref("group_management__windows_event"),
 ]) }}

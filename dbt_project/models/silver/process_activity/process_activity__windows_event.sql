@@ -41,7 +41,13 @@ with events as (
             when 'sysmon:8' then source_user
             when 'sysmon:10' then source_user
             else user_account
-        end as actor_account
+        end as actor_account,
+        case coalesce(integrity_level, mandatory_label)
+            when 'Low' then 2 when 'Medium' then 3 when 'High' then 4 when 'System' then 5
+            when 'S-1-16-0' then 1 when 'S-1-16-4096' then 2 when 'S-1-16-8192' then 3 when 'S-1-16-8448' then 3
+            when 'S-1-16-12288' then 4 when 'S-1-16-16384' then 5 when 'S-1-16-20480' then 6
+            else case when coalesce(integrity_level, mandatory_label) is not null then 99 end
+        end as integrity_id
     from {{ ref("int_windows__event") }}
     where class_uid = 1007
 )
@@ -62,13 +68,9 @@ select
      'uid': nullif(guid, '{00000000-0000-0000-0000-000000000000}'),
      'cmd_line': command_line,
      'working_directory': current_directory,
-     'integrity_id': case coalesce(integrity_level, mandatory_label)
-        when 'Low' then 2 when 'Medium' then 3 when 'High' then 4 when 'System' then 5
-        when 'S-1-16-0' then 1 when 'S-1-16-4096' then 2 when 'S-1-16-8192' then 3 when 'S-1-16-8448' then 3
-        when 'S-1-16-12288' then 4 when 'S-1-16-16384' then 5 when 'S-1-16-20480' then 6
-        else case when coalesce(integrity_level, mandatory_label) is not null then 99 end
-     end,
-     'integrity': coalesce(integrity_level, mandatory_label),
+     'integrity_id': integrity_id,
+     'integrity': case when integrity_id = 99 then coalesce(integrity_level, mandatory_label)
+        else {{ ocsf_caption("process_activity", "process.integrity_id", "integrity_id") }} end,
      'file': {{ windows_file("path", 8, extra=sysmon_binary()) }},
      'user': case
         when event_type in ('sysmon:8', 'sysmon:10') then {{ windows_account("target_user") }}

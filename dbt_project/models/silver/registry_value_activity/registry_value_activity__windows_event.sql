@@ -41,14 +41,14 @@ select
      'is_default': value_name = '(Default)',
      'type_id': data_type_id,
      'type': {{ ocsf_caption("registry_value_activity", "reg_value.type_id", "data_type_id") }},
-     'data': value_data,
+     'data': to_json(value_data),
      'reg_integer_data': case when data_type_id = 2 then try_cast(coalesce(nullif(regexp_extract(value_data, 'DWORD [(](0x[0-9a-fA-F]+)[)]', 1), ''), value_data) as bigint) end,
      'reg_string_data': case when data_type_id in (0, 4, 10) then value_data end} as reg_value,
     {'path': case when new_name is not null then coalesce(nullif(regexp_extract(target_object, '^(.*)\\[^\\]*$', 1), ''), 'Unknown')
         when old_data is not null then coalesce(key_path, 'Unknown') end,
      'name': case when new_name is not null then coalesce({{ windows_file_name("target_object") }}, 'Unknown')
         when old_data is not null then coalesce(value_name, 'Unknown') end,
-     'data': old_data} as prev_reg_value,
+     'data': to_json(old_data)} as prev_reg_value,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("reg_value.path", 46, "nullif(key_path, '')"),

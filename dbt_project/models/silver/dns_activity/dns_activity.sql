@@ -1,0 +1,5 @@
+-- DNS Activity 4003 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("dns_activity__windows_event"),
+]) }}

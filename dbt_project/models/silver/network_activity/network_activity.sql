@@ -1,0 +1,5 @@
+-- Network Activity 4001 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("network_activity__windows_event"),
+]) }}

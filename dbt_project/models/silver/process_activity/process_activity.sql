@@ -1,0 +1,5 @@
+-- Process Activity 1007 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("process_activity__windows_event"),
+]) }}

@@ -1,0 +1,5 @@
+-- Registry Key Activity 201001 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("registry_key_activity__windows_event"),
+]) }}

@@ -1,0 +1,5 @@
+-- Scheduled Job Activity 1006 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("scheduled_job_activity__windows_event"),
+]) }}

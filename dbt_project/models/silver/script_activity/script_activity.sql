@@ -1,0 +1,5 @@
+-- Script Activity 1009 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("script_activity__windows_event"),
+]) }}
