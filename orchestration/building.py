@@ -17,7 +17,7 @@ from lake.mapping import Mappings
 from lake.publish import recover
 from lake.staleness import Stale, bronze_inputs, stale_hours
 from lake.store import Store
-from orchestration.settings import PROJECT
+from orchestration.settings import FILE_VARIABLE, PROJECT, config_file, load_settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
 
@@ -59,8 +59,10 @@ def build(
     mappings = Mappings(PROJECT)
     done = Built()
     for models, hours in _groups(store, mappings, sources, first, last, again):
-        failures = run_dbt(models, Plan(hours), quiet=quiet)
-        done.failures.update(failures)
+        try:
+            done.failures.update(run_dbt(models, Plan(hours), quiet=quiet))
+        except BuildFailed as problem:  # dbt itself; the other runs are tried all the same
+            done.failures.update(problem.failures)
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
@@ -98,19 +100,28 @@ def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, 
 
 @contextmanager
 def planned(plan: Plan) -> Iterator[Path]:
-    """Put a plan where the dbt run looks for it; yield its file."""
+    """Put a plan where the dbt run looks for it; yield its file.
+
+    dbt changes into its project's folder, so what was relative to this one is made absolute for it.
+    """
+    here, file = Path.cwd(), config_file()
     with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
         path = Path(folder) / "plan.json"
         path.write_text(plan.to_json())
-        before = os.environ.get(PLAN_VARIABLE)
-        os.environ[PLAN_VARIABLE] = str(path)
+        given = {PLAN_VARIABLE: str(path), "HEADWATER_LAKE": load_settings().lake}
+        if file is not None:
+            given[FILE_VARIABLE] = str(file.resolve())
+        before = {name: os.environ.get(name) for name in given}
+        os.environ.update(given)
         try:
             yield path
         finally:
-            if before is None:
-                os.environ.pop(PLAN_VARIABLE, None)
-            else:
-                os.environ[PLAN_VARIABLE] = before
+            os.chdir(here)
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 def _groups(

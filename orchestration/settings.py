@@ -5,6 +5,8 @@ environment variable that holds one, and it is read when it is used.
 """
 
 import os
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -103,10 +105,27 @@ class Settings(BaseSettings):
     @field_validator("lake")
     @classmethod
     def _absolute(cls, lake: str) -> str:
+        if not lake.strip():
+            raise ValueError("expected a folder or a URL, found nothing")
         if "://" in lake:
             return lake
         path = Path(lake).expanduser()
         return str(path if path.is_absolute() else (base_folder() / path).resolve())
+
+    @field_validator("memory")
+    @classmethod
+    def _an_amount(cls, memory: str) -> str:
+        parse_bytes(memory)
+        return memory
+
+    @field_validator("partitions_start")
+    @classmethod
+    def _an_hour(cls, start: str) -> str:
+        try:
+            datetime.strptime(start, "%Y-%m-%dT%H")
+        except ValueError:
+            raise ValueError(f"{start!r} is no hour (expected YYYY-MM-DDTHH, UTC)") from None
+        return start
 
     @property
     def memory_bytes(self) -> int:
@@ -134,13 +153,30 @@ def load_settings() -> Settings:
     if unknown:
         raise SettingsError(f"unknown setting {unknown[0]} (known: {', '.join(sorted(Settings.model_fields))})")
     try:
+        if file is not None:
+            _read_mapping(file)
         return Settings()
     except ValidationError as problem:
         where = str(file) if file else "HEADWATER_* variables"
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problem.errors()]
+        lines = [f"{'.'.join(map(str, each['loc']))}: {_said(each['msg'])}" for each in problem.errors()]
         raise SettingsError(f"settings ({where}): " + "; ".join(lines)) from None
     except (yaml.YAMLError, SettingsSourceError) as problem:
-        raise SettingsError(f"settings ({file}): {str(problem).splitlines()[0]}") from None
+        raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
+
+
+def _read_mapping(file: Path) -> None:
+    """Raise SettingsError unless a settings file holds keys and values; YAML errors are left to the caller."""
+    try:
+        held = yaml.safe_load(file.read_bytes())
+    except (UnicodeDecodeError, OSError) as problem:
+        raise SettingsError(f"settings ({file}): cannot be read: {problem}") from None
+    if held is not None and not isinstance(held, dict):
+        raise SettingsError(f"settings ({file}): expected `key: value` lines, found a {type(held).__name__}")
+
+
+def _said(message: str) -> str:
+    """Return a message of pydantic in the words of a user who wrote a file."""
+    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown setting")
 
 
 def config_file() -> Path | None:
@@ -148,21 +184,25 @@ def config_file() -> Path | None:
     named = os.environ.get(FILE_VARIABLE)
     if named:
         return Path(named)
-    here = Path.cwd() / DEFAULT_FILE
+    here = _working_folder() / DEFAULT_FILE
     return here if here.exists() else None
 
 
 def base_folder() -> Path:
     """Return the folder that relative paths in settings start from: the settings file's, else the working folder."""
     found = config_file()
-    return found.resolve().parent if found else Path.cwd()
+    return found.resolve().parent if found else _working_folder()
+
+
+def _working_folder() -> Path:
+    """Return where the user is; dbt runs inside its project, which is no place for a lake or for settings."""
+    return TOP if Path.cwd() == PROJECT else Path.cwd()
 
 
 def parse_bytes(text: str) -> int:
     """Return the bytes that `2GiB`, `512MiB`, `1.5 GB` or a plain number mean. Raises ValueError."""
     units = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-    number = text.strip().rstrip("KMGiBkmgb ").strip()
-    unit = text.strip()[len(number) :].strip().lower()
-    if unit not in units:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if not found or found[2].lower() not in units or float(found[1]) == 0:
         raise ValueError(f"{text!r} is not an amount of memory (expected a number and one of KiB, MiB, GiB)")
-    return int(float(number) * units[unit])
+    return int(float(found[1]) * units[found[2].lower()])

@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-from lake.balance import Balance, BalanceRow
+from lake.balance import NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.balance import balance as balance_of
 from lake.quarantine import page, summary
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake
-from orchestration.cli.output import out, print_json, print_table
+from orchestration.cli.output import out, print_json, print_table, say
 
 COLUMNS = ("read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions", "balanced")
+HEADINGS = ("read", "landed", "quaran-\ntined", "dupli-\ncates", "filter-\ned", "publi-\nshed", "colli-\nsions", "ok")
+MOST_HOURS, MOST_REMARKS = 1000, 10
 
 quarantine = typer.Typer(help="Records that broke the contract, whole, with the reason.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
@@ -37,23 +39,47 @@ def balance(
 
 
 def print_balance(sheet: Balance, by_hour: bool = False) -> None:
-    """Print the sheet: hours if asked for (and those that do not balance always), sources, total."""
-    hours = [row for row in sheet.hours if by_hour or not row.balanced]
-    if hours:
-        print_table("event hours", ("source", "hour", *COLUMNS, "why"), [_row(row, row.hour) for row in hours[:1000]])
-        if len(hours) > 1000:
-            out.print(f"… and {len(hours) - 1000:,} more; --from and --to narrow it, --json has all")
-        out.print()
+    """Print the sheet: hours if asked for, sources, total; below it what does not balance, and what to do."""
+    if by_hour:
+        for source in sheet.sources:
+            hours = [row for row in sheet.hours if row.source == source.source]
+            if hours:
+                print_table(source.source, ("hour", *HEADINGS), [_row(row, row.hour) for row in hours[:MOST_HOURS]], 1)
+                if len(hours) > MOST_HOURS:
+                    say(f"… and {len(hours) - MOST_HOURS:,} more; --from and --to narrow it, --json has all")
+                out.print()
     totals = [*sheet.sources, sheet.total] if len(sheet.sources) != 1 else list(sheet.sources)
-    print_table("", ("source", "hours", *COLUMNS, "why"), [_row(row, _hours(sheet, row)) for row in totals])
+    rows = [[row.source, *_row(row, _hours(sheet, row))] for row in totals]
+    print_table("", ("source", "hours", *HEADINGS), rows, 1)
+    for line in _remarks(sheet):
+        say(line)
+
+
+def _remarks(sheet: Balance) -> list[str]:
+    """Return what a person should know beyond the numbers, at most a dozen lines."""
+    wrong = [row for row in sheet.hours if row.state == UNBALANCED]
+    named = {row.source for row in wrong}
+    lines = [f"{row.source} {row.hour}: {row.why}" for row in wrong]
+    lines += [
+        f"{row.source}: {row.why}"
+        for row in sheet.sources
+        if row.state in (UNBALANCED, STALLED) and row.source not in named
+    ]
+    if len(lines) > MOST_REMARKS:
+        lines[MOST_REMARKS:] = [f"… and {len(lines) - MOST_REMARKS:,} more that do not balance; --json has all"]
+    unbuilt = sum(1 for row in sheet.hours if row.state == NOT_BUILT)
+    if unbuilt:
+        hours = "1 event hour is" if unbuilt == 1 else f"{unbuilt:,} event hours are"
+        lines.append(f"{hours} not built: run `headwater build`")
+    return lines
 
 
 def _row(row: BalanceRow, second: object) -> list[object]:
-    return [row.source, second, *(getattr(row, name) for name in COLUMNS), row.why]
+    return [second, *(getattr(row, name) for name in COLUMNS)]
 
 
 def _hours(sheet: Balance, total: BalanceRow) -> int:
-    return sum(1 for row in sheet.hours if total.source in (row.source, "total"))
+    return sum(1 for row in sheet.hours if total is sheet.total or row.source == total.source)
 
 
 @quarantine.command("list")
@@ -65,7 +91,8 @@ def quarantine_list(
     if json:
         print_json(rows)
     elif rows:
-        print_table("", list(rows[0]), [list(row.values()) for row in rows])
+        shown = [{**row, "found": _short(row["found"])} for row in rows]
+        print_table("", list(shown[0]), [list(row.values()) for row in shown])
     else:
         out.print("quarantine is empty")
 
@@ -83,9 +110,14 @@ def quarantine_show(
         print_json(rows)
         return
     for row in rows:
-        out.print(f"{row['_source_object']} row {row['_source_row']}", style="bold", markup=False)
+        say(f"{row['_source_object']} row {row['_source_row']}", style="bold")
         field = f" {row['field']}" if row["field"] else ""
-        out.print(f"  {row['reason']}{field}: expected {row['expected']}, found {row['found']}", markup=False)
-        out.print(f"  {row['_raw'][:2000]}", markup=False)
+        say(f"  {row['reason']}{field}: expected {row['expected']}, found {row['found']}")
+        say(f"  {row['_raw'][:2000]}")
     if not rows:
         out.print("nothing in quarantine" + (f" with reason {reason}" if reason else ""))
+
+
+def _short(text: object) -> str:
+    said = str(text or "")
+    return said if len(said) <= 60 else f"{said[:59]}…"

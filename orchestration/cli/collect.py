@@ -15,7 +15,7 @@ from orchestration.building import Built
 from orchestration.building import build as build_stale
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake, settings
-from orchestration.cli.output import UsageError, err, out, print_json, print_table
+from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
 
 
 @app.command()
@@ -41,7 +41,9 @@ def sources(json: Json = False) -> None:
     if json:
         print_json(rows)
     else:
-        print_table("", list(rows[0]), [list(row.values()) for row in rows])
+        shown = [name for name in rows[0] if out.width >= 120 or name not in ("title", "version", "owner")]
+        heads = [name.replace("_", "\n") for name in shown]
+        print_table("", heads, [[row[name] for name in shown] for row in rows])
 
 
 @app.command()
@@ -58,6 +60,9 @@ def land(
     if on_stall not in ("stall", "quarantine", "null"):
         raise UsageError(f"--on-stall {on_stall!r}: expected stall, quarantine or null")
     held, used = contract(source), settings()
+    missing = [str(path) for path in paths if not path.expanduser().exists()]
+    if missing:
+        raise UsageError(f"{missing[0]}: no such file or folder")
     listing = list_objects(held, paths)
     limits = LandingSettings(memory_bytes=used.memory_bytes, threads=used.threads, stalls_as=on_stall)
     store = lake()
@@ -78,23 +83,31 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
     for each in done:
         receipt = each.receipt
         state = "had landed already, unchanged" if each.unchanged else f"{receipt.status} in {receipt.seconds:.1f} s"
-        out.print(f"batch {receipt.batch}: {len(each.objects)} objects, {state}", markup=False)
+        say(f"batch {receipt.batch}: {len(each.objects)} objects, {state}")
         for broken in receipt.violations[:12]:
             consequence = {"null": "field emptied", "stall": "batch stalled"}.get(broken.consequence, "quarantined")
             where = f" {broken.field}" if broken.field else ""
             found = f", found {broken.found[:80]!r}" if broken.found else ""
-            out.print(f"  {broken.records:,} × {broken.reason}{where}: {consequence}{found}", markup=False)
+            say(f"  {broken.records:,} × {broken.reason}{where}: {consequence}{found}")
         if receipt.drift:
             names = ", ".join(f"{each.field} ({each.records:,})" for each in receipt.drift[:8])
             more = f" and {len(receipt.drift) - 8} more" if len(receipt.drift) > 8 else ""
-            out.print(f"  fields the contract does not know (kept in _raw): {names}{more}", markup=False)
+            say(f"  fields the contract does not know (kept in _raw): {names}{more}")
         for note in receipt.notes[:5]:
-            out.print(f"  note: {note}", markup=False)
-    for name, why in [*listing.ignored, *(pair for each in done for pair in each.receipt.ignored)][:8]:
-        out.print(f"  passed over {name}: {why}", markup=False)
+            say(f"  note: {note}")
+    for why, objects in _passed_over(listing, done).items():
+        which = objects[0] if len(objects) == 1 else f"{len(objects):,} objects like {objects[0]}"
+        say(f"  passed over {which}: {why}")
     if not listing.objects:
-        out.print("nothing to land: no data files were found there", markup=False)
+        say("nothing to land: no data files were found there")
     out.print(f"{counts['read']:,} read = {counts['landed']:,} landed + {counts['quarantined']:,} quarantined")
+
+
+def _passed_over(listing: Listing, done: list[Landed]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, why in dict.fromkeys([*listing.ignored, *(pair for each in done for pair in each.receipt.ignored)]):
+        found.setdefault(why, []).append(name)
+    return found
 
 
 @app.command()

@@ -19,7 +19,7 @@ from lake.ocsf import generate
 from lake.publish import recover
 from lake.store import LocalStore, Store, open_store
 from orchestration.cli.app import Json, app
-from orchestration.cli.output import out, print_json
+from orchestration.cli.output import out, print_json, say
 from orchestration.settings import OktaSource, Settings, config_file, load_settings
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
@@ -45,9 +45,9 @@ def doctor(json: Json = False) -> None:
         styles = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
         for each in findings:
             out.print(f"{each.state:8}", style=styles[each.state], end="")
-            out.print(f"{each.subject}: {each.found}", markup=False)
+            say(f"{each.subject}: {each.found}")
             if each.advice:
-                out.print(f"        → {each.advice}", markup=False)
+                say(f"        → {each.advice}")
     if any(each.state == "error" for each in findings):
         raise typer.Exit(1)
 

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.markup import escape
 from rich.table import Table
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+_LEAST_TEXT = 16  # characters that a text column keeps on a narrow terminal
 
 
 def known_errors() -> tuple[type[Exception], ...]:
@@ -24,6 +26,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     from ingest.landing import LandingError
     from ingest.reference.geoip_records import GeoIpError
     from ingest.transports.fetch_errors import FetchError
+    from lake.ledger import BrokenReceipt
     from lake.paths import BadName
     from lake.store import UnsupportedStore
     from orchestration.building import BuildFailed
@@ -36,6 +39,7 @@ def known_errors() -> tuple[type[Exception], ...]:
         FetchError,
         GeoIpError,
         BadName,
+        BrokenReceipt,
         UnsupportedStore,
         SettingsError,
         UsageError,
@@ -55,13 +59,14 @@ class NotFound(LookupError):
 
 def fail(problem: Exception) -> int:
     """Print a problem and return the exit code that belongs to it."""
+    from lake.store import UnsupportedStore
     from orchestration.settings import SettingsError
 
     message = str(problem) or type(problem).__name__
     if "--json" in sys.argv:
         print(json.dumps({"error": message, "kind": type(problem).__name__}))
-    err.print("error:", message, style="red", markup=False)
-    return 2 if isinstance(problem, UsageError | SettingsError) else 1
+    err.print("error:", message, style="red", markup=False, soft_wrap=True)
+    return 2 if isinstance(problem, UsageError | SettingsError | UnsupportedStore) else 1
 
 
 def print_json(value: Any) -> None:
@@ -69,16 +74,32 @@ def print_json(value: Any) -> None:
     print(json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2, ensure_ascii=False, default=str))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table; numbers stand right, wide texts wrap."""
+def say(text: str, style: str | None = None) -> None:
+    """Print one line as it is; it is never broken, so that it can be searched and copied."""
+    out.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], gap: int = 2) -> None:
+    """Print rows as a table; numbers stand right and are never broken, wide texts wrap."""
     rows = [list(row) for row in rows]
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table.padding = (0, gap, 0, 0)
+    least = 0
     for at, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[at], int | float) and not isinstance(row[at], bool) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        numeric = bool(rows) and all(isinstance(row[at], int | float) for row in rows)
+        width = max(len(line) for line in (*column.split("\n"), *(_cell(row[at]) for row in rows)))
+        least += (width if numeric else min(width, _LEAST_TEXT)) + gap
+        justify: JustifyMethod = "right" if numeric else "left"
+        table.add_column(
+            column,
+            justify=justify,
+            overflow="fold",
+            no_wrap=numeric,
+            min_width=width if numeric else min(width, _LEAST_TEXT),
+        )
     for row in rows:
         table.add_row(*[_cell(value) for value in row])
-    out.print(table)
+    out.print(table, width=max(out.width, least), crop=False)
 
 
 def _cell(value: object) -> str:
@@ -88,6 +109,4 @@ def _cell(value: object) -> str:
         return "yes" if value else "NO"
     if isinstance(value, int):
         return f"{value:,}"
-    from rich.markup import escape
-
     return escape(str(value))

@@ -10,7 +10,7 @@ from lake import ledger
 from lake.registry import literal, quoted
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake
-from orchestration.cli.output import NotFound, out, print_json
+from orchestration.cli.output import NotFound, print_json, say
 from orchestration.cli.query import reading
 
 
@@ -126,16 +126,12 @@ def _batch(store: Any, source: str, batch: str) -> dict[str, Any]:
 
 def _tell(found: dict[str, Any]) -> None:
     for event in found["events"]:
-        out.print(f"silver.{event['class']} (source {event['source']})", style="bold", markup=False)
-        out.print(json_text.dumps(event["event"], indent=2, ensure_ascii=False), markup=False)
+        say(f"silver.{event['class']} (source {event['source']})", style="bold")
+        say(json_text.dumps(event["event"], indent=2, ensure_ascii=False))
     for record in found["records"]:
-        out.print(f"bronze.{record['source']}: {record['disposition']}", style="bold", markup=False)
-        out.print(f"  object {record['object']} row {record['row']}", markup=False)
-        out.print(
-            f"  event {record['event_at']}, arrived {record['arrived_at']} (UTC), batch {record['batch']}", markup=False
-        )
-        out.print(f"  {record['raw']}", markup=False)
+        say(f"bronze.{record['source']}: {record['disposition']}", style="bold")
+        say(f"  object {record['object']} row {record['row']}")
+        say(f"  event {record['event_at']}, arrived {record['arrived_at']} (UTC), batch {record['batch']}")
+        say(f"  {record['raw']}")
     for batch in found["batches"]:
-        out.print(
-            "batch " + ", ".join(f"{key} {value}" for key, value in batch.items() if key != "batch"), markup=False
-        )
+        say("batch " + ", ".join(f"{key} {value}" for key, value in batch.items() if key != "batch"))
