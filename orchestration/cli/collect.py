@@ -95,8 +95,8 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
             say(f"  fields the contract does not know (kept in _raw): {names}{more}")
         for note in receipt.notes[:5]:
             say(f"  note: {note}")
-    for why, objects in _passed_over(listing, done).items():
-        which = objects[0] if len(objects) == 1 else f"{len(objects):,} objects like {objects[0]}"
+    for why, passed in _passed_over(listing, done).items():
+        which = passed[0] if len(passed) == 1 else f"{len(passed):,} objects like {passed[0]}"
         say(f"  passed over {which}: {why}")
     if not listing.objects:
         say("nothing to land: no data files were found there")
