@@ -88,14 +88,14 @@ coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then eve
       }
 {%- endmacro %}
 
-{#- The last part of an ARN names the user, or the session of a role. -#}
+{#- The last part of an ARN names the user, or the session of a role; so does what follows the id of a principal. -#}
 {% macro cloudtrail_user_name() -%}
 coalesce(
           identity_user_name,
           additional_data ->> 'UserName',
           case identity_type when 'Root' then 'root' when 'AWSService' then identity_invoked_by end,
           nullif(regexp_extract(identity_arn, '/([^/]+)$', 1), ''),
-          nullif(split_part(identity_principal, ':', 2), '')
+          nullif(regexp_extract(identity_principal, '^[A-Z0-9]+:(.+)$', 1), '')
         )
 {%- endmacro %}
 

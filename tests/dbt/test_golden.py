@@ -1,0 +1,83 @@
+"""Golden samples: raw records of every source beside the OCSF events they become.
+
+`golden/<source>/<case>.ndjson` holds at most ten records, written by hand, whose ids say why they are there;
+`<case>-expected.json` holds the published events in the order of metadata.uid, without what depends on the run. After a
+wanted change, `GOLDEN=update pytest tests/dbt/test_golden.py` writes the expected files anew: review their diff.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ingest.contracts import load_contracts
+from ingest.landing import land_files
+from ingest.transports.folder import list_objects
+from lake.ocsf.event_texts import event_texts
+from lake.ocsf.validate import validate_table
+from lake.store import open_store
+from orchestration.building import build
+
+_GOLDEN = Path(__file__).parent / "golden"
+_CASES = sorted(_GOLDEN.glob("*/*.ndjson"))
+_UPDATE = os.environ.get("GOLDEN") == "update"
+
+Event = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake in which all cases are landed and built by one dbt run."""
+    folder = tmp_path_factory.mktemp("golden")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADWATER_LAKE", str(folder / "lake"))
+        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        store = open_store(str(folder / "lake"))
+        contracts = load_contracts()
+        sources = sorted({case.parent.name for case in _CASES})
+        for source in sources:
+            objects = list_objects(contracts[source], [case for case in _CASES if case.parent.name == source]).objects
+            land_files(contracts[source], objects, store)
+        build(store, sources)
+    return folder / "lake"
+
+
+@pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
+def test_records_become_the_expected_events(case: Path, lake: Path) -> None:
+    """Every record of the case is published as the event that was reviewed."""
+    published = _events_of(case, lake)
+    expected = case.with_name(f"{case.stem}-expected.json")
+    if _UPDATE:
+        expected.write_text(json.dumps(published, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    assert json.loads(expected.read_text()) == published
+
+
+def test_every_event_is_valid_ocsf(lake: Path) -> None:
+    """What is published keeps the official schema, in every class."""
+    reports = [validate_table(files, table.name) for table, files in _tables(lake)]
+    assert [report.examples for report in reports if report.invalid] == []
+    assert sum(report.checked for report in reports) > 0
+
+
+def _tables(lake: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield the classes that have rows, with their files."""
+    for table in sorted((lake / "silver").iterdir()):
+        if files := sorted(table.rglob("*.parquet")):
+            yield table, files
+
+
+def _events_of(case: Path, lake: Path) -> list[Event]:
+    """Return the events published from a case, sorted by uid, without the time they were logged."""
+    events: list[Event] = []
+    for _, files in _tables(lake):
+        rows = duckdb.connect().read_parquet([str(file) for file in files], hive_partitioning=False)
+        of_case = duckdb.ColumnExpression("_source_object") == duckdb.ConstantExpression(str(case))
+        events += [json.loads(text) for text in event_texts(rows.filter(of_case))]
+    for event in events:
+        del event["metadata"]["logged_time"]
+    return sorted(events, key=lambda event: str(event["metadata"]["uid"]))
