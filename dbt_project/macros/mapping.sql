@@ -14,6 +14,12 @@ end
 {%- endmacro %}
 
 
+{#- The text if it is an e-mail address as OCSF's email_t wants it, else NULL. -#}
+{% macro email_or_null(text) -%}
+case when regexp_full_match({{ text }}, '[a-zA-Z0-9!#$%&''*+-/=?^_`{|}~.]+@[a-zA-Z0-9-]+[.][a-zA-Z0-9-.]+') then {{ text }} end
+{%- endmacro %}
+
+
 {#- Milliseconds since 1970 of an ISO 8601 text with Z or an offset; NULL when it is none. -#}
 {% macro iso_millis(text) -%}
 epoch_ms(try_cast({{ text }} as timestamptz))

@@ -1,21 +1,90 @@
--- One row per landed Okta System Log event: the fields of the LogEvent object under plain names.
+-- One row per landed Okta System Log event: the fields of the LogEvent object under plain names. Okta writes `unknown`
+-- (and the network zone `null`) where it has no value.
 select
     -- event
     eventType as event_type,
     displayMessage as display_message,
     severity,
     published,
+    version as log_version,
+    legacyEventType as legacy_event_type,
     outcome.result as outcome_result,
     outcome.reason as outcome_reason,
 
-    -- actor
-    actor.id as actor_id,
-    actor.type as actor_type,
-    actor.alternateId as actor_alternate_id,
-    actor.displayName as actor_display_name,
+    -- who did it, like a target; an address is no person (ThreatInsight)
+    case when actor.type is distinct from 'IP address' then {
+      'id': actor.id, 'type': actor.type, 'alternateId': actor.alternateId, 'displayName': actor.displayName,
+      'detailEntry': actor.detailEntry, 'changeDetails': null::json
+    } end as actor,
+
+    -- targets: the first one of each kind that an OCSF object is made of
+    target as targets,
+    {{ okta_target("User") }} as target_user,
+    {{ okta_target("AppUser") }} as target_app_user,
+    {{ okta_target("AppInstance") }} as target_app,
+    {{ okta_target("UserGroup") }} as target_group,
+    coalesce({{ okta_target("PolicyEntity") }}, {{ okta_target("PolicyRule") }}) as target_policy,
+    {{ okta_target("PublicClientApp") }} as target_client,
+    list_filter(target, lambda entity: entity.type = 'AuthenticatorEnrollment') as target_authenticators,
 
     -- client
-    client.ipAddress as client_ip,
+    nullif(client.id, 'unknown') as client_id,
+    {{ ip_or_null("coalesce(client.ipAddress, case when actor.type = 'IP address' then actor.id end)") }} as client_ip,
+    nullif(client.zone, 'null') as client_zone,
+    client.device as client_device,
+    nullif(client.userAgent.rawUserAgent, 'unknown') as user_agent,
+    client.userAgent.os as user_agent_os,
+    client.userAgent.browser as user_agent_browser,
+    client.geographicalContext.city as client_city,
+    client.geographicalContext.state as client_state,
+    client.geographicalContext.country as client_country,
+    client.geographicalContext.postalCode as client_postal_code,
+    client.geographicalContext.geolocation.lat as client_lat,
+    client.geographicalContext.geolocation.lon as client_lon,
+    request.ipChain as ip_chain,
+
+    -- network of the client
+    securityContext.asNumber as as_number,
+    securityContext.asOrg as as_org,
+    securityContext.isp as isp,
+    nullif(securityContext.domain, '.') as client_domain,
+    securityContext.isProxy as is_proxy,
+    securityContext.userBehaviors as user_behaviors,
+    securityContext.risk as security_risk,
+    securityContext.ipDetails as ip_details,
+
+    -- device
+    device.id as device_id,
+    device.name as device_name,
+    device.os_platform as device_os,
+    device.os_version as device_os_version,
+    device.managed as device_managed,
+    device.registered as device_registered,
+    device.device_integrator as device_integrator,
+    device.disk_encryption_type as device_disk_encryption,
+    device.screen_lock_type as device_screen_lock,
+    device.jailbreak as device_jailbreak,
+    device.secure_hardware_present as device_secure_hardware,
+
+    -- authentication
+    authenticationContext.authenticationProvider as authentication_provider,
+    authenticationContext.authenticationStep as authentication_step,
+    authenticationContext.credentialProvider as credential_provider,
+    authenticationContext.credentialType as credential_type,
+    authenticationContext.issuer.id as issuer_id,
+    authenticationContext.issuer.type as issuer_type,
+    authenticationContext.interface as authentication_interface,
+    nullif(authenticationContext.externalSessionId, 'unknown') as session_id,
+    authenticationContext.rootSessionId as root_session_id,
+
+    -- transaction
+    transaction.id as transaction_id,
+    transaction.type as transaction_type,
+    transaction.detail as transaction_detail,
+
+    -- debug data: an open map; some collectors deliver it as text
+    case when json_type(debugContext.debugData) = 'OBJECT' then debugContext.debugData end as debug_data,
+    case when json_type(debugContext.debugData) <> 'OBJECT' then nullif(debugContext.debugData ->> '$', '') end as debug_text,
 
     -- pipeline
     _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash

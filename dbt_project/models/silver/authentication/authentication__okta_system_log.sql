@@ -1,12 +1,52 @@
--- Sign-ins and sign-outs in the Okta org.
+-- Sign-ins to the Okta org and to applications, their steps (factors, policies, tokens), sign-outs and impersonation.
+-- The user is the actor, unless somebody acts on another one's session or an OAuth client acts for a user.
+with events as (
+    select *,
+        case
+            when event_type in ('user.session.clear', 'user.authentication.universal_logout') then coalesce(target_user, actor)
+            when starts_with(event_type, 'user.session.impersonation.') then coalesce(target_user, actor)
+            when actor.type = 'User' then actor
+            else coalesce(target_user, target_app_user, actor)
+        end as subject,
+        coalesce(debug_data ->> 'signOnMode', target_app.detailEntry ->> 'signOnModeType') as sign_on_mode
+    from {{ ref("int_okta__system_log") }}
+    where class_uid = 3002
+)
+
 select
     routed_activity_id as activity_id,
-    case outcome_result when 'SUCCESS' then 1 when 'ALLOW' then 1 when 'FAILURE' then 2 when 'DENY' then 2 else 0 end as status_id,
-    display_message as message,
-    {{ ocsf_metadata("Okta", "Okta System Log", event_code="event_type", original_time="published") }} as metadata,
-    {'name': actor_alternate_id, 'uid': actor_id, 'full_name': actor_display_name} as user,
-    {'ip': client_ip} as src_endpoint,
-    {'name': 'Okta'} as service,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
-from {{ ref("int_okta__system_log") }}
-where class_uid = 3002
+    case when routed_activity_id = 99 then event_type end as activity_name,
+    {{ okta_status() }},
+    {{ okta_user("subject", required=true) }} as user,
+    {{ okta_actor() }} as actor,
+    {{ okta_session() }} as session,
+    {
+      'name': coalesce(nullif(target_app.displayName, 'unknown'), nullif(target_app.alternateId, 'unknown'), case when target_app.id is null then 'Okta' end),
+      'uid': target_app.id
+    } as service,
+    {{ okta_src_endpoint() }} as src_endpoint,
+    {{ okta_http_request() }} as http_request,
+    {{ okta_policy() }} as policy,
+    {{ okta_auth_factors() }} as auth_factors,
+    case
+        when event_type = 'user.authentication.auth_via_mfa' or starts_with(event_type, 'user.mfa.') or routed_activity_id = 6 then true
+    end as is_mfa,
+    case
+        when event_type = 'user.authentication.auth_via_radius' then 10
+        when event_type = 'user.authentication.auth_via_LDAP_agent' then 12
+        when event_type = 'user.authentication.auth_via_inbound_SAML' then 5
+        when event_type = 'app.oauth2.signon' or contains(event_type, 'id_token') then 4
+        when starts_with(event_type, 'app.oauth2.') then 6
+        when sign_on_mode in ('OpenID Connect', 'OPENID_CONNECT') then 4
+        when sign_on_mode in ('SAML 2.0', 'SAML_2_0', 'SAML 1.1', 'SAML_1_1') then 5
+        when sign_on_mode is not null then 99
+    end as auth_protocol_id,
+    case
+        when sign_on_mode not in ('OpenID Connect', 'OPENID_CONNECT', 'SAML 2.0', 'SAML_2_0', 'SAML 1.1', 'SAML_1_1')
+            and not starts_with(event_type, 'app.oauth2.') and not starts_with(event_type, 'user.authentication.auth_via_')
+            then sign_on_mode
+    end as auth_protocol,
+    case when starts_with(event_type, 'user.session.impersonation.') then 2 end as account_switch_type_id,
+    {{ okta_observables(okta_user_observables("subject")) }} as observables,
+    {{ okta_event(taken=["subject", "target_app", "target_policy"]) }}
+from events
