@@ -75,6 +75,8 @@ def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, 
     """Run models over the hours of a plan in one dbt run; return the failed ones with their first error line."""
     from dbt.cli.main import dbtRunner  # dbt takes seconds to import; only those who build wait for it
 
+    from orchestration.dbt_plugin import end_runs
+
     words = [
         "run",
         "--project-dir",
@@ -87,7 +89,10 @@ def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, 
     if quiet:
         words.append("--quiet")
     with planned(plan):
-        outcome = dbtRunner().invoke(words)
+        try:
+            outcome = dbtRunner().invoke(words)
+        finally:
+            end_runs()
     if outcome.exception is not None:
         raise BuildFailed({"dbt": str(outcome.exception).strip()})
     results = getattr(outcome.result, "results", [])

@@ -15,6 +15,7 @@ import atexit
 import json
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from ingest.reference.geoip import TABLES
+from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
 from ingest.reference.geoip_views import geoip_sql
 from lake.build import BuildRun, Plan
@@ -34,6 +35,16 @@ from lake.store import open_store
 from orchestration.settings import PROJECT, Settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
+
+_workplaces = ExitStack()
+
+
+def end_runs() -> None:
+    """Give back what the runs of this process staged; at its end this happens by itself."""
+    _workplaces.close()
+
+
+atexit.register(end_runs)
 
 
 class Plugin(BasePlugin):
@@ -71,8 +82,7 @@ class Plugin(BasePlugin):
         given = os.environ.get(PLAN_VARIABLE)
         types = asked["bronze_types"]
         plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
-        place = Workplace(store, "build").__enter__()
-        atexit.register(place.__exit__)
+        place = _workplaces.enter_context(Workplace(store, "build"))
         lake_root = Path(store.url(""))
         views = [f"create or replace view reference.{name} as {sql}" for name, sql in geoip_sql(lake_root).items()]
         versions = {table: receipt.version for table in TABLES for receipt in read_receipts(lake_root, table)}
