@@ -20,8 +20,15 @@ PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_siz
 
 
 def copy_statement(sql: ContractSql, batch: str, latest_event_at: datetime, out: Path) -> str:
-    """Return the COPY from the stream `decoded` to partitions under `out`.
+    """Return the COPY from the stream `decoded` to partitions under `out`."""
+    query = judged_query(sql, batch, latest_event_at)
+    return f"copy ({query}) to {literal(str(out))} ({PARQUET}, partition_by (date, hour), filename_pattern {literal(batch)})"
 
+
+def judged_query(sql: ContractSql, batch: str, latest_event_at: datetime) -> str:
+    """Return the query that types and judges each record of the stream `decoded`: bronze's columns, date and hour.
+
+    The date of a rejected record is `quarantine`, and its `_violations` are [reason, field, expected, found].
     `decoded` has line, object, row, problem, detail, arrived_at (TIMESTAMP, UTC) and checked (0 keeps the contract,
     1 keeps its types, 2 not known). Columns of one step begin with two underscores, which no bronze column does.
     """
@@ -41,39 +48,37 @@ def copy_statement(sql: ContractSql, batch: str, latest_event_at: datetime, out:
     }
     pipeline = ", ".join(f"{made.get(name, name)}::{duckdb_type} as {name}" for name, duckdb_type in PIPELINE_COLUMNS)
     return f"""
-copy (
-  with parsed as (
-    select r.*,
-      {shapes}
-    from decoded as r
-  ),
-  sorted as (
-    select r.*, {sql.is_careful()} as __careful from parsed as r
-  ),
-  looked_up as (
-    select r.*,
-      {lists}
-    from sorted as r
-  ),
-  typed as (
-    select
-      {typed},
-      r.line as _raw, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at,
-      {sql.rejection()} as __rejection,
-      {sql.violations()} as _violations
-    from looked_up as r
-  ),
-  identified as (
-    select *, {sql.identity.event_key()} as _event_key, {sql.identity.event_at()} as _event_at from typed
-  ),
-  judged as (
-    select *, coalesce(__rejection, {sql.identity.rejection(latest_event_at)}) as __rejected from identified
-  )
-  select {names}, {pipeline},
-    case when __rejected is null then strftime(_event_at, '%Y-%m-%d') else '{QUARANTINE_PARTITION}' end as date,
-    case when __rejected is null then strftime(_event_at, '%H') else '00' end as hour
-  from judged
-) to {literal(str(out))} ({PARQUET}, partition_by (date, hour), filename_pattern {literal(batch)})
+with parsed as (
+  select r.*,
+    {shapes}
+  from decoded as r
+),
+sorted as (
+  select r.*, {sql.is_careful()} as __careful from parsed as r
+),
+looked_up as (
+  select r.*,
+    {lists}
+  from sorted as r
+),
+typed as (
+  select
+    {typed},
+    r.line as _raw, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at,
+    {sql.rejection()} as __rejection,
+    {sql.violations()} as _violations
+  from looked_up as r
+),
+identified as (
+  select *, {sql.identity.event_key()} as _event_key, {sql.identity.event_at()} as _event_at from typed
+),
+judged as (
+  select *, coalesce(__rejection, {sql.identity.rejection(latest_event_at)}) as __rejected from identified
+)
+select {names}, {pipeline},
+  case when __rejected is null then strftime(_event_at, '%Y-%m-%d') else '{QUARANTINE_PARTITION}' end as date,
+  case when __rejected is null then strftime(_event_at, '%H') else '00' end as hour
+from judged
 """
 
 

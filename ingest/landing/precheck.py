@@ -97,9 +97,9 @@ def _tree(layout: Layout) -> _Node:
             for steps in spellings(each, holder):
                 node = top
                 for step in steps:
-                    node = node.inside.setdefault(step, _Node())
                     if node.owner is None:
                         node.first_inside.add(each.path)
+                    node = node.inside.setdefault(step, _Node())
                 if node.owner is not None and _type_of(node.owner) != _type_of(each):
                     node.clash = True
                 node.owner = node.owner or each

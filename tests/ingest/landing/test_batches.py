@@ -1,0 +1,119 @@
+"""Batches: landing again, sets that grow, objects and contracts that change, and sets of unusual size."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ingest.landing import LandingError, land, land_files
+from ingest.objects import RawObject
+from lake import ledger
+from lake.store import Store, open_store
+from tests.ingest.landing.landed import GOOD, files_of, lines, raw, strange
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "lake")
+
+
+def watched(data: bytes, name: str, opened: list[str], mark: str = "1") -> RawObject:
+    """An object that notes when it is opened."""
+    whole = raw(data, name, mark)
+
+    def opening() -> object:
+        opened.append(name)
+        return whole.open()
+
+    return replace(whole, open=opening)  # type: ignore[arg-type]
+
+
+def test_the_same_files_again_are_neither_read_nor_written(store: Store) -> None:
+    opened: list[str] = []
+    objects = [watched(lines(GOOD), name, opened) for name in ("a", "b")]
+    first = land_files(strange(), objects, store)
+    before = files_of(store)
+    again = land_files(strange(), objects, store)
+    assert ([each.unchanged for each in first], [each.unchanged for each in again]) == ([False], [True])
+    assert again[0].counted() == {"read": 2, "landed": 2, "quarantined": 0}
+    assert opened == ["a", "b"]
+    assert files_of(store) == before
+
+
+def test_the_same_batch_again_leaves_bronze_and_quarantine_as_they_are(store: Store) -> None:
+    objects = [raw(lines(GOOD, "nonsense"))]
+    land(strange(), objects, store, "b")
+    before = files_of(store)
+    land(strange(), objects, store, "b")
+    after = files_of(store)
+    receipt = "ledger/landing/strange/b.json"
+    assert {**after, receipt: None} == {**before, receipt: None}
+
+
+def test_of_a_set_that_grew_only_the_new_object_is_read(store: Store) -> None:
+    opened: list[str] = []
+    land_files(strange(), [watched(lines(GOOD), "a", opened)], store)
+    both = [watched(lines(GOOD), name, opened) for name in ("a", "b")]
+    found = land_files(strange(), both, store)
+    assert opened == ["a", "b"]
+    assert [(each.unchanged, each.counted()["landed"]) for each in found] == [(True, 1), (False, 1)]
+
+
+def test_a_changed_object_takes_the_place_of_what_it_was(store: Store) -> None:
+    later = {**GOOD, "at": "2026-03-02T07:00:00Z"}
+    land_files(strange(), [raw(lines(GOOD, GOOD), "a", "1")], store)
+    land_files(strange(), [raw(lines(later), "a", "2")], store)
+    bronze = [entry.key for entry in store.list("bronze")]
+    assert len(bronze) == 1
+    assert "hour=07" in bronze[0]
+    assert [receipt.landed for receipt in ledger.landings(store, "strange")] == [1]
+
+
+def test_a_changed_contract_replaces_exactly_the_batch_s_own_files(store: Store, tmp_path: Path) -> None:
+    data = lines(GOOD, {**GOOD, "at": "2026-03-02T05:30:00"})
+    land(strange(), [raw(data)], store, "b")
+    land(strange(), [raw(lines(GOOD), "other")], store, "c")
+    before = files_of(store)
+    naive: Callable[[str], str] = lambda text: text.replace(
+        "path: at, format: iso8601", "path: at, format: iso8601, naiveIsUtc: true"
+    )
+    receipt = land(strange(naive, tmp_path), [raw(data)], store, "b")
+    after = files_of(store)
+    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert (receipt.landed, receipt.quarantined) == (2, 0)
+    assert changed == {
+        "bronze/strange/date=2026-03-02/hour=05/b.parquet",
+        "quarantine/strange/date=2026-03-02/hour=06/b.parquet",
+        "ledger/landing/strange/b.json",
+    }
+    assert not any(key.startswith("quarantine/") for key in after)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"[]", b'{"Records": []}'], ids=["empty", "blank", "list", "envelope"])
+def test_an_object_without_records_leaves_a_receipt_and_no_file(store: Store, data: bytes) -> None:
+    receipt = land(strange(), [raw(data)], store, "b")
+    assert (receipt.read, receipt.landed, receipt.quarantined, receipt.conserved) == (0, 0, 0, True)
+    assert [entry.key for entry in store.list()] == ["ledger/landing/strange/b.json"]
+
+
+def test_ten_thousand_small_objects_are_one_batch(store: Store) -> None:
+    objects = [raw(lines({**GOOD, "number": n}), f"{n:05}") for n in range(10_000)]
+    receipt = land(strange(), objects, store, "b")
+    assert (receipt.read, receipt.landed, len(receipt.objects), len(receipt.files)) == (10_000, 10_000, 10_000, 1)
+    assert receipt.seconds < 30  # 1.5 s on two idle cores
+
+
+def test_an_object_that_cannot_be_read_publishes_nothing(store: Store) -> None:
+    def gone() -> object:
+        raise OSError("gone")
+
+    with pytest.raises(LandingError, match="was not landed.*gone"):
+        land(strange(), [raw(lines(GOOD)), replace(raw(b"", "x"), open=gone)], store, "b")  # type: ignore[arg-type]
+    assert list(store.list()) == []
+
+
+def test_a_whole_day_is_filed_by_hour(store: Store) -> None:
+    records = [{**GOOD, "number": n, "at": f"2026-03-01T{n % 24:02}:30:00Z"} for n in range(240)]
+    receipt = land(strange(), [raw(lines(*records))], store, "b")
+    assert [(mark.hour, mark.rows) for mark in receipt.files] == [(f"2026-03-01T{hour:02}", 10) for hour in range(24)]
