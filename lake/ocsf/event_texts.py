@@ -32,7 +32,7 @@ def event_texts(relation: duckdb.DuckDBPyRelation, share: float = 1.0) -> Iterat
     # An RFC 7396 merge into nothing drops the null fields of objects, though not of objects in lists.
     rows = relation.query(
         "event_table",
-        f"SELECT CAST(json_merge_patch('{{}}', to_json(event)) AS VARCHAR) "  # noqa: S608
+        f"SELECT CAST(json_merge_patch('{{}}', to_json(event)) AS VARCHAR) "
         f"FROM (SELECT {wanted} FROM event_table {sample}) AS event",
     )
     while batch := rows.fetchmany(_ROWS_AT_ONCE):

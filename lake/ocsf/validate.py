@@ -137,7 +137,7 @@ def _parquet(paths: Path | str | Sequence[Path | str]) -> duckdb.DuckDBPyRelatio
     names = [paths] if isinstance(paths, Path | str) else paths
     files = ", ".join("'" + str(name).replace("'", "''") + "'" for name in names)
     # The partition folders repeat what stands in the pipeline's columns; they are no attributes.
-    return duckdb.connect().sql(f"SELECT * FROM read_parquet([{files}], hive_partitioning => false)")  # noqa: S608
+    return duckdb.connect().sql(f"SELECT * FROM read_parquet([{files}], hive_partitioning => false)")
 
 
 def _count(relation: duckdb.DuckDBPyRelation) -> int:
