@@ -14,7 +14,7 @@ from pathlib import Path
 from lake import ledger
 from lake.build import Plan
 from lake.mapping import Mappings
-from lake.publish import recover
+from lake.publish import sweep
 from lake.staleness import Stale, bronze_inputs, stale_hours
 from lake.store import Store
 from orchestration.settings import FILE_VARIABLE, PROJECT, config_file, load_settings
@@ -55,7 +55,7 @@ def build(
     Raises:
         BuildFailed: some models failed. The rest is published.
     """
-    recover(store)
+    sweep(store)
     mappings = Mappings(PROJECT)
     done = Built()
     for models, hours in _groups(store, mappings, sources, first, last, again):

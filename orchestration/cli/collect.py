@@ -11,6 +11,7 @@ from ingest.landing import LandingSettings, land_files
 from ingest.landing.history import Landed
 from ingest.transports.folder import Listing, list_objects
 from lake import ledger
+from lake.publish import sweep
 from orchestration.building import Built
 from orchestration.building import build as build_stale
 from orchestration.cli.app import Json, app
@@ -66,6 +67,7 @@ def land(
     listing = list_objects(held, paths)
     limits = LandingSettings(memory_bytes=used.memory_bytes, threads=used.threads, stalls_as=on_stall)
     store = lake()
+    sweep(store)
     with _progress(f"landing {source}", sum(each.size for each in listing.objects), hidden=json) as advance:
         done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
     _report_landing(source, listing, done, json)
