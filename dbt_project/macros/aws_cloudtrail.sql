@@ -2,8 +2,8 @@
     CloudTrail dossier (github.com/ocsf/examples, AWS v1.5.0) says where a field goes, it goes there. -#}
 
 
-{#- The columns that every class of CloudTrail events fills in the same way. `unmapped`: further fields (name → SQL) for
-    which the class has no attribute; `status_id` where the class has an enum of its own. -#}
+{#- The columns that every class of CloudTrail events fills in the same way. `unmapped`: further fields (name → SQL)
+    for which the class has no attribute; `status_id` where the class has an enum of its own. -#}
 {% macro cloudtrail_event(unmapped={}, status_id=cloudtrail_status_id()) -%}
     {{ status_id }} as status_id,
     error_code as status_code,
@@ -28,13 +28,17 @@ case
 
 
 {% macro cloudtrail_metadata() -%}
-{{ ocsf_metadata("AWS", "CloudTrail", event_code="record_type", original_time="event_time", correlation_uid="shared_event_id",
-      feature_name="event_category", version="event_version") }}
+{{ ocsf_metadata("AWS", "CloudTrail", event_code="record_type", original_time="event_time",
+      correlation_uid="shared_event_id", feature_name="event_category", version="event_version") }}
 {%- endmacro %}
 
 
 {% macro cloudtrail_account(uid) -%}
-{'uid': {{ uid }}, 'type_id': case when {{ uid }} is not null then 10 end, 'type': case when {{ uid }} is not null then 'AWS Account' end}
+{
+      'uid': {{ uid }},
+      'type_id': case when {{ uid }} is not null then 10 end,
+      'type': case when {{ uid }} is not null then 'AWS Account' end
+    }
 {%- endmacro %}
 
 
@@ -60,11 +64,14 @@ case
 coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then event_source end)
 {%- endmacro %}
 
-{#- fallback: SQL of the name for a caller of whom nothing is known. The name that AWS hides after a failed sign-in stays
-    as AWS writes it. -#}
+{#- fallback: SQL of the name for a caller of whom nothing is known. The name that AWS hides after a failed sign-in
+    stays as AWS writes it. -#}
 {% macro cloudtrail_user(fallback="'Unknown'") -%}
 {
-        'name': coalesce({{ cloudtrail_user_name() }}, case when coalesce(identity_arn, identity_principal, identity_account) is null then {{ fallback }} end),
+        'name': coalesce(
+          {{ cloudtrail_user_name() }},
+          case when coalesce(identity_arn, identity_principal, identity_account) is null then {{ fallback }} end
+        ),
         'uid': coalesce(identity_arn, identity_principal),
         'uid_alt': coalesce(on_behalf_of_user, case when identity_arn is not null then identity_principal end),
         'type_id': case
@@ -83,7 +90,9 @@ coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then eve
         'account': {{ cloudtrail_account("identity_account") }},
         'programmatic_credentials': case when identity_credential is not null then [{
           'uid': identity_credential,
-          'type': case left(identity_credential, 4) when 'AKIA' then 'Access Key' when 'ASIA' then 'Temporary Access Key' end
+          'type': case left(identity_credential, 4)
+            when 'AKIA' then 'Access Key' when 'ASIA' then 'Temporary Access Key'
+          end
         }] end
       }
 {%- endmacro %}
@@ -119,7 +128,10 @@ coalesce(
 {
       'ip': source_ip,
       'svc_name': case when source_ip is null then source_address end,
-      'domain': case when regexp_full_match(source_address, '[a-z0-9-]+([.][a-z0-9-]+)*[.]amazonaws[.]com([.]cn)?') then source_address end,
+      'domain': case
+        when regexp_full_match(source_address, '[a-z0-9-]+([.][a-z0-9-]+)*[.]amazonaws[.]com([.]cn)?')
+          then source_address
+      end,
       'uid': vpc_endpoint,
       'name': case when coalesce(source_address, vpc_endpoint) is null then 'Unknown' end
     }
@@ -154,7 +166,8 @@ list_transform(resources, lambda resource: {
 
 {% macro cloudtrail_unmapped(further={}) -%}
 {%- set fields = {
-      "userIdentity.sessionContext.sessionIssuer": "case when session_issuer.arn is null and coalesce(session_issuer.principalId, session_issuer.userName) is not null then session_issuer end",
+      "userIdentity.sessionContext.sessionIssuer": "case when session_issuer.arn is null"
+        ~ " and coalesce(session_issuer.principalId, session_issuer.userName) is not null then session_issuer end",
       "userIdentity.sessionContext.webIdFederationData": "nullif(web_identity, '{}')",
       "userIdentity.sessionContext.sourceIdentity": "source_identity",
       "userIdentity.sessionContext.assumedRoot": "assumed_root",
@@ -181,13 +194,14 @@ list_transform(resources, lambda resource: {
     (docs.aws.amazon.com/singlesignon/latest/userguide/sign-in-events.html). -#}
 {% macro cloudtrail_factor_type_id(credential_type) -%}
 case {{ credential_type }}
-        when 'PASSWORD' then 11 when 'TOTP' then 7 when 'RESYNC_TOTP' then 7 when 'WEBAUTHN' then 10 when 'EMAIL_OTP' then 8 else 99
+        when 'PASSWORD' then 11 when 'TOTP' then 7 when 'RESYNC_TOTP' then 7 when 'WEBAUTHN' then 10
+        when 'EMAIL_OTP' then 8 else 99
       end
 {%- endmacro %}
 
 {% macro cloudtrail_factor_type(credential_type) -%}
 case {{ credential_type }}
-        when 'PASSWORD' then 'Password' when 'TOTP' then 'OTP' when 'RESYNC_TOTP' then 'OTP' when 'WEBAUTHN' then 'WebAuthn'
-        when 'EMAIL_OTP' then 'Email' else {{ credential_type }}
+        when 'PASSWORD' then 'Password' when 'TOTP' then 'OTP' when 'RESYNC_TOTP' then 'OTP'
+        when 'WEBAUTHN' then 'WebAuthn' when 'EMAIL_OTP' then 'Email' else {{ credential_type }}
       end
 {%- endmacro %}

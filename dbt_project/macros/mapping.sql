@@ -28,7 +28,8 @@ epoch_ms(try_cast({{ text }} as timestamptz))
 
 {#- One entry of `observables`: the path of the attribute, its OCSF observable type_id, its value (SQL). -#}
 {% macro observable(name, type_id, value) -%}
-{'name': '{{ name }}', 'type_id': {{ type_id }}, 'type': '{{ ocsf_enums()["observable.type_id"][type_id] }}', 'value': {{ value }}::varchar}
+{'name': '{{ name }}', 'type_id': {{ type_id }}, 'type': '{{ ocsf_enums()["observable.type_id"][type_id] }}',
+      'value': {{ value }}::varchar}
 {%- endmacro %}
 
 {#- The list of those that have a value. -#}

@@ -1,11 +1,12 @@
 -- One row per landed CloudTrail record: its fields under plain names, and the routing key.
--- event_type is `<service>:<operation>`, e.g. iam:CreateUser; `insight:<type>` for CloudTrail Insights; `unnamed:…` for
--- a record without service or operation. Empty texts are absent values.
+-- event_type is `<service>:<operation>`, e.g. iam:CreateUser; `insight:<type>` for CloudTrail Insights; `unnamed:…`
+-- for a record without service or operation. Empty texts are absent values.
 select
     -- event
     case
         when eventType = 'AwsCloudTrailInsight' then 'insight:' || coalesce(insightDetails ->> 'insightType', 'Unknown')
-        when nullif(eventSource, '') is null or nullif(eventName, '') is null then 'unnamed:' || coalesce(nullif(eventName, ''), eventType, 'Unknown')
+        when nullif(eventSource, '') is null or nullif(eventName, '') is null
+            then 'unnamed:' || coalesce(nullif(eventName, ''), eventType, 'Unknown')
         else regexp_replace(eventSource, '\.amazonaws\.com(\.cn)?$', '') || ':' || eventName
     end as event_type,
     coalesce(nullif(eventSource, ''), insightDetails ->> 'eventSource') as event_source,

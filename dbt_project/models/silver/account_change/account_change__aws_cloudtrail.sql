@@ -7,7 +7,9 @@ with target as (
         coalesce(
             response_elements ->> '$.user.arn',
             response_elements ->> '$.role.arn',
-            nullif(regexp_extract(error_message, 'on resource: (?:user |role )?(arn:[a-z-]+:iam::\d+:(?:user|role)/[^\s]+)', 1), '')
+            nullif(regexp_extract(
+                error_message, 'on resource: (?:user |role )?(arn:[a-z-]+:iam::\d+:(?:user|role)/[^\s]+)', 1
+            ), '')
         ) as target_arn,
         coalesce(
             request_parameters ->> 'userName',
@@ -31,7 +33,8 @@ named as (
     select
         *,
         coalesce(target_arn, target_name, target_uid) is null and (
-            event_name in ('ChangePassword', 'PasswordUpdated', 'PasswordRecoveryRequested', 'PasswordRecoveryCompleted')
+            event_name = 'ChangePassword'
+            or event_name in ('PasswordUpdated', 'PasswordRecoveryRequested', 'PasswordRecoveryCompleted')
             or event_name in ('CreateLoginProfile', 'UpdateLoginProfile', 'DeleteLoginProfile')
             or event_name in ('CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'DeactivateMFADevice')
             or event_name like '%SSHPublicKey'
@@ -44,7 +47,7 @@ named as (
             nullif(regexp_extract(request_parameters ->> 'policyArn', '([^/]+)$', 1), '')
         ) as policy_name,
         coalesce(response_elements ->> '$.accessKey.accessKeyId', request_parameters ->> 'accessKeyId') as access_key,
-        coalesce(request_parameters ->> 'serialNumber', response_elements ->> '$.virtualMFADevice.serialNumber') as mfa_device,
+        request_parameters ->> 'serialNumber' as mfa_device,
         event_name like '%Role%' as is_role
     from target
 )
@@ -55,20 +58,30 @@ select
     case
         when own_account then {{ cloudtrail_user() }}
         else {
-            'name': coalesce(target_name, nullif(regexp_extract(target_arn, '([^/]+)$', 1), ''), case when target_uid is null then 'Unknown' end),
+            'name': coalesce(
+                target_name,
+                nullif(regexp_extract(target_arn, '([^/]+)$', 1), ''),
+                case when target_uid is null then 'Unknown' end
+            ),
             'uid': coalesce(target_arn, target_uid),
             'uid_alt': case when target_arn is not null then target_uid end,
             'type_id': case when is_role then 99 else 1 end,
             'type': case when is_role then 'Role' else 'User' end,
             'account': {{ cloudtrail_account("recipient_account") }},
-            'programmatic_credentials': case when access_key is not null then [{'uid': access_key, 'type': 'Access Key'}] end
+            'programmatic_credentials': case
+                when access_key is not null then [{'uid': access_key, 'type': 'Access Key'}]
+            end
         }
     end as user,
     {'name': request_parameters ->> 'newUserName'} as user_result,
-    case when coalesce(policy_arn, policy_name) is not null then [{'uid': policy_arn, 'name': policy_name}] end as policies,
+    case
+        when coalesce(policy_arn, policy_name) is not null then [{'uid': policy_arn, 'name': policy_name}]
+    end as policies,
     case when mfa_device is not null and routed_activity_id in (10, 11) then [{
       'factor_type_id': case when mfa_device like '%:mfa/%' then 7 when mfa_device like '%:u2f/%' then 9 else 6 end,
-      'factor_type': case when mfa_device like '%:mfa/%' then 'OTP' when mfa_device like '%:u2f/%' then 'U2F' else 'Hardware Token' end
+      'factor_type': case
+          when mfa_device like '%:mfa/%' then 'OTP' when mfa_device like '%:u2f/%' then 'U2F' else 'Hardware Token'
+      end
     }] end as auth_factors,
     {{ cloudtrail_src_endpoint() }} as src_endpoint,
     {'user_agent': user_agent} as http_request,

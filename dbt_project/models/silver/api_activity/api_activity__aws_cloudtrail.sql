@@ -1,15 +1,22 @@
--- Calls of AWS APIs. What a call does follows from the verb of its operation (seed aws_api_verbs), unless the route says
--- it; for a verb that is not listed, CloudTrail's own readOnly tells a read.
+-- Calls of AWS APIs. What a call does follows from the verb of its operation (seed aws_api_verbs), unless the route
+-- says it; for a verb that is not listed, CloudTrail's own readOnly tells a read.
+with activity as (
+    select
+        event.*,
+        coalesce(routed_activity_id, verb.activity_id, case when read_only then 2 else 99 end) as activity_id
+    from {{ ref("int_aws__cloudtrail") }} as event
+    left join {{ ref("aws_api_verbs") }} as verb
+        on verb.verb = regexp_extract(event.event_name, '^(?:Batch|Admin)?([A-Z][a-z]*)', 1)
+    where class_uid = 6003
+)
+
 select
-    coalesce(routed_activity_id, verb.activity_id, case when read_only then 2 else 99 end) as activity_id,
-    case when coalesce(routed_activity_id, verb.activity_id, case when read_only then 2 else 99 end) = 99 then event_name end as activity_name,
+    activity_id,
+    case when activity_id = 99 then event_name end as activity_name,
     {{ cloudtrail_src_endpoint() }} as src_endpoint,
     {{ cloudtrail_dst_endpoint() }} as dst_endpoint,
     {'user_agent': user_agent} as http_request,
     {{ cloudtrail_resources() }} as resources,
     {{ cloudtrail_observables() }} as observables,
     {{ cloudtrail_event() }}
-from {{ ref("int_aws__cloudtrail") }} as event
-left join {{ ref("aws_api_verbs") }} as verb
-    on verb.verb = regexp_extract(event.event_name, '^(?:Batch|Admin)?([A-Z][a-z]*)', 1)
-where class_uid = 6003
+from activity

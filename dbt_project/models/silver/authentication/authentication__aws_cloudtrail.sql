@@ -16,7 +16,9 @@ select
     {{ cloudtrail_src_endpoint() }} as src_endpoint,
     {
       'svc_name': event_source,
-      'hostname': coalesce(tls_host, nullif(regexp_extract(additional_data ->> 'LoginTo', '^https?://([^/:?#]+)', 1), ''))
+      'hostname': coalesce(
+          tls_host, nullif(regexp_extract(additional_data ->> 'LoginTo', '^https?://([^/:?#]+)', 1), '')
+      )
     } as dst_endpoint,
     {'user_agent': user_agent} as http_request,
     {{ cloudtrail_observables() }} as observables,

@@ -1,13 +1,17 @@
--- CloudTrail Insights: an unusual rate of calls or errors, with one record at its start and one at its end. The two share
--- sharedEventID, which is therefore the finding's uid. AWS gives no severity.
+-- CloudTrail Insights: an unusual rate of calls or errors, with one record at its start and one at its end. The two
+-- share sharedEventID, which is therefore the finding's uid. AWS gives no severity.
 select
     case insight_details ->> 'state' when 'Start' then 1 when 'End' then 3 else 99 end as activity_id,
-    case when coalesce(insight_details ->> 'state', '') not in ('Start', 'End') then coalesce(insight_details ->> 'state', 'Unknown') end as activity_name,
+    case coalesce(insight_details ->> 'state', 'Unknown')
+        when 'Start' then null when 'End' then null else coalesce(insight_details ->> 'state', 'Unknown')
+    end as activity_name,
     0 as severity_id,
     true as is_alert,
     {
       'uid': coalesce(shared_event_id, _event_key),
-      'title': concat_ws(' ', coalesce(insight_details ->> 'insightType', 'CloudTrail Insight'), 'of', event_source, event_name),
+      'title': concat_ws(
+          ' ', coalesce(insight_details ->> 'insightType', 'CloudTrail Insight'), 'of', event_source, event_name
+      ),
       'types': case when insight_details ->> 'insightType' is not null then [insight_details ->> 'insightType'] end,
       'data_sources': ['CloudTrail'],
       'created_time': case when insight_details ->> 'state' = 'Start' then epoch_ms(_event_at) end,

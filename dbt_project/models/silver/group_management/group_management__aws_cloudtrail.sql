@@ -21,7 +21,10 @@ with membership as (
             request_parameters ->> 'memberId'
         ) as member_uid,
         request_parameters ->> 'policyArn' as policy_arn,
-        coalesce(request_parameters ->> 'policyName', nullif(regexp_extract(request_parameters ->> 'policyArn', '([^/]+)$', 1), '')) as policy_name
+        coalesce(
+            request_parameters ->> 'policyName',
+            nullif(regexp_extract(request_parameters ->> 'policyArn', '([^/]+)$', 1), '')
+        ) as policy_name
     from {{ ref("int_aws__cloudtrail") }}
     where class_uid = 3006
 )

@@ -1,5 +1,5 @@
--- Privileges given to a principal or taken from it: accounts (IAM Identity Center), clusters (EKS), data (Lake Formation).
--- Policies of IAM users and roles are Account Change, as OCSF has it.
+-- Privileges given to a principal or taken from it: accounts (IAM Identity Center), clusters (EKS), data (Lake
+-- Formation). Policies of IAM users and roles are Account Change, as OCSF has it.
 with access as (
     select
         *,
@@ -19,7 +19,10 @@ select
     routed_activity_id as activity_id,
     {
       'uid': principal_uid,
-      'name': coalesce(nullif(regexp_extract(principal_uid, '^arn:.*[/:]([^/:]+)$', 1), ''), case when principal_uid is null then 'Unknown' end),
+      'name': coalesce(
+          nullif(regexp_extract(principal_uid, '^arn:.*[/:]([^/:]+)$', 1), ''),
+          case when principal_uid is null then 'Unknown' end
+      ),
       'type_id': case when principal_type = 'USER' then 1 when principal_type is not null then 99 end,
       'type': case when principal_type = 'USER' then 'User' else principal_type end
     } as user,
@@ -29,7 +32,9 @@ select
     end as privileges,
     case when resource_uid is not null then [{
       'uid': resource_uid,
-      'type': coalesce(request_parameters ->> 'targetType', case when event_source like 'eks.%' then 'AWS::EKS::Cluster' end)
+      'type': coalesce(
+          request_parameters ->> 'targetType', case when event_source like 'eks.%' then 'AWS::EKS::Cluster' end
+      )
     }] end as resources,
     {{ cloudtrail_src_endpoint() }} as src_endpoint,
     {'user_agent': user_agent} as http_request,
