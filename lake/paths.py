@@ -60,9 +60,10 @@ def hour_name(hour: datetime) -> str:
 
 
 def hours_between(first: datetime, end: datetime) -> list[datetime]:
-    """Return the hours (naive UTC) from the one that holds `first` up to, not including, `end`."""
+    """Return the hours (naive UTC) that hold an instant from `first` up to, not including, `end`."""
+    until = end.astimezone(UTC).replace(tzinfo=None) if end.tzinfo else end
     hour, found = floor_hour(first), []
-    while hour < floor_hour(end) or (hour == floor_hour(end) and end > hour):
+    while hour < until:
         found.append(hour)
         hour += timedelta(hours=1)
     return found

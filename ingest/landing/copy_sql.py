@@ -22,7 +22,8 @@ PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_siz
 def copy_statement(sql: ContractSql, batch: str, latest_event_at: datetime, out: Path) -> str:
     """Return the COPY from the stream `decoded` to partitions under `out`."""
     query = judged_query(sql, batch, latest_event_at)
-    return f"copy ({query}) to {literal(str(out))} ({PARQUET}, partition_by (date, hour), filename_pattern {literal(batch)})"
+    target = f"partition_by (date, hour), filename_pattern {literal(batch)}"
+    return f"copy ({query}) to {literal(str(out))} ({PARQUET}, {target})"
 
 
 def judged_query(sql: ContractSql, batch: str, latest_event_at: datetime) -> str:

@@ -1,6 +1,5 @@
 """Batches: landing again, sets that grow, objects and contracts that change, and sets of unusual size."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,9 +74,10 @@ def test_a_changed_contract_replaces_exactly_the_batch_s_own_files(store: Store,
     land(strange(), [raw(data)], store, "b")
     land(strange(), [raw(lines(GOOD), "other")], store, "c")
     before = files_of(store)
-    naive: Callable[[str], str] = lambda text: text.replace(
-        "path: at, format: iso8601", "path: at, format: iso8601, naiveIsUtc: true"
-    )
+
+    def naive(text: str) -> str:
+        return text.replace("path: at, format: iso8601", "path: at, format: iso8601, naiveIsUtc: true")
+
     receipt = land(strange(naive, tmp_path), [raw(data)], store, "b")
     after = files_of(store)
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
@@ -108,7 +108,7 @@ def test_an_object_that_cannot_be_read_publishes_nothing(store: Store) -> None:
     def gone() -> object:
         raise OSError("gone")
 
-    with pytest.raises(LandingError, match="was not landed.*gone"):
+    with pytest.raises(LandingError, match=r"was not landed: .*gone"):
         land(strange(), [raw(lines(GOOD)), replace(raw(b"", "x"), open=gone)], store, "b")  # type: ignore[arg-type]
     assert list(store.list()) == []
 
