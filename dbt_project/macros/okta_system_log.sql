@@ -280,7 +280,7 @@ coalesce(
       "transaction.type": "transaction_type",
       "transaction.detail": "nullif(transaction_detail, '{}')",
       "legacyEventType": "legacy_event_type",
-      "debugContext.debugData": "coalesce(json_merge_patch(debug_data, '{\"requestUri\": null}'), to_json(debug_text))",
+      "debugContext.debugData": okta_debug_left("case when starts_with(debug_data ->> 'requestUri', '/') then json_merge_patch(debug_data, '{\"requestUri\": null}') else debug_data end"),
     } -%}
 {%- do fields.update({"target": okta_left_targets(taken, others)}) -%}
 {%- do fields.update(further) -%}
@@ -289,17 +289,24 @@ coalesce(
 
 {% macro okta_left_targets(taken, others) -%}
 {%- set details = "coalesce(entity.detailEntry, entity.changeDetails) is not null" -%}
+nullif(list_transform(
 {%- if others == "resources" -%}
-nullif(list_filter([{{ taken | join(", ") }}], lambda entity: {{ details }}), [])
+list_filter([{{ taken | join(", ") }}], lambda entity: {{ details }})
 {%- elif taken -%}
-nullif(list_filter(targets, lambda entity: not list_contains([{{ taken | join(", ") }}], entity) or {{ details }}), [])
+list_filter(targets, lambda entity: not list_contains([{{ taken | join(", ") }}], entity) or {{ details }})
 {%- else -%}
-nullif(targets, [])
+targets
 {%- endif -%}
+, lambda entity: json_merge_patch('{}', to_json(entity))), [])
 {%- endmacro %}
 
 
-{#- What a class without src_endpoint leaves over of the client. -#}
+{% macro okta_debug_left(data) -%}
+case when debug_data is null then to_json(debug_text) else nullif(({{ data }})::varchar, '{}')::json end
+{%- endmacro %}
+
+
+{#- What a class without src_endpoint and http_request leaves over of the client and the request. -#}
 {% macro okta_client_fields() -%}
 {{ return({
       "client.ipAddress": "client_ip",
@@ -314,5 +321,6 @@ nullif(targets, [])
       "securityContext.asOrg": "as_org",
       "securityContext.isp": "isp",
       "securityContext.domain": "client_domain",
+      "debugContext.debugData": okta_debug_left("debug_data"),
     }) }}
 {%- endmacro %}
