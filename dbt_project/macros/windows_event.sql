@@ -38,7 +38,7 @@ nullif(nullif(trim(coalesce(json_extract_string(event_data, '$.{{ name }}'), jso
     S-1-5-18 and computer accounts are System, S-1-5-19, -20 and S-1-5-80-… Service, the RID 500 is the built-in Admin. -#}
 {% macro windows_user(name, sid="null::varchar", domain="null::varchar") -%}
 {%- set uid = "nullif(" ~ sid ~ ", 'S-1-0-0')" -%}
-{%- set type_id = "case when coalesce(" ~ name ~ ", " ~ uid ~ ") is null then null when " ~ sid ~ " = 'S-1-5-18' or " ~ name ~ " like '%$' then 3 when " ~ sid
+{%- set type_id = "case when coalesce(" ~ name ~ ", " ~ uid ~ ") is null then null when " ~ sid ~ " = 'S-1-5-18' or " ~ name ~ " like '%$' or " ~ name ~ " like '%$@%' then 3 when " ~ sid
     ~ " in ('S-1-5-19', 'S-1-5-20') or starts_with(" ~ sid ~ ", 'S-1-5-80-') then 4 when upper(" ~ domain ~ ") = 'NT AUTHORITY' and upper(" ~ name
     ~ ") = 'SYSTEM' then 3 when upper(" ~ domain ~ ") = 'NT AUTHORITY' and upper(" ~ name ~ ") in ('LOCAL SERVICE', 'NETWORK SERVICE') then 4 when " ~ sid
     ~ " like 'S-1-5-21-%-500' then 2 when starts_with(" ~ sid ~ ", 'S-1-5-21-') then 1 else 0 end" -%}
@@ -152,9 +152,9 @@ message,
 {%- endmacro %}
 
 
-{#- Header fields that OCSF has no attribute for. -#}
+{#- The leftovers of an event with those of its header; keywords whose audit flags are the status are none. -#}
 {% macro windows_unmapped(fields) -%}
-{%- set all = {"Category": "category", "Keywords": "keywords", "RuleName": "rule_name"} -%}
+{%- set all = {"Category": "category", "Keywords": "case when status_id = 0 then keywords end", "RuleName": "rule_name"} -%}
 {%- do all.update(fields) -%}
 {{ unmapped_json(all) }}
 {%- endmacro %}

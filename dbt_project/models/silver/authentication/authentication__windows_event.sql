@@ -3,7 +3,8 @@ with events as (
     select int_windows__event.*,
         coalesce(sub_code.meaning, code.meaning) as status_meaning,
         {{ ip_or_null("ip_address") }} as client_ip,
-        coalesce(workstation_name, workstation) as client_name
+        coalesce(workstation_name, ltrim(workstation, '\')) as client_name,
+        case when event_id = 4648 and lower(target_server_name) <> 'localhost' then target_server_name else computer_name end as server_name
     from {{ ref("int_windows__event") }} as int_windows__event
     left join {{ ref("windows_status_codes") }} as code on code.code = lower(coalesce(status, failure_code))
     left join {{ ref("windows_status_codes") }} as sub_code on sub_code.code = lower(nullif(sub_status, '0x0'))
@@ -28,7 +29,7 @@ select
      'process': {{ windows_process("process_name", "nullif(process_id, '0x0')") }}} as actor,
     -- The name is what the client says of itself.
     {'ip': client_ip, 'port': case when client_ip is not null then nullif({{ windows_pid("ip_port") }}, 0) end, 'hostname': client_name} as src_endpoint,
-    {'hostname': case when event_id = 4648 and lower(target_server_name) <> 'localhost' then target_server_name else computer_name end} as dst_endpoint,
+    {'hostname': server_name} as dst_endpoint,
     {'name': case when event_id in (4768, 4769, 4770, 4771) then service_name end,
      'uid': case when event_id in (4768, 4769, 4770, 4771) then nullif(service_sid, 'S-1-0-0') end} as service,
     {'uid': nullif(target_logon_id, '0x0'), 'uid_alt': nullif(nullif(lower(logon_guid), '{00000000-0000-0000-0000-000000000000}'), '')} as session,
@@ -62,7 +63,7 @@ select
         observable("user.name", 4, "target_user_name"),
         observable("src_endpoint.ip", 2, "client_ip"),
         observable("src_endpoint.hostname", 1, "client_name"),
-        observable("dst_endpoint.hostname", 1, "computer_name"),
+        observable("dst_endpoint.hostname", 1, "server_name"),
         observable("logon_process.name", 9, windows_file_name("process_name")),
     ]) }} as observables,
     {{ windows_unmapped({
@@ -74,7 +75,7 @@ select
         "VirtualAccount": "virtual_account", "ElevatedToken": "elevated_token", "FailureReason": "failure_reason",
         "Status": "case when sub_status <> '0x0' then status end", "TargetLinkedLogonId": "nullif(target_linked_logon_id, '0x0')",
         "TargetOutboundUserName": "target_outbound_user_name", "TargetOutboundDomainName": "target_outbound_domain_name",
-        "TargetLogonGuid": "target_logon_guid", "TargetServerName": "target_server_name", "TargetInfo": "target_info",
+        "TargetLogonGuid": "nullif(target_logon_guid, '{00000000-0000-0000-0000-000000000000}')", "TargetServerName": "target_server_name", "TargetInfo": "target_info",
         "IpAddress": "case when client_ip is null then ip_address end", "TicketOptions": "ticket_options",
         "TicketEncryptionType": "ticket_encryption_type", "PreAuthType": "pre_auth_type",
         "CertIssuerName": "cert_issuer_name", "CertSerialNumber": "cert_serial_number", "CertThumbprint": "cert_thumbprint",

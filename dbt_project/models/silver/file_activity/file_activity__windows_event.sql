@@ -38,7 +38,7 @@ select
     {'name': coalesce({{ windows_file_name("path") }}, path, 'Unknown'),
      'path': path,
      'parent_folder': nullif(regexp_extract(path, '^(.*)\\[^\\]*$', 1), ''),
-     'ext': nullif(regexp_extract({{ windows_file_name("path") }}, '[.]([^.]+)$', 1), ''),
+     'ext': nullif(regexp_extract(split_part({{ windows_file_name("path") }}, ':', 1), '[.]([^.]+)$', 1), ''),
      'type_id': case when share_name like '%\IPC$' then 6 else 1 end,
      'type': case when share_name like '%\IPC$' then 'Named Pipe' else 'Regular File' end,
      'hashes': {{ windows_hashes("coalesce(hashes, hash)") }},

@@ -86,7 +86,9 @@ select
         'uid': case when event_type in ('sysmon:1', 'security:4688') then actor_guid end,
         'cmd_line': parent_command_line
      }} as process,
-    case when event_type = 'security:4689' then try_cast(status as bigint) end as exit_code,
+    -- exit codes are 32 bits; OCSF's integer has a sign
+    case when event_type = 'security:4689' then try_cast(status as bigint)
+        - case when try_cast(status as bigint) > 2147483647 then 4294967296 else 0 end end as exit_code,
     case when event_type = 'sysmon:8' then 1 end as injection_type_id,
     case when event_type in ('security:4688', 'sysmon:1') then 1 end as launch_type_id,
     case when event_type = 'sysmon:10' then try_cast(granted_access as bigint) end as actual_permissions,

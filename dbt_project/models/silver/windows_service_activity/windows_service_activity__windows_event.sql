@@ -7,7 +7,8 @@ with events as (
         {{ undeclared_value("param4") }} as param4,
         coalesce(service_file_name, image_path) as image_path_given,
         lower(coalesce(service_start_type, start_type)) as start_type_given,
-        {{ undeclared_value("AccountName") }} as installed_account
+        -- beside the header, AccountName is who wrote the event
+        nullif(json_extract_string(event_data, '$.AccountName'), '') as installed_account
     from {{ ref("int_windows__event") }}
     where class_uid = 201004
 ),
@@ -28,8 +29,14 @@ typed as (
             when lower(service_type) in ('0x10', '0x110', 'user mode service') then 3
             when lower(service_type) in ('0x20', '0x120') then 4
             when service_type is not null then 99
+            else 0
         end as type_id,
-        coalesce(service_name, param4, param1, 'Unknown') as name
+        coalesce(service_name, param4, param1, 'Unknown') as name,
+        -- the program of a command line: what is quoted, or a path up to its extension
+        coalesce(
+            nullif(regexp_extract(image_path_given, '^"([^"]+)"', 1), ''),
+            nullif(regexp_extract(image_path_given, '(?i)^((?:[a-z]:|%[a-z]+%|system32)?\\[^"/]*?[.](?:exe|sys|dll|com|bat|cmd))(?:\s|$)', 1), '')
+        ) as service_path
     from events
 )
 
@@ -43,7 +50,7 @@ select
         then coalesce(provider_name, 'Unknown') end} as actor,
     {'name': name,
      'cmd_line': image_path_given,
-     'service_file': {{ windows_file("regexp_extract(image_path_given, '(?i)^\"?([^\"]*?[.](?:exe|sys|dll|com|bat|cmd))', 1)", 8) }},
+     'service_file': {{ windows_file("service_path", 8) }},
      'service_start_name': coalesce(service_account, case when event_id = 7045 then installed_account end),
      'service_start_type_id': start_type_id,
      'service_start_type': coalesce({{ ocsf_caption("windows_service_activity", "win_service.service_start_type_id", "start_type_id") }}, start_type_given),
