@@ -21,7 +21,7 @@ from lake.receipts import LandingReceipt
 from lake.store import Store, open_store
 from orchestration.settings import ObjectSource, OktaSource, Settings, base_folder
 
-_HOUR_BATCH = re.compile(r"\d{8}T\d{2}\Z")
+HOUR_BATCH = re.compile(r"\d{8}T\d{2}\Z")
 _PLACES = {"object_store": ObjectSource, "http_cursor": OktaSource}
 _EXAMPLES = {"object_store": "root: /folder/of/its/objects", "http_cursor": "base_url: https://<org>.okta.com"}
 
@@ -97,7 +97,7 @@ def _held_elsewhere(store: Store, source: str) -> set[tuple[str, str]]:
     """
     folder = f"{paths.LEDGER}/landing/{source}/"
     batches = [entry.key.removeprefix(folder).removesuffix(".json") for entry in store.list(folder.rstrip("/"))]
-    receipts = [ledger.landing(store, source, batch) for batch in batches if not _HOUR_BATCH.match(batch)]
+    receipts = [ledger.landing(store, source, batch) for batch in batches if not HOUR_BATCH.match(batch)]
     return {
         (mark.name, mark.fingerprint)
         for receipt in receipts

@@ -48,6 +48,9 @@ def definitions() -> dg.Definitions:
                     ledger.hour(settings.partitions_start),
                 )
             ],
+            executor=dg.multiprocess_executor.configured(
+                {"start_method": {"forkserver": {"preload_modules": ["orchestration.definitions"]}}}
+            ),
             resources={
                 "dbt": DbtCliResource(project_dir=PROJECT, profiles_dir=str(PROJECT), dbt_executable=dbt_command())
             },

@@ -1,15 +1,18 @@
 """Hours as Dagster's partitions: one definition for every asset, and the way between its keys and the lake's hours.
 
-What belongs here: the partitions, the mapping between arrival and event hours, keys ↔ hours. What does not: work.
+What belongs here: the partitions, keys ↔ hours. What does not: work.
+
+A raw asset's hour is an arrival hour, a table's an event hour. Dagster is told that the second follows from the first
+of the same name, so that a range of both is one run: all arrivals land, then dbt builds all hours at once. Events that
+arrive in a later hour make their event hour stale, and the sensor builds it. A mapping that also waited for the next
+arrival hour was tried: Dagster then built a day in several dbt runs, and an hour that nobody had asked for.
 """
 
-import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ingest.contracts import Contract
 from lake import ledger
 
 KEY = "%Y-%m-%d-%H:%M"
@@ -19,15 +22,6 @@ _HOUR = timedelta(hours=1)
 def hourly(start: str) -> dg.HourlyPartitionsDefinition:
     """Return the hourly UTC partitions from `start` (`YYYY-MM-DDTHH`) up to the last hour that is over."""
     return dg.HourlyPartitionsDefinition(start_date=ledger.hour(start), timezone="UTC", fmt=KEY)
-
-
-def arrivals_of(contract: Contract) -> dg.TimeWindowPartitionMapping:
-    """Return which arrival hours an event hour waits for: its own and those within which 99 % of its events arrive.
-
-    Later events are no reason to wait: they reopen their hour when they come.
-    """
-    later = max(1, math.ceil(contract.lateness_p99 / _HOUR))
-    return dg.TimeWindowPartitionMapping(end_offset=later, allow_nonexistent_upstream_partitions=True)
 
 
 def hour_of_key(key: str) -> datetime:

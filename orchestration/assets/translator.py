@@ -14,7 +14,6 @@ from lake.build import DISPOSITIONS
 from lake.paths import LEDGER, SILVER
 from orchestration.assets.bronze import bronze_key
 from orchestration.assets.dbt_graph import VIEW, Manifest, is_view, sources_read, tables_read
-from orchestration.assets.hours import arrivals_of
 
 Props = Mapping[str, Any]
 _TABLE_LAYERS = (SILVER, LEDGER)  # whose models are named <table>__<source>
@@ -51,11 +50,10 @@ class LakeTranslator(DagsterDbtTranslator):
         if is_view(manifest, unique_id):
             spec = spec.replace_attributes(kinds={"dbt", "view"})
         else:
-            for upstream in tables_read(manifest, unique_id):
-                props = self.get_resource_props(manifest, upstream)
-                mapping = self.get_partition_mapping(self.get_resource_props(manifest, unique_id), props)
-                key = self.get_asset_key(props)
-                deps[key] = dg.AssetDep(key, partition_mapping=mapping)
+            keys = [
+                self.get_asset_key(self.get_resource_props(manifest, each)) for each in tables_read(manifest, unique_id)
+            ]
+            deps |= {key: dg.AssetDep(key) for key in keys}
         return spec.replace_attributes(deps=list(deps.values()))
 
     def get_group_name(self, dbt_resource_props: Props) -> str:
@@ -88,14 +86,6 @@ class LakeTranslator(DagsterDbtTranslator):
     def get_partitions_def(self, dbt_resource_props: Props) -> dg.PartitionsDefinition | None:
         """Return the event hours, for tables; of a view nothing is stored, so it has no hours of its own."""
         return None if _is_view(dbt_resource_props) else self._partitions
-
-    def get_partition_mapping(
-        self, dbt_resource_props: Props, dbt_parent_resource_props: Props
-    ) -> dg.PartitionMapping | None:
-        """Return the arrival hours that an event hour waits for, where a table reads bronze."""
-        if dbt_parent_resource_props["resource_type"] != "source" or _is_view(dbt_resource_props):
-            return None
-        return arrivals_of(self._contracts[dbt_parent_resource_props["name"]])
 
     def _sources(self, props: Props) -> list[str]:
         if props["resource_type"] == "source":

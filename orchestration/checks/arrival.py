@@ -11,7 +11,7 @@ from ingest.contracts import Contract
 from lake import ledger, paths
 from lake.store import Store, open_store
 from orchestration.assets.hours import newest_closed
-from orchestration.collecting import settle_of
+from orchestration.collecting import HOUR_BATCH, settle_of
 from orchestration.settings import Settings, load_settings
 
 NEWEST = "newest_closed_hour_present"
@@ -60,6 +60,9 @@ def newest_check(asked: dg.AssetCheckKey, store: Store, settings: Settings, cont
 
 
 def newest_hour_batch(store: Store, source: str) -> str:
-    """Return the name of the newest arrival hour that landed as a batch, empty when none did."""
-    names = (entry.key.rsplit("/", 1)[-1].removesuffix(".json") for entry in store.list(f"ledger/landing/{source}"))
-    return max((name for name in names if name[:8].isdigit()), default="")
+    """Return the newest arrival hour that landed as a batch (`YYYY-MM-DDTHH`), empty when none did."""
+    names = (
+        entry.key.rsplit("/", 1)[-1].removesuffix(".json") for entry in store.list(f"{paths.LEDGER}/landing/{source}")
+    )
+    newest = max((name for name in names if HOUR_BATCH.match(name)), default="")
+    return f"{newest[:4]}-{newest[4:6]}-{newest[6:]}" if newest else ""
