@@ -67,10 +67,16 @@ regexp_extract(coalesce(security_risk::varchar, debug_data ->> 'risk', debug_dat
 {%- endmacro %}
 
 
+{#- The alternate id is the login; client applications repeat their id there. -#}
+{% macro okta_login(entity) -%}
+nullif(nullif({{ entity }}.alternateId, 'unknown'), {{ entity }}.id)
+{%- endmacro %}
+
+
 {#- A user from an actor or a target. `required`: an attribute that OCSF asks for, so somebody unknown is named so. -#}
 {% macro okta_user(entity, required=false) -%}
 {
-      'name': coalesce(nullif({{ entity }}.alternateId, 'unknown'), nullif({{ entity }}.displayName, 'unknown'),
+      'name': coalesce({{ okta_login(entity) }}, nullif({{ entity }}.displayName, 'unknown'),
         case when {{ "true" if required else entity ~ ".type is not null" }} and nullif({{ entity }}.id, 'unknown') is null then 'Unknown' end),
       'uid': nullif({{ entity }}.id, 'unknown'),
       'full_name': nullif({{ entity }}.displayName, 'unknown'),
@@ -235,7 +241,7 @@ coalesce(
 {#- Pivots of an Okta event; `further` are observables that only one class has, `ip_attribute` is where the address is. -#}
 {% macro okta_observables(further=[], ip_attribute="src_endpoint.ip") -%}
 {{ observables([
-      observable("actor.user.name", 4, "nullif(actor.alternateId, 'unknown')"),
+      observable("actor.user.name", 4, okta_login("actor")),
       observable("actor.user.uid", 31, "nullif(actor.id, 'unknown')"),
       observable(ip_attribute, 2, "client_ip"),
     ] + further) }}
@@ -245,7 +251,7 @@ coalesce(
 {#- Those of the user that an event is about. -#}
 {% macro okta_user_observables(entity) -%}
 {{ return([
-      observable("user.name", 4, "nullif(" ~ entity ~ ".alternateId, 'unknown')"),
+      observable("user.name", 4, okta_login(entity)),
       observable("user.uid", 31, "nullif(" ~ entity ~ ".id, 'unknown')"),
     ]) }}
 {%- endmacro %}

@@ -2,9 +2,10 @@
 -- The user is the actor, unless somebody acts on another one's session or an OAuth client acts for a user.
 with events as (
     select *,
+        event_type in ('user.session.clear', 'user.authentication.universal_logout')
+            or starts_with(event_type, 'user.session.impersonation.') as acts_on_another,
         case
-            when event_type in ('user.session.clear', 'user.authentication.universal_logout') then coalesce(target_user, actor)
-            when starts_with(event_type, 'user.session.impersonation.') then coalesce(target_user, actor)
+            when acts_on_another then coalesce(target_user, actor)
             when actor.type = 'User' then actor
             else coalesce(target_user, target_app_user, actor)
         end as subject,
@@ -19,7 +20,7 @@ select
     {{ okta_status() }},
     {{ okta_user("subject", required=true) }} as user,
     {{ okta_actor() }} as actor,
-    {{ okta_session() }} as session,
+    case when not acts_on_another then {{ okta_session() }} end as session,
     {
       'name': coalesce(nullif(target_app.displayName, 'unknown'), nullif(target_app.alternateId, 'unknown'), case when target_app.id is null then 'Okta' end),
       'uid': target_app.id

@@ -20,7 +20,7 @@ select
       'related_events': case when reported_event is not null then [{'uid': reported_event, 'type': debug_data ->> 'suspiciousActivityEventType'}] end
     } as finding_info,
     list_filter([
-      {'user': {'name': coalesce(nullif(subject.alternateId, 'unknown'), nullif(subject.displayName, 'unknown')), 'uid': nullif(subject.id, 'unknown')},
+      {'user': {'name': coalesce({{ okta_login("subject") }}, nullif(subject.displayName, 'unknown')), 'uid': nullif(subject.id, 'unknown')},
        'src_endpoint': {'ip': client_ip}},
       {'user': null, 'src_endpoint': {'ip': {{ ip_or_null("debug_data ->> 'suspiciousActivityEventIp'") }}}}
     ], lambda evidence: coalesce(evidence.user.name, evidence.user.uid, evidence.src_endpoint.ip) is not null) as evidences,
@@ -28,7 +28,7 @@ select
     {{ okta_actor() }} as actor,
     {{ okta_policy() }} as policy,
     {{ okta_observables([
-        observable("evidences[].user.name", 4, "nullif(subject.alternateId, 'unknown')"),
+        observable("evidences[].user.name", 4, okta_login("subject")),
         observable("evidences[].src_endpoint.ip", 2, ip_or_null("debug_data ->> 'suspiciousActivityEventIp'")),
     ], ip_attribute="evidences[].src_endpoint.ip") }} as observables,
     {{ okta_event(taken=["subject"], others="resources", further=okta_client_fields()) }}
