@@ -113,7 +113,8 @@ def _list(expression: str, given: DuckDBPyType, declared: DuckDBPyType, path: st
         value = expression
     else:
         value = f"list_transform({expression}, lambda e: {_value('e', have, wanted, path + '[]')})"
-    return f"case when len({expression}) > 0 then {value} end"
+    kept = f"list_filter({value}, lambda e: e is not null)"  # OCSF lists hold no nulls
+    return f"case when len({expression}) > 0 then nullif({kept}, []) end"
 
 
 def _quoted(name: str) -> str:
