@@ -90,7 +90,9 @@ class IdentitySql:
 
     def _iso8601(self, candidate: EventTime) -> str:
         text = self._text(candidate.path)
-        offset = f"timezone('UTC', try_cast(regexp_replace({text}, '\\s*(UTC|GMT)$', 'Z') as timestamptz))"
+        # DuckDB reads `+0200` only without the blank that some exports put before it.
+        joined = f"regexp_replace(regexp_replace({text}, '\\s*(UTC|GMT)$', 'Z'), '\\s+([+-][0-9:]+)$', '\\1')"
+        offset = f"timezone('UTC', try_cast({joined} as timestamptz))"
         zoned = f"regexp_matches({text}, '(UTC|GMT|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
         # A date alone is no time of an event, and DuckDB would read it as midnight. Years before 1970 are empty values.
         shaped = f"({text} like '____-__-__T__:%' or {text} like '____-__-__ __:%') and {text} >= '1970'"
