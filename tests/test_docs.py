@@ -38,7 +38,9 @@ def test_make_help_names_every_target() -> None:
     makefile = (TOP / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony
-    shown = subprocess.run(["make", "--no-print-directory", "help"], cwd=TOP, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=TOP, capture_output=True, text=True, check=True
+    )
     assert [] == [name for name in phony[1].split() if f"make {name} " not in shown.stdout]
 
 

@@ -39,7 +39,7 @@ def _view(lake_root: Path, receipts: list[ReferenceReceipt], file: str, types: d
     paths = ", ".join(_text(str(lake_root.resolve() / key)) for key in keys)
     chain = validity(receipts)
     selected = ", ".join([*columns, _bound(chain, "valid_from"), _bound(chain, "valid_to")])
-    return f"select {selected} from read_parquet([{paths}], hive_partitioning = false)"  # noqa: S608 -- quoted by _text
+    return f"select {selected} from read_parquet([{paths}], hive_partitioning = false)"
 
 
 def _bound(chain: list[Validity], name: str) -> str:
