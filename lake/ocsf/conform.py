@@ -46,7 +46,7 @@ def _column(name: str, declared: str, given: Mapping[str, str], relation: str) -
 
 
 def _value(expression: str, given: DuckDBPyType, declared: DuckDBPyType, path: str) -> str:
-    if given.id == "sqlnull" or str(given) == '"NULL"':
+    if given.id == "null":
         return f"null::{declared}"
     if declared.id == "struct":
         return _struct(expression, given, declared, path)
@@ -78,7 +78,7 @@ def _kind(type_: DuckDBPyType) -> str:
 def _struct(expression: str, given: DuckDBPyType, declared: DuckDBPyType, path: str) -> str:
     if given.id != "struct":
         raise ConformError(f"{path}: the class declares an object, the mapping gives {given}")
-    have, wanted = dict(given.children), dict(declared.children)
+    have, wanted = _attributes(given), _attributes(declared)
     for name in have:
         if name not in wanted:
             raise ConformError(
@@ -96,11 +96,11 @@ def _struct(expression: str, given: DuckDBPyType, declared: DuckDBPyType, path: 
 def _filled(expression: str, given: DuckDBPyType) -> str:
     """Whether anything inside is not NULL."""
     if given.id == "struct":
-        inner = [_filled(f"{expression}.{_quoted(name)}", type_) for name, type_ in given.children]
+        inner = [_filled(f"{expression}.{_quoted(name)}", type_) for name, type_ in _attributes(given).items()]
         return "(" + " or ".join(inner) + ")"
     if given.id == "list":
         return f"coalesce(len({expression}) > 0, false)"
-    if given.id == "sqlnull" or str(given) == '"NULL"':
+    if given.id == "null":
         return "false"
     return f"{expression} is not null"
 
@@ -108,13 +108,21 @@ def _filled(expression: str, given: DuckDBPyType) -> str:
 def _list(expression: str, given: DuckDBPyType, declared: DuckDBPyType, path: str) -> str:
     if given.id != "list":
         raise ConformError(f"{path}: the class declares a list, the mapping gives {given}")
-    have, wanted = given.children[0][1], declared.children[0][1]
+    have, wanted = _element(given), _element(declared)
     if str(have) == str(wanted):
         value = expression
     else:
         value = f"list_transform({expression}, lambda e: {_value('e', have, wanted, path + '[]')})"
     kept = f"list_filter({value}, lambda e: e is not null)"  # OCSF lists hold no nulls
     return f"case when len({expression}) > 0 then nullif({kept}, []) end"
+
+
+def _attributes(struct: DuckDBPyType) -> dict[str, DuckDBPyType]:
+    return {name: type_ for name, type_ in struct.children if isinstance(type_, DuckDBPyType)}
+
+
+def _element(of_list: DuckDBPyType) -> DuckDBPyType:
+    return next(type_ for _, type_ in of_list.children if isinstance(type_, DuckDBPyType))
 
 
 def _quoted(name: str) -> str:
