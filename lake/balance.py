@@ -7,7 +7,7 @@ What does not: printing it, or building what is missing.
 a record without an event time has no other. Totals are over whole batches.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -51,11 +51,16 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def balance(
-    store: Store, sources: Sequence[str] | None = None, first: str | None = None, last: str | None = None
+    store: Store,
+    sources: Sequence[str] | None = None,
+    first: str | None = None,
+    last: str | None = None,
+    tables: Callable[[str], Iterable[str]] | None = None,
 ) -> Balance:
     """Return the balance sheet of the lake, of some sources, or of the hours from `first` to `last` (both included).
 
-    With a range, the totals are the sums of its rows; without one they are over whole batches.
+    With a range, the totals are the sums of its rows; without one they are over whole batches. `tables` names the
+    models that a source's hours are built by; without it they are those that were ever built.
     """
     hours: list[BalanceRow] = []
     totals: list[BalanceRow] = []
@@ -63,7 +68,7 @@ def balance(
         receipts = list(ledger.landings(store, source))
         rows = [
             row
-            for row in _hours(store, source, receipts)
+            for row in _hours(store, source, receipts, set(tables(source)) if tables else set())
             if (first is None or row.hour >= first) and (last is None or row.hour <= last)
         ]
         hours += rows
@@ -72,7 +77,7 @@ def balance(
     return Balance(hours=tuple(hours), sources=tuple(totals), total=_sum("total", totals))
 
 
-def _hours(store: Store, source: str, receipts: list[LandingReceipt]) -> list[BalanceRow]:
+def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: set[str]) -> list[BalanceRow]:
     inputs = bronze_inputs(receipts)
     landed = _rows_by_hour(mark for receipt in receipts for mark in receipt.files)
     quarantined = _rows_by_hour(mark for receipt in receipts for mark in receipt.quarantine_files)
@@ -85,7 +90,9 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt]) -> list[Ba
         of_hour = {model: found[hour] for model, found in built.items() if hour in found}
         held = tuple(inputs.get(hour, ()))
         rows.append(
-            _hour(store, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, set(built))
+            _hour(
+                store, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, tables | set(built)
+            )
         )
     return rows
 

@@ -43,6 +43,21 @@ class Plan:
         return cls({source: found for source, found in hours.items() if found})
 
 
+def retire(store: Store, model: str) -> int:
+    """Remove the table and receipts of a model that the project no longer has; return how many files went."""
+    gone: tuple[str, ...] = ()
+
+    def plan() -> Change:
+        nonlocal gone
+        tables = tuple(receipt.file for receipt in ledger.builds(store, model).values() if receipt.file)
+        days = {ledger.build_day_key(model, ledger.hour(hour).date()) for hour in ledger.builds(store, model)}
+        gone = (*tables, *sorted(days))
+        return Change(deletes=gone)
+
+    publish(store, plan)
+    return len(gone)
+
+
 @dataclass
 class BuildRun:
     """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged."""

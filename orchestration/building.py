@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lake import ledger
-from lake.build import Plan
+from lake.build import Plan, retire
 from lake.mapping import Mappings
 from lake.publish import sweep
 from lake.staleness import Stale, bronze_inputs, stale_hours
@@ -58,6 +58,9 @@ def build(
     sweep(store)
     mappings = Mappings(PROJECT)
     done = Built()
+    sources = tuple(sources)
+    for source in sources:
+        _retire_removed(store, mappings, source)
     for models, hours in _groups(store, mappings, sources, first, last, again):
         try:
             done.failures.update(run_dbt(models, Plan(hours), quiet=quiet))
@@ -69,6 +72,18 @@ def build(
     if done.failures:
         raise BuildFailed(done.failures)
     return done
+
+
+def tables_of(source: str) -> list[str]:
+    """Return the names of the models that build the hours of a source."""
+    return Mappings(PROJECT).models_of(source)
+
+
+def _retire_removed(store: Store, mappings: Mappings, source: str) -> None:
+    held = set(mappings.models_of(source))
+    for model in ledger.built_models(store):
+        if model.endswith(f"__{source}") and model not in held:
+            retire(store, model)
 
 
 def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, str]:
@@ -87,7 +102,7 @@ def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, 
         " ".join(models),
     ]
     if quiet:
-        words.append("--quiet")
+        words += ["--log-level", "none"]  # what failed is told by its results
     with planned(plan):
         try:
             outcome = dbtRunner().invoke(words)
@@ -113,7 +128,7 @@ def planned(plan: Plan) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
         path = Path(folder) / "plan.json"
         path.write_text(plan.to_json())
-        given = {PLAN_VARIABLE: str(path), "HEADWATER_LAKE": load_settings().lake}
+        given = {PLAN_VARIABLE: str(path), "HEADWATER_LAKE": load_settings().lake, "DBT_PROJECT_DIR": str(PROJECT)}
         if file is not None:
             given[FILE_VARIABLE] = str(file.resolve())
         before = {name: os.environ.get(name) for name in given}

@@ -4,7 +4,7 @@ What belongs here: turning the lake's answers into what macros can use. What doe
 (`lake.build`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
 
 Functions (all text in, text out; `!` first marks an error that the macro raises):
-  hw_setup(bronze types)              → JSON: the project's folder, and statements that make `bronze` and `reference`
+  hw_setup(JSON: bronze types, project)→ JSON: the project's folder, and statements that make `bronze` and `reference`
   hw_stage(model)                     → folder to write partitions to
   hw_conform(table, DESCRIBE, types)  → select list that conforms a mapping to its class
   hw_publish(JSON)                    → JSON of rows by hour
@@ -77,7 +77,7 @@ class Plugin(BasePlugin):
         settings = Settings()
         store = open_store(settings.lake)
         recover(store)
-        project = Path.cwd() if (Path.cwd() / "dbt_project.yml").exists() else PROJECT
+        project = _project()
         mappings = Mappings(project)
         given = os.environ.get(PLAN_VARIABLE)
         types = asked["bronze_types"]
@@ -117,6 +117,14 @@ class Plugin(BasePlugin):
         if self._run is None:
             raise RuntimeError("the run has no plan: dbt_project.yml must call lake_setup() on run start")
         return self._run
+
+
+def _project() -> Path:
+    """Return the folder of the dbt project that runs: as dbt's own variable says, else as dbt was started in it."""
+    named = os.environ.get("DBT_PROJECT_DIR")
+    if named:
+        return Path(named).resolve()
+    return Path.cwd() if (Path.cwd() / "dbt_project.yml").exists() else PROJECT
 
 
 def _told(function: Callable[..., str]) -> Callable[..., str]:

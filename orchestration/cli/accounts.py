@@ -7,6 +7,7 @@ import typer
 from lake.balance import NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.balance import balance as balance_of
 from lake.quarantine import page, summary
+from orchestration.building import tables_of
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake
 from orchestration.cli.output import out, print_json, print_table, say
@@ -29,7 +30,7 @@ def balance(
 ) -> None:
     """What became of every event: read = landed + quarantined; landed = published + duplicates + filtered."""
     wanted = [contract(name).source for name in source] if source else None
-    sheet = balance_of(lake(), wanted, *hour_range(first, last))
+    sheet = balance_of(lake(), wanted, *hour_range(first, last), tables=tables_of)
     if json:
         print_json(sheet)
     else:
