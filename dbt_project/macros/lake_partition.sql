@@ -11,7 +11,7 @@
 
   {%- set folder = lake_call("hw_stage", [model.name]) -%}
   {%- if table == "dispositions" -%}
-    {%- set rows = "select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from (" ~ compiled_code ~ ")" -%}
+    {%- set rows = "select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from (" ~ compiled_code ~ "\n)" -%}
   {%- else -%}
     {%- set rows = lake_conformed(table, compiled_code) -%}
   {%- endif -%}

@@ -73,7 +73,8 @@
   {%- set target = this.incorporate(type="view") -%}
   {{ run_hooks(pre_hooks) }}
   {%- do run_query("create schema if not exists " ~ target.without_identifier()) -%}
-  {% call statement("main") %}create or replace view {{ target }} as ({{ compiled_code }}){% endcall %}
+  {% call statement("main") %}create or replace view {{ target }} as ({{ compiled_code }}
+  ){% endcall %}
   {{ run_hooks(post_hooks) }}
   {%- do adapter.commit() -%}
   {{ return({"relations": [target]}) }}

@@ -13,7 +13,7 @@
   {#- The SELECT that a lake_partition model really writes: conformed, completed, enriched, with its partition. -#}
   {%- set type = ocsf_type(table) -%}
   {%- set described = [] -%}
-  {%- for row in run_query("describe (" ~ sql ~ ")").rows -%}{%- do described.append([row[0], row[1]]) -%}{%- endfor -%}
+  {%- for row in run_query("describe (" ~ sql ~ "\n)").rows -%}{%- do described.append([row[0], row[1]]) -%}{%- endfor -%}
   {%- set select_list = lake_call("hw_conform", [table, tojson(described), tojson(type.columns)]) -%}
   {%- set given = described | map("first") | list -%}
 with mapped as (
