@@ -81,7 +81,7 @@ def test_what_cannot_be_used_is_named_in_one_line(
 @pytest.mark.parametrize("name", ["HEADWATER_LAK", "HEADWATER_GEOIP__CITIES"])
 def test_an_unknown_variable_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
-    with pytest.raises(SettingsError, match="(?i)unknown|cities"):
+    with pytest.raises(SettingsError, match=r"(?i)unknown|cities"):
         load_settings()
 
 

@@ -1,0 +1,30 @@
+"""Lakes for the tests of the whole way: each test gets its own folder, dbt projects are copied once a session."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import okta_logs
+
+
+@pytest.fixture(scope="session")
+def okta_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dbt project with Okta's sign-ins and base events only; its parsed state is kept for the session."""
+    return okta_logs.project(tmp_path_factory.mktemp("dbt") / "project")
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, okta_project: Path) -> Path:
+    """An empty lake that the command line uses, built with `okta_project`."""
+    monkeypatch.setattr("orchestration.building.PROJECT", okta_project)
+    monkeypatch.setenv("HEADWATER_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("HEADWATER_THREADS", "2")
+    monkeypatch.delenv("HEADWATER_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def delivery(tmp_path: Path) -> Path:
+    """A folder of Okta objects: see `okta_logs.delivery`."""
+    return okta_logs.delivery(tmp_path / "delivered")

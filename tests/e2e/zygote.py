@@ -1,0 +1,143 @@
+"""A warm process whose forked children run commands and are killed at a chosen moment.
+
+`python -m tests.e2e.zygote` reads one job a line (JSON) and answers each with how its child ended. A child that is to
+die at its n-th act kills itself right before it changes the lake for the n-th time (`sys.addaudithook` tells of every
+file opened for writing, renamed or removed, and every folder made or removed); one that is to die after some seconds is
+killed from outside, also in the middle of what DuckDB writes.
+
+What belongs here: starting, counting, killing. What does not: what must hold afterwards (`test_killed`).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+_CHANGES = {"os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.mkdir": (0,)}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: its exit code (-9 when killed), the acts it counted, the seconds it took, what it said."""
+
+    code: int
+    acts: int
+    seconds: float
+    said: str
+
+
+class Zygote:
+    """The warm process, seen from the tests."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+
+    def __enter__(self) -> Self:
+        words = [sys.executable, "-m", __name__, str(self._scratch)]
+        top = str(Path(__file__).parents[2])
+        environment = {**os.environ, "PYTHONPATH": top}
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=top, env=environment
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def run(self, lake: Path, words: list[str], project: Path, act: int = 0, seconds: float = 0.0) -> Ended:
+        """Run a command on a lake, killed before its `act`-th change of the lake, or after some seconds, or not."""
+        assert self._process.stdin and self._process.stdout
+        job = {"lake": str(lake), "words": words, "project": str(project), "act": act, "seconds": seconds}
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+
+def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
+    log = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.environ["HEADWATER_LAKE"] = job["lake"]
+    os.chdir(said.parent)
+    import orchestration.building
+    from orchestration.cli import main
+
+    orchestration.building.PROJECT = Path(job["project"])
+    acts = 0
+
+    def watch(name: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal acts
+        if not _changes(name, arguments, job["lake"]):
+            return
+        acts += 1
+        if acts == job["act"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    sys.argv = ["headwater", *job["words"]]
+    code = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 99
+    sys.stdout.flush()
+    sys.stderr.flush()
+    counted.write_text(str(acts))
+    os._exit(code)
+
+
+def _changes(name: str, arguments: tuple[Any, ...], lake: str) -> bool:
+    if name == "open":
+        path, mode, flags = arguments
+        writes = any(each in mode for each in "wax+") if mode else bool((flags or 0) & _WRITING)
+        return writes and isinstance(path, str | os.PathLike) and os.fspath(path).startswith(lake)
+    return any(str(arguments[at]).startswith(lake) for at in _CHANGES.get(name, ()))
+
+
+def _answer(job: dict[str, Any], scratch: Path) -> Ended:
+    said, counted = scratch / "said", scratch / "acts"
+    counted.write_text("0")
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        _child(job, said, counted)
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        took = time.monotonic() - began
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            return Ended(code, int(counted.read_text()), took, said.read_text(errors="replace"))
+        if job["seconds"] and took >= job["seconds"]:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _serve(scratch: Path) -> None:
+    import dbt.adapters.duckdb
+    import dbt.cli.main  # noqa: F401 - what children need is imported once, here
+
+    import orchestration.building
+    import orchestration.cli.app
+    import orchestration.dbt_plugin  # noqa: F401
+
+    for line in sys.stdin:
+        ended = _answer(json.loads(line), scratch)
+        sys.stdout.write(json.dumps(vars(ended)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

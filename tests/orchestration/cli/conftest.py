@@ -1,0 +1,40 @@
+"""One small lake that all command line tests look at; those that write make their own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import okta_logs
+from tests.e2e.lakes import headwater
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the machine reach a test; what a test writes without saying where goes to its own folder."""
+    for name in [name for name in os.environ if name.startswith("HEADWATER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _okta_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A landed and built lake of `okta_logs.delivery`."""
+    place = tmp_path_factory.mktemp("cli")
+    delivered = okta_logs.delivery(place / "delivered")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("orchestration.building.PROJECT", okta_logs.project(place / "project"))
+        patch.setenv("HEADWATER_LAKE", str(place / "lake"))
+        assert headwater("land", okta_logs.SOURCE, delivered).code == 0
+        built = headwater("build", "--source", okta_logs.SOURCE)
+        assert built.code == 0, built.err
+        yield place / "lake"
+
+
+@pytest.fixture
+def okta_lake(_okta_lake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The built lake, as the one that commands use."""
+    monkeypatch.setattr("orchestration.building.PROJECT", _okta_lake.parent / "project")
+    monkeypatch.setenv("HEADWATER_LAKE", str(_okta_lake))
+    return _okta_lake
