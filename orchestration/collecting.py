@@ -79,7 +79,7 @@ def settle_of(settings: Settings, contract: Contract) -> timedelta:
     place = settings.sources.get(contract.source)
     if isinstance(place, OktaSource):
         return timedelta(seconds=place.settle_seconds)
-    return contract.cadence
+    return contract.cadence if contract.transport == "object_store" else OktaConfig.settle
 
 
 def _hour_objects(store: Store, contract: Contract, root: Path, hour: datetime) -> list[RawObject]:

@@ -4,6 +4,7 @@ Loading them reads the settings, the contracts and dbt's manifest; it touches no
 """
 
 import warnings
+from pathlib import Path
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
@@ -24,9 +25,13 @@ from orchestration.settings import PROJECT, load_settings
 warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies and pools, which this lake needs
 
 
-def definitions() -> dg.Definitions:
-    """Return the definitions. Raises SettingsError, ContractError or ManifestFailed, each saying what to change."""
-    settings, contracts, manifest = load_settings(), load_contracts(), read_manifest()
+def definitions(project: Path = PROJECT) -> dg.Definitions:
+    """Return the definitions over a dbt project.
+
+    Raises:
+        SettingsError, ContractError, ManifestFailed: each says what to change.
+    """
+    settings, contracts, manifest = load_settings(), load_contracts(), read_manifest(project)
     partitions = hourly(settings.partitions_start)
     translator = LakeTranslator(manifest, contracts, partitions)
     raw = {bronze_key(source): contract for source, contract in contracts.items()}
@@ -45,6 +50,7 @@ def definitions() -> dg.Definitions:
                 stale_sensor(
                     {each.model: each.key for found in tables.values() for each in found},
                     tables,
+                    project,
                     ledger.hour(settings.partitions_start),
                 )
             ],
@@ -52,10 +58,10 @@ def definitions() -> dg.Definitions:
                 {"start_method": {"forkserver": {"preload_modules": ["orchestration.definitions"]}}}
             ),
             resources={
-                "dbt": DbtCliResource(project_dir=PROJECT, profiles_dir=str(PROJECT), dbt_executable=dbt_command())
+                "dbt": DbtCliResource(project_dir=project, profiles_dir=str(project), dbt_executable=dbt_command())
             },
         ),
-        landing_schedules(settings, raw, partitions),
+        landing_schedules(settings, raw),
         arrival_schedule(newest),
     )
 

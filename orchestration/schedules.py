@@ -17,16 +17,13 @@ _LATEST_MINUTE = 55
 _MINUTE = timedelta(minutes=1)
 
 
-def landing_schedules(
-    settings: Settings, sources: Mapping[dg.AssetKey, Contract], partitions: dg.HourlyPartitionsDefinition
-) -> dg.Definitions:
+def landing_schedules(settings: Settings, sources: Mapping[dg.AssetKey, Contract]) -> dg.Definitions:
     """Return, per source, the job that lands an arrival hour and its schedule, which lets the hour settle first."""
     jobs, schedules = [], []
     for key, contract in sources.items():
         job = dg.define_asset_job(
             f"land_{contract.source}",
             selection=dg.AssetSelection.assets(key),
-            partitions_def=partitions,
             description=f"Land one arrival hour of {contract.source}, and check its batch.",
             tags={"source": contract.source},
         )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import dagster as dg
 
@@ -21,7 +22,7 @@ from lake.publish import recover
 from lake.staleness import Stale, bronze_inputs, stale_hours
 from lake.store import Store, open_store
 from orchestration.assets.hours import key_of_hour, runs_of_hours
-from orchestration.settings import PROJECT, load_settings
+from orchestration.settings import load_settings
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MOST_RUNS, MOST_HOURS = 6, 168  # of one tick, and of one run: a week of hours is one dbt run
@@ -42,7 +43,9 @@ class StaleHour:
         return ledger.hour(self.stale.hour)
 
 
-def stale_sensor(keys: Mapping[str, dg.AssetKey], sources: Iterable[str], start: datetime) -> dg.SensorDefinition:
+def stale_sensor(
+    keys: Mapping[str, dg.AssetKey], sources: Iterable[str], project: Path, start: datetime
+) -> dg.SensorDefinition:
     """Return the sensor; `keys` are the assets by model, `start` is the first hour that is a partition."""
     names = sorted(sources)
 
@@ -61,7 +64,7 @@ def stale_sensor(keys: Mapping[str, dg.AssetKey], sources: Iterable[str], start:
         recover(store)
         found: list[StaleHour] = []
         for source in names:
-            found += _within_partitions(context, source, stale_now(store, source), start)
+            found += _within_partitions(context, source, stale_now(store, project, source), start)
         runs, requested = choose(found, json.loads(context.cursor or "{}"))
         reason = f"{len(found)} stale hours, all requested already" if found else "nothing is stale"
         return dg.SensorResult(
@@ -73,9 +76,9 @@ def stale_sensor(keys: Mapping[str, dg.AssetKey], sources: Iterable[str], start:
     return stale_hours_sensor
 
 
-def stale_now(store: Store, source: str) -> list[StaleHour]:
+def stale_now(store: Store, project: Path, source: str) -> list[StaleHour]:
     """Return the stale hours of a source, oldest first."""
-    mappings = Mappings(PROJECT)
+    mappings = Mappings(project)
     inputs = bronze_inputs(ledger.landings(store, source))
     found = []
     for each in stale_hours(store, mappings, source):

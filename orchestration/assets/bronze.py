@@ -46,7 +46,7 @@ def bronze_asset(contract: Contract, partitions: dg.HourlyPartitionsDefinition) 
         check_specs=landing_check_specs(key),
         output_required=False,
     )
-    def bronze(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def bronze(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         settings = load_settings()
         receipts, failures = _land_all(context, settings, contract)
         store = open_store(settings.lake)

@@ -94,7 +94,7 @@ class LakeTranslator(DagsterDbtTranslator):
 
 
 def _is_view(props: Props) -> bool:
-    return props["resource_type"] == "model" and props["config"]["materialized"] == VIEW
+    return bool(props["resource_type"] == "model" and props["config"]["materialized"] == VIEW)
 
 
 def _layer(props: Props) -> str:
