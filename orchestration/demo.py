@@ -27,7 +27,7 @@ from lake.reading import ask
 from lake.store import Store, open_store
 from orchestration.building import build
 from orchestration.cli.accounts import print_balance
-from orchestration.cli.output import print_table
+from orchestration.cli.output import fail, known_errors, print_table
 from orchestration.cli.query import reading
 from orchestration.collecting import land_hour
 from orchestration.estate import Arguments, generate
@@ -37,34 +37,47 @@ HOME = TOP / ".headwater" / "demo"
 TOKEN_VARIABLE = "HEADWATER_OKTA_TOKEN"
 TOKEN = "demo-token"  # what the simulated org accepts; a real org's token is never in a file
 LATE_HOURS = 24  # how long after its day the estate still delivers late records
+_PUSHES = """
+  with denied as (
+    select user.name as who, min(time) as first, max(time) as last, count(*) as denials
+    from silver.authentication where metadata.event_code = 'user.mfa.okta_verify.deny_push'
+    group by user.name having count(*) >= 3
+  ),
+  let_in as (
+    select denied.who, denied.denials, event.time_dt, event.src_endpoint as origin
+    from denied join silver.authentication as event on event.user.name = denied.who
+    where event.metadata.event_code = 'user.authentication.auth_via_mfa' and event.status_id = 1
+      and event.time between denied.first and denied.last + 900000
+  )
+"""
 QUESTIONS = (
     (
-        "Who logged on where from an address outside the country they were in an hour earlier?",
-        """
-        select time_dt, user.name as who, src_endpoint.ip as ip, src_endpoint.location.country as country,
-          previous as an_hour_before, status
-        from (
-          select *, lag(src_endpoint.location.country) over (partition by user.name order by time) as previous,
-            time - lag(time) over (partition by user.name order by time) as pause
-          from silver.authentication
-          where source = 'okta_system_log' and src_endpoint.location.country is not null
-        )
-        where previous <> src_endpoint.location.country and pause < 3600000
-        order by time_dt limit 8
+        "Who denied one push after another, and then let one through?",
+        f"""{_PUSHES}
+        select strftime(time_dt, '%H:%M:%S') as at, who, denials, origin.ip as ip, origin.location.country as country,
+          origin.autonomous_system.name as network
+        from let_in order by time_dt
         """,
     ),
     (
-        "Which programs did service installations and scheduled tasks bring onto machines?",
-        """
-        select time_dt, device.hostname as machine, win_service.name as service, win_service.cmd_line as command
-        from silver.windows_service_activity order by time_dt limit 8
+        "What did that account do on Windows machines in the hour after?",
+        f"""{_PUSHES}
+        select strftime(event.time_dt, '%H:%M:%S') as at, event.dst_endpoint.hostname as machine,
+          event.logon_type as logon, event.status, event.src_endpoint.ip as "from"
+        from silver.authentication as event join let_in
+          on lower(event.user.name) = split_part(let_in.who, '@', 1)
+          and event.time_dt between let_in.time_dt and let_in.time_dt + interval 1 hour
+        where event.source = 'windows_event' and event.activity_id = 1
+        order by event.time_dt limit 8
         """,
     ),
     (
-        "Whose AWS calls failed most, and at what?",
-        """
-        select actor.user.name as who, api.operation as operation, api.response.error as error, count(*) as calls
-        from silver.api_activity where status_id = 2 group by all order by calls desc, who limit 8
+        "And what did that address ask of AWS?",
+        f"""{_PUSHES}
+        select min(strftime(event.time_dt, '%H:%M:%S')) as first, event.api.operation as operation,
+          any_value(event.http_request.user_agent) as user_agent, count(*) as calls
+        from silver.api_activity as event join let_in on event.src_endpoint.ip = let_in.origin.ip
+        group by event.api.operation order by first limit 8
         """,
     ),
 )
@@ -96,7 +109,7 @@ def main(events: int = 200_000) -> int:
         console.print(f"    the truth of the estate says otherwise: {line}", style="red")
     if not wrong:
         console.print("    … and it is what the generator says it wrote (estate/truth.json)", style="green")
-    step("5/5", "three questions")
+    step("5/5", "three questions: the incident that was planted")
     for title, question in QUESTIONS:
         console.print(f"\n{title}", style="bold")
         print_table("", *ask(reading(store, question), question))
@@ -226,4 +239,7 @@ def _free_port() -> int:
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(prog="python -m orchestration.demo", description=main.__doc__)
     asked.add_argument("--events", type=int, default=200_000, help="size of the estate")
-    sys.exit(main(asked.parse_args().events))
+    try:
+        sys.exit(main(asked.parse_args().events))
+    except known_errors() as problem:
+        sys.exit(fail(problem))
