@@ -15,15 +15,37 @@ from ingest.landing.typing_sql import ContractSql
 QUARANTINE_PARTITION = "quarantine"
 PIPELINE_COLUMNS = tuple((each.name, each.duckdb_type) for each in pipeline_columns)
 # Level 1 and a small dictionary limit: raw text compresses better and faster so (750 MB of CloudTrail, 2 cores).
-# Row groups of 61,440 rows let two threads compress one hour side by side.
-PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, row_group_size 61440"
+# DuckDB gathers a row group for each open hour before it writes: 24 hours of 20,480 records of 2 kB are 1 GB.
+ROW_GROUP_ROWS = 20480
+_FEWEST_ROW_GROUP_ROWS = 2048
+_PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
 
 
-def copy_statement(sql: ContractSql, batch: str, latest_event_at: datetime, out: Path) -> str:
-    """Return the COPY from the stream `decoded` to partitions under `out`."""
-    query = judged_query(sql, batch, latest_event_at)
-    target = f"partition_by (date, hour), filename_pattern {literal(batch)}"
-    return f"copy ({query}) to {literal(str(out))} ({PARQUET}, {target})"
+def copy_by_hour(query: str, batch: str, out: Path, row_group_rows: int = ROW_GROUP_ROWS) -> str:
+    """Return the COPY of a query with date and hour to a folder of each event hour under `out`."""
+    target = f"partition_by (date, hour), filename_pattern {literal(batch)}, overwrite_or_ignore true"
+    return f"copy ({query}) to {literal(str(out))} ({_PARQUET}, row_group_size {row_group_rows}, {target})"
+
+
+def copy_unsorted(query: str, out: Path) -> str:
+    """Return the COPY of a query to one file, which needs little memory however many event hours there are."""
+    return f"copy ({query}) to {literal(str(out))} ({_PARQUET}, row_group_size {_FEWEST_ROW_GROUP_ROWS})"
+
+
+def hours_query(unsorted: Path) -> str:
+    """Return the query for the date and hour folders (as one text) of a file made by `copy_unsorted`, in order."""
+    return f"select distinct date || hour from {_file(unsorted)} order by 1"
+
+
+def slice_query(unsorted: Path, first: str, last: str) -> str:
+    """Return the query for the records of a file made by `copy_unsorted` that belong to a range of hours."""
+    return f"select * from {_file(unsorted)} where date || hour between {literal(first)} and {literal(last)}"
+
+
+def row_group_rows(budget_bytes: int, record_bytes: float) -> int:
+    """Return how many records of a size a row group may have to fit into a budget."""
+    rows = int(budget_bytes / max(record_bytes, 1.0))
+    return max(_FEWEST_ROW_GROUP_ROWS, min(ROW_GROUP_ROWS, rows))
 
 
 def judged_query(sql: ContractSql, batch: str, latest_event_at: datetime) -> str:
@@ -91,5 +113,9 @@ copy (
     _source_object, _source_row, _batch, _arrived_at, {literal(contract.version)} as contract_version,
     strftime(_arrived_at, '%Y-%m-%d') as date, strftime(_arrived_at, '%H') as hour
   from read_parquet({literal(str(staged / "**" / "*.parquet"))}, hive_partitioning = false)
-) to {literal(str(out))} ({PARQUET}, partition_by (date, hour), filename_pattern 'q')
+) to {literal(str(out))} ({_PARQUET}, partition_by (date, hour), filename_pattern 'q')
 """
+
+
+def _file(path: Path) -> str:
+    return f"read_parquet({literal(str(path))}, hive_partitioning = false)"

@@ -19,11 +19,19 @@ import pyarrow as pa
 
 from ingest.contracts import Contract
 from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
-from ingest.landing.copy_sql import QUARANTINE_PARTITION, copy_statement, quarantine_statement
+from ingest.landing.copy_sql import (
+    QUARANTINE_PARTITION,
+    copy_by_hour,
+    copy_unsorted,
+    hours_query,
+    judged_query,
+    quarantine_statement,
+    row_group_rows,
+    slice_query,
+)
 from ingest.landing.drift import DriftCounter
 from ingest.landing.flags import flagged
 from ingest.landing.precheck import Precheck
-from ingest.landing.spellings import Layout
 from ingest.landing.staged import Staged, receipt_of
 from ingest.landing.typing_sql import ContractSql
 from ingest.objects import RawObject
@@ -34,9 +42,11 @@ from lake.store import Store
 
 GIB = 1 << 30
 _OUTSIDE_DUCKDB = 640 << 20  # Python, Arrow and the decoder's buffers
-_FLUSH_ROWS = 61440  # rows that one thread holds before they go to their partitions' files
+_FLUSH_ROWS = 20480  # rows that one thread holds before they go to their partitions' files
+_HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first row it is 6 MB per thread
 
 Progress = Callable[[int], None]
+_Copy = Callable[[duckdb.DuckDBPyConnection, str, DecodeReport], None]
 
 
 class LandingError(RuntimeError):
@@ -77,9 +87,9 @@ def land(
     first_landed_at = datetime.fromisoformat(previous.first_landed_at) if previous else now
     with Workplace(store, "land") as place:
         staged = Staged(place, batch)
-        report, drift = DecodeReport(), DriftCounter(Layout(contract))
         try:
-            _write(contract, objects, settings, staged, report, drift, first_landed_at, progress)
+            writing = _Writing(contract, objects, settings, staged, first_landed_at, progress)
+            report, drift = writing.write()
         except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
             first_line = (str(problem) or type(problem).__name__).splitlines()[0]
             raise LandingError(
@@ -97,33 +107,66 @@ def land(
         return _publish(store, staged, receipt)
 
 
-def _write(
-    contract: Contract,
-    objects: Sequence[RawObject],
-    settings: LandingSettings,
-    staged: Staged,
-    report: DecodeReport,
-    drift: DriftCounter,
-    first_landed_at: datetime,
-    progress: Progress | None,
-) -> None:
-    latest = (first_landed_at + contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
-    sql = ContractSql(contract, settings.stalls_as)
-    batches = decode(objects, settings.limits, contract.records_keys, report)
-    with connect(settings, staged) as con:
-        stream = flagged(batches, Precheck(sql.layout), drift, report)
-        con.register("decoded", stream if progress is None else _watched(stream, report, progress))
-        con.execute(copy_statement(sql, staged.batch, latest, staged.bronze))
-        rejected = staged.bronze / f"date={QUARANTINE_PARTITION}"
+@dataclass(frozen=True)
+class _Writing:
+    """Writing the records of one batch to the staged files of their event hours and of quarantine."""
+
+    contract: Contract
+    objects: Sequence[RawObject]
+    settings: LandingSettings
+    staged: Staged
+    first_landed_at: datetime
+    progress: Progress | None
+
+    def write(self) -> tuple[DecodeReport, DriftCounter]:
+        """Write the records in one pass; in two when they are of more event hours than memory can hold open."""
+        try:
+            report, drift = self._read_into(self._in_one_pass)
+        except duckdb.OutOfMemoryException:
+            self.staged.clear()
+            report, drift = self._read_into(self._in_two_passes)
+        rejected = self.staged.bronze / f"date={QUARANTINE_PARTITION}"
         if rejected.exists():
-            con.execute(quarantine_statement(contract, rejected, staged.quarantine))
+            with connect(self.settings, self.staged) as con:
+                con.execute(quarantine_statement(self.contract, rejected, self.staged.quarantine))
+        return report, drift
+
+    def _read_into(self, copy: _Copy) -> tuple[DecodeReport, DriftCounter]:
+        latest = (self.first_landed_at + self.contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
+        sql = ContractSql(self.contract, self.settings.stalls_as)
+        report, drift = DecodeReport(), DriftCounter(sql.layout)
+        batches = decode(self.objects, self.settings.limits, self.contract.records_keys, report)
+        stream = flagged(batches, Precheck(sql.layout), drift, report)
+        with connect(self.settings, self.staged) as con:
+            con.register("decoded", stream if self.progress is None else _watched(stream, report, self.progress))
+            copy(con, judged_query(sql, self.staged.batch, latest), report)
+        return report, drift
+
+    def _in_one_pass(self, con: duckdb.DuckDBPyConnection, query: str, report: DecodeReport) -> None:
+        con.execute(copy_by_hour(query, self.staged.batch, self.staged.bronze))
+
+    def _in_two_passes(self, con: duckdb.DuckDBPyConnection, query: str, report: DecodeReport) -> None:
+        unsorted = self.staged.place.path / "unsorted.parquet"
+        con.execute(copy_unsorted(query, unsorted))
+        hours = [str(row[0]) for row in con.execute(hours_query(unsorted)).fetchall()]
+        at_once = max(1, duckdb_bytes(self.settings) // _HOUR_BYTES)
+        rows = row_group_rows(_HOUR_BYTES // 4, report.bytes_decoded / max(report.records, 1))
+        for at in range(0, len(hours), at_once):
+            some = hours[at : at + at_once]
+            query = slice_query(unsorted, some[0], some[-1])
+            con.execute(copy_by_hour(query, self.staged.batch, self.staged.bronze, rows))
+        unsorted.unlink()
+
+
+def duckdb_bytes(settings: LandingSettings) -> int:
+    """Return how much of the memory is DuckDB's."""
+    return max(settings.memory_bytes - _OUTSIDE_DUCKDB, 256 << 20)
 
 
 def connect(settings: LandingSettings, staged: Staged) -> duckdb.DuckDBPyConnection:
     """Return a connection that keeps to the settings' memory and spills into the step's own folder."""
     con = duckdb.connect()
-    limit = max(settings.memory_bytes - _OUTSIDE_DUCKDB, 256 << 20)
-    con.execute(f"set memory_limit = '{limit}B'")
+    con.execute(f"set memory_limit = '{duckdb_bytes(settings)}B'")
     con.execute(f"set threads = {int(settings.threads)}")
     con.execute("set temp_directory = ?", [str(staged.spill)])
     con.execute("set preserve_insertion_order = false")

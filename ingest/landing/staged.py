@@ -4,6 +4,7 @@ What belongs here: counting what was really written (Parquet footers and narrow 
 `landed` and `quarantined` do not come from the same counter as its `read`. What does not: publishing.
 """
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -31,6 +32,11 @@ class Staged:
         self.quarantine = place.path / "quarantine"
         self.spill = place.path / "spill"
         self.keys: dict[str, str] = {}
+
+    def clear(self) -> None:
+        """Remove what was staged so far."""
+        for folder in (self.bronze, self.quarantine):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def bronze_files(self) -> list[Path]:
         """Return the staged Parquet files of event hours."""

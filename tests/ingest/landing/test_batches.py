@@ -1,11 +1,12 @@
 """Batches: landing again, sets that grow, objects and contracts that change, and sets of unusual size."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from ingest.landing import LandingError, land, land_files
+from ingest.landing import LandingError, LandingSettings, land, land_files
 from ingest.objects import RawObject
 from lake import ledger
 from lake.store import Store, open_store
@@ -117,3 +118,18 @@ def test_a_whole_day_is_filed_by_hour(store: Store) -> None:
     records = [{**GOOD, "number": n, "at": f"2026-03-01T{n % 24:02}:30:00Z"} for n in range(240)]
     receipt = land(strange(), [raw(lines(*records))], store, "b")
     assert [(mark.hour, mark.rows) for mark in receipt.files] == [(f"2026-03-01T{hour:02}", 10) for hour in range(24)]
+
+
+def test_more_event_hours_than_memory_can_hold_open_are_sorted_in_a_second_pass(store: Store, tmp_path: Path) -> None:
+    hours = [datetime(2026, 1, 1) + timedelta(hours=n) for n in range(672)]
+    records = [{**GOOD, "number": n, "at": f"{hours[n % 672]}Z"} for n in range(4000)]
+    data = lines(*records, "nonsense")
+    little, much = LandingSettings(memory_bytes=1), LandingSettings()
+    opened: list[str] = []
+    found = land(strange(), [watched(data, "o", opened)], store, "b", little)
+    assert opened == ["o", "o"]  # the first pass ended for want of memory, else this shows nothing
+    expected = land(strange(), [raw(data, "o")], open_store(tmp_path / "other"), "b", much)
+    assert [(mark.key, mark.rows, mark.checksum) for mark in found.files] == [
+        (mark.key, mark.rows, mark.checksum) for mark in expected.files
+    ]
+    assert (found.read, found.landed, found.quarantined, len(found.files)) == (4001, 4000, 1, 672)
