@@ -1,11 +1,11 @@
-{#- The objects that every mapping of the Okta System Log shares, from the columns of stg_okta__system_log. Okta writes
+{#- The objects that every mapping of the Okta System Log shares, from the columns of int_okta__system_log. Okta writes
     `unknown` where it has no value. Kinds of actors and targets: Okta's LogEvent object and event type catalogue
     (developer.okta.com). -#}
 
 
 {#- The first target of a kind. -#}
 {% macro okta_target(type) -%}
-list_filter(target, lambda entity: entity.type = '{{ type }}')[1]
+list_filter(targets, lambda entity: entity.type = '{{ type }}')[1]
 {%- endmacro %}
 
 

@@ -11,25 +11,13 @@ select
     outcome.result as outcome_result,
     outcome.reason as outcome_reason,
 
-    -- who did it, like a target; an address is no person (ThreatInsight)
-    case when actor.type is distinct from 'IP address' then {
-      'id': actor.id, 'type': actor.type, 'alternateId': actor.alternateId, 'displayName': actor.displayName,
-      'detailEntry': actor.detailEntry, 'changeDetails': null::json
-    } end as actor,
-
-    -- targets: the first one of each kind that an OCSF object is made of
+    -- who did it, and on what
+    actor as raw_actor,
     target as targets,
-    {{ okta_target("User") }} as target_user,
-    {{ okta_target("AppUser") }} as target_app_user,
-    {{ okta_target("AppInstance") }} as target_app,
-    {{ okta_target("UserGroup") }} as target_group,
-    coalesce({{ okta_target("PolicyEntity") }}, {{ okta_target("PolicyRule") }}) as target_policy,
-    {{ okta_target("PublicClientApp") }} as target_client,
-    list_filter(target, lambda entity: entity.type = 'AuthenticatorEnrollment') as target_authenticators,
 
     -- client
     nullif(client.id, 'unknown') as client_id,
-    {{ ip_or_null("coalesce(client.ipAddress, case when actor.type = 'IP address' then actor.id end)") }} as client_ip,
+    client.ipAddress as client_address,
     nullif(client.zone, 'null') as client_zone,
     client.device as client_device,
     nullif(client.userAgent.rawUserAgent, 'unknown') as user_agent,
@@ -82,9 +70,8 @@ select
     transaction.type as transaction_type,
     transaction.detail as transaction_detail,
 
-    -- debug data: an open map; some collectors deliver it as text
-    case when json_type(debugContext.debugData) = 'OBJECT' then debugContext.debugData end as debug_data,
-    case when json_type(debugContext.debugData) <> 'OBJECT' then nullif(debugContext.debugData ->> '$', '') end as debug_text,
+    -- debug data
+    debugContext.debugData as raw_debug_data,
 
     -- pipeline
     _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
