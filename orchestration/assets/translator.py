@@ -16,11 +16,10 @@ from orchestration.assets.bronze import bronze_key
 from orchestration.assets.dbt_graph import VIEW, Manifest, is_view, sources_read, tables_read
 
 Props = Mapping[str, Any]
-_TABLE_LAYERS = (SILVER, LEDGER)  # whose models are named <table>__<source>
 
 
 class LakeTranslator(DagsterDbtTranslator):
-    """Keys are `silver/<class>/<source>`, `silver/<class>`, `staging/<model>`, …; tables are grouped by class."""
+    """Keys are `<layer>/<model>`, as the graph shows a key's last part only; tables are grouped by class."""
 
     def __init__(
         self, manifest: Manifest, contracts: Mapping[str, Contract], partitions: dg.HourlyPartitionsDefinition
@@ -36,8 +35,7 @@ class LakeTranslator(DagsterDbtTranslator):
         """Return `bronze/<source>` for a dbt source, else the model's layer and name."""
         if dbt_resource_props["resource_type"] == "source":
             return bronze_key(dbt_resource_props["name"])
-        layer, name = _layer(dbt_resource_props), dbt_resource_props["name"]
-        return dg.AssetKey([layer, *(name.split("__", 1) if layer in _TABLE_LAYERS else [name])])
+        return dg.AssetKey([_layer(dbt_resource_props), dbt_resource_props["name"]])
 
     def get_asset_spec(self, manifest: Manifest, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """Return the spec without seeds, which no step makes, and for a table with the tables behind its views.

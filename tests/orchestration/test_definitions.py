@@ -19,9 +19,9 @@ from tests.orchestration.graph import FILE, graph_text
 KEY = "2026-03-02-05:00"
 BRONZE = dg.AssetKey(["bronze", trail.SOURCE])
 TABLE_KEYS = {
-    "api_activity": dg.AssetKey(["silver", "api_activity", trail.SOURCE]),
-    "base_event": dg.AssetKey(["silver", "base_event", trail.SOURCE]),
-    "dispositions": dg.AssetKey(["ledger", "dispositions", trail.SOURCE]),
+    "api_activity": dg.AssetKey(["silver", f"api_activity__{trail.SOURCE}"]),
+    "base_event": dg.AssetKey(["silver", f"base_event__{trail.SOURCE}"]),
+    "dispositions": dg.AssetKey(["ledger", f"dispositions__{trail.SOURCE}"]),
 }
 NO_NETWORK = """
 import socket
@@ -119,12 +119,11 @@ def test_the_graph_is_the_committed_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     defs = definitions()
     assert FILE.read_text() == graph_text(defs), "if this is meant: python -m tests.orchestration.graph"
     graph = defs.resolve_asset_graph()
-    tables = {path.stem for path in PROJECT.glob("models/silver/*/*__*.sql")}
-    expected = {tuple(name.split("__", 1)) for name in tables}
+    expected = {path.stem for path in PROJECT.glob("models/silver/*/*__*.sql")}
     hourly = {
         node.key for node in graph.asset_nodes if node.partitions_def is not None and node.key.path[0] != "bronze"
     }
-    assert expected == {tuple(key.path[1:]) for key in hourly}
+    assert expected == {key.path[-1] for key in hourly}
     assert all(graph.get(key).is_executable for key in hourly)
     checked = {each.asset_key for each in graph.asset_check_keys}
     assert hourly <= checked
@@ -151,12 +150,12 @@ def test_an_hour_is_landed_built_and_checked(defs: dg.Definitions, lake: LocalSt
         ("bronze/aws_cloudtrail", "balance"): True,
         ("bronze/aws_cloudtrail", "contract_drift"): True,
         ("bronze/aws_cloudtrail", "newest_closed_hour_present"): False,
-        ("ledger/dispositions/aws_cloudtrail", "balance"): True,
-        ("ledger/dispositions/aws_cloudtrail", "key_collisions"): True,
-        ("silver/api_activity/aws_cloudtrail", "ocsf_validity"): True,
-        ("silver/base_event/aws_cloudtrail", "ocsf_validity"): True,
+        ("ledger/dispositions__aws_cloudtrail", "balance"): True,
+        ("ledger/dispositions__aws_cloudtrail", "key_collisions"): True,
+        ("silver/api_activity__aws_cloudtrail", "ocsf_validity"): True,
+        ("silver/base_event__aws_cloudtrail", "ocsf_validity"): True,
     }
-    validity = checks["silver/api_activity/aws_cloudtrail", "ocsf_validity"]
+    validity = checks["silver/api_activity__aws_cloudtrail", "ocsf_validity"]
     assert validity.metadata["checked_by_official_schema"].value == 2
     assert list(ledger.builds(lake, f"api_activity__{trail.SOURCE}")) == ["2026-03-02T05"]
 

@@ -14,7 +14,7 @@ from orchestration.settings import ObjectSource, Settings
 from tests.orchestration import cloudtrail_hours as trail
 
 MODEL = f"dispositions__{trail.SOURCE}"
-KEYS = {MODEL: dg.AssetKey(["ledger", "dispositions", trail.SOURCE])}
+KEYS = {MODEL: dg.AssetKey(["ledger", MODEL])}
 
 
 @pytest.fixture
