@@ -41,7 +41,7 @@ from lake.receipts import FileMark, LandingReceipt, encode
 from lake.store import Store
 
 GIB = 1 << 30
-_OUTSIDE_DUCKDB = 640 << 20  # Python, Arrow and the decoder's buffers
+_OUTSIDE_DUCKDB = 840 << 20  # Python, Arrow, the decoder's buffers, and what an allocator keeps of them
 _FLUSH_ROWS = 20480  # rows that one thread holds before they go to their partitions' files
 _HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first row it is 6 MB per thread
 
