@@ -122,8 +122,8 @@ def test_a_killed_build_heals(
     whole = zygote.run(tmp_path / "warm", BUILD, okta_project)
     assert whole.code == 0, whole.said
     expected = _state(unkilled)
-    kills = [{"act": act} for act in _points(whole.acts, 6)]
-    kills += [{"seconds": whole.seconds * share} for share in (0.5, 0.75, 0.9)]
+    kills = [{"act": act} for act in _points(whole.acts, 4)]
+    kills += [{"seconds": whole.seconds * share} for share in (0.6, 0.85)]
     for number, kill in enumerate(kills):
         lake = Path(shutil.copytree(landed, tmp_path / f"killed-{number}"))
         zygote.run(lake, BUILD, okta_project, **kill)
