@@ -79,6 +79,12 @@ class BuildRun:
         hours = self.inputs.get(source, {})
         return [self.store.url(key) for files in hours.values() for key, _ in files]
 
+    def published_files(self, table: str, source: str) -> list[str]:
+        """Return the addresses of a table's files in the hours of this run."""
+        folder = _folder(table, source)
+        keys = [f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet" for hour in self.inputs.get(source, {})]
+        return [self.store.url(key) for key in keys if self.store.info(key) is not None]
+
     def staging_folder(self, model: str) -> Path:
         """Return the folder a model writes its partitions to; empty, and on the lake's own file system."""
         folder = self.place.path / model
@@ -98,7 +104,7 @@ class BuildRun:
         `counts` is hour → name → number (dispositions); `invalid` is hour → OCSF rule → (rows, metadata.uid of one).
         An hour for which nothing was staged becomes empty: its file goes.
         """
-        folder = paths.dispositions_folder(source) if table == DISPOSITIONS else paths.silver_folder(table, source)
+        folder = _folder(table, source)
         staged = {
             ledger.hour_text(filed): path
             for path in self.staging_folder(model).glob("date=*/hour=*/*.parquet")
@@ -144,3 +150,7 @@ class BuildRun:
 
         publish(self.store, plan)
         return {receipt.hour: receipt.rows for receipt in receipts}
+
+
+def _folder(table: str, source: str) -> str:
+    return paths.dispositions_folder(source) if table == DISPOSITIONS else paths.silver_folder(table, source)

@@ -100,6 +100,11 @@ def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, 
         str(PROJECT),
         "--select",
         " ".join(models),
+        # Nobody reads them: the manifest costs a second to write, the debug log two. Errors come back as results.
+        "--no-write-json",
+        "--log-level-file",
+        "none",
+        "--no-populate-cache",
     ]
     if quiet:
         words += ["--log-level", "none"]  # what failed is told by its results

@@ -1,14 +1,16 @@
-"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with five SQL functions.
+"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with seven SQL functions.
 
 What belongs here: turning the lake's answers into what macros can use. What does not: the answers themselves
 (`lake.build`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
 
 Functions (all text in, text out; `!` first marks an error that the macro raises):
-  hw_setup(JSON: bronze types, project)→ JSON: the project's folder, and statements that make `bronze` and `reference`
-  hw_stage(model)                     → folder to write partitions to
-  hw_conform(table, DESCRIBE, types)  → select list that conforms a mapping to its class
-  hw_publish(JSON)                    → JSON of rows by hour
-  hw_table(table, source, columns)    → SELECT over all hours of a lake table
+  hw_setup(bronze types)        → JSON: the project's folder, and statements that make `bronze` and `reference`
+  hw_stage(model)               → folder to write partitions to
+  hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and columns with an address
+  hw_check(model, table, columns) → JSON: what was staged, and queries for broken OCSF rules; {} when nothing was
+  hw_kept(model, columns)       → SELECT over what was computed once for the run
+  hw_publish(JSON)              → JSON of rows by hour
+  hw_table(table, source)       → SELECT over a lake table
 """
 
 import atexit
@@ -26,15 +28,30 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
 from ingest.reference.geoip_views import geoip_sql
-from lake.build import BuildRun, Plan
+from lake.build import DISPOSITIONS, BuildRun, Plan
 from lake.mapping import Mappings
-from lake.ocsf.conform import ConformError, conform
+from lake.ocsf.attributes import EventClass
+from lake.ocsf.columns import columns
+from lake.ocsf.conform import ConformError
+from lake.ocsf.event_sql import broken_sql, event_sql
+from lake.ocsf.generate import declared_classes
 from lake.publish import Workplace, recover
-from lake.registry import bronze_view, lake_table
+from lake.registry import bronze_view, empty_select, lake_table, literal, quoted, typed_select
 from lake.store import open_store
 from orchestration.settings import PROJECT, Settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
+PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
+DISPOSITION_COLUMNS = (
+    ("_event_key", "VARCHAR"),
+    ("_event_at", "TIMESTAMP"),
+    *PIPELINE_COLUMNS,
+    ("event_type", "VARCHAR"),
+    ("class_uid", "INTEGER"),
+    ("disposition", "VARCHAR"),
+    ("filter", "VARCHAR"),
+    ("collision", "BOOLEAN"),
+)
 
 _workplaces = ExitStack()
 
@@ -53,6 +70,7 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Remember nothing: the settings are read when a run starts."""
         self._run: BuildRun | None = None
+        self._classes: dict[str, EventClass] | None = None
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
@@ -65,9 +83,11 @@ class Plugin(BasePlugin):
         for name, function, inputs in (
             ("hw_setup", self._setup, 1),
             ("hw_stage", self._stage, 1),
-            ("hw_conform", self._conform, 3),
+            ("hw_events", self._events, 2),
+            ("hw_check", self._check, 3),
+            ("hw_kept", self._kept, 2),
             ("hw_publish", self._publish, 1),
-            ("hw_table", self._table, 3),
+            ("hw_table", self._table, 2),
         ):
             conn.create_function(name, _told(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
         self._connection = conn
@@ -95,13 +115,33 @@ class Plugin(BasePlugin):
     def _stage(self, model: str) -> str:
         return str(self._current().staging_folder(model))
 
-    def _conform(self, table: str, described: str, types: str) -> str:
-        given = {row[0]: row[1] for row in json.loads(described)}
-        declared = [(name, type_) for name, type_ in json.loads(types)]
+    def _events(self, table: str, described: str) -> str:
         try:
-            return ",\n  ".join(conform(declared, given, "mapped"))
+            made = event_sql(self._class(table), dict(json.loads(described)))
         except ConformError as problem:
             return f"!{table}: {problem}"
+        return json.dumps({"steps": made.steps, "endpoints": made.endpoints})
+
+    def _check(self, model: str, table: str, described: str) -> str:
+        folder = self._current().staging_folder(model)
+        if next(folder.glob("*/*/*.parquet"), None) is None:
+            return "{}"
+        files = literal(f"{folder}/*/*/*.parquet")
+        staged = f"read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
+        if table == DISPOSITIONS:
+            return json.dumps({"staged": staged})
+        count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
+        return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each})
+
+    def _kept(self, model: str, described: str) -> str:
+        columns = json.loads(described)
+        folder = self._current().staging_folder(model)
+        if next(folder.glob("*/*.parquet"), None) is None:
+            return empty_select(columns)
+        typed = ", ".join(f"{quoted(name)}::{type_} as {quoted(name)}" for name, type_ in columns)
+        files = literal(f"{folder}/*/*.parquet")
+        types = "hive_partitioning = true, hive_types = {'class_uid': integer}"
+        return f"select {typed} from read_parquet({files}, {types})"
 
     def _publish(self, request: str) -> str:
         asked = json.loads(request)
@@ -110,8 +150,16 @@ class Plugin(BasePlugin):
         )
         return json.dumps(rows)
 
-    def _table(self, table: str, source: str, columns: str) -> str:
-        return lake_table(self._current().store, table, source, json.loads(columns))
+    def _table(self, table: str, source: str) -> str:
+        run = self._current()
+        if table == DISPOSITIONS:
+            return typed_select(DISPOSITION_COLUMNS, run.published_files(table, source), hive=True)
+        return lake_table(run.store, table, source, [*columns(self._class(table)), *PIPELINE_COLUMNS])
+
+    def _class(self, table: str) -> EventClass:
+        if self._classes is None:
+            self._classes = declared_classes(self._current().mappings.project)
+        return self._classes[table]
 
     def _current(self) -> BuildRun:
         if self._run is None:

@@ -11,9 +11,11 @@
 
   {%- set folder = lake_call("hw_stage", [model.name]) -%}
   {%- if table == "dispositions" -%}
+    {%- set described = "" -%}
     {%- set rows = "select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from (" ~ compiled_code ~ "\n)" -%}
   {%- else -%}
-    {%- set rows = lake_conformed(table, compiled_code) -%}
+    {%- set described = lake_described(compiled_code) -%}
+    {%- set rows = lake_events(table, compiled_code, described) -%}
   {%- endif -%}
   {% call statement("main") -%}
     copy ({{ rows }}) to '{{ folder | replace("'", "''") }}' (
@@ -22,25 +24,47 @@
     )
   {%- endcall %}
 
+  {%- set check = fromjson(lake_call("hw_check", [model.name, table, described])) -%}
   {%- set counts, invalid = {}, {} -%}
-  {%- set staged = "read_parquet('" ~ (folder | replace("'", "''")) ~ "/*/*/*.parquet', hive_partitioning = true, hive_types_autocast = false)" -%}
-  {%- if lake_has_rows(folder) -%}
-    {%- if table == "dispositions" -%}
-      {%- set counts = lake_disposition_counts(staged) -%}
-    {%- else -%}
-      {%- set invalid = lake_rule_breaks(table, staged) -%}
-    {%- endif -%}
+  {%- if check and table == "dispositions" -%}
+    {%- set counts = lake_disposition_counts(check.staged) -%}
+  {%- elif check -%}
+    {%- set invalid = lake_rule_breaks(check) -%}
   {%- endif -%}
   {%- do lake_call("hw_publish", [tojson({
         "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid})]) -%}
 
-  {%- do run_query("create schema if not exists " ~ target.without_identifier()) -%}
-  {%- do run_query("create or replace view " ~ target ~ " as " ~ lake_table_select(model.name)) -%}
+  {%- if table == "dispositions" or lake_is_read() -%}
+    {%- do lake_execute("create or replace view " ~ target ~ " as " ~ lake_table_select(model.name)) -%}
+  {%- endif -%}
+  {%- if table == "dispositions" -%}{%- do lake_keep_readers() -%}{%- endif -%}
   {{ run_hooks(post_hooks) }}
   {%- do adapter.commit() -%}
   {{ return({"relations": [target]}) }}
 {% endmaterialization %}
 
-{% macro lake_has_rows(folder) -%}
-  {{ return(run_query("select count(*) from glob('" ~ (folder | replace("'", "''")) ~ "/*/*/*.parquet')").columns[0].values()[0] > 0) }}
+{% macro lake_is_read() -%}
+  {#- Whether anything selected reads this model: over years of hours, a view that nobody reads takes seconds. -#}
+  {%- for unique_id in selected_resources if unique_id in graph.nodes and model.unique_id in graph.nodes[unique_id].depends_on.get("nodes", []) -%}
+    {{ return(true) }}
+  {%- endfor -%}
+  {{ return(false) }}
+{%- endmacro %}
+
+{% macro lake_keep_readers() -%}
+  {#- Keeps the events that the mappings of this model's source select from. -#}
+  {%- for node in graph.nodes.values() if node.resource_type == "model" and node.config.get("meta", {}).get("kept")
+        and model.unique_id in node.depends_on.get("nodes", []) and node.unique_id not in selected_resources -%}
+    {%- do lake_keep(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) -%}
+  {%- endfor -%}
+{%- endmacro %}
+
+{% macro lake_keep(relation) -%}
+  {#- Computes a view once for the whole run and lets it read the result, one folder per class: a mapping then reads the
+      events of its class instead of parsing every bronze row of its source again. -#}
+  {%- set described = lake_described("select * from " ~ relation) -%}
+  {%- set folder = lake_call("hw_stage", [relation.identifier]) | replace("'", "''") -%}
+  {%- do lake_execute("copy (select * from " ~ relation ~ ") to '" ~ folder ~ "' (format parquet, compression lz4,"
+        ~ " row_group_size 20480, partition_by (class_uid), write_partition_columns true, overwrite_or_ignore)") -%}
+  {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ lake_call("hw_kept", [relation.identifier, described])) -%}
 {%- endmacro %}

@@ -3,11 +3,14 @@
 
 {% macro lake_setup() -%}
   {%- if execute and flags.WHICH in ("run", "build", "test", "show") -%}
-    {%- do run_query("create schema if not exists bronze") -%}
-    {%- do run_query("create schema if not exists reference") -%}
+    {%- set schemas = ["bronze", "reference"] -%}
+    {%- for node in graph.nodes.values() if node.resource_type in ("seed", "model") and node.schema not in schemas -%}
+      {%- do schemas.append(node.schema) -%}
+    {%- endfor -%}
+    {%- for schema in schemas -%}{%- do lake_execute("create schema if not exists " ~ schema) -%}{%- endfor -%}
     {%- set answer = fromjson(lake_call("hw_setup", [tojson({"bronze_types": bronze_types()})])) -%}
     {%- for statement in answer.statements -%}
-      {%- do run_query(statement) -%}
+      {%- do lake_execute(statement) -%}
     {%- endfor -%}
     {%- do lake_stand_ins(answer.project) -%}
   {%- endif -%}
@@ -22,9 +25,15 @@
   {{ return(answer) }}
 {%- endmacro %}
 
+{% macro lake_execute(sql) -%}
+  {#- Runs a statement whose result nobody reads; `run_query` would guess the types of its columns. -#}
+  {%- do adapter.execute(sql, fetch=false) -%}
+{%- endmacro %}
+
 {% macro lake_stand_ins(project) -%}
   {#- Everything that what is selected reads, so that any selection can run on its own: seeds from their files, views
-      from their own SQL, lake tables as views over the lake. What is selected itself replaces its stand-in. -#}
+      from their own SQL, lake tables as views over the lake. What is selected comes in its turn; it needs a stand-in
+      only where something reads it that is not. -#}
   {%- set nodes = {} -%}
   {%- for node in graph.nodes.values() if node.resource_type in ("seed", "model") -%}
     {%- do nodes.update({node.unique_id: node}) -%}
@@ -34,11 +43,12 @@
   {%- for unique_id in roots if unique_id in nodes -%}
     {%- do lake_upstreams(unique_id, nodes, order) -%}
   {%- endfor -%}
-  {%- for unique_id in order -%}
-    {%- set node = nodes[unique_id] -%}
-    {%- if not (node.resource_type == "seed" and unique_id in selected_resources) -%}
-      {%- do lake_stand_in(node, project) -%}
-    {%- endif -%}
+  {%- set read = [] -%}
+  {%- for unique_id in order if unique_id not in selected_resources -%}
+    {%- do read.extend(nodes[unique_id].depends_on.get("nodes", [])) -%}
+  {%- endfor -%}
+  {%- for unique_id in order if unique_id not in selected_resources or (unique_id in read and nodes[unique_id].resource_type == "model") -%}
+    {%- do lake_stand_in(nodes[unique_id], project) -%}
   {%- endfor -%}
 {%- endmacro %}
 
@@ -52,7 +62,6 @@
 
 {% macro lake_stand_in(node, project) -%}
   {%- set relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) -%}
-  {%- do run_query("create schema if not exists " ~ relation.without_identifier()) -%}
   {%- if node.resource_type == "seed" -%}
     {%- set file = project ~ "/" ~ node.original_file_path -%}
     {%- set types = node.config.column_types -%}
@@ -65,16 +74,16 @@
   {%- else -%}
     {%- set select = render(node.raw_code) -%}
   {%- endif -%}
-  {%- do run_query("create or replace view " ~ relation ~ " as " ~ select) -%}
+  {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ select) -%}
 {%- endmacro %}
 
 {% materialization view, adapter="duckdb" %}
   {#- dbt's own view, but one that replaces its stand-in. -#}
   {%- set target = this.incorporate(type="view") -%}
   {{ run_hooks(pre_hooks) }}
-  {%- do run_query("create schema if not exists " ~ target.without_identifier()) -%}
   {% call statement("main") %}create or replace view {{ target }} as ({{ compiled_code }}
   ){% endcall %}
+  {%- if config.get("meta", {}).get("kept") -%}{%- do lake_keep(target) -%}{%- endif -%}
   {{ run_hooks(post_hooks) }}
   {%- do adapter.commit() -%}
   {{ return({"relations": [target]}) }}

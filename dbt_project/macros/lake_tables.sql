@@ -1,18 +1,10 @@
 {#- Reading tables that live in the lake. -#}
 
 {% macro lake_table_select(model) -%}
-  {#- SELECT over all hours of a lake_partition model, typed also when it has no file yet. -#}
+  {#- SELECT over all hours of a lake_partition model, typed also when it has no file yet; of dispositions only the hours
+      of the run, for that is what the run's events are held against. -#}
   {%- set table, source = model.split("__", 1) -%}
-  {{ return(lake_call("hw_table", [table, source, tojson(lake_columns(table))])) }}
-{%- endmacro %}
-
-{% macro lake_columns(table) -%}
-  {%- if table == "dispositions" -%}
-    {{ return([["_event_key", "VARCHAR"], ["_event_at", "TIMESTAMP"], ["_batch", "VARCHAR"], ["_source_object", "VARCHAR"],
-               ["_source_row", "BIGINT"], ["event_type", "VARCHAR"], ["class_uid", "INTEGER"], ["disposition", "VARCHAR"],
-               ["filter", "VARCHAR"], ["collision", "BOOLEAN"]]) }}
-  {%- endif -%}
-  {{ return(ocsf_type(table).columns + [["_batch", "VARCHAR"], ["_source_object", "VARCHAR"], ["_source_row", "BIGINT"]]) }}
+  {{ return(lake_call("hw_table", [table, source])) }}
 {%- endmacro %}
 
 {% macro union_sources(models) -%}

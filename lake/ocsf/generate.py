@@ -1,14 +1,14 @@
 """Writes the OCSF macros of the dbt project from the declaration, or says where they differ from it.
 
 What belongs here: which files are generated, and the command line.
-What does not: what stands in them (type_macros.py, caption_macros.py, rule_macros.py).
+What does not: what stands in them (type_macros.py, caption_macros.py).
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from lake.ocsf import caption_macros, rule_macros, type_macros
+from lake.ocsf import caption_macros, type_macros
 from lake.ocsf.attributes import EventClass, resolve
 from lake.ocsf.declaration import DeclarationError, load_declaration
 from lake.ocsf.official import UnknownClass, official
@@ -19,7 +19,6 @@ GENERATED = Path("macros/generated")
 _RENDER = {
     "ocsf_types.sql": type_macros.render,
     "ocsf_enums.sql": caption_macros.render,
-    "ocsf_rules.sql": rule_macros.render,
 }
 
 

@@ -1,7 +1,7 @@
 """Jinja text of the generated macros.
 
 What belongs here: how Python values are written as Jinja literals, and the head of every generated file.
-What does not: what the macros say (type_macros.py, caption_macros.py, rule_macros.py).
+What does not: what the macros say (type_macros.py, caption_macros.py).
 """
 
 import json

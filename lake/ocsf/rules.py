@@ -2,6 +2,7 @@
 
 What belongs here: one boolean expression per rule, TRUE where a conformed row breaks it. A row that breaks none of them
 validates against the official JSON Schema of its class and profiles.
+A rule over an attribute that a mapping never fills cannot be broken, so it does not run (`Filled`): three of four rules.
 What does not: running them (the dbt project), or the JSON Schema itself (validate.py).
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from lake.ocsf import formats
 from lake.ocsf.attributes import Attribute, EventClass, Shape
+from lake.ocsf.filled import EVERYTHING, Filled
 
 _FIRST_DAY, _LAST_DAY = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 _LARGEST_DOUBLE = "1.7976931348623157e308"
@@ -17,10 +19,14 @@ _LARGEST_DOUBLE = "1.7976931348623157e308"
 
 @dataclass(frozen=True)
 class Rule:
-    """`name` is `kind(path)`, e.g. `required(metadata.uid)`; `sql` is TRUE when broken, FALSE or NULL otherwise."""
+    """`name` is `kind(path)`, e.g. `required(metadata.uid)`; `sql` is TRUE when broken, FALSE or NULL otherwise.
+
+    Where `needs`, an attribute's path without `[]`, is NULL, the rule is not broken; empty: there is no such attribute.
+    """
 
     name: str
     sql: str
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,10 @@ class _Place:
     path: str = ""
     expression: str = ""
     lists: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def plain_path(self) -> str:
+        return self.path.replace("[]", "")
 
     def attribute(self, name: str) -> str:
         return f'{self.expression}."{name}"' if self.expression else f'"{name}"'
@@ -57,14 +67,17 @@ class _Place:
         return f"{self.expression} IS NOT NULL AND {condition}" if self.expression else condition
 
 
-def rules(event_class: EventClass) -> list[Rule]:
-    """Return the rules of a class: its own first, then those of its attributes in the order of the columns."""
+def rules(event_class: EventClass, filled: Filled = EVERYTHING) -> list[Rule]:
+    """Return the rules of a class: its own first, then those of its attributes in the order of the columns.
+
+    With `filled`, only those that a row can break which has nothing but these attributes.
+    """
     of_the_class = [
         Rule("type_uid", '"type_uid" <> CAST("class_uid" AS BIGINT) * 100 + "activity_id"'),
         Rule("version(metadata.version)", f'"metadata"."version" <> {_sql_literal(event_class.version)}'),
     ]
-    found = [*of_the_class, *_shape_rules(event_class.shape, _Place()), *_profile_rules(event_class)]
-    return [replace(rule, sql=f"({rule.sql})") for rule in found]
+    found = [*of_the_class, *_shape_rules(event_class.shape, _Place()), *_profile_rules(event_class, filled)]
+    return [replace(rule, sql=f"({rule.sql})") for rule in found if not rule.needs or rule.needs in filled]
 
 
 def _shape_rules(shape: Shape, place: _Place) -> Iterator[Rule]:
@@ -73,14 +86,13 @@ def _shape_rules(shape: Shape, place: _Place) -> Iterator[Rule]:
         path = place.child_path(attribute)
         if attribute.required:
             missing = place.holds(place.when_present(f"{place.attribute(attribute.name)} IS NULL"))
-            yield Rule(
-                f"required({path})", f"{_any_of(attribute.profiles)} AND {missing}" if attribute.profiles else missing
-            )
+            tied = f"{_any_of(attribute.profiles)} AND " if attribute.profiles else ""
+            yield Rule(f"required({path})", tied + missing, place.plain_path)
         below = place.below(attribute)
         if attribute.is_list:
-            yield Rule(f"null({path})", below.holds(f"{below.expression} IS NULL"))
+            yield Rule(f"null({path})", below.holds(f"{below.expression} IS NULL"), below.plain_path)
         for kind, condition in _value_conditions(attribute, below.expression):
-            yield Rule(f"{kind}({path})", below.holds(condition))
+            yield Rule(f"{kind}({path})", below.holds(condition), below.plain_path)
         if attribute.shape:
             yield from _shape_rules(attribute.shape, below)
 
@@ -89,10 +101,10 @@ def _constraint_rules(shape: Shape, place: _Place) -> Iterator[Rule]:
     where = place.path or shape.name
     if shape.at_least_one:
         none = " AND ".join(f"{place.attribute(name)} IS NULL" for name in shape.at_least_one)
-        yield Rule(f"at_least_one({where})", place.holds(place.when_present(none)))
+        yield Rule(f"at_least_one({where})", place.holds(place.when_present(none)), place.plain_path)
     if shape.just_one:
         count = " + ".join(f"CASE WHEN {place.attribute(name)} IS NULL THEN 0 ELSE 1 END" for name in shape.just_one)
-        yield Rule(f"just_one({where})", place.holds(place.when_present(f"{count} <> 1")))
+        yield Rule(f"just_one({where})", place.holds(place.when_present(f"{count} <> 1")), place.plain_path)
 
 
 def _value_conditions(attribute: Attribute, value: str) -> Iterator[tuple[str, str]]:
@@ -138,10 +150,10 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
     yield low, previous
 
 
-def _profile_rules(event_class: EventClass) -> Iterator[Rule]:
+def _profile_rules(event_class: EventClass, filled: Filled) -> Iterator[Rule]:
     """Yield one rule per profile: none of its attributes is filled in a row that does not name the profile."""
-    for profiles, filled in _filled_by_profiles(event_class).items():
-        yield Rule(f"profile({' or '.join(profiles)})", f"NOT {_any_of(profiles)} AND {filled}")
+    for profiles, condition in _filled_by_profiles(event_class, filled).items():
+        yield Rule(f"profile({' or '.join(profiles)})", f"NOT {_any_of(profiles)} AND {condition}")
     known = ", ".join(_sql_literal(profile) for profile in event_class.profiles)
     yield Rule(
         "profile(metadata.profiles[])",
@@ -149,24 +161,28 @@ def _profile_rules(event_class: EventClass) -> Iterator[Rule]:
     )
 
 
-def profiles_filled(event_class: EventClass) -> dict[str, str]:
+def profiles_filled(event_class: EventClass, filled: Filled = EVERYTHING) -> dict[str, str]:
     """Return per profile the SQL that is TRUE where a row fills an attribute which only that profile allows."""
-    return {profiles[0]: filled for profiles, filled in _filled_by_profiles(event_class).items() if len(profiles) == 1}
+    found = _filled_by_profiles(event_class, filled)
+    return {profiles[0]: condition for profiles, condition in found.items() if len(profiles) == 1}
 
 
-def _filled_by_profiles(event_class: EventClass) -> dict[tuple[str, ...], str]:
+def _filled_by_profiles(event_class: EventClass, filled: Filled) -> dict[tuple[str, ...], str]:
     conditions: dict[tuple[str, ...], list[str]] = {}
-    for profiles, condition in _tied_to_profiles(event_class.shape, _Place()):
+    for profiles, condition in _tied_to_profiles(event_class.shape, _Place(), filled):
         conditions.setdefault(profiles, []).append(condition)
     return {profiles: f"({' OR '.join(found)})" for profiles, found in conditions.items()}
 
 
-def _tied_to_profiles(shape: Shape, place: _Place) -> Iterator[tuple[tuple[str, ...], str]]:
+def _tied_to_profiles(shape: Shape, place: _Place, filled: Filled) -> Iterator[tuple[tuple[str, ...], str]]:
     for attribute in shape.attributes:
+        below = place.below(attribute)
+        if below.plain_path not in filled:
+            continue
         if attribute.profiles:
             yield attribute.profiles, place.holds(f"{place.attribute(attribute.name)} IS NOT NULL")
         if attribute.shape:
-            yield from _tied_to_profiles(attribute.shape, place.below(attribute))
+            yield from _tied_to_profiles(attribute.shape, below, filled)
 
 
 def _any_of(profiles: tuple[str, ...]) -> str:
