@@ -1,0 +1,62 @@
+"""`make bench`: measure, print a table, write it to `.headwater/bench.json`.
+
+Never a timed test: a slow machine is not a broken one. What counts are ratios to bare DuckDB in the same run.
+"""
+
+import argparse
+import json
+import os
+import shutil
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from tests.bench.measures import MEASURES, Bench, Row
+
+HOME = Path(".headwater")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--events", type=int, default=500_000, help="events of all sources together")
+    parser.add_argument("--only", choices=MEASURES, action="append", help="measure only this; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the events, everything once")
+    options = parser.parse_args()
+    events = options.events // 10 if options.quick else options.events
+    folder = (HOME / "bench").resolve()
+    bench = Bench(events, folder, 1 if options.quick else 3, lambda line: print(f"  {line}", flush=True))
+    rows: list[Row] = []
+    print(f"{events:,} events; {psutil.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    try:
+        for name in options.only or MEASURES:
+            print(f"{name} …", flush=True)
+            rows += MEASURES[name](bench)
+    finally:
+        shutil.rmtree(folder / "lakes", ignore_errors=True)
+        _write(rows, events)
+        _print(rows)
+
+
+def _print(rows: list[Row]) -> None:
+    for row in rows:
+        wanted = "" if row.target is None else f"{'≥' if row.better == 'more' else '≤'} {row.target:g}"
+        state = {True: "met", False: "MISSED", None: ""}[row.met]
+        print(f"{row.what:<48} {row.value:8.2f} {row.unit:<10} {wanted:<7} {state:<7} {row.note}")
+
+
+def _write(rows: list[Row], events: int) -> None:
+    HOME.mkdir(exist_ok=True)
+    told = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "events": events,
+        "cores": psutil.cpu_count(),
+        "load": os.getloadavg(),
+        "rows": [asdict(row) | {"met": row.met} for row in rows],
+    }
+    (HOME / "bench.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""One piece of work in a process of its own: `python -m tests.bench.job WHAT …` prints its seconds as JSON.
+
+Starting Python and importing are not part of the seconds; the parent measures those where they count.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from ingest.contracts import load_contracts
+from ingest.landing import LandingSettings, land_files
+from ingest.transports.folder import list_objects
+from lake.store import open_store
+from orchestration.building import build
+from orchestration.settings import load_settings
+from tests.bench.yardstick import bare_copy_seconds
+
+
+def land(source: str, path: str) -> float:
+    settings = load_settings()
+    contract, store = load_contracts()[source], open_store(settings.lake)
+    began = time.perf_counter()
+    limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
+    done = land_files(contract, list_objects(contract, [Path(path)]).objects, store, limits)
+    seconds = time.perf_counter() - began
+    assert all(each.receipt.status == "published" and not each.receipt.quarantined for each in done), done
+    return seconds
+
+
+def build_all() -> float:
+    import dbt.cli.main  # noqa: F401  (importing dbt is not building)
+
+    store, sources = open_store(load_settings().lake), sorted(load_contracts())
+    began = time.perf_counter()
+    build(store, sources)
+    return time.perf_counter() - began
+
+
+def yardstick(source: str, path: str) -> float:
+    return bare_copy_seconds(source, Path(path))
+
+
+if __name__ == "__main__":
+    work = {"land": land, "build": build_all, "yardstick": yardstick}[sys.argv[1]]
+    print(json.dumps(work(*sys.argv[2:])))

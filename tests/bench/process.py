@@ -1,0 +1,63 @@
+"""Running a job or a command and measuring it from outside: wall seconds, and peak memory of its process tree."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+_SAMPLE_SECONDS = 0.05
+_COMMAND = "from orchestration.cli import main; main()"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one process did: seconds from its start to its end, peak resident bytes of its tree, what it printed."""
+
+    seconds: float
+    peak_bytes: int
+    printed: str
+
+    @property
+    def own_seconds(self) -> float:
+        """The seconds that a job says its work took."""
+        return float(json.loads(self.printed.splitlines()[-1]))
+
+
+def job(lake: Path, *words: str) -> Measured:
+    """Run a job of `tests.bench.job` on a lake."""
+    return _run([sys.executable, "-m", "tests.bench.job", *words], lake)
+
+
+def headwater(lake: Path, *words: str) -> Measured:
+    """Run a `headwater` command on a lake."""
+    return _run([sys.executable, "-c", _COMMAND, *words], lake)
+
+
+def _run(words: list[str], lake: Path) -> Measured:
+    environment = os.environ | {"HEADWATER_LAKE": str(lake), "PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    with subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        peak = _watch(process)
+        printed, errors = process.communicate()
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(words[2:])} ended with {process.returncode}:\n{errors[-3000:]}")
+    return Measured(seconds, peak, printed)
+
+
+def _watch(process: "subprocess.Popen[str]") -> int:
+    peak, tree = 0, psutil.Process(process.pid)
+    while process.poll() is None:
+        with suppress(psutil.Error):  # a process of the tree may end while it is looked at
+            peak = max(peak, sum(each.memory_info().rss for each in (tree, *tree.children(recursive=True))))
+        time.sleep(_SAMPLE_SECONDS)
+    return peak
