@@ -70,9 +70,9 @@ def _mended(text: bytes, offsets: Offsets, raw: pa.BinaryArray) -> Piece:
     return Piece(mended_lines.cast(pa.utf8()), problems)
 
 
-def piece_of(records: Sequence[bytes | memoryview | msgspec.Raw]) -> Piece:
-    """Records given one by one (anything that has bytes)."""
-    sizes = np.fromiter((memoryview(record).nbytes for record in records), dtype=np.int64, count=len(records))
+def piece_of(records: Sequence[bytes | msgspec.Raw]) -> Piece:
+    """Records given one by one."""
+    sizes = np.fromiter(map(len, records), dtype=np.int64, count=len(records))
     offsets = np.zeros(len(records) + 1, dtype=np.int32)
     np.cumsum(sizes, out=offsets[1:])
     return piece(b"".join(records), offsets)

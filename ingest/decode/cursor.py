@@ -71,14 +71,17 @@ class Cursor:
     def fill_line(self, limit: int) -> int:
         """Read on until a line is whole: its length without the line end, or -1 if it is longer than `limit` or the
         object ends first."""
-        searched = 0
-        while True:
-            end = self.data.find(b"\n", searched)
-            if end >= 0:
-                return end
-            searched = len(self.data)
-            if searched > limit or not self.fill(min(searched, limit)):
-                return -1
+        end = self.data.find(b"\n")
+        held, parts = len(self.data), [self.data]
+        while end < 0 and held <= limit and not self.ended:
+            part = self._next()
+            at = part.find(b"\n")
+            end = held + at if at >= 0 else -1
+            parts.append(part)
+            held += len(part)
+        if len(parts) > 1:
+            self.data = b"".join(parts)
+        return end
 
     def rest_of_line(self) -> Iterator[bytes]:
         """The line at hand in parts, without its line end; afterwards the next line is at hand."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -39,12 +40,8 @@ class Envelopes:
         self._patterns = [_pattern(key) for key in quoted]
         names = b"|".join(re.escape(key) for key in quoted)
         self._opening = re.compile(rb"\s*(?:%s)\s*:\s*" % names) if keys else None
-        shape = msgspec.defstruct(
-            "Envelope",
-            [(f"key_{number}", msgspec.Raw, msgspec.Raw()) for number, _ in enumerate(keys)],
-            rename={f"key_{number}": key for number, key in enumerate(keys)},
-        )
-        self._decoder = msgspec.json.Decoder(shape)
+        self._lists = _decoder(keys, list[msgspec.Raw])
+        self._values = _decoder(keys, msgspec.Raw)
         self._fields = tuple(f"key_{number}" for number, _ in enumerate(keys))
 
     def mentioned(self, text: bytes) -> bool:
@@ -63,24 +60,40 @@ class Envelopes:
 
     def records(self, text: bytes) -> list[msgspec.Raw] | None:
         """The elements if `text` is a sound envelope whose keys each occur once; else None."""
-        if not self.mentioned(text) or text.count(b",") > MAX_COMMAS:
+        if not self.mentioned(text) or _may_be_many(text):
             return None
         try:
-            envelope = self._decoder.decode(text)
-            values = [value for name in self._fields if memoryview(value := getattr(envelope, name)).nbytes]
-            if (
-                len(values) != 1
-                or bytes(memoryview(values[0])[:1]) != b"["
-                or self._repeated(text, memoryview(values[0]))
-            ):
+            envelope = self._lists.decode(text)
+            found = [name for name in self._fields if getattr(envelope, name) is not msgspec.UNSET]
+            if len(found) != 1 or self._repeated(text, found[0]):
                 return None
-            return LIST_DECODER.decode(values[0])
+            elements: list[msgspec.Raw] = getattr(envelope, found[0])
+            return elements
         except (msgspec.DecodeError, RecursionError):
             return None
 
-    def _repeated(self, text: bytes, value: memoryview) -> bool:
+    def _repeated(self, text: bytes, field: str) -> bool:
         """True if a key stands outside the list a second time: it could hide a list that only the splitter sees."""
-        return any(_times(pattern, text) - _times(pattern, value) > 1 for _, pattern in self._patterns)
+        several = [(pattern, times) for _, pattern in self._patterns if (times := _times(pattern, text)) > 1]
+        if not several:
+            return False
+        value = memoryview(getattr(self._values.decode(text), field))
+        return any(times - _times(pattern, value) > 1 for pattern, times in several)
+
+
+def _decoder(keys: tuple[str, ...], type_: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder of objects that takes the values of some keys, of `type_` if they are there, and passes by the rest."""
+    shape = msgspec.defstruct(
+        "Envelope",
+        [(f"key_{number}", type_ | msgspec.UnsetType, msgspec.UNSET) for number, _ in enumerate(keys)],
+        rename={f"key_{number}": key for number, key in enumerate(keys)},
+    )
+    return msgspec.json.Decoder(shape)
+
+
+def _may_be_many(text: bytes) -> bool:
+    """True if a list in the text could have more elements than are taken at once; the smallest one takes two bytes."""
+    return len(text) > 2 * MAX_COMMAS and text.count(b",") > MAX_COMMAS
 
 
 def _pattern(quoted: bytes) -> tuple[bytes, re.Pattern[bytes]]:
@@ -107,6 +120,6 @@ def records_of(text: bytes, envelopes: Envelopes) -> list[msgspec.Raw] | None:
     try:
         if text.lstrip(BLANKS)[:1] != b"[":
             return [ANY_DECODER.decode(text)]
-        return LIST_DECODER.decode(text) if text.count(b",") <= MAX_COMMAS else None
+        return None if _may_be_many(text) else LIST_DECODER.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None

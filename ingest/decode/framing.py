@@ -137,16 +137,15 @@ class Framer:
     def _elements(self, elements: Sequence[msgspec.Raw], begin: int) -> Iterator[Piece]:
         """Records that were taken out of a sound document that starts at byte `begin`."""
         self.count += len(elements)
-        views = [memoryview(element) for element in elements]
         limit = self._limits.max_record_bytes
         first = 0
-        for at in [at for at, view in enumerate(views) if view.nbytes > limit]:
+        for at in [at for at, size in enumerate(map(len, elements)) if size > limit]:
             if at > first:
-                yield piece_of(views[first:at])
-            yield too_large(bytes(views[at][:limit]), views[at].nbytes, begin)
+                yield piece_of(elements[first:at])
+            yield too_large(bytes(memoryview(elements[at])[:limit]), len(elements[at]), begin)
             first = at + 1
-        if first < len(views):
-            yield piece_of(views[first:])
+        if first < len(elements):
+            yield piece_of(elements[first:])
 
     def _split_text(self, text: bytes, begin: int, reason: str, why: str) -> list[Piece] | None:
         """Records of a damaged envelope or array at hand; None if the text holds no list of records."""
