@@ -14,7 +14,11 @@ from orchestration import demo
 from orchestration.settings import FILE_VARIABLE, TOP
 
 DAGSTER_HOME = TOP / ".headwater" / "dagster"
-INSTANCE = "telemetry:\n  enabled: false\n"
+INSTANCE = """\
+telemetry: {enabled: false}
+nux: {enabled: false}
+concurrency: {pools: {default_limit: 1}}  # one run at a time lands a source
+"""
 
 
 def main(port: int = 3000) -> int:

@@ -19,6 +19,6 @@ pipeline_columns: Final = (
     PipelineColumn("_batch", "VARCHAR", "Raw run that landed the record; has the name of its receipt."),
     PipelineColumn("_source_object", "VARCHAR", "Object or page in which the record came."),
     PipelineColumn("_source_row", "BIGINT", "Number of the record in that object, from 1."),
-    PipelineColumn("_content_hash", "UBIGINT", "Hash of _raw; tells copies from different events of one key."),
+    PipelineColumn("_content_hash", "UBIGINT", "DuckDB's hash of _raw: equal for copies landed by one version."),
     PipelineColumn("_violations", "VARCHAR[]", "Paths of optional fields that broke the contract and were emptied."),
 )

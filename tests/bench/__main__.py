@@ -23,10 +23,11 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=500_000, help="events of all sources together")
     parser.add_argument("--only", choices=MEASURES, action="append", help="measure only this; may be repeated")
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, everything once")
+    parser.add_argument("--repeats", type=int, default=3, help="take each time so often; the best one counts")
     options = parser.parse_args()
     events = options.events // 10 if options.quick else options.events
     folder = (HOME / "bench").resolve()
-    bench = Bench(events, folder, 1 if options.quick else 3, lambda line: print(f"  {line}", flush=True))
+    bench = Bench(events, folder, 1 if options.quick else options.repeats, lambda line: print(f"  {line}", flush=True))
     rows: list[Row] = []
     print(f"{events:,} events; {psutil.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     try:
