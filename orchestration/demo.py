@@ -38,21 +38,19 @@ TOKEN_VARIABLE = "HEADWATER_OKTA_TOKEN"
 TOKEN = "demo-token"  # what the simulated org accepts; a real org's token is never in a file
 LATE_HOURS = 24  # how long after its day the estate still delivers late records
 _PUSHES = """
-  with denied as (
-    select user.name as who, min(time) as first, max(time) as last, count(*) as denials
-    from silver.authentication where metadata.event_code = 'user.mfa.okta_verify.deny_push'
-    group by user.name having count(*) >= 3
+  with steps as (
+    select user.name as who, time_dt, src_endpoint as origin, metadata.event_code as step, status_id,
+      count_if(metadata.event_code = 'user.mfa.okta_verify.deny_push')
+        over (partition by user.name order by time range between 900000 preceding and current row) as denials
+    from silver.authentication where source = 'okta_system_log'
   ),
   let_in as (
-    select denied.who, denied.denials, event.time_dt, event.src_endpoint as origin
-    from denied join silver.authentication as event on event.user.name = denied.who
-    where event.metadata.event_code = 'user.authentication.auth_via_mfa' and event.status_id = 1
-      and event.time between denied.first and denied.last + 900000
+    select * from steps where denials >= 3 and step = 'user.authentication.auth_via_mfa' and status_id = 1
   )
 """
 QUESTIONS = (
     (
-        "Who denied one push after another, and then let one through?",
+        "Who denied one push after another, and within a quarter of an hour let one through?",
         f"""{_PUSHES}
         select strftime(time_dt, '%H:%M:%S') as at, who, denials, origin.ip as ip, origin.location.country as country,
           origin.autonomous_system.name as network
