@@ -1,4 +1,4 @@
-"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with seven SQL functions.
+"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with eight SQL functions.
 
 What belongs here: turning the lake's answers into what macros can use. What does not: the answers themselves
 (`lake.build`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
@@ -6,6 +6,7 @@ What belongs here: turning the lake's answers into what macros can use. What doe
 Functions (all text in, text out; `!` first marks an error that the macro raises):
   hw_setup(bronze types)        → JSON: the project's folder, and statements that make `bronze` and `reference`
   hw_stage(model)               → folder to write partitions to
+  hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
   hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and columns with an address
   hw_check(model, table, columns) → JSON: what was staged, and queries for broken OCSF rules; {} when nothing was
   hw_kept(model, columns)       → SELECT over what was computed once for the run
@@ -41,6 +42,9 @@ from lake.store import open_store
 from orchestration.settings import PROJECT, Settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
+# Each thread holds 3 MB for every hour that it writes to, so 168 hours at once do not fit into 2 GiB.
+HOURS_AT_ONCE = 24
+UNSORTED = "unsorted.parquet"
 PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 DISPOSITION_COLUMNS = (
     ("_event_key", "VARCHAR"),
@@ -83,6 +87,7 @@ class Plugin(BasePlugin):
         for name, function, inputs in (
             ("hw_setup", self._setup, 1),
             ("hw_stage", self._stage, 1),
+            ("hw_days", self._days, 2),
             ("hw_events", self._events, 2),
             ("hw_check", self._check, 3),
             ("hw_kept", self._kept, 2),
@@ -115,6 +120,11 @@ class Plugin(BasePlugin):
     def _stage(self, model: str) -> str:
         return str(self._current().staging_folder(model))
 
+    def _days(self, table: str, source: str) -> str:
+        hours = self._current().plan.hours.get(source, ())
+        at_once = table == DISPOSITIONS or len(hours) <= HOURS_AT_ONCE
+        return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
+
     def _events(self, table: str, described: str) -> str:
         try:
             made = event_sql(self._class(table), dict(json.loads(described)))
@@ -128,6 +138,8 @@ class Plugin(BasePlugin):
             return "{}"
         files = literal(f"{folder}/*/*/*.parquet")
         staged = f"read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
+        if (unsorted := folder / UNSORTED).exists():  # the same rows in one file: 168 take seconds to open
+            staged = f"read_parquet({literal(str(unsorted))})"
         if table == DISPOSITIONS:
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
@@ -145,6 +157,7 @@ class Plugin(BasePlugin):
 
     def _publish(self, request: str) -> str:
         asked = json.loads(request)
+        (self._current().staging_folder(asked["model"]) / UNSORTED).unlink(missing_ok=True)
         rows = self._current().publish_model(
             asked["model"], asked["table"], asked["source"], asked.get("counts", {}), asked.get("invalid", {})
         )

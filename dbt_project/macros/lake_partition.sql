@@ -17,12 +17,18 @@
     {%- set described = lake_described(compiled_code) -%}
     {%- set rows = lake_events(table, compiled_code, described) -%}
   {%- endif -%}
+  {%- set days = fromjson(lake_call("hw_days", [table, source])) -%}
+  {%- set unsorted = folder ~ "/unsorted.parquet" -%}
   {% call statement("main") -%}
-    copy ({{ rows }}) to '{{ folder | replace("'", "''") }}' (
-      format parquet, compression zstd, compression_level 1, row_group_size 61440,
-      partition_by (date, hour), filename_pattern 'part', overwrite_or_ignore
-    )
+    {%- if days -%}
+    copy ({{ rows }}) to '{{ unsorted | replace("'", "''") }}' (format parquet, compression lz4, row_group_size 20480)
+    {%- else -%}
+    {{ lake_copy(rows, folder) }}
+    {%- endif -%}
   {%- endcall %}
+  {%- for day in days -%}
+    {%- do lake_execute(lake_copy("select * from read_parquet('" ~ (unsorted | replace("'", "''")) ~ "') where date = '" ~ day ~ "'", folder)) -%}
+  {%- endfor -%}
 
   {%- set check = fromjson(lake_call("hw_check", [model.name, table, described])) -%}
   {%- set counts, invalid = {}, {} -%}
@@ -42,6 +48,13 @@
   {%- do adapter.commit() -%}
   {{ return({"relations": [target]}) }}
 {% endmaterialization %}
+
+{% macro lake_copy(rows, folder) -%}
+  copy ({{ rows }}) to '{{ folder | replace("'", "''") }}' (
+    format parquet, compression zstd, compression_level 1, row_group_size 61440,
+    partition_by (date, hour), filename_pattern 'part', overwrite_or_ignore
+  )
+{%- endmacro %}
 
 {% macro lake_is_read() -%}
   {#- Whether anything selected reads this model: over years of hours, a view that nobody reads takes seconds. -#}
