@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingest.contracts import Contract
-from ingest.landing import LandingError, LandingSettings, land
+from ingest.landing import FewerRecords, LandingError, LandingSettings, land
 from ingest.objects import RawObject
 from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
 from ingest.transports.folder import list_objects
@@ -60,10 +60,37 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
         objects = _hour_objects(store, contract, base_folder() / place.root.expanduser(), hour)
         return land(contract, objects, store, batch, limits)
     spool = Path(store.url(f"{paths.SPOOL}/{contract.source}/{batch}"))
-    receipt = land(contract, fetch_hour(_okta(place), hour.replace(tzinfo=UTC), spool), store, batch, limits)
+    pages = fetch_hour(_okta(place), hour.replace(tzinfo=UTC), spool)
+    try:
+        receipt = land(contract, pages, store, batch, limits, may_shrink=False)
+    except FewerRecords:
+        shutil.rmtree(spool, ignore_errors=True)  # what was landed before is in bronze; the next try asks again
+        raise
     if receipt.status == "published":  # a stalled batch waits for a decision, its records are only here
         shutil.rmtree(spool, ignore_errors=True)
     return receipt
+
+
+def late_objects(settings: Settings, contract: Contract) -> dict[datetime, list[str]]:
+    """Return the objects of a folder that no batch holds, by arrival hour, of hours that have landed already.
+
+    They came after their hour was landed: a copy that was slow, a name with an old delivery time. Landing the hour
+    again takes them in. Hours that never landed are left to the schedule and to backfills.
+    """
+    place = settings.sources.get(contract.source)
+    if not isinstance(place, ObjectSource) or not place.root.is_dir():
+        return {}
+    held: set[tuple[str, str]] = set()
+    landed: set[str] = set()
+    for receipt in ledger.landings(open_store(settings.lake), contract.source):
+        landed.add(receipt.batch)
+        held.update((mark.name, mark.fingerprint) for mark in receipt.objects)
+    found: dict[datetime, list[str]] = {}
+    for each in list_objects(contract, [place.root]).objects:
+        hour = paths.floor_hour(each.arrived_at)
+        if (each.name, each.fingerprint) not in held and paths.hour_name(hour) in landed:
+            found.setdefault(hour, []).append(each.name)
+    return dict(sorted(found.items()))
 
 
 def place_of(settings: Settings, contract: Contract) -> ObjectSource | OktaSource:

@@ -11,6 +11,7 @@ from dagster_dbt import DbtCliResource
 
 from ingest.contracts import load_contracts
 from lake import ledger
+from orchestration.arrivals import late_objects_sensor
 from orchestration.assets.bronze import bronze_asset, bronze_key
 from orchestration.assets.dbt_graph import dbt_command, read_manifest
 from orchestration.assets.hours import hourly
@@ -47,12 +48,13 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
             ],
             asset_checks=[newest, *(building_checks(source, found) for source, found in tables.items())],
             sensors=[
+                late_objects_sensor(raw, ledger.hour(settings.partitions_start)),
                 stale_sensor(
                     {each.model: each.key for found in tables.values() for each in found},
                     tables,
                     project,
                     ledger.hour(settings.partitions_start),
-                )
+                ),
             ],
             executor=dg.multiprocess_executor.configured(
                 {"start_method": {"forkserver": {"preload_modules": ["orchestration.definitions"]}}}

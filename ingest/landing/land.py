@@ -53,6 +53,10 @@ class LandingError(RuntimeError):
     """A batch that could not be landed. Nothing was published; the message says where its records are."""
 
 
+class FewerRecords(LandingError):
+    """A batch that is asked for again and answers fewer records than it landed; the landed ones stay as they are."""
+
+
 @dataclass(frozen=True)
 class LandingSettings:
     """What landing may use: memory in bytes for the whole process, threads, and the decoder's limits."""
@@ -71,13 +75,16 @@ def land(
     settings: LandingSettings | None = None,
     ignored: Sequence[tuple[str, str]] = (),
     progress: Progress | None = None,
+    may_shrink: bool = True,
 ) -> LandingReceipt:
     """Land objects as one batch and return its receipt, which is durable when this returns.
 
     Landing the same batch again replaces exactly its own files; files whose rows are the same are left alone.
     A record that violates a field whose contract says `stall` leaves the batch unpublished, with status `stalled`.
+    `may_shrink` is false for what cannot take records back, such as an API that forgets old ones.
 
     Raises:
+        FewerRecords: the batch may not shrink, and would. Bronze keeps what it has.
         LandingError: an object cannot be read, or the lake cannot be written. The objects are where they were.
     """
     settings = settings or LandingSettings()
@@ -97,6 +104,11 @@ def land(
                 " are still in the objects they came from."
             ) from problem
         receipt = receipt_of(contract, staged, report, drift, settings.stalls_as)
+        if previous and not may_shrink and receipt.read < previous.read:
+            raise FewerRecords(
+                f"{contract.source}: batch {batch} landed {previous.read} records, and now {receipt.read} were found."
+                " Nothing was changed: bronze keeps what it has. Does the source still keep records of that time?"
+            )
         receipt = msgspec.structs.replace(
             receipt,
             first_landed_at=first_landed_at.isoformat(),
