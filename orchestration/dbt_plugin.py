@@ -42,7 +42,8 @@ from lake.store import open_store
 from orchestration.settings import PROJECT, Settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
-# Each thread holds 3 MB for every hour that it writes to, so 168 hours at once do not fit into 2 GiB.
+# Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
+# (50,000 events, two threads, two models side by side).
 HOURS_AT_ONCE = 24
 UNSORTED = "unsorted.parquet"
 PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))

@@ -2,8 +2,6 @@
 
 What belongs here: pure functions from a class and the types that a mapping gives to the steps of a SELECT, and to the
 query that holds its rows against the rules. What does not: running SQL, GeoIP (`dbt_project/macros/geoip.sql`).
-
-This was Jinja once: one model took 0.4 s of CPU to render, most of it for rules over attributes it never fills.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 
 What belongs here: one boolean expression per rule, TRUE where a conformed row breaks it. A row that breaks none of them
 validates against the official JSON Schema of its class and profiles.
-A rule over an attribute that a mapping never fills cannot be broken, so it does not run (`Filled`): three of four rules.
+A rule over an attribute that a mapping never fills cannot be broken, so it does not run (`Filled`).
 What does not: running them (the dbt project), or the JSON Schema itself (validate.py).
 """
 
