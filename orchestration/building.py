@@ -100,7 +100,7 @@ def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, 
         str(PROJECT),
         "--select",
         " ".join(models),
-        # Nobody reads manifest and debug log: each was a tenth of an empty run in a profile. Errors come back as results.
+        # Nobody reads manifest and debug log: each a tenth of an empty run in a profile. Errors come back as results.
         "--no-write-json",
         "--log-level-file",
         "none",
