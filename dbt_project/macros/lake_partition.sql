@@ -40,7 +40,7 @@
   {%- do lake_call("hw_publish", [tojson({
         "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid})]) -%}
 
-  {%- if table == "dispositions" or lake_is_read() -%}
+  {%- if table == "dispositions" or lake_is_read(model) -%}
     {%- do lake_execute("create or replace view " ~ target ~ " as " ~ lake_table_select(model.name)) -%}
   {%- endif -%}
   {%- if table == "dispositions" -%}{%- do lake_keep_readers() -%}{%- endif -%}
@@ -56,9 +56,9 @@
   )
 {%- endmacro %}
 
-{% macro lake_is_read() -%}
+{% macro lake_is_read(node) -%}
   {#- Whether anything selected reads this model: over years of hours, a view that nobody reads takes seconds. -#}
-  {%- for unique_id in selected_resources if unique_id in graph.nodes and model.unique_id in graph.nodes[unique_id].depends_on.get("nodes", []) -%}
+  {%- for unique_id in selected_resources if unique_id in graph.nodes and node.unique_id in graph.nodes[unique_id].depends_on.get("nodes", []) -%}
     {{ return(true) }}
   {%- endfor -%}
   {{ return(false) }}
@@ -67,7 +67,8 @@
 {% macro lake_keep_readers() -%}
   {#- Keeps the events that the mappings of this model's source select from. -#}
   {%- for node in graph.nodes.values() if node.resource_type == "model" and node.config.get("meta", {}).get("kept")
-        and model.unique_id in node.depends_on.get("nodes", []) and node.unique_id not in selected_resources -%}
+        and model.unique_id in node.depends_on.get("nodes", []) and node.unique_id not in selected_resources
+        and lake_is_read(node) -%}
     {%- do lake_keep(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) -%}
   {%- endfor -%}
 {%- endmacro %}
