@@ -41,6 +41,7 @@ from lake.receipts import FileMark, LandingReceipt, encode
 from lake.store import Store
 
 GIB = 1 << 30
+_CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth longer
 _OUTSIDE_DUCKDB = 840 << 20  # Python, Arrow, the decoder's buffers, and what an allocator keeps of them
 _FLUSH_ROWS = 20480  # rows that one thread holds before they go to their partitions' files
 _HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first row it is 6 MB per thread
@@ -63,7 +64,7 @@ class LandingSettings:
 
     memory_bytes: int = 2 * GIB
     threads: int = 2
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=lambda: Limits(chunk_bytes=_CHUNK_BYTES))
     stalls_as: str = "stall"  # `quarantine` or `null` once someone has decided what a stalled batch should do
 
 
