@@ -195,3 +195,19 @@ def test_sign_ins_are_what_is_published(lake: Path, delivery: Path) -> None:
     codes = headwater("query", "--json", "select distinct metadata.event_code code from silver.authentication").json
     assert codes == [{"code": SIGN_IN}]
     assert "2 event hours are not built" in headwater("balance").out
+
+
+def test_a_span_of_days_gives_the_rows_that_its_hours_give_one_by_one(lake: Path, tmp_path: Path) -> None:
+    """More hours than a run writes at once go through one unsorted file a table, day by day."""
+    times = [f"2026-03-0{2 + at // 24}T{at % 24:02}:30:00.000Z" for at in range(30)]
+    _land(write(tmp_path / "span.ndjson", [event(f"span-{at}", time) for at, time in enumerate(times)]))
+    assert 30 == len(_build("--json").json["hours"][SOURCE])
+    assert (headwater("balance").code, _counts()["published"]) == (0, 30)
+    at_once = rows(lake)
+    shutil.rmtree(lake / "silver")
+    for name in ("build", "dispositions"):
+        shutil.rmtree(lake / "ledger" / name)
+    for first, last in (("2026-03-02T00", "2026-03-02T14"), ("2026-03-02T15", "2026-03-03T23")):
+        _build("--from", first, "--to", last)
+    assert rows(lake) == at_once
+    assert leftovers(lake) == []
