@@ -36,7 +36,7 @@ check: setup ## Formatting, lint, types, SQL lint, generated files, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint dbt_project/models
+	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
 	$(BIN)/python -m ingest.contract_artifacts --check
 	$(BIN)/python -m lake.ocsf.generate --check
 	$(MAKE) test

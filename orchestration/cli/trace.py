@@ -62,8 +62,17 @@ def _tables(con: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
     return [row[0] for row in found]
 
 
+_PARTITION = ("source", "date", "hour")  # where the row lies, no part of the event
+
+
 def _event(text: str) -> Any:
-    return _without_nulls({key: value for key, value in json_text.loads(text).items() if not key.startswith("_")})
+    return _without_nulls(
+        {
+            key: value
+            for key, value in json_text.loads(text).items()
+            if not key.startswith("_") and key not in _PARTITION
+        }
+    )
 
 
 def _without_nulls(value: Any) -> Any:
