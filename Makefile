@@ -27,7 +27,7 @@ dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 	$(BIN)/python -m orchestration.dev
 
 dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
-	cd dbt_project && ../$(BIN)/dbt run --profiles-dir .
+	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

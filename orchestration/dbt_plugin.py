@@ -39,7 +39,7 @@ from lake.ocsf.generate import declared_classes
 from lake.publish import Workplace, recover
 from lake.registry import bronze_view, empty_select, lake_table, literal, quoted, typed_select
 from lake.store import open_store
-from orchestration.settings import PROJECT, Settings
+from orchestration.settings import PROJECT, load_settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
 # Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
@@ -79,7 +79,7 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
-        settings = Settings()
+        settings = load_settings()
         conn.execute("set timezone = 'UTC'")
         conn.execute("set preserve_insertion_order = false")
         conn.execute("set partitioned_write_max_open_files = 100000")
@@ -100,7 +100,7 @@ class Plugin(BasePlugin):
 
     def _setup(self, request: str) -> str:
         asked = json.loads(request)
-        settings = Settings()
+        settings = load_settings()
         store = open_store(settings.lake)
         recover(store)
         project = _project()
