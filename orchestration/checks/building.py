@@ -17,7 +17,6 @@ from lake.receipts import BuildReceipt
 from lake.store import Store, open_store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_told import table
-from orchestration.building import tables_of
 from orchestration.settings import load_settings
 
 BALANCE, COLLISIONS, VALIDITY = "balance", "key_collisions", "ocsf_validity"
@@ -76,7 +75,7 @@ def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:
 def balance_check(asked: dg.AssetCheckKey, store: Store, source: str, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Hold some event hours of a source against the balance sheet; an hour that is not built fails as well."""
     wanted = set(hours)
-    sheet = balance(store, [source], min(hours), max(hours), tables=tables_of).hours if hours else ()
+    sheet = balance(store, [source], min(hours), max(hours)).hours if hours else ()
     rows = [row for row in sheet if row.hour in wanted]
     broken = [row for row in rows if not row.balanced]
     columns = ("landed", "published", "duplicates", "filtered", "collisions")
