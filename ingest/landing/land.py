@@ -42,8 +42,8 @@ from lake.store import Store
 
 GIB = 1 << 30
 _CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth longer
-_OUTSIDE_DUCKDB = 840 << 20  # Python, Arrow, the decoder's buffers, and what an allocator keeps of them
-_FLUSH_ROWS = 20480  # rows that one thread holds before they go to their partitions' files
+_OUTSIDE_DUCKDB = 1000 << 20  # Python, Arrow, buffers, and what DuckDB takes beyond its limit: 3.4 GB over 24 hours
+_FLUSH_ROWS = 12288  # rows that one thread holds before they go to their partitions' files
 _HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first row it is 6 MB per thread
 
 Progress = Callable[[int], None]
