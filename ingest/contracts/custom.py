@@ -19,6 +19,9 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "arrivalPattern": str,
     "arrivalFormat": str,
     "ignore": list,
+    "keyLayouts": list,
+    "notifications": str,
+    "vendor": str,
 }
 
 field_properties: Final[Mapping[str, Shape]] = {

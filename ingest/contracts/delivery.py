@@ -8,8 +8,10 @@ from typing import Any, Final
 from ingest.contracts.custom import texts
 from ingest.contracts.durations import duration_text
 from ingest.contracts.errors import Place, one_of
+from ingest.contracts.layouts import KeyLayout, read_layouts
 
 _TRANSPORTS: Final = ("object_store", "http_cursor")
+_NOTIFICATIONS: Final = ("s3_event", "crowdstrike_fdr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Delivery:
     arrival_format: str | None
     ignore: tuple[str, ...]
     future_tolerance: timedelta
+    key_layouts: tuple[KeyLayout, ...]
+    notifications: str
 
 
 def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
@@ -29,6 +33,9 @@ def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
     transport = custom.get("transport", "object_store")
     if transport not in _TRANSPORTS:
         raise place.at("transport").error(f"found {transport!r}, {one_of(_TRANSPORTS)}")
+    notifications = custom.get("notifications", "s3_event")
+    if notifications not in _NOTIFICATIONS:
+        raise place.at("notifications").error(f"found {notifications!r}, {one_of(_NOTIFICATIONS)}")
     pattern, arrival_format = _arrival(custom, place)
     return Delivery(
         transport=transport,
@@ -37,6 +44,8 @@ def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
         arrival_format=arrival_format,
         ignore=texts(custom.get("ignore"), "ignore", place),
         future_tolerance=_tolerance(custom, place.at("futureTolerance")),
+        key_layouts=read_layouts(texts(custom.get("keyLayouts"), "keyLayouts", place), place.at("keyLayouts")),
+        notifications=notifications,
     )
 
 

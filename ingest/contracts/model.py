@@ -11,6 +11,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
+from ingest.contracts.layouts import KeyLayout
 from ingest.contracts.paths import json_path, split_path
 
 type_names: Final = ("string", "integer", "number", "boolean", "object", "map", "array", "any")
@@ -140,8 +141,10 @@ class Contract:
     `event_times` are in order of preference. `lateness_p99` and `lateness_max` are from the event to its arrival,
     `cadence` is the time between deliveries. `volatile` are top-level fields that differ between deliveries of one
     event and do not count when two records of one key are compared. `arrival_pattern` finds the delivery time in an
-    object's name (group `at`), read with `arrival_format` (strptime, UTC). `fingerprint` is the sha256 of the file,
-    `limitations` what a reader of the data has to know.
+    object's name (group `at`), read with `arrival_format` (strptime, UTC). `key_layouts` say what keys in a bucket begin
+    with, `notifications` what a queue's messages look like (`s3_event` or `crowdstrike_fdr`), `vendor` whose limits
+    its requests count against. `fingerprint` is the sha256 of the file, `limitations` what a reader of the data has
+    to know.
     """
 
     source: str
@@ -167,6 +170,9 @@ class Contract:
     arrival_format: str | None
     ignore: tuple[str, ...]
     fingerprint: str
+    vendor: str
+    key_layouts: tuple[KeyLayout, ...] = ()
+    notifications: str = "s3_event"
     limitations: str = ""
 
     def walk(self) -> Iterator[Field]:

@@ -79,6 +79,9 @@ def load_contract(path: Path | str) -> Contract:
         arrival_format=delivery.arrival_format,
         ignore=delivery.ignore,
         fingerprint=hashlib.sha256(text).hexdigest(),
+        vendor=custom.get("vendor") or _text(odcs.name, Place(file, "name")).split("_")[0],
+        key_layouts=delivery.key_layouts,
+        notifications=delivery.notifications,
         limitations=_line(odcs.description.limitations if odcs.description else None),
     )
     check_standard(document, file)
