@@ -32,7 +32,8 @@ class BrokenReceipt(ValueError):
 def landing(store: Store, source: str, batch: str) -> LandingReceipt | None:
     """Return the receipt of one batch, or None when it never landed."""
     try:
-        return _decoded(store, paths.landing_receipt(source, batch), _landing)
+        key = paths.landing_receipt(source, batch)
+        return _decoded(key, store.read(key), _landing)
     except FileNotFoundError:
         return None
 
@@ -40,15 +41,14 @@ def landing(store: Store, source: str, batch: str) -> LandingReceipt | None:
 def landings(store: Store, source: str | None = None) -> Iterator[LandingReceipt]:
     """Yield the receipts of all landed batches, of one source or of all."""
     prefix = f"{paths.LEDGER}/landing" + (f"/{paths.checked(source)}" if source else "")
-    for entry in store.list(prefix):
-        if entry.key.endswith(".json"):
-            yield _decoded(store, entry.key, _landing)
+    for key, data in store.read_all(prefix):
+        if key.endswith(".json"):
+            yield _decoded(key, data, _landing)
 
 
 def sources(store: Store) -> list[str]:
     """Return the names of the sources that ever landed anything."""
-    prefix = f"{paths.LEDGER}/landing/"
-    return sorted({entry.key.removeprefix(prefix).split("/")[0] for entry in store.list(prefix)})
+    return list(store.folders(f"{paths.LEDGER}/landing"))
 
 
 def build_day_key(model: str, day: date) -> str:
@@ -58,14 +58,14 @@ def build_day_key(model: str, day: date) -> str:
 
 def built_models(store: Store) -> list[str]:
     """Return the names of the models that have build receipts."""
-    prefix = f"{paths.LEDGER}/build/"
-    return sorted({entry.key.removeprefix(prefix).split("/")[0] for entry in store.list(prefix)})
+    return list(store.folders(f"{paths.LEDGER}/build"))
 
 
 def build_day(store: Store, model: str, day: date) -> dict[str, BuildReceipt]:
     """Return one model's receipts of one day, by hour text."""
     try:
-        return _decoded(store, build_day_key(model, day), _build_day)
+        key = build_day_key(model, day)
+        return _decoded(key, store.read(key), _build_day)
     except FileNotFoundError:
         return {}
 
@@ -73,8 +73,8 @@ def build_day(store: Store, model: str, day: date) -> dict[str, BuildReceipt]:
 def builds(store: Store, model: str) -> dict[str, BuildReceipt]:
     """Return all receipts of one model, by hour text."""
     found: dict[str, BuildReceipt] = {}
-    for entry in store.list(f"{paths.LEDGER}/build/{paths.checked(model)}"):
-        day: dict[str, BuildReceipt] = _decoded(store, entry.key, _build_day)
+    for key, data in store.read_all(f"{paths.LEDGER}/build/{paths.checked(model)}"):
+        day: dict[str, BuildReceipt] = _decoded(key, data, _build_day)
         found.update(day)
     return found
 
@@ -91,8 +91,7 @@ def with_builds(store: Store, model: str, receipts: Iterable[BuildReceipt]) -> l
     return written
 
 
-def _decoded(store: Store, key: str, decoder: msgspec.json.Decoder[Shape]) -> Shape:
-    data = store.read(key)
+def _decoded(key: str, data: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:

@@ -1,9 +1,13 @@
-"""Publishing: replacing several files and a receipt as one act that survives being killed.
+"""Publishing: replacing several files and receipts as one act that survives being killed.
 
 A step prepares everything under `_staging/`, then publishes: the whole change is written to the journal first,
 then applied, then the journal entry goes. A process that dies in between leaves the entry; whoever comes next
 (any step, any reader that asks for `recover`) finishes it before looking at the lake. Each part of a change may be
 applied twice, so dying again while recovering is harmless.
+
+In a bucket the same holds: prepared files are uploaded to `_staging/` before the lock is taken, and a receipt is
+written on the condition that it is still the one the change was planned on, so that it never goes backwards, even if
+the lock were lost on the way.
 
 What belongs here: the journal and the order of its parts. What does not: what a step publishes.
 """
@@ -12,43 +16,69 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
 from lake.paths import JOURNAL, STAGING
-from lake.store import LocalStore, Store
+from lake.store import ABSENT, ANY, Conflict, Lease, LocalStore, ObjectInfo, Store, file_lock
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - see lake.store
     fcntl = None  # type: ignore[assignment]
 
-ABANDONED_AFTER_SECONDS = 24 * 3600
+ABANDONED_AFTER = timedelta(hours=24)  # of uploads of another machine; those of this one are known at once
+
+
+class Overtaken(RuntimeError):
+    """A receipt was replaced by another writer while this change was applied, for the lock was lost. Run it again."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one step does to the lake: files moved into place, files removed, receipts written; in this order."""
+    """What one step does to the lake: files moved into place, files removed, receipts written; in this order.
+
+    `expects` holds, receipt by receipt, the fingerprint that it replaces; empty where the lock is enough.
+    """
 
     moves: tuple[tuple[str, str], ...] = ()
     deletes: tuple[str, ...] = ()
     receipts: tuple[tuple[str, str], ...] = ()
+    expects: tuple[str, ...] = ()
 
 
 def publish(store: Store, plan: Callable[[], Change]) -> Change:
     """Apply a change so that it happens wholly or, after a crash, on the next `recover`.
 
     `plan` is called while the lake's publishing lock is held and after earlier, unfinished changes are finished, so
-    it may read receipts to decide what its change replaces.
+    it may read receipts to decide what its change replaces. In a bucket it is also called before, to know what to
+    upload.
+
+    Raises:
+        LostLock, Overtaken: another writer took the lake's lock meanwhile; the journal or the other's receipt stands.
+        StoreUnavailable, AccessDenied: a bucket did not do what was asked; nothing, or a journaled part, has happened.
     """
-    with store.lock("publish"):
-        _finish_all(store)
+    if not isinstance(store, LocalStore):
+        recover(store)
+        store.stage(_staged(plan()))
+    with store.lock("publish") as lease:
+        _finish_all(store, lease)
+        store.forget_seen()
         change = plan()
+        store.stage(_staged(change))
+        if not any((change.moves, change.deletes, change.receipts)):
+            return change
+        change = msgspec.structs.replace(change, expects=_expected(store, change))
         entry = f"{JOURNAL}/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.json"
-        store.write(entry, msgspec.json.encode(change))
-        _apply(store, change)
-        store.delete(entry)
+        lease.check()
+        store.write(entry, msgspec.json.encode(change), ANY if isinstance(store, LocalStore) else ABSENT)
+        if (overtaken := _apply(store, change, lease)) is not None:
+            store.delete_many([entry])
+            raise Overtaken(f"{store.url(overtaken)} was replaced by another writer; run this step again")
+        store.delete_many([entry])
     return change
 
 
@@ -56,47 +86,62 @@ def recover(store: Store) -> int:
     """Finish the changes that a killed process left half applied; return how many there were."""
     if next(iter(store.list(JOURNAL)), None) is None:
         return 0
-    with store.lock("publish"):
-        return _finish_all(store)
+    with store.lock("publish") as lease:
+        return _finish_all(store, lease)
 
 
-def _finish_all(store: Store) -> int:
+def _staged(change: Change) -> Iterable[str]:
+    return [staged for staged, _ in change.moves]
+
+
+def _expected(store: Store, change: Change) -> tuple[str, ...]:
+    """Return what each receipt is when the change is planned; the file lock of a machine needs no second guard."""
+    if isinstance(store, LocalStore):
+        return ()
+    return tuple(store.fingerprint_seen(key) for key, _ in change.receipts)
+
+
+def _finish_all(store: Store, lease: Lease) -> int:
     entries = list(store.list(JOURNAL))
     for entry in entries:
-        _apply(store, msgspec.json.decode(store.read(entry.key), type=Change))
-        store.delete(entry.key)
+        _apply(store, msgspec.json.decode(store.read(entry.key), type=Change), lease)
+        lease.check()
+        store.delete_many([entry.key])
     return len(entries)
 
 
-def _apply(store: Store, change: Change) -> None:
-    for staged, final in change.moves:
+def _apply(store: Store, change: Change, lease: Lease) -> str | None:
+    """Apply a change, also one that is half applied; return a receipt that a later writer has replaced, if any."""
+    lease.check()
+    store.move_many(change.moves)
+    lease.check()
+    store.delete_many(change.deletes)
+    overtaken = None
+    for number, (key, text) in enumerate(change.receipts):
+        lease.check()
         try:
-            store.move(staged, final)
-        except FileNotFoundError:
-            if store.info(final) is None:
-                raise
-    for key in change.deletes:
-        store.delete(key)
-    for key, text in change.receipts:
-        store.write(key, text.encode())
+            store.write(key, text.encode(), change.expects[number] if change.expects else ANY)
+        except Conflict:
+            overtaken = key
+    return overtaken
 
 
 class Workplace:
     """A step's own folder under `_staging/`, removed when the step ends. What dead steps left goes before it starts.
 
-    A living step holds a lock on its folder, which the kernel frees however the step ends: process ids would not do,
-    for in a container every run has the same.
+    The folder is on this machine, also when the lake is a bucket. A living step holds a lock on it, which the kernel
+    frees however the step ends: process ids would not do, for in a container every run has the same.
     """
 
     def __init__(self, store: Store, purpose: str) -> None:
         self.store = store
-        self.key = f"{STAGING}/{purpose}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self.path = Path(store.url(self.key))
+        self.key = f"{STAGING}/{store.machine}{purpose}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.path = store.prepared(self.key)
         self._held: int | None = None
 
     def __enter__(self) -> "Workplace":
         sweep(self.store)
-        with self.store.lock("staging"):
+        with _starting(self.store):
             self.path.mkdir(parents=True, exist_ok=True)
             self._held = _locked(self.path)
         return self
@@ -104,6 +149,7 @@ class Workplace:
     def __exit__(self, *_: object) -> None:
         if not self._is_awaited():
             shutil.rmtree(self.path, ignore_errors=True)
+            self.store.unstage(self.key)
         if self._held is not None:
             os.close(self._held)
             self._held = None
@@ -123,11 +169,26 @@ def sweep(store: Store) -> int:
 
     What an unfinished change still needs is finished first, so nothing is removed that the journal names.
     """
-    if not isinstance(store, LocalStore) or not (store.path / STAGING).is_dir():
+    if not isinstance(store, LocalStore):
+        return _sweep_uploads(store) + _sweep_prepared(store)
+    if not (store.path / STAGING).is_dir():
         return 0
-    with store.lock("publish"), store.lock("staging"):
-        _finish_all(store)
-        left = [path for path in (store.path / STAGING).iterdir() if _is_abandoned(path)]
+    with store.lock("publish") as lease:
+        _finish_all(store, lease)
+        return _sweep_prepared(store)
+
+
+def _starting(store: Store) -> AbstractContextManager[None]:
+    """Hold off sweeping on this machine, so that a folder is not removed between being made and being locked."""
+    return file_lock(store.prepared(STAGING).parent / ".lock-staging")
+
+
+def _sweep_prepared(store: Store) -> int:
+    place = store.prepared(STAGING)
+    if not place.is_dir():
+        return 0
+    with _starting(store):
+        left = [path for path in place.iterdir() if _is_abandoned(path)]
         for path in left:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -136,12 +197,39 @@ def sweep(store: Store) -> int:
     return len(left)
 
 
+def _sweep_uploads(store: Store) -> int:
+    """Remove what dead steps uploaded: of this machine at once, of others when it has lain there for a day.
+
+    The day is counted on the store's clock: from the upload to the lock that was just written.
+    """
+    if not store.folders(STAGING):
+        return 0
+    with store.lock("publish") as lease:
+        _finish_all(store, lease)
+        lock = store.info(".lock-publish")
+        left: dict[str, list[ObjectInfo]] = {}
+        for each in store.list(STAGING):
+            left.setdefault("/".join(each.key.split("/")[:2]), []).append(each)
+        dead = [
+            folder for folder, objects in left.items() if lock and _is_dead(store, folder, objects, lock.modified_at)
+        ]
+        lease.check()
+        store.delete_many(each.key for folder in dead for each in left[folder])
+    return len(dead)
+
+
+def _is_dead(store: Store, folder: str, objects: Sequence[ObjectInfo], now: datetime) -> bool:
+    if folder.split("/")[1].startswith(store.machine):
+        return not (path := store.prepared(folder)).exists() or _is_abandoned(path)
+    return now - max(each.modified_at for each in objects) > ABANDONED_AFTER
+
+
 def _is_abandoned(path: Path) -> bool:
     """Whether nobody works here: the folder's lock is free. Files are written under the publishing lock, held here."""
     if not path.is_dir():
         return True
     if fcntl is None:  # pragma: no cover - see lake.store
-        return time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS
+        return time.time() - path.stat().st_mtime > ABANDONED_AFTER.total_seconds()
     held = _locked(path)
     if held is not None:
         os.close(held)

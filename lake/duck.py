@@ -1,0 +1,104 @@
+"""DuckDB over a lake: connections that read what `store.url` names, also in a bucket.
+
+What belongs here: the httpfs extension, from the installed package, and the secret that signs its requests. What does
+not: SQL over tables (`lake.registry`, `lake.reading`). A secret is never part of a message or of a logged statement.
+"""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+
+from lake.aws import AwsAccess, credentials, region_of
+from lake.store import Store
+
+_RETRIES = 8
+_RETRY_WAIT_MS, _RETRY_BACKOFF = 100, 2
+_TIMEOUT_SECONDS = 60
+
+
+class ExtensionMissing(RuntimeError):
+    """A DuckDB extension is neither installed as a package nor by DuckDB itself."""
+
+
+def connect(store: Store, config: Mapping[str, str | int] | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection in UTC that reads the store's addresses."""
+    con = duckdb.connect(config=dict(config or {}))
+    con.execute("set timezone = 'UTC'")
+    prepare(con, store)
+    return con
+
+
+def prepare(con: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Let a connection read the store's addresses; nothing is needed for a folder.
+
+    Credentials are those of now; call it again on a connection that lives longer than they do.
+    """
+    if not store.url("").startswith("s3://"):
+        return
+    from lake.s3_store import S3Store
+
+    if not isinstance(store, S3Store):
+        raise TypeError(f"no way to read {store.url('')} with DuckDB")
+    load_extension(con, "httpfs")
+    con.execute(f"set http_retries = {_RETRIES}")
+    con.execute(f"set http_retry_wait_ms = {_RETRY_WAIT_MS}")
+    con.execute(f"set http_retry_backoff = {_RETRY_BACKOFF}")
+    con.execute(f"set http_timeout = {_TIMEOUT_SECONDS}")
+    allow(con, f"s3://{store.bucket}/{store.prefix}", store.options.access)
+
+
+def allow(con: duckdb.DuckDBPyConnection, scope: str, access: AwsAccess) -> None:
+    """Give a connection the credentials for all addresses that begin with `scope`."""
+    keys = credentials(access)
+    endpoint = urlsplit(access.endpoint_url or "")
+    own = (
+        bool(endpoint.netloc) and access.addressing_style == "auto"
+    )  # stores of one's own rarely have names for buckets
+    values = {
+        "key_id": keys.access_key,
+        "secret": keys.secret_key,
+        "session_token": keys.token or "",
+        "region": region_of(access),
+        "endpoint": endpoint.netloc,
+        "url_style": "path" if access.addressing_style == "path" or own else "",
+        "use_ssl": "false" if endpoint.scheme == "http" else "",
+        "scope": scope,
+    }
+    given = ", ".join(f"{name} {_literal(value)}" for name, value in values.items() if value)
+    try:
+        con.execute(f"create or replace secret headwater_lake (type s3, {given})")
+    except duckdb.Error as problem:
+        raise RuntimeError(f"DuckDB did not take the credentials for {scope}: {type(problem).__name__}") from None
+
+
+def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension from its package `duckdb-extension-<name>`, which needs no extension server.
+
+    Raises:
+        ExtensionMissing: there is no such package, and DuckDB has not installed the extension itself.
+    """
+    file = packaged(name)
+    try:
+        con.load_extension(str(file) if file else name)
+    except duckdb.Error as problem:
+        raise ExtensionMissing(
+            f"DuckDB's extension {name} cannot be loaded ({str(problem).splitlines()[0]}); install the package"
+            f" duckdb-extension-{name}=={duckdb.__version__}"
+        ) from None
+
+
+def packaged(name: str) -> Path | None:
+    """Return the file of an extension's package for this DuckDB, or None."""
+    package = find_spec(f"duckdb_extension_{name}")
+    for folder in package.submodule_search_locations or () if package else ():
+        file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        if file.exists():
+            return file
+    return None
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

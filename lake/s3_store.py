@@ -1,0 +1,336 @@
+"""A lake in a bucket: the `Store` contract over S3 and what speaks its protocol.
+
+What belongs here: objects by key, with the guarantees of the local store. What does not: credentials (`lake.aws`), the
+lock (`lake.s3_lock`), what a change is (`lake.publish`).
+
+S3 answers every read and listing with the newest completed write. One PUT or copy replaces an object at once; a
+receipt is written with If-Match or If-None-Match, so that of two writers one is told. A request whose answer is lost is
+sent again: what then stands in its own way with the same bytes is its own write.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lake.aws import CONNECTIONS, AwsAccess, client, explained
+from lake.paths import LEDGER, STAGING
+from lake.s3_lock import held_lock
+from lake.store import ABSENT, ANY, Conflict, Lease, ObjectInfo
+
+_CONDITION_FAILED = frozenset(("PreconditionFailed", "412", "ConditionalRequestConflict", "409"))
+_ONE_PUT_BYTES = 1 << 30  # beyond, the upload to staging goes in parts; S3 takes 5 GiB in one
+_DELETED_AT_ONCE = 1000  # S3's limit
+_HIDDEN = (".tmp-", ".lock-")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class S3Options:
+    """How a bucket is used: access, encryption (`AES256` or `aws:kms`, with a key), and a folder of this machine.
+
+    `scratch` holds what a step prepares, copies of receipts, and the lock between processes of this machine.
+    `conditional_writes` says whether the store keeps If-Match and If-None-Match; None finds out.
+    """
+
+    access: AwsAccess = field(default_factory=AwsAccess)
+    scratch: Path = Path(".headwater/scratch")
+    encryption: str | None = None
+    kms_key_id: str | None = None
+    conditional_writes: bool | None = None
+
+
+class S3Store:
+    """A prefix of a bucket."""
+
+    def __init__(self, root: str, options: S3Options | None = None) -> None:
+        """Take `s3://bucket/prefix`; no request is made."""
+        self.options = options or S3Options()
+        self.bucket, _, prefix = root.removeprefix("s3://").strip("/").partition("/")
+        self.prefix = f"{prefix}/" if prefix else ""
+        self.root = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        place = hashlib.sha256(f"{self.options.access.endpoint_url} {self.root}".encode()).hexdigest()[:16]
+        self.scratch = self.options.scratch.expanduser().resolve() / place
+        self._read_last = threading.local()
+        self._staged: set[str] = set()
+
+    @property
+    def _seen(self) -> dict[str, str]:
+        """Fingerprints of what this thread last read of keys, or ABSENT."""
+        seen: dict[str, str] = self._read_last.__dict__.setdefault("seen", {})
+        return seen
+
+    def fingerprint_seen(self, key: str) -> str:
+        """Return the fingerprint of what this thread last read of a key, or of what is there now; else `ABSENT`."""
+        if key not in self._seen:
+            held = self.info(key)
+            self._seen[key] = held.fingerprint if held else ABSENT
+        return self._seen[key]
+
+    def forget_seen(self) -> None:
+        """Forget what this thread has read."""
+        self._seen.clear()
+
+    @cached_property
+    def machine(self) -> str:
+        """Return this machine's name, made once and kept in its scratch folder, with a dot behind it."""
+        path = self.scratch / "machine"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f"machine-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+            temporary.write_text(uuid.uuid4().hex[:12])
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)  # of several processes the first one names the machine
+            temporary.unlink()
+        return f"{path.read_text()}."
+
+    @property
+    def client(self) -> Any:
+        """Return the client of this process."""
+        return client(self.options.access, "s3")
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects under a folder in key order, locks left out."""
+        yield from (info for info in self._pages(prefix) if not info.key.rsplit("/", 1)[-1].startswith(_HIDDEN))
+
+    def _pages(self, prefix: str) -> Iterator[ObjectInfo]:
+        folder = self.prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
+        with self._explained("s3:ListBucket", folder.removeprefix(self.prefix)):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
+            for page in pages:
+                for each in page.get("Contents", ()):
+                    key = each["Key"].removeprefix(self.prefix)
+                    yield ObjectInfo(key, each["Size"], each["LastModified"], each["ETag"].strip('"'))
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """Return the names of the folders right under one, in order."""
+        folder = f"{self.prefix}{prefix.rstrip('/')}/"
+        with self._explained("s3:ListBucket", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=folder, Delimiter="/"
+            )
+            found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", ())]
+        return sorted(each.removeprefix(folder).rstrip("/") for each in found)
+
+    def info(self, key: str) -> ObjectInfo | None:
+        """Return what one HEAD tells, or None."""
+        try:
+            with self._explained("s3:GetObject", key):
+                head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)
+        except FileNotFoundError:
+            return None
+        return ObjectInfo(key, head["ContentLength"], head["LastModified"], head["ETag"].strip('"'))
+
+    def open(self, key: str) -> BinaryIO:
+        """Return one object's bytes as a file; receipts and context are small, and large files are DuckDB's."""
+        return io.BytesIO(self.read(key))
+
+    def read(self, key: str) -> bytes:
+        """Return one object's bytes, whole: a body that breaks off is asked for again."""
+        return self._read(key)[0]
+
+    def _read(self, key: str) -> tuple[bytes, str]:
+        try:
+            with self._explained("s3:GetObject", key):
+                data, fingerprint = self._body(key)
+        except FileNotFoundError:
+            self._seen[key] = ABSENT
+            raise
+        self._seen[key] = fingerprint
+        return data, fingerprint
+
+    def _body(self, key: str) -> tuple[bytes, str]:
+        for attempt in range(1, self.options.access.attempts + 1):
+            answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+            try:
+                data = answer["Body"].read()
+            except (BotoCoreError, OSError):
+                if attempt == self.options.access.attempts:
+                    raise
+                continue
+            if len(data) == answer["ContentLength"]:
+                return data, answer["ETag"].strip('"')
+        raise OSError(f"the body of s3://{self.bucket}/{self.prefix}{key} broke off every time it was asked for")
+
+    def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (key, bytes) of the objects under a folder, in key order, many requests at once.
+
+        Receipts are kept on this machine by key and fingerprint, so that a ledger of years is not fetched again.
+        """
+        yield from self._at_once(self._through_cache, list(self.list(prefix)))
+
+    def _through_cache(self, found: ObjectInfo) -> tuple[str, bytes]:
+        if not found.key.startswith(f"{LEDGER}/"):
+            return found.key, self.read(found.key)
+        kept = self.scratch / "receipts" / hashlib.sha256(found.key.encode()).hexdigest()
+        with contextlib.suppress(OSError):
+            fingerprint, _, data = kept.read_bytes().partition(b"\n")
+            if fingerprint.decode() == found.fingerprint:
+                self._seen[found.key] = found.fingerprint
+                return found.key, data
+        data, fresh = self._read(found.key)
+        _replace(kept, fresh.encode() + b"\n" + data)
+        return found.key, data
+
+    def write(self, key: str, data: bytes, expect: str = ANY) -> str:
+        """Replace one object by one PUT, on the condition that it is as expected; return its new fingerprint."""
+        condition = {} if expect == ANY else {"IfNoneMatch": "*"} if expect == ABSENT else {"IfMatch": expect}
+        if condition and self.options.conditional_writes is False:
+            condition = self._checked_by_hand(key, expect)
+        try:
+            with self._explained("s3:PutObject", key):
+                fingerprint = self._put(key, data, condition)
+        except Conflict:
+            mine = self._mine(key, data)
+            if mine is None:
+                raise
+            fingerprint = mine
+        self._seen[key] = fingerprint
+        return fingerprint
+
+    def _put(self, key: str, data: bytes, condition: dict[str, str]) -> str:
+        try:
+            answer = self.client.put_object(
+                Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition, **self._sealed()
+            )
+        except ClientError as problem:
+            code = problem.response.get("Error", {}).get("Code")
+            if condition and (code in _CONDITION_FAILED or ("IfMatch" in condition and code in ("NoSuchKey", "404"))):
+                raise Conflict(f"{self.url(key)} is not as it was when it was read") from None
+            raise
+        return str(answer["ETag"]).strip('"')
+
+    def _mine(self, key: str, data: bytes) -> str | None:
+        """Return the fingerprint of an object that holds just these bytes: a write whose answer was lost."""
+        try:
+            held, fingerprint = self._read(key)
+        except FileNotFoundError:
+            return None
+        return fingerprint if held == data else None
+
+    def _checked_by_hand(self, key: str, expect: str) -> dict[str, str]:
+        held = self.info(key)
+        if (held.fingerprint if held else ABSENT) != expect:
+            raise Conflict(f"{self.url(key)} is not as it was when it was read")
+        return {}
+
+    def stage(self, keys: Iterable[str]) -> None:
+        """Upload files that a step prepared on this machine (see `prepared`), each once."""
+        wanted = [key for key in dict.fromkeys(keys) if key not in self._staged]
+        list(self._at_once(self._upload, wanted))
+        self._staged.update(wanted)
+
+    def _upload(self, key: str) -> None:
+        path = self.prepared(key)
+        with self._explained("s3:PutObject", key):
+            if path.stat().st_size <= _ONE_PUT_BYTES:
+                with path.open("rb") as body:
+                    self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, **self._sealed())
+            else:
+                self.client.upload_file(str(path), self.bucket, self.prefix + key, ExtraArgs=self._sealed())
+
+    def prepared(self, key: str) -> Path:
+        """Return where on this machine a step prepares the file of a staging key."""
+        return self.scratch / key
+
+    def unstage(self, folder: str) -> None:
+        """Remove what was uploaded of a step's folder, on this machine's word alone: no listing."""
+        mine = [key for key in self._staged if key.startswith(f"{folder}/")]
+        self.delete_many(mine)
+        self._staged.difference_update(mine)
+
+    def move(self, key: str, to: str) -> None:
+        """Replace `to` by `key` by one copy, then remove `key`."""
+        self.move_many([(key, to)])
+
+    def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Move objects, many copies at once. Raises FileNotFoundError when one is neither at its old nor new place."""
+        wanted = list(pairs)
+        list(self._at_once(self._copy, wanted))
+        self.delete_many(key for key, _ in wanted)
+        self._staged.difference_update(key for key, _ in wanted)
+
+    def _copy(self, pair: tuple[str, str]) -> None:
+        key, to = pair
+        source = {"Bucket": self.bucket, "Key": self.prefix + key}
+        try:
+            with self._explained("s3:PutObject", to):
+                if self.prepared(key).exists() and self.prepared(key).stat().st_size > _ONE_PUT_BYTES:
+                    parts = TransferConfig(multipart_threshold=_ONE_PUT_BYTES)
+                    self.client.copy(source, self.bucket, self.prefix + to, ExtraArgs=self._sealed(), Config=parts)
+                else:
+                    self.client.copy_object(
+                        Bucket=self.bucket, Key=self.prefix + to, CopySource=source, **self._sealed()
+                    )
+        except FileNotFoundError:
+            if not key.startswith(f"{STAGING}/") or self.info(to) is None:
+                raise
+
+    def delete(self, key: str) -> None:
+        """Remove one object, and those under it when it is a folder of staging."""
+        self.delete_many([key, *(each.key for each in self._pages(key))] if key.startswith(STAGING) else [key])
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove objects, a thousand a request."""
+        wanted = list(dict.fromkeys(keys))
+        for at in range(0, len(wanted), _DELETED_AT_ONCE):
+            some = [{"Key": self.prefix + key} for key in wanted[at : at + _DELETED_AT_ONCE]]
+            with self._explained("s3:DeleteObject", wanted[at]):
+                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+                for refused in answer.get("Errors", ()):
+                    raise ClientError({"Error": refused}, "DeleteObjects")
+
+    def url(self, key: str) -> str:
+        """Return the object's `s3://` address."""
+        return f"s3://{self.bucket}/{self.prefix}{key}"
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[Lease]:
+        """Hold a named lock of the lake: between processes of this machine and of others (`lake.s3_lock`)."""
+        with held_lock(self, name) as lease:
+            yield lease
+
+    def _at_once(self, act: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        if len(items) < 2:
+            yield from map(act, items)
+            return
+        with ThreadPoolExecutor(min(CONNECTIONS, len(items))) as pool:
+            yield from pool.map(act, items)
+
+    def _sealed(self) -> dict[str, Any]:
+        if self.options.encryption is None:
+            return {}
+        sealed: dict[str, Any] = {"ServerSideEncryption": self.options.encryption}
+        if self.options.kms_key_id:
+            sealed |= {"SSEKMSKeyId": self.options.kms_key_id, "BucketKeyEnabled": True}
+        return sealed
+
+    @contextmanager
+    def _explained(self, action: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as problem:
+            raise explained(problem, action, self.bucket, self.prefix + key) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Keep a copy on this machine; a full or read-only disk costs only the copy."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
