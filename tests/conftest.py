@@ -1,8 +1,11 @@
 """Fixtures that every room's tests may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.simulators import s3
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -13,3 +16,26 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip("real logs are absent: expected the folder ../shared/data beside the repository")
     return _SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[s3.S3Server]:
+    """An S3-compatible server for all tests of this worker."""
+    with s3.S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_environment(s3_server: s3.S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment leads to the server and to no file of the user; its address."""
+    for name in s3.FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in s3.environment(s3_server.url).items():
+        monkeypatch.setenv(name, value)
+    return s3_server.url
+
+
+@pytest.fixture
+def s3_bucket(s3_server: s3.S3Server, s3_environment: str) -> str:
+    """A fresh bucket, with the environment leading to it; its name."""
+    return s3_server.bucket()
