@@ -14,7 +14,7 @@ import msgspec
 from lake import ledger
 from lake.build import DISPOSITIONS
 from lake.receipts import BuildReceipt, FileMark, LandingReceipt
-from lake.staleness import bronze_inputs, lost_file
+from lake.staleness import bronze_inputs, lost_file, row_marks
 from lake.store import Store
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
@@ -146,7 +146,7 @@ def _judge_hour(
     missing = sorted(models - set(built)) if models else ["every table"]
     if missing:
         return NOT_BUILT, f"not built: {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
-    stale = sorted(model for model, receipt in built.items() if receipt.inputs != inputs)
+    stale = sorted(model for model, receipt in built.items() if row_marks(receipt.inputs) != row_marks(inputs))
     if stale:
         return NOT_BUILT, f"bronze has changed since {', '.join(stale[:3])} was built"
     lost = [why for _, receipt in sorted(built.items()) if (why := lost_file(store, receipt))]

@@ -12,9 +12,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from lake import ledger, paths
+from lake.holdings import HeldFile, addresses, held_files
 from lake.mapping import Mappings
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt
+from lake.registry import Address
 from lake.staleness import bronze_inputs, stale_hours
 from lake.store import Store
 
@@ -68,16 +70,18 @@ class BuildRun:
     place: Workplace
     context: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, dict[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+    files: dict[str, list[HeldFile]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for source, hours in self.plan.hours.items():
-            held = bronze_inputs(ledger.landings(self.store, source))
+            receipts = list(ledger.landings(self.store, source))
+            held, wanted = bronze_inputs(receipts), set(hours)
             self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
+            self.files[source] = [file for file in held_files(receipts) if file.hour in wanted]
 
-    def bronze_files(self, source: str) -> list[str]:
+    def bronze_files(self, source: str) -> list[Address]:
         """Return the addresses of the bronze files that this run reads for a source."""
-        hours = self.inputs.get(source, {})
-        return [self.store.url(key) for files in hours.values() for key, _ in files]
+        return addresses(self.store, self.files.get(source, []))
 
     def published_files(self, table: str, source: str) -> list[str]:
         """Return the addresses of a table's files in the hours of this run."""

@@ -5,10 +5,9 @@ What belongs here: questions over quarantine files. What does not: filling it (l
 
 from typing import Any
 
-import duckdb
-
-from lake import ledger, paths
-from lake.registry import empty_select, literal
+from lake import duck, ledger, paths
+from lake.holdings import addresses, held_files
+from lake.registry import literal, typed_select
 from lake.store import Store
 
 COLUMNS = (
@@ -27,11 +26,8 @@ COLUMNS = (
 
 def select(store: Store, source: str) -> str:
     """Return a SELECT over a source's quarantine, typed also when it is empty. Files without a receipt are left out."""
-    keys = [mark.key for receipt in ledger.landings(store, source) for mark in receipt.quarantine_files]
-    if not keys:
-        return empty_select(COLUMNS)
-    listed = "[" + ", ".join(literal(store.url(key)) for key in keys) + "]"
-    return f"select * from read_parquet({listed}, hive_partitioning = false)"
+    files = held_files(ledger.landings(store, source), paths.QUARANTINE)
+    return typed_select(COLUMNS, addresses(store, files))
 
 
 def summary(store: Store, source: str | None = None) -> list[dict[str, Any]]:
@@ -42,7 +38,7 @@ def summary(store: Store, source: str | None = None) -> list[dict[str, Any]]:
             f"select {literal(each)} as source, reason, field, count(*) as records, min(expected) as expected,"
             f" min(found) as found from ({select(store, each)}) group by 1, 2, 3 order by records desc, reason, field"
         )
-        found += _rows(question)
+        found += _rows(store, question)
     return found
 
 
@@ -50,13 +46,14 @@ def page(store: Store, source: str, reason: str | None, limit: int) -> list[dict
     """Return some quarantined records, newest arrival first."""
     where = f" where reason = {literal(reason)}" if reason else ""
     return _rows(
+        store,
         f"select * from ({select(store, paths.checked(source))}){where}"
-        f" order by _arrived_at desc, _source_object, _source_row limit {int(limit)}"
+        f" order by _arrived_at desc, _source_object, _source_row limit {int(limit)}",
     )
 
 
-def _rows(question: str) -> list[dict[str, Any]]:
-    with duckdb.connect() as con:
+def _rows(store: Store, question: str) -> list[dict[str, Any]]:
+    with duck.connect(store) as con:
         cursor = con.execute(question)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -14,8 +14,9 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lake import ledger, paths, quarantine
+from lake import duck, ledger, paths, quarantine
 from lake.balance import balance
+from lake.holdings import addresses, held_files
 from lake.registry import empty_select, literal, quoted, typed_select
 from lake.store import Store
 
@@ -43,8 +44,7 @@ def connect(
 
     `sources` and `classes` give the columns that a table has even before its first file; `reference` gives SELECTs.
     """
-    con = duckdb.connect()
-    con.execute("set timezone = 'UTC'")
+    con = duck.connect(store)
     for schema in ("bronze", "silver", "gold", "quarantine", "ledger", "reference"):
         con.execute(f"create schema {schema}")
         if not question or re.search(rf"\b{schema}\b", question, re.IGNORECASE) or _browses(question):
@@ -97,9 +97,9 @@ def _views(
 ) -> Iterable[tuple[str, str]]:
     if schema == "bronze":
         for source, columns in sources.items():
-            keys = [mark.key for receipt in ledger.landings(store, source) for mark in receipt.files]
+            files = held_files(ledger.landings(store, source))
             with_hour = [*columns, ("date", "VARCHAR"), ("hour", "VARCHAR")]
-            yield source, typed_select(with_hour, [store.url(key) for key in keys], hive=True)
+            yield source, typed_select(with_hour, addresses(store, files), hive=True)
     elif schema == "quarantine":
         for source in sources:
             yield source, quarantine.select(store, source)

@@ -10,6 +10,8 @@ class FileMark(msgspec.Struct, frozen=True):
     """One file that a step wrote: key, hour (`YYYY-MM-DDTHH`), rows, bytes, and a checksum over its rows.
 
     The checksum does not depend on the order of rows or on how they were compressed: the same rows give the same mark.
+    A file that compaction made holds rows of several batches: each batch's mark has the rows and the checksum that are
+    its own, and the bytes and `file_rows` of the whole file. `file_rows` is 0 where the file is the batch's own.
     """
 
     key: str
@@ -17,6 +19,25 @@ class FileMark(msgspec.Struct, frozen=True):
     rows: int
     bytes: int
     checksum: str
+    file_rows: int = 0
+
+    @property
+    def shared(self) -> bool:
+        """Whether the file may hold rows of other batches."""
+        return self.file_rows > 0
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """Rows of one hour of a batch that the lake no longer has: `erased` on request, or `expired` by the contract.
+
+    `room` is `bronze` (event hour) or `quarantine` (arrival hour); `by` is the erasure's id, or the retention.
+    """
+
+    why: str
+    room: str
+    hour: str
+    rows: int
+    by: str
 
 
 class ObjectMark(msgspec.Struct, frozen=True):
@@ -51,7 +72,10 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What landing one batch did. Conservation holds when `read == landed + quarantined`."""
+    """What landing one batch did, and what became of it. Conserved when read = landed + quarantined + erased + expired.
+
+    `landed` and `quarantined` are rows that the lake has; `removed` tells of those that went later.
+    """
 
     source: str
     batch: str
@@ -74,16 +98,20 @@ class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
     objects: tuple[ObjectMark, ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    erased: int = 0
+    expired: int = 0
+    removed: tuple[Removed, ...] = ()
     seconds: float = 0.0
 
     @property
     def conserved(self) -> bool:
-        """Whether every record read is in bronze or in quarantine."""
-        return self.status == "published" and self.read == self.landed + self.quarantined
+        """Whether every record read is in bronze or in quarantine, or was removed from there on the record."""
+        kept = self.landed + self.quarantined + self.erased + self.expired
+        return self.status == "published" and self.read == kept
 
 
 class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What building one model for one event hour did."""
+    """What building one model for one event hour did. `expired_at` is set once its rows went with their hour's age."""
 
     model: str
     source: str
@@ -99,6 +127,7 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True):
     invalid: dict[str, int] = {}
     samples: dict[str, str] = {}
     context: dict[str, str] = {}
+    expired_at: str = ""
 
 
 def encode(receipt: LandingReceipt) -> str:

@@ -3,10 +3,12 @@
 What belongs here: SQL text that makes a view, also where the lake has no file yet. What does not: a connection.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lake import paths
 from lake.store import Store
+
+Address = str | tuple[str, tuple[str, ...]]  # a file, or a file with the batches whose rows in it count
 
 
 def quoted(name: str) -> str:
@@ -24,17 +26,26 @@ def empty_select(columns: Iterable[Sequence[str]]) -> str:
     return "select " + ", ".join(f"null::{type_} as {quoted(name)}" for name, type_ in columns) + " where false"
 
 
-def typed_select(columns: Sequence[Sequence[str]], files: Sequence[str], *, hive: bool = False) -> str:
+def typed_select(columns: Sequence[Sequence[str]], files: Sequence[Address], *, hive: bool = False) -> str:
     """Return a SELECT over Parquet files that has at least the given columns, whatever the age of the files."""
-    empty = empty_select(columns)
-    if not files:
-        return empty
-    listed = "[" + ", ".join(literal(each) for each in files) + "]"
-    partitions = ", hive_partitioning = true, hive_types_autocast = false" if hive else ", hive_partitioning = false"
-    return f"({empty}) union all by name (select * from read_parquet({listed}, union_by_name = true{partitions}))"
+    return " union all by name ".join([f"({empty_select(columns)})", *_parts(files, hive)])
 
 
-def bronze_view(source: str, columns: Sequence[Sequence[str]], files: Sequence[str]) -> str:
+def _parts(files: Sequence[Address], hive: bool) -> Iterator[str]:
+    """Yield a SELECT over all files that count whole, and one for each other."""
+    options = "union_by_name = true, " + (
+        "hive_partitioning = true, hive_types_autocast = false" if hive else "hive_partitioning = false"
+    )
+    whole = [each for each in files if isinstance(each, str)]
+    if whole:
+        yield f"(select * from read_parquet([{', '.join(map(literal, whole))}], {options}))"
+    for each in files:
+        if not isinstance(each, str):
+            batches = ", ".join(map(literal, each[1]))
+            yield f"(select * from read_parquet({literal(each[0])}, {options}) where _batch in ({batches}))"
+
+
+def bronze_view(source: str, columns: Sequence[Sequence[str]], files: Sequence[Address]) -> str:
     """Return the statement that makes `bronze.<source>` over some bronze files."""
     return f"create or replace view bronze.{quoted(paths.checked(source))} as {typed_select(columns, files)}"
 

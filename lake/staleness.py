@@ -1,8 +1,9 @@
 """Staleness, derived from the lake like make does it: nothing has to remember what to rebuild.
 
-An event hour of a model is stale when its bronze files are not the ones its receipt names, when the receipt was made
+An event hour of a model is stale when its bronze rows are not the ones its receipt names, when the receipt was made
 by another mapping, when there is no receipt, or when the file that the receipt names has gone. A crash, a replay, a
-late file, a backfill, a changed mapping and a deleted table all heal by this one rule.
+late file, a backfill, a changed mapping and a deleted table all heal by this one rule. Rows are compared by their
+checksums, wherever they lie: compaction makes nothing stale. An hour that has expired is not built again.
 """
 
 from collections.abc import Iterable
@@ -33,6 +34,14 @@ def bronze_inputs(receipts: Iterable[LandingReceipt]) -> dict[str, list[tuple[st
     return {hour: sorted(files) for hour, files in sorted(hours.items())}
 
 
+Inputs = Iterable[tuple[str, str]]
+
+
+def row_marks(inputs: Inputs) -> list[str]:
+    """Return what tells the rows of some (key, checksum) apart from others, wherever they lie."""
+    return sorted(checksum for _, checksum in inputs)
+
+
 def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
     """Return what `headwater build` would build for one source, oldest hour first.
 
@@ -57,8 +66,10 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
 def _why(store: Store, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
     if receipt is None:
         return "never built" if inputs else ""
-    if receipt.inputs != inputs:
+    if row_marks(receipt.inputs) != row_marks(inputs):
         return "other bronze files"
+    if receipt.expired_at:
+        return ""
     if receipt.mapping != mapping:
         return "changed mapping"
     return lost_file(store, receipt)

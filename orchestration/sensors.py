@@ -19,9 +19,10 @@ import dagster as dg
 from lake import ledger
 from lake.mapping import Mappings
 from lake.publish import recover
-from lake.staleness import Stale, bronze_inputs, stale_hours
-from lake.store import Store, open_store
+from lake.staleness import Stale, bronze_inputs, row_marks, stale_hours
+from lake.store import Store
 from orchestration.assets.hours import key_of_hour, runs_of_hours
+from orchestration.lakes import open_lake
 from orchestration.settings import load_settings
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -60,7 +61,7 @@ def stale_sensor(
         ),
     )
     def stale_hours_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        store = open_store(load_settings().lake)
+        store = open_lake(load_settings())
         recover(store)
         found: list[StaleHour] = []
         for source in names:
@@ -82,7 +83,7 @@ def stale_now(store: Store, project: Path, source: str) -> list[StaleHour]:
     inputs = bronze_inputs(ledger.landings(store, source))
     found = []
     for each in stale_hours(store, mappings, source):
-        state = [inputs.get(each.hour, []), [(model, mappings.fingerprint(model)) for model in each.models]]
+        state = [row_marks(inputs.get(each.hour, [])), [(model, mappings.fingerprint(model)) for model in each.models]]
         found.append(StaleHour(each, hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]))
     return found
 

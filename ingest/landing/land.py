@@ -9,7 +9,7 @@ rewritten in quarantine's own shape.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -32,12 +32,13 @@ from ingest.landing.copy_sql import (
 from ingest.landing.drift import DriftCounter
 from ingest.landing.flags import flagged
 from ingest.landing.precheck import Precheck
+from ingest.landing.publishing import publish_landing
 from ingest.landing.staged import Staged, receipt_of
 from ingest.landing.typing_sql import ContractSql
 from ingest.objects import RawObject
-from lake import ledger, paths
-from lake.publish import Change, Workplace, publish
-from lake.receipts import FileMark, LandingReceipt, encode
+from lake import ledger
+from lake.publish import Workplace
+from lake.receipts import LandingReceipt
 from lake.store import Store
 
 GIB = 1 << 30
@@ -52,6 +53,10 @@ _Copy = Callable[[duckdb.DuckDBPyConnection, str, DecodeReport], None]
 
 class LandingError(RuntimeError):
     """A batch that could not be landed. Nothing was published; the message says where its records are."""
+
+
+class ObjectsGone(LandingError):
+    """Objects that a batch was made of are gone: landing it again would lose their records."""
 
 
 class FewerRecords(LandingError):
@@ -77,14 +82,17 @@ def land(
     ignored: Sequence[tuple[str, str]] = (),
     progress: Progress | None = None,
     may_shrink: bool = True,
+    notes: Sequence[str] = (),
 ) -> LandingReceipt:
     """Land objects as one batch and return its receipt, which is durable when this returns.
 
     Landing the same batch again replaces exactly its own files; files whose rows are the same are left alone.
     A record that violates a field whose contract says `stall` leaves the batch unpublished, with status `stalled`.
-    `may_shrink` is false for what cannot take records back, such as an API that forgets old ones.
+    `may_shrink` is false for what cannot take records back, such as an API that forgets old ones. An object that is
+    gone when its turn comes is passed over, and stands in the receipt's `ignored` with the reason.
 
     Raises:
+        ObjectsGone: the batch holds records of an object that is gone. Bronze keeps what it has.
         FewerRecords: the batch may not shrink, and would. Bronze keeps what it has.
         LandingError: an object cannot be read, or the lake cannot be written. The objects are where they were.
     """
@@ -104,6 +112,7 @@ def land(
                 f"{contract.source}: batch {batch} was not landed: {first_line}. Nothing was published; the records"
                 " are still in the objects they came from."
             ) from problem
+        check_none_gone(contract.source, batch, previous, report.gone)
         receipt = receipt_of(contract, staged, report, drift, settings.stalls_as)
         if previous and not may_shrink and receipt.read < previous.read:
             raise FewerRecords(
@@ -115,9 +124,20 @@ def land(
             first_landed_at=first_landed_at.isoformat(),
             landed_at=now.isoformat(),
             ignored=(*ignored, *receipt.ignored),
+            notes=(*notes, *receipt.notes),
             seconds=round(time.monotonic() - started, 3),
         )
-        return _publish(store, staged, receipt)
+        return publish_landing(store, staged, receipt)
+
+
+def check_none_gone(source: str, batch: str, held: LandingReceipt | None, gone: Collection[str]) -> None:
+    """Raise ObjectsGone if a batch holds records of objects that are gone."""
+    lost = [mark.name for mark in held.objects if mark.name in gone] if held else []
+    if lost:
+        raise ObjectsGone(
+            f"{source}: batch {batch} holds {len(lost)} objects that are no longer at the source (first: {lost[0]})."
+            " Landing it again would lose their records, so nothing was changed; bronze keeps what it has."
+        )
 
 
 @dataclass(frozen=True)
@@ -197,43 +217,3 @@ def _watched(stream: pa.RecordBatchReader, report: DecodeReport, progress: Progr
             yield batch
 
     return pa.RecordBatchReader.from_batches(stream.schema, batches())
-
-
-def _publish(store: Store, staged: Staged, receipt: LandingReceipt) -> LandingReceipt:
-    final = receipt
-
-    def plan() -> Change:
-        nonlocal final
-        held = ledger.landing(store, receipt.source, receipt.batch)
-        old = {mark.key: mark for mark in (*held.files, *held.quarantine_files)} if held else {}
-        if receipt.status == "stalled":
-            final = msgspec.structs.replace(
-                receipt, files=held.files if held else (), quarantine_files=held.quarantine_files if held else ()
-            )
-            return Change(receipts=(_text(final),))
-        new = {mark.key: mark for mark in (*receipt.files, *receipt.quarantine_files)}
-        kept = {key: old[key] for key, mark in new.items() if _unchanged(store, old.get(key), mark)}
-        final = msgspec.structs.replace(
-            receipt,
-            files=tuple(kept.get(mark.key, mark) for mark in receipt.files),
-            quarantine_files=tuple(kept.get(mark.key, mark) for mark in receipt.quarantine_files),
-        )
-        return Change(
-            moves=tuple((staged.keys[key], key) for key in new if key not in kept),
-            deletes=tuple(key for key in old if key not in new),
-            receipts=(_text(final),),
-        )
-
-    publish(store, plan)
-    return final
-
-
-def _unchanged(store: Store, old: FileMark | None, new: FileMark) -> bool:
-    if old is None or (old.checksum, old.rows) != (new.checksum, new.rows):
-        return False
-    held = store.info(new.key)
-    return held is not None and held.size == old.bytes
-
-
-def _text(receipt: LandingReceipt) -> tuple[str, str]:
-    return paths.landing_receipt(receipt.source, receipt.batch), encode(receipt)

@@ -17,6 +17,7 @@ from ingest.landing.drift import DriftCounter
 from ingest.landing.flags import holder
 from ingest.landing.sql_text import listed, literal
 from lake import ledger, paths
+from lake.checksums import checksum, sums
 from lake.publish import Workplace
 from lake.receipts import FileMark, LandingReceipt, ObjectMark, Violations
 
@@ -108,18 +109,14 @@ def _mark(con: duckdb.DuckDBPyConnection, contract: Contract, staged: Staged, pa
     make = paths.bronze_file if bronze else paths.quarantine_file
     key = make(contract.source, hour, name)
     staged.keys[key] = staged.place.key_of(path)
-    content = "_content_hash" if bronze else "hash(_raw)"
-    row = con.execute(
-        f"select sum({content}::hugeint)::varchar, sum(hash(_source_object, _source_row)::hugeint)::varchar"
-        f" from read_parquet({literal(str(path))}, hive_partitioning = false)"
-    ).fetchone()
-    sums = "-".join(str(each) for each in row or ())
+    summed = sums(paths.BRONZE if bronze else paths.QUARANTINE)
+    row = con.execute(f"select {summed} from read_parquet({literal(str(path))}, hive_partitioning = false)").fetchone()
     return FileMark(
         key=key,
         hour=ledger.hour_text(hour),
         rows=pq.read_metadata(path).num_rows,
         bytes=path.stat().st_size,
-        checksum=f"{sums}-{contract.fingerprint[:12]}-{LANDING_VERSION}",
+        checksum=checksum(str(row and row[0]), contract.fingerprint, LANDING_VERSION),
     )
 
 

@@ -1,0 +1,87 @@
+"""Publishing one landed batch: which of its files replace older ones, and which are left alone.
+
+What belongs here: comparing what was staged with what the batch's receipt names. What does not: staging (`land`).
+
+A batch's files of an hour are left alone when their rows are the same, also where compaction has put them into a file
+with other batches. Otherwise the hour gets files of its own again; the shared file stays, for others' rows are in it,
+and nobody reads the batch's old rows there any more.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from ingest.landing.staged import Staged
+from lake import ledger, paths
+from lake.holdings import marks_of, with_marks
+from lake.publish import Change, publish
+from lake.receipts import FileMark, LandingReceipt, encode
+from lake.store import Store
+
+
+def publish_landing(store: Store, staged: Staged, receipt: LandingReceipt) -> LandingReceipt:
+    """Publish a staged batch and return its receipt as it was written."""
+    final = receipt
+
+    def plan() -> Change:
+        nonlocal final
+        held = ledger.landing(store, receipt.source, receipt.batch)
+        if receipt.status == "stalled":
+            final = _with_files_of(held, receipt) if held else receipt
+            return Change(receipts=(_text(final),))
+        final, moves = receipt, list[tuple[str, str]]()
+        for room in (paths.BRONZE, paths.QUARANTINE):
+            news = marks_of(receipt, room)
+            kept = _left_alone(store, marks_of(held, room) if held else (), news)
+            moves += [(staged.keys[mark.key], mark.key) for mark in news if not kept[mark.key]]
+            final = with_marks(final, room, (each for mark in news for each in kept[mark.key] or [mark]))
+        return Change(tuple(moves), _not_named(held, final), (_text(final),))
+
+    publish(store, plan)
+    return final
+
+
+def _left_alone(store: Store, old: Sequence[FileMark], new: Sequence[FileMark]) -> dict[str, list[FileMark]]:
+    """Return, by the key of each new file, the old files that are left where they are in its stead: none or one."""
+    kept: dict[str, list[FileMark]] = {}
+    for hour in {mark.hour for mark in new}:
+        of_hour = [mark for mark in new if mark.hour == hour]
+        held = sorted((mark for mark in old if mark.hour == hour and _is_there(store, mark)), key=_rows)
+        if [_rows(mark) for mark in held] == sorted(map(_rows, of_hour)):
+            kept |= {mark.key: [same] for mark, same in zip(sorted(of_hour, key=_rows), held, strict=True)}
+            continue
+        own = {mark.key: mark for mark in held if not mark.shared}
+        for mark in of_hour:
+            same = own.get(mark.key)
+            kept[mark.key] = [same] if same and _rows(same) == _rows(mark) else []
+    return kept
+
+
+def _rows(mark: FileMark) -> tuple[str, int]:
+    return mark.checksum, mark.rows
+
+
+def _is_there(store: Store, mark: FileMark) -> bool:
+    held = store.info(mark.key)
+    return held is not None and held.size == mark.bytes
+
+
+def _not_named(held: LandingReceipt | None, final: LandingReceipt) -> tuple[str, ...]:
+    """Return the batch's own files that its receipt names no longer; shared ones are left to compaction."""
+    if held is None:
+        return ()
+    named = {mark.key for mark in _all(final)}
+    return tuple(dict.fromkeys(mark.key for mark in _all(held) if mark.key not in named and not mark.shared))
+
+
+def _all(receipt: LandingReceipt) -> Iterable[FileMark]:
+    return (*receipt.files, *receipt.quarantine_files)
+
+
+def _with_files_of(held: LandingReceipt, receipt: LandingReceipt) -> LandingReceipt:
+    """Return the receipt of a batch that stalls: what it landed before stays where it is."""
+    return msgspec.structs.replace(receipt, files=held.files, quarantine_files=held.quarantine_files)
+
+
+def _text(receipt: LandingReceipt) -> tuple[str, str]:
+    return paths.landing_receipt(receipt.source, receipt.batch), encode(receipt)
