@@ -12,13 +12,14 @@ import os
 import subprocess
 import sys
 import threading
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 ROOT = Path(__file__).parents[2]
@@ -105,20 +106,27 @@ class S3Server:
         return name
 
 
-def client(url: str, service: str = "s3") -> Any:
+@lru_cache(maxsize=64)
+def client(url: str, service: str = "s3", read_timeout: float = 30.0) -> Any:
     """Return a boto3 client for a server or a proxy in front of it: path style, no retries."""
-    return boto3.session.Session(
-        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION
-    ).client(
-        service,
-        endpoint_url=url,
-        config=Config(
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path"},
-            max_pool_connections=32,
-            read_timeout=30,
-        ),
+    session = boto3.session.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION, botocore_session=_bare()
     )
+    config = Config(
+        retries={"total_max_attempts": 1},
+        s3={"addressing_style": "path"},
+        max_pool_connections=32,
+        read_timeout=read_timeout,
+    )
+    return session.client(service, endpoint_url=url, config=config)
+
+
+def _bare() -> botocore.session.Session:
+    """A session that reads no file of the user."""
+    session = botocore.session.Session()
+    session.set_config_variable("config_file", _NO_FILE)
+    session.set_config_variable("credentials_file", _NO_FILE)
+    return session
 
 
 def put_all(client: Any, bucket: str, objects: dict[str, bytes]) -> None:

@@ -1,0 +1,276 @@
+"""A proxy in front of an S3-compatible server that makes faults on purpose, over real sockets.
+
+Belongs here: matching requests, spoiling them or their answers, and remembering what went through. Not here: what S3
+means. Clients take the proxy's address as their endpoint, so that what they sign is what they send.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+Kind = Literal[
+    "error",  # an answer of `status` with S3's error body of `code`; the server never sees the request
+    "hang",  # silence for `seconds`, then the connection ends; the server never sees the request
+    "reset",  # the connection is reset after `at_bytes` of the answer's body
+    "cut",  # the answer's body ends in good order after `at_bytes`, though more was announced
+    "reset_upload",  # the connection is reset after `at_bytes` of the request's body; the server never sees it
+    "lost",  # the server does what was asked, and the connection is reset before its answer
+    "slow",  # the answer's body comes in ten pieces over `seconds`
+    "skew",  # the answer's Date and Last-Modified are `seconds` off
+    "act",  # nothing but that `act` is called before the server sees the request
+]
+_MESSAGES = {
+    "InternalError": "We encountered an internal error. Please try again.",
+    "SlowDown": "Please reduce your request rate.",
+    "AccessDenied": "Access Denied",
+    "RequestTimeTooSkewed": "The difference between the request time and the current time is too large.",
+    "ServiceUnavailable": "Service is unable to handle request.",
+}
+_OF_ONE_CONNECTION = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length", "expect", "server"))
+
+
+@dataclass
+class Fault:
+    """One fault, made at requests whose method is `method` and whose decoded path and query are found by `where`.
+
+    The first `after` of these go through, then at most `times` are spoiled (None: all from then on).
+    """
+
+    kind: Kind
+    method: str = ""
+    where: str = ""
+    after: int = 0
+    times: int | None = 1
+    status: int = 500
+    code: str = "InternalError"
+    seconds: float = 0.0
+    at_bytes: int = 0
+    act: Callable[[], object] = bool
+    seen: int = field(default=0, init=False)
+    made: int = field(default=0, init=False)
+
+    def strikes(self, method: str, target: str) -> bool:
+        """Whether this fault is made at a request; counts it."""
+        if (self.method and method != self.method) or not re.search(self.where, target):
+            return False
+        self.seen += 1
+        if self.seen <= self.after or (self.times is not None and self.made >= self.times):
+            return False
+        self.made += 1
+        return True
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request as the proxy saw it: `status` is 0 when the client got no answer."""
+
+    method: str
+    target: str
+    status: int
+    fault: Kind | None
+
+
+class FaultyProxy:
+    """The proxy on 127.0.0.1 between `start` and `stop`, or inside a `with`, in threads of this process."""
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.exchanges: list[Exchange] = []
+        self.stopping = threading.Event()
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        """The address that clients take for the server's."""
+        if self._server is None:
+            raise RuntimeError("the proxy is not running")
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def start(self) -> FaultyProxy:
+        """Begin to serve."""
+        proxy = self
+
+        class Handler(_Handler):
+            way = proxy
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; requests that hang are let go."""
+        if self._server is not None:
+            self.stopping.set()
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def __enter__(self) -> FaultyProxy:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def inject(self, fault: Fault) -> Fault:
+        """Make a fault from now on. Where two meet, the one injected first is made."""
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def heal(self) -> None:
+        """Make no fault any more."""
+        with self._lock:
+            self._faults.clear()
+
+    def met(self, method: str, target: str) -> Fault | None:
+        """Return the fault that a request meets."""
+        with self._lock:
+            return next((fault for fault in self._faults if fault.strikes(method, target)), None)
+
+    def record(self, exchange: Exchange) -> None:
+        """Keep an exchange for tests to look at."""
+        with self._lock:
+            self.exchanges.append(exchange)
+
+    def counts(self, where: str = "") -> Counter[str]:
+        """How many requests came in, by method, of those whose path and query are found by `where`."""
+        return Counter(each.method for each in self.exchanges if re.search(where, each.target))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle is part of the game."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Passes one connection on; `way` is set by the proxy that runs it."""
+
+    way: FaultyProxy
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        place = urlsplit(self.way.upstream)
+        self._upstream = http.client.HTTPConnection(place.hostname or "", place.port)
+
+    def finish(self) -> None:
+        self._upstream.close()
+        super().finish()
+
+    def _pass(self) -> None:
+        self._target = unquote(self.path)
+        self._fault = self.way.met(self.command, self._target)
+        kind = self._fault.kind if self._fault else None
+        if self._fault and kind == "reset_upload":
+            self.rfile.read(min(self._fault.at_bytes, self._announced()))
+            return self._reset()
+        body = self._body()
+        if self._fault and kind == "error":
+            return self._refuse(self._fault)
+        if self._fault and kind == "hang":
+            self.way.stopping.wait(self._fault.seconds)
+            return self._reset()
+        if self._fault and kind == "act":
+            self._fault.act()
+        status, headers, answer = self._ask(body)
+        if kind == "lost":
+            return self._reset()
+        self._answer(status, headers, answer)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass
+
+    def _announced(self) -> int:
+        return int(self.headers.get("Content-Length") or 0)
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
+            return self.rfile.read(self._announced())
+        parts = []
+        while length := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(length))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(parts)
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        given = {name: value for name, value in self.headers.items() if name.lower() not in _OF_ONE_CONNECTION}
+        given["Content-Length"] = str(len(body))
+        self._upstream.request(self.command, self.path, body, given)
+        answer = self._upstream.getresponse()
+        data = answer.read()
+        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OF_ONE_CONNECTION]
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
+        return answer.status, [*kept, ("Content-Length", length or "0")], data
+
+    def _refuse(self, fault: Fault) -> None:
+        told = f"<Error><Code>{fault.code}</Code><Message>{_MESSAGES.get(fault.code, '')}</Message></Error>"
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n{told}'.encode()
+        self._answer(fault.status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))], body)
+
+    def _answer(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        fault = self._fault
+        body = b"" if self.command == "HEAD" else body
+        self._record(status)
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, _skewed(name, value, fault))
+        self.end_headers()
+        if fault and fault.kind in ("reset", "cut") and fault.at_bytes < len(body):
+            self.wfile.write(body[: fault.at_bytes])
+            self._cut(reset=fault.kind == "reset")
+        elif fault and fault.kind == "slow":
+            step = max(1, -(-len(body) // 10))
+            for start in range(0, len(body), step):
+                self.way.stopping.wait(fault.seconds / 10)
+                self.wfile.write(body[start : start + step])
+        else:
+            self.wfile.write(body)
+
+    def _record(self, status: int) -> None:
+        """Recorded before the answer goes out: who has the answer finds the exchange."""
+        self.way.record(Exchange(self.command, self._target, status, self._fault.kind if self._fault else None))
+
+    def _reset(self) -> None:
+        self._record(0)
+        self._cut(reset=True)
+
+    def _cut(self, *, reset: bool) -> None:
+        """End the connection: orderly, or, with a linger time of 0, by a reset."""
+        self.close_connection = True
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.rfile.close()
+            self.connection.close()
+        else:
+            self.connection.shutdown(socket.SHUT_WR)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: tests read `exchanges`."""
+
+
+def _skewed(name: str, value: str, fault: Fault | None) -> str:
+    if fault is None or fault.kind != "skew" or name.lower() not in ("date", "last-modified"):
+        return value
+    return format_datetime(parsedate_to_datetime(value) + timedelta(seconds=fault.seconds), usegmt=True)
