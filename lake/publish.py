@@ -39,7 +39,9 @@ class Overtaken(RuntimeError):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one step does to the lake: files moved into place, files removed, receipts written; in this order.
+    """What one step does to the lake: files moved into place, receipts written, files removed; in this order.
+
+    So a reader never finds a receipt whose file has gone, and nothing is removed when another writer's receipt stands.
 
     `expects` holds, receipt by receipt, the fingerprint that it replaces; empty where the lock is enough.
     """
@@ -114,8 +116,6 @@ def _apply(store: Store, change: Change, lease: Lease) -> str | None:
     """Apply a change, also one that is half applied; return a receipt that a later writer has replaced, if any."""
     lease.check()
     store.move_many(change.moves)
-    lease.check()
-    store.delete_many(change.deletes)
     overtaken = None
     for number, (key, text) in enumerate(change.receipts):
         lease.check()
@@ -123,6 +123,9 @@ def _apply(store: Store, change: Change, lease: Lease) -> str | None:
             store.write(key, text.encode(), change.expects[number] if change.expects else ANY)
         except Conflict:
             overtaken = key
+    lease.check()
+    if overtaken is None:  # else the other writer's receipt may name what this change removes
+        store.delete_many(change.deletes)
     return overtaken
 
 
