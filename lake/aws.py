@@ -5,7 +5,6 @@ does not: which buckets and keys (`lake.s3_store`, `ingest.transports`). No key 
 """
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,6 +14,21 @@ from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.session import get_session
+
+from lake.s3_options import AwsAccess
+
+__all__ = [
+    "AccessDenied",
+    "AwsAccess",
+    "Credentials",
+    "NoSuchBucket",
+    "StoreUnavailable",
+    "client",
+    "config",
+    "credentials",
+    "explained",
+    "region_of",
+]
 
 CONNECTIONS = 32  # at once, of one client
 _MISSING = frozenset(("NoSuchKey", "404", "NotFound", "NoSuchVersion"))
@@ -46,26 +60,6 @@ class StoreUnavailable(OSError):
 
 class NoSuchBucket(StoreUnavailable):
     """The bucket does not exist, or not in this region and at this endpoint."""
-
-
-@dataclass(frozen=True)
-class AwsAccess:
-    """How AWS, or a store that speaks S3, is reached. Credentials are those of the standard chain, never part of it.
-
-    `endpoint_url` is S3's alone (an S3-compatible store); other services use AWS_ENDPOINT_URL_<SERVICE>. With
-    `role_arn` the chain's credentials assume that role (and `external_id`), again whenever they expire.
-    `addressing_style` is auto, path or virtual. Times in seconds; `attempts` counts the first one.
-    """
-
-    endpoint_url: str | None = None
-    region: str | None = None
-    profile: str | None = None
-    role_arn: str | None = None
-    external_id: str | None = None
-    addressing_style: str = "auto"
-    connect_timeout_seconds: float = 10.0
-    read_timeout_seconds: float = 60.0
-    attempts: int = 8
 
 
 class Credentials(NamedTuple):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from lake.aws import AwsAccess, credentials, region_of
+from lake.s3_options import AwsAccess
 from lake.store import Store
 
 _RETRIES = 8
@@ -52,6 +52,8 @@ def prepare(con: duckdb.DuckDBPyConnection, store: Store) -> None:
 
 def allow(con: duckdb.DuckDBPyConnection, scope: str, access: AwsAccess) -> None:
     """Give a connection the credentials for all addresses that begin with `scope`."""
+    from lake.aws import credentials, region_of  # not needed for a lake in a folder
+
     keys = credentials(access)
     endpoint = urlsplit(access.endpoint_url or "")
     own = (

@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -25,9 +24,10 @@ from typing import Any, BinaryIO, TypeVar
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.aws import CONNECTIONS, AwsAccess, client, explained
+from lake.aws import CONNECTIONS, client, explained
 from lake.paths import LEDGER, STAGING
 from lake.s3_lock import held_lock
+from lake.s3_options import S3Options
 from lake.store import ABSENT, ANY, Conflict, Lease, ObjectInfo
 
 _CONDITION_FAILED = frozenset(("PreconditionFailed", "412", "ConditionalRequestConflict", "409"))
@@ -37,21 +37,6 @@ _HIDDEN = (".tmp-", ".lock-")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class S3Options:
-    """How a bucket is used: access, encryption (`AES256` or `aws:kms`, with a key), and a folder of this machine.
-
-    `scratch` holds what a step prepares, copies of receipts, and the lock between processes of this machine.
-    `conditional_writes` says whether the store keeps If-Match and If-None-Match; None finds out.
-    """
-
-    access: AwsAccess = field(default_factory=AwsAccess)
-    scratch: Path = Path(".headwater/scratch")
-    encryption: str | None = None
-    kms_key_id: str | None = None
-    conditional_writes: bool | None = None
 
 
 class S3Store:

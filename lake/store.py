@@ -22,7 +22,7 @@ except ImportError:  # pragma: no cover - not on Windows, where one process at a
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from lake.s3_store import S3Options
+    from lake.s3_options import S3Options
 
 ANY, ABSENT = "*any*", "*absent*"  # what a conditional write expects; else a fingerprint
 _RACES = 5  # an emptied folder may vanish between making it and using it, as often as others clean up

@@ -4,26 +4,31 @@ What belongs here: from where the settings say a source is read, which of an hou
 a source that is not configured is told. What does not: reading and fetching (`ingest`), Dagster, which calls this.
 """
 
-import re
 import shutil
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingest.contracts import Contract
-from ingest.landing import FewerRecords, LandingError, LandingSettings, land
-from ingest.objects import RawObject
+from ingest.landing import FewerRecords, LandingSettings, land
+from ingest.landing.holdings import HOUR_BATCH, Mark, batches, is_queue_batch, marks, receipts_since
+from ingest.landing.land import ObjectsGone, check_none_gone
 from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
-from ingest.transports.folder import list_objects
+from ingest.transports.bucket import is_bucket_url
+from ingest.transports.listing import Listing
 from lake import ledger, paths
 from lake.publish import recover
 from lake.receipts import LandingReceipt
-from lake.store import Store, open_store
-from orchestration.settings import ObjectSource, OktaSource, Settings, base_folder
+from lake.store import Store
+from orchestration.lakes import open_lake
+from orchestration.places import access_of, list_places
+from orchestration.settings import ObjectSource, OktaSource, Settings
 
-HOUR_BATCH = re.compile(r"\d{8}T\d{2}\Z")
+LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
 _PLACES = {"object_store": ObjectSource, "http_cursor": OktaSource}
-_EXAMPLES = {"object_store": "root: /folder/of/its/objects", "http_cursor": "base_url: https://<org>.okta.com"}
+_EXAMPLES = {"object_store": "root: /folder/of/its/objects or s3://bucket/prefix", "http_cursor": "base_url: https://<org>.okta.com"}
+
+
+__all__ = ["HOUR_BATCH", "ObjectsGone", "SourceNotConfigured", "land_hour", "late_objects", "place_of", "settle_of"]
 
 
 class SourceNotConfigured(ValueError):
@@ -37,10 +42,6 @@ class SourceNotConfigured(ValueError):
         )
 
 
-class ObjectsGone(LandingError):
-    """Objects that an hour's batch was made of are gone: landing it again would lose their records."""
-
-
 def land_hour(settings: Settings, contract: Contract, hour: datetime) -> LandingReceipt:
     """Land what arrived in one hour (naive UTC) as the batch of that hour; an hour without objects lands zeros.
 
@@ -52,14 +53,14 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
         LandingError, FetchError: see `ingest.landing.land` and the source's `fetch_hour`.
     """
     place = place_of(settings, contract)
-    store = open_store(settings.lake)
+    store = open_lake(settings)
     recover(store)
     batch = paths.hour_name(hour)
     limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
     if isinstance(place, ObjectSource):
-        objects = _hour_objects(store, contract, base_folder() / place.root.expanduser(), hour)
-        return land(contract, objects, store, batch, limits)
-    spool = Path(store.url(f"{paths.SPOOL}/{contract.source}/{batch}"))
+        found = _hour_listing(settings, contract, place.root, store, hour) if place.root else Listing()
+        return land(contract, found.objects, store, batch, limits, found.ignored, notes=found.notes)
+    spool = store.prepared(f"{paths.SPOOL}/{contract.source}/{batch}")
     pages = fetch_hour(_okta(place), hour.replace(tzinfo=UTC), spool)
     try:
         receipt = land(contract, pages, store, batch, limits, may_shrink=False)
@@ -71,26 +72,31 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
     return receipt
 
 
-def late_objects(settings: Settings, contract: Contract) -> dict[datetime, list[str]]:
-    """Return the objects of a folder that no batch holds, by arrival hour, of hours that have landed already.
+def late_objects(settings: Settings, contract: Contract, now: datetime | None = None) -> dict[datetime, list[str]]:
+    """Return the objects of a source that no batch holds, by arrival hour, of hours that have landed already.
 
     They came after their hour was landed: a copy that was slow, a name with an old delivery time. Landing the hour
-    again takes them in. Hours that never landed are left to the schedule and to backfills.
+    again takes them in. Hours that never landed are left to the schedule and to backfills. Of a bucket only the last
+    days are looked at (`LATE_DAYS`), for listing costs; a queue announces late objects of any age.
     """
     place = settings.sources.get(contract.source)
-    if not isinstance(place, ObjectSource) or not place.root.is_dir():
+    if not isinstance(place, ObjectSource) or place.root is None:
         return {}
-    held: set[tuple[str, str]] = set()
-    landed: set[str] = set()
-    for receipt in ledger.landings(open_store(settings.lake), contract.source):
-        landed.add(receipt.batch)
-        held.update((mark.name, mark.fingerprint) for mark in receipt.objects)
-    found: dict[datetime, list[str]] = {}
-    for each in list_objects(contract, [place.root]).objects:
+    far = is_bucket_url(place.root)
+    if not far and not Path(place.root).is_dir():
+        return {}
+    today = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
+    since = paths.floor_hour(today) - timedelta(days=LATE_DAYS) if far else datetime.min + timedelta(days=1)
+    store = open_lake(settings)
+    found = list_places(contract, [place.root], access_of(settings, contract.source), since=since).objects
+    held = {mark for receipt in receipts_since(store, contract.source, since) for mark in marks(receipt)}
+    landed = set(batches(store, contract.source))
+    late: dict[datetime, list[str]] = {}
+    for each in found:
         hour = paths.floor_hour(each.arrived_at)
         if (each.name, each.fingerprint) not in held and paths.hour_name(hour) in landed:
-            found.setdefault(hour, []).append(each.name)
-    return dict(sorted(found.items()))
+            late.setdefault(hour, []).append(each.name)
+    return dict(sorted(late.items()))
 
 
 def place_of(settings: Settings, contract: Contract) -> ObjectSource | OktaSource:
@@ -109,39 +115,30 @@ def settle_of(settings: Settings, contract: Contract) -> timedelta:
     return contract.cadence if contract.transport == "object_store" else OktaConfig.settle
 
 
-def _hour_objects(store: Store, contract: Contract, root: Path, hour: datetime) -> list[RawObject]:
-    found = list_objects(contract, [root], hour).objects
-    elsewhere = _held_elsewhere(store, contract.source)
-    mine = [each for each in found if (each.name, each.fingerprint) not in elsewhere]
-    _check_none_gone(store, contract.source, paths.hour_name(hour), found)
-    return mine
+def _hour_listing(settings: Settings, contract: Contract, root: str, store: Store, hour: datetime) -> Listing:
+    """Return the objects of an hour that no other batch holds. Raises ObjectsGone."""
+    source, batch = contract.source, paths.hour_name(hour)
+    listing = list_places(contract, [root], access_of(settings, source), hour)
+    here = {each.name for each in listing.objects}
+    held = ledger.landing(store, source, batch)
+    check_none_gone(source, batch, held, {mark.name for mark in held.objects} - here if held else ())
+    elsewhere = _held_elsewhere(store, source, hour)
+    listing.objects = [each for each in listing.objects if (each.name, each.fingerprint) not in elsewhere]
+    return listing
 
 
-def _held_elsewhere(store: Store, source: str) -> set[tuple[str, str]]:
-    """Return (name, change mark) of the objects in batches of files; an object has one hour, so hours share none.
+def _held_elsewhere(store: Store, source: str, hour: datetime) -> set[Mark]:
+    """Return the objects in batches of files or of a queue; an object has one hour, so hours share none.
 
     The contract's version does not matter here: to read those objects again under a new one, `headwater land` does.
+    A stalled batch of a queue keeps its objects, for its decision lands them.
     """
-    folder = f"{paths.LEDGER}/landing/{source}/"
-    batches = [entry.key.removeprefix(folder).removesuffix(".json") for entry in store.list(folder.rstrip("/"))]
-    receipts = [ledger.landing(store, source, batch) for batch in batches if not HOUR_BATCH.match(batch)]
     return {
-        (mark.name, mark.fingerprint)
-        for receipt in receipts
-        if receipt is not None and receipt.status == "published"
-        for mark in receipt.objects
+        mark
+        for receipt in receipts_since(store, source, hour, hours=False)
+        if receipt.status == "published" or is_queue_batch(receipt.batch)
+        for mark in marks(receipt)
     }
-
-
-def _check_none_gone(store: Store, source: str, batch: str, found: Sequence[RawObject]) -> None:
-    held = ledger.landing(store, source, batch)
-    here = {each.name for each in found}
-    gone = [mark.name for mark in held.objects if mark.name not in here] if held else []
-    if gone:
-        raise ObjectsGone(
-            f"{source}: batch {batch} holds {len(gone)} objects that are no longer at the source (first: {gone[0]})."
-            " Landing it again would lose their records, so nothing was changed; bronze keeps what it has."
-        )
 
 
 def _okta(place: OktaSource) -> OktaConfig:

@@ -30,6 +30,7 @@ from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
 from ingest.reference.geoip_views import geoip_sql
 from lake.build import DISPOSITIONS, BuildRun, Plan
+from lake.duck import prepare
 from lake.mapping import Mappings
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.columns import columns
@@ -38,7 +39,7 @@ from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.ocsf.generate import declared_classes
 from lake.publish import Workplace, recover
 from lake.registry import bronze_view, empty_select, lake_table, literal, quoted, typed_select
-from lake.store import open_store
+from orchestration.lakes import open_lake
 from orchestration.settings import PROJECT, load_settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
@@ -101,7 +102,8 @@ class Plugin(BasePlugin):
     def _setup(self, request: str) -> str:
         asked = json.loads(request)
         settings = load_settings()
-        store = open_store(settings.lake)
+        store = open_lake(settings)
+        prepare(self._connection.cursor(), store)
         recover(store)
         project = _project()
         mappings = Mappings(project)
@@ -109,9 +111,8 @@ class Plugin(BasePlugin):
         types = asked["bronze_types"]
         plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
         place = _workplaces.enter_context(Workplace(store, "build"))
-        lake_root = Path(store.url(""))
-        views = [f"create or replace view reference.{name} as {sql}" for name, sql in geoip_sql(lake_root).items()]
-        versions = {table: receipt.version for table in TABLES for receipt in read_receipts(lake_root, table)}
+        views = [f"create or replace view reference.{name} as {sql}" for name, sql in geoip_sql(store).items()]
+        versions = {table: receipt.version for table in TABLES for receipt in read_receipts(store, table)}
         self._run = BuildRun(store, mappings, plan, place, context=versions)
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"

@@ -24,13 +24,14 @@ from lake import ledger, paths
 from lake.balance import Balance, balance
 from lake.publish import recover
 from lake.reading import ask
-from lake.store import Store, open_store
+from lake.store import Store
 from orchestration.building import build, tables_of
 from orchestration.cli.accounts import print_balance
 from orchestration.cli.output import fail, known_errors, print_table
 from orchestration.cli.query import reading
 from orchestration.collecting import land_hour
 from orchestration.estate import Arguments, generate
+from orchestration.lakes import open_lake
 from orchestration.settings import FILE_VARIABLE, TOP, load_settings
 
 HOME = TOP / ".headwater" / "demo"
@@ -90,12 +91,12 @@ def main(events: int = 200_000) -> int:
     truth = generate(estate, Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
     write_settings(estate, lake)
     os.environ[FILE_VARIABLE] = str(HOME / "headwater.yml")
-    store = open_store(load_settings().lake)
+    store = open_lake(load_settings())
     recover(store)
     step("2/5", "landing it hour by hour: two folders of objects, and an Okta API on loopback that throttles")
     land_all(store, truth)
     step("3/5", "building OCSF tables with dbt, with GeoIP as it was at the time")
-    load_geoip(Path(store.url("")), [GeoIpDatabase(path) for path in sorted((estate / "reference").glob("*.mmdb"))])
+    load_geoip(store, [GeoIpDatabase(path) for path in sorted((estate / "reference").glob("*.mmdb"))])
     done = build(store, sorted(load_contracts()))
     hours = sum(len(found) for found in done.hours.values())
     console.print(f"    {hours} event hours built, {len(done.models)} tables" if hours else "    nothing is stale")

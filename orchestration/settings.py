@@ -6,21 +6,19 @@ environment variable that holds one, and it is read when it is used.
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
+
+from lake.s3_options import AwsAccess, S3Options
 
 FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
@@ -47,10 +45,66 @@ def _from_base(path: Path) -> Path:
 Place = Annotated[Path, AfterValidator(_from_base)]  # a relative one starts at the settings file's folder
 
 
-class ObjectSource(_Strict):
-    """Where the objects of an object source lie: a folder of this machine."""
+class S3Access(_Strict):
+    """How S3, or a store that speaks its protocol, is reached; credentials come by AWS's standard chain."""
 
-    root: Place
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+
+    def access(self) -> AwsAccess:
+        """Return it as clients take it."""
+        return AwsAccess(**{name: getattr(self, name) for name in S3Access.model_fields})
+
+
+class S3Lake(S3Access):
+    """How the lake's bucket is used."""
+
+    encryption: Literal["AES256", "aws:kms"] | None = None  # None: as the bucket does by default
+    kms_key_id: str | None = None
+    conditional_writes: bool = True
+
+    @model_validator(mode="after")
+    def _key_has_a_use(self) -> "S3Lake":
+        if self.kms_key_id and self.encryption != "aws:kms":
+            raise ValueError("kms_key_id needs encryption: aws:kms")
+        return self
+
+
+class ObjectSource(_Strict):
+    """Where the objects of an object source lie: a folder of this machine, or `s3://bucket/prefix`.
+
+    `s3` is how its bucket and queue are reached; without it as the lake's. `queue` announces new objects.
+    """
+
+    root: str | None = None
+    s3: S3Access | None = None
+    queue: str | None = None
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _a_place(cls, root: object) -> object:
+        if not isinstance(root, str | Path) or str(root).startswith("s3://"):
+            return root
+        if "://" in str(root) or not str(root).strip():
+            raise ValueError(f"{str(root)!r}: expected a folder or s3://bucket/prefix")
+        return str(_from_base(Path(root)))
+
+    @field_validator("queue")
+    @classmethod
+    def _an_address(cls, queue: str | None) -> str | None:
+        if queue is not None and not re.match(r"https?://[^/@]+/\S+\Z", queue):
+            raise ValueError("expected the queue's URL, https://sqs.<region>.amazonaws.com/<account>/<name>")
+        return queue
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "ObjectSource":
+        if self.root is None and self.queue is None:
+            raise ValueError("expected root, queue or both")
+        return self
 
 
 class OktaSource(_Strict):
@@ -80,6 +134,12 @@ class Settings(BaseSettings):
 
     lake: str = Field(default=".headwater/lake", description="The lake's root: a folder or a URL.")
     sources: dict[str, ObjectSource | OktaSource] = Field(default={}, description="Where each source is read from.")
+    environment: str = Field(default="local", description="Which of the settings file's environments holds.")
+    s3: S3Lake = Field(default=S3Lake(), description="How the lake's bucket is used, when the lake is one.")
+    scratch: Place = Field(
+        default_factory=lambda: _from_base(Path(".headwater/scratch")),
+        description="Folder of this machine for what steps of a lake in a bucket prepare, and copies of receipts.",
+    )
     geoip: GeoIp = Field(default=GeoIp(), description="GeoIP and ASN databases.")
     memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, description="Threads of one step.")
@@ -100,7 +160,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the variables before the file."""
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=config_file())
+        given = _of_environment(config_file())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, given)
 
     @field_validator("lake")
     @classmethod
@@ -126,6 +187,11 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(f"{start!r} is no hour (expected YYYY-MM-DDTHH, UTC)") from None
         return start
+
+    def s3_options(self) -> S3Options:
+        """Return how the lake's bucket is used."""
+        used = self.s3
+        return S3Options(used.access(), self.scratch, used.encryption, used.kms_key_id, used.conditional_writes)
 
     @property
     def memory_bytes(self) -> int:
@@ -153,8 +219,6 @@ def load_settings() -> Settings:
     if unknown:
         raise SettingsError(f"unknown setting {unknown[0]} (known: {', '.join(sorted(Settings.model_fields))})")
     try:
-        if file is not None:
-            _read_mapping(file)
         return Settings()
     except ValidationError as problem:
         where = str(file) if file else "HEADWATER_* variables"
@@ -164,14 +228,45 @@ def load_settings() -> Settings:
         raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
 
 
-def _read_mapping(file: Path) -> None:
-    """Raise SettingsError unless a settings file holds keys and values; YAML errors are left to the caller."""
+def _of_environment(file: Path | None) -> dict[str, Any]:
+    """Return what a settings file says for the environment that is asked for.
+
+    Under `environments` stand the environments by name, each with what differs there. Nobody is put into one silently:
+    where there are some, one must be named.
+    """
+    given = _read_mapping(file) if file is not None else {}
+    environments = given.pop("environments", None) or {}
+    if not isinstance(environments, dict) or not all(isinstance(each, dict) for each in environments.values()):
+        raise SettingsError(f"settings ({file}): environments: expected names with settings under each")
+    asked = os.environ.get("HEADWATER_ENVIRONMENT") or given.get("environment")
+    if not environments and asked in (None, "local"):
+        return given
+    if asked not in environments:
+        found = f"unknown environment {asked!r}" if asked else "no environment is chosen"
+        known = ", ".join(map(str, environments)) or "local"
+        where = str(file) if file else "HEADWATER_* variables"
+        raise SettingsError(f"settings ({where}): {found}: set `environment` (HEADWATER_ENVIRONMENT) to one of {known}")
+    return {**_merged(given, environments[asked]), "environment": asked}
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those of another mapping put over them, key by key; a source is replaced whole."""
+    merged = dict(base)
+    for name, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = {**merged[name], **value} if both else value
+    return merged
+
+
+def _read_mapping(file: Path) -> dict[str, Any]:
+    """Return what a settings file holds; YAML errors are left to the caller. Raises SettingsError."""
     try:
         held = yaml.safe_load(file.read_bytes())
     except (UnicodeDecodeError, OSError) as problem:
         raise SettingsError(f"settings ({file}): cannot be read: {problem}") from None
     if held is not None and not isinstance(held, dict):
         raise SettingsError(f"settings ({file}): expected `key: value` lines, found a {type(held).__name__}")
+    return held or {}
 
 
 def _said(message: str) -> str:

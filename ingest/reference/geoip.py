@@ -17,14 +17,10 @@ import maxminddb
 from ingest.reference.geoip_files import Stamp, write_files
 from ingest.reference.geoip_networks import ReadCounts, ranges_of
 from ingest.reference.geoip_records import TABLES, GeoIpError, RecordShape, payload_reader, shapes_of
-from ingest.reference.geoip_versions import (
-    ReferenceReceipt,
-    publish,
-    read_receipts,
-    staging_path,
-    write_receipt,
-)
+from ingest.reference.geoip_versions import ReferenceReceipt, encoded, read_receipts
 from ingest.reference.geoip_views import geoip_sql
+from lake.publish import Change, Workplace, publish
+from lake.store import Store
 
 __all__ = ["GeoIpDatabase", "GeoIpError", "ReferenceReceipt", "geoip_sql", "load_geoip"]
 
@@ -55,7 +51,7 @@ class _Opened:
 
 
 def load_geoip(
-    lake_root: Path, databases: list[GeoIpDatabase], learned_at: datetime | None = None
+    store: Store, databases: list[GeoIpDatabase], learned_at: datetime | None = None
 ) -> list[ReferenceReceipt]:
     """Load every database that the lake does not hold yet; receipts of all of them, one per database and table.
 
@@ -65,7 +61,7 @@ def load_geoip(
     learned = learned_at or datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     opened = [_inspect(database) for database in databases]
     _refuse_rivals(opened)
-    return [_load(lake_root, database, shape, learned) for database in opened for shape in database.shapes]
+    return [_load(store, database, shape, learned) for database in opened for shape in database.shapes]
 
 
 def _inspect(database: GeoIpDatabase) -> _Opened:
@@ -121,44 +117,42 @@ def _refuse_rivals(opened: list[_Opened]) -> None:
                 )
 
 
-def _load(lake_root: Path, database: _Opened, shape: RecordShape, learned_at: datetime) -> ReferenceReceipt:
-    for receipt in read_receipts(lake_root, shape.table):
-        if receipt.version == database.version and _is_whole(lake_root, receipt):
+def _load(store: Store, database: _Opened, shape: RecordShape, learned_at: datetime) -> ReferenceReceipt:
+    for receipt in read_receipts(store, shape.table):
+        if receipt.version == database.version and _is_whole(store, receipt):
             return receipt
-    folder = lake_root / "reference" / shape.table / f"version={database.version}"
-    staged = {folder / name: staging_path(lake_root, ".parquet") for name in ("part.parquet", "blocks.parquet")}
+    folder = f"reference/{shape.table}/version={database.version}"
     counts = ReadCounts()
-    try:
+    with Workplace(store, "geoip") as place:
+        staged = {f"{folder}/{name}": place.path / name for name in ("part.parquet", "blocks.parquet")}
         _write(database, shape, learned_at, counts, *staged.values())
-        for target, source in staged.items():
-            publish(source, target)
-    finally:
-        for source in staged.values():
-            source.unlink(missing_ok=True)
-    receipt = ReferenceReceipt(
-        table=shape.table,
-        version=database.version,
-        database_type=database.database_type,
-        shape=shape.name,
-        source_file=database.path.name,
-        source_sha256=database.sha256,
-        built_at=database.built_at,
-        learned_at=learned_at,
-        networks=counts.networks,
-        without_payload=counts.without_payload,
-        aliases=counts.aliases,
-        ranges={str(ip_version): rows for ip_version, rows in counts.ranges.items()},
-        files={target.relative_to(lake_root).as_posix(): target.stat().st_size for target in staged},
-        loader=LOADER,
-    )
-    write_receipt(lake_root, receipt)
+        receipt = ReferenceReceipt(
+            table=shape.table,
+            version=database.version,
+            database_type=database.database_type,
+            shape=shape.name,
+            source_file=database.path.name,
+            source_sha256=database.sha256,
+            built_at=database.built_at,
+            learned_at=learned_at,
+            networks=counts.networks,
+            without_payload=counts.without_payload,
+            aliases=counts.aliases,
+            ranges={str(ip_version): rows for ip_version, rows in counts.ranges.items()},
+            files={key: path.stat().st_size for key, path in staged.items()},
+            loader=LOADER,
+        )
+        moves = tuple((place.key_of(path), key) for key, path in staged.items())
+        publish(store, lambda: Change(moves=moves, receipts=((receipt.key, encoded(receipt)),)))
     return receipt
 
 
-def _is_whole(lake_root: Path, receipt: ReferenceReceipt) -> bool:
+def _is_whole(store: Store, receipt: ReferenceReceipt) -> bool:
     """The receipt is of this loader and every file it names lies there in its size."""
-    files = ((lake_root / key, size) for key, size in receipt.files.items())
-    return receipt.loader == LOADER and all(path.is_file() and path.stat().st_size == size for path, size in files)
+    held = {key: store.info(key) for key in receipt.files}
+    return receipt.loader == LOADER and all(
+        (found := held[key]) is not None and found.size == size for key, size in receipt.files.items()
+    )
 
 
 def _write(

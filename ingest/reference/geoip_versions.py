@@ -4,13 +4,12 @@ Validity is derived from the receipts, never stored: a newer version closes the 
 """
 
 import json
-import os
-import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
+
+from lake.store import Store
 
 FIRST = datetime(1970, 1, 1)
 LAST = datetime(9999, 12, 31)
@@ -72,36 +71,18 @@ def receipt_key(table: str, version: str) -> str:
     return f"ledger/reference/{table}/{version}.json"
 
 
-def read_receipts(lake_root: Path, table: str) -> list[ReferenceReceipt]:
+def read_receipts(store: Store, table: str) -> list[ReferenceReceipt]:
     """The receipts of every version of a table, oldest name first; empty when nothing was loaded."""
-    folder = lake_root / "ledger" / "reference" / table
-    return [_decode(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [_decode(data) for key, data in store.read_all(f"ledger/reference/{table}") if key.endswith(".json")]
 
 
-def write_receipt(lake_root: Path, receipt: ReferenceReceipt) -> None:
-    """Write the receipt in one step: a reader sees all of it or none."""
+def encoded(receipt: ReferenceReceipt) -> str:
+    """The receipt as JSON text."""
     with_text = asdict(receipt) | {at: getattr(receipt, at).isoformat() for at in ("built_at", "learned_at")}
-    staged = staging_path(lake_root, ".json")
-    staged.write_text(json.dumps(with_text, indent=2) + "\n", encoding="utf-8")
-    publish(staged, lake_root / receipt.key)
+    return json.dumps(with_text, indent=2) + "\n"
 
 
-def staging_path(lake_root: Path, suffix: str) -> Path:
-    """A fresh path in the lake's staging area."""
-    folder = lake_root / "_staging"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"geoip-{uuid.uuid4().hex}{suffix}"
-
-
-def publish(staged: Path, target: Path) -> None:
-    """Move a finished file to its place, durable before it is visible."""
-    with staged.open("rb") as written:
-        os.fsync(written.fileno())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged.replace(target)
-
-
-def _decode(text: str) -> ReferenceReceipt:
+def _decode(text: bytes) -> ReferenceReceipt:
     values = json.loads(text)
     times = {at: datetime.fromisoformat(values[at]) for at in ("built_at", "learned_at")}
     return ReferenceReceipt(**(values | times))

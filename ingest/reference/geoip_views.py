@@ -1,10 +1,9 @@
 """DuckDB SELECT statements behind the `reference.geoip_*` views, from the receipts in the lake."""
 
-from pathlib import Path
-
 from ingest.reference.geoip_files import BLOCK_TYPES, table_types
 from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import ReferenceReceipt, Validity, read_receipts, validity
+from lake.store import Store
 
 _DUCKDB_TYPES = {
     "int8": "tinyint",
@@ -16,7 +15,7 @@ _DUCKDB_TYPES = {
 }
 
 
-def geoip_sql(lake_root: Path) -> dict[str, str]:
+def geoip_sql(store: Store) -> dict[str, str]:
     """View name in schema `reference` → SELECT. Without any loaded version: no rows, the same columns.
 
     `geoip_city`, `geoip_asn`: the ranges of all versions with `valid_from`, `valid_to` (TIMESTAMP, UTC), both NULL
@@ -24,19 +23,19 @@ def geoip_sql(lake_root: Path) -> dict[str, str]:
     """
     views: dict[str, str] = {}
     for table in TABLES:
-        receipts = read_receipts(lake_root, table)
-        views[table] = _view(lake_root, receipts, "part.parquet", table_types(table))
-        views[f"{table}_blocks"] = _view(lake_root, receipts, "blocks.parquet", BLOCK_TYPES)
+        receipts = read_receipts(store, table)
+        views[table] = _view(store, receipts, "part.parquet", table_types(table))
+        views[f"{table}_blocks"] = _view(store, receipts, "blocks.parquet", BLOCK_TYPES)
     return views
 
 
-def _view(lake_root: Path, receipts: list[ReferenceReceipt], file: str, types: dict[str, str]) -> str:
+def _view(store: Store, receipts: list[ReferenceReceipt], file: str, types: dict[str, str]) -> str:
     columns = {name: _DUCKDB_TYPES[of] for name, of in types.items()}
     keys = [key for receipt in receipts if receipt.networks for key in receipt.files if key.endswith(f"/{file}")]
     if not keys:
         typed = columns | {"valid_from": "timestamp", "valid_to": "timestamp"}
         return f"select {', '.join(f'null::{of} as {name}' for name, of in typed.items())} where false"
-    paths = ", ".join(_text(str(lake_root.resolve() / key)) for key in keys)
+    paths = ", ".join(_text(store.url(key)) for key in keys)
     chain = validity(receipts)
     selected = ", ".join([*columns, _bound(chain, "valid_from"), _bound(chain, "valid_to")])
     return f"select {selected} from read_parquet([{paths}], hive_partitioning = false)"

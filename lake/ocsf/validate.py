@@ -79,6 +79,7 @@ def validate_table(
     class_name: str,
     share: float = 1.0,
     examples: int = 5,
+    connection: duckdb.DuckDBPyConnection | None = None,
 ) -> ValidationReport:
     """Validate a table of one class: a DuckDB relation, or the paths or globs of its Parquet files.
 
@@ -88,7 +89,7 @@ def validate_table(
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share: expected 0..1, found {share}")
-    relation = table if isinstance(table, duckdb.DuckDBPyRelation) else _parquet(table)
+    relation = table if isinstance(table, duckdb.DuckDBPyRelation) else _parquet(table, connection)
     started = time.perf_counter()
     report = ValidationReport(class_name, rows=_count(relation))
     for text in event_texts(relation, share):
@@ -133,11 +134,13 @@ def _validator(version: str, class_name: str, profiles: tuple[str, ...]) -> json
     return jsonschema_rs.validator_for(schema.get_class_schema(official(version).class_key(class_name), list(profiles)))
 
 
-def _parquet(paths: Path | str | Sequence[Path | str]) -> duckdb.DuckDBPyRelation:
+def _parquet(
+    paths: Path | str | Sequence[Path | str], connection: duckdb.DuckDBPyConnection | None
+) -> duckdb.DuckDBPyRelation:
     names = [paths] if isinstance(paths, Path | str) else paths
     files = ", ".join("'" + str(name).replace("'", "''") + "'" for name in names)
     # The partition folders repeat what stands in the pipeline's columns; they are no attributes.
-    return duckdb.connect().sql(f"SELECT * FROM read_parquet([{files}], hive_partitioning => false)")
+    return (connection or duckdb.connect()).sql(f"SELECT * FROM read_parquet([{files}], hive_partitioning => false)")
 
 
 def _count(relation: duckdb.DuckDBPyRelation) -> int:

@@ -11,11 +11,11 @@ import dagster as dg
 
 from ingest.contracts import Contract
 from lake.receipts import LandingReceipt
-from lake.store import open_store
 from orchestration.assets.hours import hour_of_key
 from orchestration.assets.landing_told import landing_metadata
 from orchestration.checks.landing import landing_check_specs, landing_checks
 from orchestration.collecting import SourceNotConfigured, land_hour
+from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
 
 
@@ -49,7 +49,7 @@ def bronze_asset(contract: Contract, partitions: dg.HourlyPartitionsDefinition) 
     def bronze(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         settings = load_settings()
         receipts, failures = _land_all(context, settings, contract)
-        store = open_store(settings.lake)
+        store = open_lake(settings)
         told = {hour: landing_metadata(store, contract, receipt) for hour, receipt in receipts.items()}
         if failures:
             for hour, metadata in told.items():

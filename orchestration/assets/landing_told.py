@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from ingest.contracts import Contract, Field
+from lake import duck
 from lake.receipts import LandingReceipt
 from lake.store import Store
 
@@ -105,7 +105,7 @@ def _sample(store: Store, contract: Contract, receipt: LandingReceipt) -> dict[s
     if not receipt.files:
         return {}
     newest = max(receipt.files, key=lambda mark: mark.rows)
-    with duckdb.connect() as con:
+    with duck.connect(store) as con:
         found = con.execute("select * from read_parquet(?, hive_partitioning = false) limit 1", [store.url(newest.key)])
         names = [column[0] for column in found.description or ()]
         row = found.fetchone()

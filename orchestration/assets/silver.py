@@ -15,13 +15,14 @@ import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, dbt_assets
 
 from lake.build import Plan
-from lake.store import Store, open_store
+from lake.store import Store
 from orchestration.assets.building_told import building_metadata
 from orchestration.assets.dbt_graph import Manifest, tables_of, views
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.translator import LakeTranslator
 from orchestration.building import planned
 from orchestration.checks.building import BuiltTable
+from orchestration.lakes import open_lake
 from orchestration.settings import FILE_VARIABLE, Settings, config_file, load_settings
 
 
@@ -66,7 +67,7 @@ def silver_assets(
             stack.enter_context(planned(Plan({source: hours})))
             stack.enter_context(_same_settings(settings))
             run = dbt.cli(["run"], context=context, target_path=target, raise_on_error=False)
-            yield from _published(context, open_store(settings.lake), run, models, hours)
+            yield from _published(context, open_lake(settings), run, models, hours)
             failures = failed_models(run)
         if failures:
             raise ModelsFailed(failures)

@@ -9,9 +9,10 @@ import dagster as dg
 
 from ingest.contracts import Contract
 from lake import ledger, paths
-from lake.store import Store, open_store
+from lake.store import Store
 from orchestration.assets.hours import newest_closed
 from orchestration.collecting import HOUR_BATCH, settle_of
+from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
 
 NEWEST = "newest_closed_hour_present"
@@ -28,7 +29,7 @@ def arrival_checks(sources: Mapping[dg.AssetKey, Contract]) -> dg.AssetChecksDef
     )
     def newest_hours(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         settings = load_settings()
-        store = open_store(settings.lake)
+        store = open_lake(settings)
         for asked in sorted(context.selected_asset_check_keys, key=str):
             yield newest_check(asked, store, settings, sources[asked.asset_key])
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from lake import ledger, paths
+from lake import duck, ledger, paths
 from lake.balance import UNBALANCED, balance
 from lake.build import DISPOSITIONS
 from lake.ocsf.validate import ValidationReport, validate_table
 from lake.receipts import BuildReceipt
-from lake.store import Store, open_store
+from lake.store import Store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_told import table
+from orchestration.lakes import open_lake
 from orchestration.settings import load_settings
 
 BALANCE, COLLISIONS, VALIDITY = "balance", "key_collisions", "ocsf_validity"
@@ -43,7 +44,7 @@ def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecks
     @dg.multi_asset_check(name=f"check_{source}", specs=[*_specs(tables)], can_subset=True)
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         settings = load_settings()
-        store = open_store(settings.lake)
+        store = open_lake(settings)
         hours = _hours(context, store, tables)
         for asked in sorted(context.selected_asset_check_keys, key=str):
             built = of_key[asked.asset_key]
@@ -129,7 +130,11 @@ def _validity(
     ]
     rows = sum(each.rows for each in receipts.values())
     files = [store.url(each.file) for each in receipts.values() if each.file and store.info(each.file)]
-    official = validate_table(files, built.table, share) if files and share else ValidationReport(built.table)
+    official = (
+        validate_table(files, built.table, share, connection=duck.connect(store))
+        if files and share
+        else ValidationReport(built.table)
+    )
     broken += [
         (f"{finding.rule}: {finding.message}", "official schema", official.by_rule[finding.rule], example.uid or "")
         for example in official.examples

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from ingest.contracts import Contract, load_contracts
 from lake.publish import recover
-from lake.store import Store, open_store
+from lake.store import Store
 from orchestration.cli.output import UsageError
+from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
 
 _HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2})(?::\d{2}(?::\d{2})?)?Z?)?\Z")
@@ -19,7 +20,7 @@ def settings() -> Settings:
 
 def lake() -> Store:
     """Return the lake's store, after finishing what a killed process left half published."""
-    store = open_store(settings().lake)
+    store = open_lake(settings())
     recover(store)
     return store
 

@@ -17,9 +17,10 @@ from ingest.reference.geoip_versions import read_receipts
 from lake import ledger, paths
 from lake.ocsf import generate
 from lake.publish import recover
-from lake.store import LocalStore, Store, open_store
+from lake.store import LocalStore, Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.output import out, print_json, say
+from orchestration.lakes import open_lake
 from orchestration.settings import OktaSource, Settings, config_file, load_settings
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
@@ -58,7 +59,7 @@ def examine() -> Iterator[Finding]:
     used = load_settings()
     file = config_file()
     yield Finding("settings", "ok", f"{file}" if file else "defaults and HEADWATER_* variables (no headwater.yml here)")
-    store = open_store(used.lake)
+    store = open_lake(used)
     yield from _lake(store)
     yield from _sources(used, store)
     yield from _reference(store, bool(used.geoip.city or used.geoip.asn))
@@ -116,7 +117,7 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
 
 def _reference(store: Store, configured: bool) -> Iterator[Finding]:
     for table in TABLES:
-        receipts = read_receipts(Path(store.url("")), table)
+        receipts = read_receipts(store, table)
         if receipts:
             newest = max(receipt.version for receipt in receipts)
             yield Finding(table, "ok", f"{len(receipts)} versions, newest {newest}")

@@ -1,6 +1,5 @@
 """The command that answers SQL questions."""
 
-from pathlib import Path
 from typing import Annotated
 
 import duckdb
@@ -26,7 +25,7 @@ def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
         for name, each in load_contracts().items()
     }
     classes = {name: columns(each) for name, each in declared_classes().items()}
-    return connect(store, sources, classes, question, geoip_sql(Path(store.url(""))))
+    return connect(store, sources, classes, question, geoip_sql(store))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.reference.geoip import GeoIpDatabase, load_geoip
+from lake.store import LocalStore
 from orchestration.estate.company import found
 from orchestration.estate.reference import write_reference
 from tests.bench.inputs import SOURCES, Inputs, shares, size
@@ -58,7 +59,7 @@ class Bench:
             reference = self.inputs.folder / "reference"
             if not reference.is_dir():
                 write_reference(found(7), self.inputs.folder)
-            load_geoip(path, [GeoIpDatabase(each) for each in sorted(reference.glob("*.mmdb"))])
+            load_geoip(LocalStore(path), [GeoIpDatabase(each) for each in sorted(reference.glob("*.mmdb"))])
         return path
 
 

@@ -6,7 +6,16 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from orchestration.settings import GeoIp, ObjectSource, OktaSource, Settings, SettingsError, load_settings, parse_bytes
+from orchestration.settings import (
+    GeoIp,
+    ObjectSource,
+    OktaSource,
+    S3Lake,
+    Settings,
+    SettingsError,
+    load_settings,
+    parse_bytes,
+)
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = (TOP / "headwater.example.yml", TOP / "orchestration/deploy/headwater.example.yml")
@@ -14,7 +23,7 @@ EXAMPLES = (TOP / "headwater.example.yml", TOP / "orchestration/deploy/headwater
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("HEADWATER_LAKE", "HEADWATER_CONFIG", "HEADWATER_THREADS", "HEADWATER_MEMORY"):
+    for name in ("HEADWATER_LAKE", "HEADWATER_CONFIG", "HEADWATER_ENVIRONMENT", "HEADWATER_THREADS", "HEADWATER_MEMORY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -30,10 +39,51 @@ def test_the_example_loads_and_shows_every_setting(monkeypatch: pytest.MonkeyPat
     used = load_settings()
     shown = yaml.safe_load(example.read_text())
     kinds: list[tuple[type[BaseModel], dict[str, object]]] = [(Settings, shown), (GeoIp, shown["geoip"])]
+    kinds += [(S3Lake, shown["s3"])]
     kinds += [(type(used.sources[name]), given) for name, given in shown["sources"].items()]
     assert {kind for kind, _ in kinds} >= {Settings, GeoIp, ObjectSource, OktaSource}
     for kind, given in kinds:
         assert set(given) == set(kind.model_fields), kind.__name__
+
+
+_ENVIRONMENTS = """
+lake: here
+s3: {region: eu-central-1}
+sources: {aws_cloudtrail: {root: logs}}
+environments:
+  staging: {lake: "s3://lake-staging/x"}
+  prod: {lake: "s3://lake-prod/x", s3: {encryption: AES256}}
+"""
+
+
+def test_an_environment_differs_in_what_it_says_and_is_else_as_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _file(tmp_path, _ENVIRONMENTS, monkeypatch)
+    monkeypatch.setenv("HEADWATER_ENVIRONMENT", "prod")
+    used = load_settings()
+    assert (used.environment, used.lake) == ("prod", "s3://lake-prod/x")
+    assert (used.s3.region, used.s3.encryption) == ("eu-central-1", "AES256")
+    assert set(used.sources) == {"aws_cloudtrail"}
+
+
+def test_an_unknown_environment_is_an_error_that_names_those_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_ENVIRONMENT", "prd")
+    with pytest.raises(SettingsError, match="unknown environment 'prd': .* one of local"):
+        load_settings()
+    _file(tmp_path, _ENVIRONMENTS, monkeypatch)
+    with pytest.raises(SettingsError, match="unknown environment 'prd': .* one of staging, prod"):
+        load_settings()
+
+
+def test_where_there_are_environments_nobody_is_put_into_one_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _file(tmp_path, _ENVIRONMENTS, monkeypatch)
+    with pytest.raises(SettingsError, match="no environment is chosen"):
+        load_settings()
 
 
 def test_variables_win_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

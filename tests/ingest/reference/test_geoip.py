@@ -15,6 +15,7 @@ from netaddr import IPSet
 from ingest.reference import geoip
 from ingest.reference.geoip import GeoIpDatabase, GeoIpError, geoip_sql, load_geoip
 from ingest.reference.geoip_networks import ReadCounts, ranges_of
+from lake.store import LocalStore
 from tests.ingest.reference.geoip_macro import render
 
 LOCATION = "STRUCT(city VARCHAR, country VARCHAR, region VARCHAR, lat DOUBLE, is_on_premises BOOLEAN)"
@@ -47,7 +48,7 @@ def write_database(
 def connection(lake: Path) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute("create schema reference")
-    for name, select in geoip_sql(lake).items():
+    for name, select in geoip_sql(LocalStore(lake)).items():
         con.execute(f"create view reference.{name} as {select}")
     return con
 
@@ -62,7 +63,8 @@ def resolve(lake: Path, addresses: list[str | None], at: datetime = NOON) -> dic
 
 
 def lake_files(lake: Path) -> dict[str, bytes]:
-    return {path.relative_to(lake).as_posix(): path.read_bytes() for path in lake.rglob("*") if path.is_file()}
+    files = (path for path in lake.rglob("*") if path.is_file() and not path.name.startswith(".lock-"))
+    return {path.relative_to(lake).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_first_and_last_address_of_every_city_network_resolve_to_the_truth(
     tmp_path: Path, shared_data: Path, name: str, networks: int
 ) -> None:
     root = shared_data / "MaxMind-DB"
-    load_geoip(tmp_path, [GeoIpDatabase(root / f"test-data/{name}-Test.mmdb")])
+    load_geoip(LocalStore(tmp_path), [GeoIpDatabase(root / f"test-data/{name}-Test.mmdb")])
     expected = truth(root / f"source-data/{name}-Test.json")
     assert networks == len(expected)
 
@@ -121,7 +123,7 @@ def test_first_and_last_address_of_every_city_network_resolve_to_the_truth(
 
 def test_first_and_last_address_of_every_asn_network_resolve_to_the_truth(tmp_path: Path, shared_data: Path) -> None:
     root = shared_data / "MaxMind-DB"
-    load_geoip(tmp_path, [GeoIpDatabase(root / "test-data/GeoLite2-ASN-Test.mmdb")])
+    load_geoip(LocalStore(tmp_path), [GeoIpDatabase(root / "test-data/GeoLite2-ASN-Test.mmdb")])
     expected = truth(root / "source-data/GeoLite2-ASN-Test.json")
     assert len(expected) == 720
 
@@ -136,7 +138,7 @@ def test_first_and_last_address_of_every_asn_network_resolve_to_the_truth(tmp_pa
 def test_addresses_around_every_network_resolve_as_in_the_vendor_s_reader(tmp_path: Path, shared_data: Path) -> None:
     """One before and one after each range: a gap must not take its neighbour's answer."""
     path = shared_data / "MaxMind-DB/test-data/GeoLite2-ASN-Test.mmdb"
-    load_geoip(tmp_path, [GeoIpDatabase(path)])
+    load_geoip(LocalStore(tmp_path), [GeoIpDatabase(path)])
     with maxminddb.open_database(path) as reader:
         around = [edge for network, _ in reader for edge in (network[0] - 1, network[-1] + 1)]
         wanted = {str(address): (reader.get(address) or {}).get("autonomous_system_number") for address in around}
@@ -165,7 +167,7 @@ def test_addresses_around_every_network_resolve_as_in_the_vendor_s_reader(tmp_pa
     ],
 )
 def test_every_way_to_write_an_address_resolves(tmp_path: Path, oxford: GeoIpDatabase, address: str) -> None:
-    load_geoip(tmp_path, [oxford])
+    load_geoip(LocalStore(tmp_path), [oxford])
     assert resolve(tmp_path, [address])[address][:7] == OXFORD_HIT
 
 
@@ -197,7 +199,7 @@ def test_every_way_to_write_an_address_resolves(tmp_path: Path, oxford: GeoIpDat
 def test_private_unlisted_and_invalid_addresses_have_no_place(
     tmp_path: Path, oxford: GeoIpDatabase, address: str | None
 ) -> None:
-    load_geoip(tmp_path, [oxford])
+    load_geoip(LocalStore(tmp_path), [oxford])
     assert resolve(tmp_path, [address]) == {}
 
 
@@ -222,7 +224,7 @@ def enriched(con: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
 
 
 def test_enrichment_fills_what_the_log_left_empty_and_keeps_every_row(tmp_path: Path, oxford: GeoIpDatabase) -> None:
-    load_geoip(tmp_path, [oxford])
+    load_geoip(LocalStore(tmp_path), [oxford])
     place = {"city": "Oxford", "country": "GB", "region": "GB-ENG", "lat": 51.75, "is_on_premises": None}
     vendor = dict.fromkeys(place) | {"city": "Vendor"}
 
@@ -245,7 +247,7 @@ def test_without_a_database_nothing_is_filled_and_nothing_fails(tmp_path: Path) 
 
 def test_views_have_the_same_columns_with_and_without_a_database(tmp_path: Path, oxford: GeoIpDatabase) -> None:
     views = [connection(lake).execute("describe reference.geoip_city").fetchall() for lake in (tmp_path,)]
-    load_geoip(tmp_path, [oxford])
+    load_geoip(LocalStore(tmp_path), [oxford])
     assert views == [connection(tmp_path).execute("describe reference.geoip_city").fetchall()]
 
 
@@ -256,7 +258,7 @@ def test_a_class_without_endpoints_is_passed_on_unchanged() -> None:
 def test_a_place_that_ocsf_would_not_accept_stays_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OCSF 1.8 location: at least one of city, country, postal_code, region."""
     record = {"continent": OXFORD["continent"], "location": OXFORD["location"]}
-    load_geoip(tmp_path, [write_database(tmp_path / "c.mmdb", {"81.2.69.0/24": record}, monkeypatch)])
+    load_geoip(LocalStore(tmp_path), [write_database(tmp_path / "c.mmdb", {"81.2.69.0/24": record}, monkeypatch)])
     assert enriched(connection(tmp_path))[0][1]["location"] is None
 
 
@@ -266,8 +268,8 @@ def test_a_place_that_ocsf_would_not_accept_stays_empty(tmp_path: Path, monkeypa
 def test_the_version_valid_at_the_event_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = write_database(tmp_path / "old.mmdb", {"81.2.69.0/24": OXFORD}, monkeypatch, built=20_000)
     new = write_database(tmp_path / "new.mmdb", {"81.2.69.0/24": LEEDS}, monkeypatch, built=20_100)
-    load_geoip(tmp_path, [new])
-    load_geoip(tmp_path, [old])
+    load_geoip(LocalStore(tmp_path), [new])
+    load_geoip(LocalStore(tmp_path), [old])
     switch = datetime(2025, 1, 12)  # day 20,100
 
     cities = [
@@ -285,16 +287,16 @@ def test_the_version_valid_at_the_event_answers(tmp_path: Path, monkeypatch: pyt
 def test_an_ipv6_only_database_leaves_ipv4_to_its_sibling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ipv4 = write_database(tmp_path / "4.mmdb", {"81.2.69.0/24": OXFORD}, monkeypatch, kind="v4", built=20_000)
     ipv6 = write_database(tmp_path / "6.mmdb", {"2001:db8::/32": LEEDS}, monkeypatch, kind="v6", built=20_100)
-    load_geoip(tmp_path, [ipv4])
-    load_geoip(tmp_path, [ipv6])
+    load_geoip(LocalStore(tmp_path), [ipv4])
+    load_geoip(LocalStore(tmp_path), [ipv6])
     hits = resolve(tmp_path, ["81.2.69.1", "2001:db8::1"])
     assert [hits[address][0] for address in ("81.2.69.1", "2001:db8::1")] == ["Oxford", "Leeds"]
 
 
 def test_loading_twice_changes_nothing(tmp_path: Path, oxford: GeoIpDatabase) -> None:
-    first = load_geoip(tmp_path / "lake", [oxford], learned_at=datetime(2026, 1, 1))
+    first = load_geoip(LocalStore(tmp_path / "lake"), [oxford], learned_at=datetime(2026, 1, 1))
     before = lake_files(tmp_path / "lake")
-    assert first == load_geoip(tmp_path / "lake", [oxford], learned_at=datetime(2026, 2, 2))
+    assert first == load_geoip(LocalStore(tmp_path / "lake"), [oxford], learned_at=datetime(2026, 2, 2))
     assert before == lake_files(tmp_path / "lake")
     assert len(before) == 3
 
@@ -304,7 +306,7 @@ def test_a_crash_before_the_receipt_is_unseen_and_heals(
     tmp_path: Path, oxford: GeoIpDatabase, monkeypatch: pytest.MonkeyPatch, crash_at: int
 ) -> None:
     lake, learned_at = tmp_path / "lake", datetime(2026, 1, 1)
-    load_geoip(tmp_path / "whole", [oxford], learned_at)
+    load_geoip(LocalStore(tmp_path / "whole"), [oxford], learned_at)
     calls = []
 
     def crashing(self: Path, target: Path) -> Path:
@@ -316,24 +318,24 @@ def test_a_crash_before_the_receipt_is_unseen_and_heals(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", crashing)
         with pytest.raises(KeyboardInterrupt):
-            load_geoip(lake, [oxford], learned_at)
+            load_geoip(LocalStore(lake), [oxford], learned_at)
     assert resolve(lake, ["81.2.69.1"]) == {}
 
-    load_geoip(lake, [oxford], learned_at)
+    load_geoip(LocalStore(lake), [oxford], learned_at)
     healed = {key: data for key, data in lake_files(lake).items() if not key.startswith("_staging/")}
     assert lake_files(tmp_path / "whole") == healed
 
 
 def test_a_lost_file_is_written_again(tmp_path: Path, oxford: GeoIpDatabase) -> None:
-    receipt = load_geoip(tmp_path, [oxford])[0]
+    receipt = load_geoip(LocalStore(tmp_path), [oxford])[0]
     (tmp_path / next(iter(receipt.files))).unlink()
-    load_geoip(tmp_path, [oxford])
+    load_geoip(LocalStore(tmp_path), [oxford])
     assert resolve(tmp_path, ["81.2.69.1"])["81.2.69.1"][:7] == OXFORD_HIT
 
 
 def test_neighbours_of_one_payload_become_one_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     networks = {"81.2.68.0/24": OXFORD, "81.2.69.0/25": OXFORD | {"traits": {"x": 1}}, "81.2.70.0/24": OXFORD}
-    receipt = load_geoip(tmp_path, [write_database(tmp_path / "c.mmdb", networks, monkeypatch)])[0]
+    receipt = load_geoip(LocalStore(tmp_path), [write_database(tmp_path / "c.mmdb", networks, monkeypatch)])[0]
     assert (receipt.networks, receipt.ranges) == (3, {"4": 2})
 
 
@@ -341,7 +343,7 @@ def test_blocks_split_a_table_without_changing_an_answer(tmp_path: Path, monkeyp
     monkeypatch.setattr("ingest.reference.geoip_files.BLOCK_ROWS", 2)
     monkeypatch.setattr("ingest.reference.geoip_files.ROW_GROUP_ROWS", 4)
     networks = {f"81.2.{i}.0/25": {"autonomous_system_number": i} for i in range(1, 12)}
-    load_geoip(tmp_path, [write_database(tmp_path / "a.mmdb", networks, monkeypatch, kind="ASN")])
+    load_geoip(LocalStore(tmp_path), [write_database(tmp_path / "a.mmdb", networks, monkeypatch, kind="ASN")])
     hits = resolve(tmp_path, [f"81.2.{i}.{last}" for i in range(1, 12) for last in (0, 127, 128)])
     assert {f"81.2.{i}.{last}": i for i in range(1, 12) for last in (0, 127)} == {
         ip: hit[7] for ip, hit in hits.items()
@@ -380,20 +382,22 @@ def test_blocks_split_a_table_without_changing_an_answer(tmp_path: Path, monkeyp
 def test_every_declared_record_shape_is_recognised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
-    load_geoip(tmp_path, [write_database(tmp_path / "a.mmdb", {"81.2.69.0/24": record}, monkeypatch, kind="other")])
+    load_geoip(
+        LocalStore(tmp_path), [write_database(tmp_path / "a.mmdb", {"81.2.69.0/24": record}, monkeypatch, kind="other")]
+    )
     assert expected == resolve(tmp_path, ["81.2.69.1"])["81.2.69.1"]
 
 
 def test_an_unknown_shape_names_the_keys_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = write_database(tmp_path / "a.mmdb", {"81.2.69.0/24": {"is_vpn": 1, "who": {"x": "y"}}}, monkeypatch)
     with pytest.raises(GeoIpError, match=r"a\.mmdb: unknown record shape; keys found: is_vpn, who\.x"):
-        load_geoip(tmp_path, [database])
+        load_geoip(LocalStore(tmp_path), [database])
 
 
 def test_a_value_of_the_wrong_type_names_its_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = write_database(tmp_path / "a.mmdb", {"81.2.69.0/24": {"asn": "Google"}}, monkeypatch)
     with pytest.raises(GeoIpError, match=r"a\.mmdb: asn: expected a value for as_number, found 'Google'"):
-        load_geoip(tmp_path / "lake", [database])
+        load_geoip(LocalStore(tmp_path / "lake"), [database])
     assert lake_files(tmp_path / "lake") == {}
 
 
@@ -401,17 +405,17 @@ def test_a_missing_and_a_garbage_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "garbage.mmdb").write_bytes(b"\x00no database" * 100)
     (tmp_path / "empty.mmdb").touch()
     with pytest.raises(GeoIpError, match=r"absent\.mmdb: no such file"):
-        load_geoip(tmp_path, [GeoIpDatabase(tmp_path / "absent.mmdb")])
+        load_geoip(LocalStore(tmp_path), [GeoIpDatabase(tmp_path / "absent.mmdb")])
     for name in ("garbage.mmdb", "empty.mmdb"):
         with pytest.raises(GeoIpError, match=rf"{name}: not a usable MaxMind database"):
-            load_geoip(tmp_path, [GeoIpDatabase(tmp_path / name)])
+            load_geoip(LocalStore(tmp_path), [GeoIpDatabase(tmp_path / name)])
 
 
 def test_two_kinds_of_database_for_one_table_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     city = write_database(tmp_path / "a.mmdb", {"81.2.69.0/24": OXFORD}, monkeypatch, kind="City")
     country = write_database(tmp_path / "b.mmdb", {"81.2.69.0/24": LEEDS}, monkeypatch, kind="Country")
     with pytest.raises(GeoIpError, match=r"Country and City .* both feed geoip_city for IPv4"):
-        load_geoip(tmp_path, [city, country])
+        load_geoip(LocalStore(tmp_path), [city, country])
 
 
 def test_networks_held_below_the_mapped_prefix_are_ipv4(tmp_path: Path) -> None:
@@ -427,6 +431,6 @@ def test_networks_held_below_the_mapped_prefix_are_ipv4(tmp_path: Path) -> None:
 def test_a_new_loader_writes_every_version_anew(
     tmp_path: Path, oxford: GeoIpDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_geoip(tmp_path, [oxford], datetime(2026, 1, 1))
+    load_geoip(LocalStore(tmp_path), [oxford], datetime(2026, 1, 1))
     monkeypatch.setattr(geoip, "LOADER", geoip.LOADER + 1)
-    assert datetime(2026, 2, 2) == load_geoip(tmp_path, [oxford], datetime(2026, 2, 2))[0].learned_at
+    assert datetime(2026, 2, 2) == load_geoip(LocalStore(tmp_path), [oxford], datetime(2026, 2, 2))[0].learned_at
