@@ -1,0 +1,61 @@
+"""What the lake holds of CloudTrail's log files, by their names: batches and the marks of their objects.
+
+What belongs here: reading receipts of landing for a span of hours. What does not: judging log files (`digest_logs`).
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+from lake import ledger, paths
+from lake.receipts import LandingReceipt, ObjectMark
+from lake.store import Store
+
+SOURCE = "aws_cloudtrail"
+_HOUR_BATCH = re.compile(r"\d{8}T\d{2}\Z")
+_LEEWAY = timedelta(hours=1)
+
+
+@dataclass
+class Landed:
+    """Objects that batches hold, by file name (CloudTrail's are unique), and the arrival hours that have landed."""
+
+    objects: dict[str, list[tuple[str, ObjectMark]]] = field(default_factory=dict)
+    hours: set[str] = field(default_factory=set)
+
+    def of(self, name: str) -> list[tuple[str, ObjectMark]]:
+        """Return (batch, mark) of every batch that holds a file."""
+        return self.objects.get(PurePosixPath(name).name, [])
+
+    def batches(self, name: str) -> tuple[str, ...]:
+        """Return the batches that hold a file."""
+        return tuple(batch for batch, _ in self.of(name))
+
+    def has_hour_of(self, at: datetime | None) -> bool:
+        """Return whether the arrival hour of a delivery has landed as a batch."""
+        return at is not None and paths.hour_name(paths.floor_hour(at)) in self.hours
+
+
+def landed(store: Store, start: datetime, end: datetime) -> Landed:
+    """Return what the batches of a span of arrival hours (UTC, aware), and all batches of files, hold."""
+    found = Landed()
+    hours = {paths.hour_name(each) for each in paths.hours_between(start - _LEEWAY, end + _LEEWAY)}
+    for batch in _batches(store):
+        if _HOUR_BATCH.match(batch) and batch not in hours:
+            continue
+        receipt = ledger.landing(store, SOURCE, batch)
+        if receipt is not None and receipt.status == "published":
+            _take(found, receipt)
+    return found
+
+
+def _take(found: Landed, receipt: LandingReceipt) -> None:
+    found.hours.add(receipt.batch)
+    for mark in receipt.objects:
+        found.objects.setdefault(PurePosixPath(mark.name).name, []).append((receipt.batch, mark))
+
+
+def _batches(store: Store) -> list[str]:
+    folder = f"{paths.LEDGER}/landing/{SOURCE}/"
+    return [each.key.removeprefix(folder).removesuffix(".json") for each in store.list(folder.rstrip("/"))]

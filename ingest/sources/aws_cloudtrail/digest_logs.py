@@ -1,0 +1,217 @@
+"""Holding log files against the digests that name them, and against what the lake has landed.
+
+What belongs here: missing, altered, extra and uncovered log files. What does not: whether a digest itself is to be
+trusted (`digest_chain`).
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+from ingest.sources.aws_cloudtrail.digest import HASH_ALGORITHM, Digest, NamedLog, delivered_at
+from ingest.sources.aws_cloudtrail.digest_chain import DUE, Held
+from ingest.sources.aws_cloudtrail.digest_landed import Landed
+from ingest.sources.aws_cloudtrail.digest_layout import AccountFolder, Span, log_entries, places_of
+from ingest.sources.aws_cloudtrail.digest_places import Entry, Place
+from ingest.sources.aws_cloudtrail.digest_report import Finding
+from lake.aws import StoreUnavailable
+
+_AT_ONCE = 8  # files read at once
+_TRIES = 3  # of reading one file whose transfer broke
+_ROUNDING = timedelta(hours=1)  # a file named in one hour may be delivered, and named by the digest of, the next
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One log file as a digest names it, and whether that digest is proven."""
+
+    log: NamedLog
+    digest: Held
+    proven: bool
+
+    @property
+    def name(self) -> str:
+        """Return the file's name without its folders; CloudTrail gives each name once."""
+        return PurePosixPath(self.log.s3_object).name
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a claim: the file it was held against, if it is there, and what is wrong."""
+
+    claim: Claim
+    entry: Entry | None
+    finding: Finding | None = None
+    landed: bool = False
+
+
+class Listing:
+    """The files of folders that were asked for, each folder listed once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[tuple[str, str], dict[str, Entry]] = {}
+
+    def find(self, place: Place, name: str) -> Entry | None:
+        """Return a file, or None when it is not there."""
+        folder = name[: name.rindex("/") + 1]
+        known = self._folders.get((place.root, folder))
+        if known is None:
+            known = self._folders[place.root, folder] = {each.name: each for each in place.files(folder)}
+        return known.get(name)
+
+
+def claims(held: Iterable[tuple[Held, bool]], span: Span) -> dict[str, Claim]:
+    """Return the log files delivered in a span that digests name, by file name; proven digests' words first."""
+    found: dict[str, Claim] = {}
+    for digest, proven in sorted(held, key=lambda pair: pair[1]):
+        for log in digest.digest.log_files if digest.digest else ():
+            at = delivered_at(log.s3_object)
+            if span.holds(at) if at else digest.within(span):
+                claim = Claim(log, digest, proven)
+                found[claim.name] = claim
+    return found
+
+
+def hold(found: Sequence[Claim], folders: list[AccountFolder], listing: Listing, landed: Landed) -> list[Seen]:
+    """Hold every claim against its file, several at once. Raises OSError when a file that is there cannot be read."""
+    located = [_locate(claim.log.s3_object, folders, listing) for claim in found]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda claim, at: _hold(claim, at, landed), found, located))
+
+
+def _locate(key: str, folders: list[AccountFolder], listing: Listing) -> tuple[Place, Entry] | None:
+    for place, name in places_of(key, folders):
+        entry = listing.find(place, name)
+        if entry:
+            return place, entry
+    return None
+
+
+def _hold(claim: Claim, at: tuple[Place, Entry] | None, landed: Landed) -> Seen:
+    batches = landed.batches(claim.name)
+    if at is None:
+        return Seen(claim, None, _finding_of_missing(claim, batches))
+    place, entry = at
+    why = _difference(claim.log, place, entry.name)
+    if why is None:
+        return Seen(claim, None, _finding_of_missing(claim, batches))
+    if why:
+        told = f"{why}{_held_by(batches)}"
+        finding = Finding(
+            kind="altered_log_file",
+            file=place.address(entry.name),
+            why=told,
+            digest=claim.digest.address,
+            batches=batches,
+        )
+        return Seen(claim, entry, finding)
+    return _compared(claim, place, entry, landed)
+
+
+def _finding_of_missing(claim: Claim, batches: tuple[str, ...]) -> Finding:
+    return Finding(
+        kind="missing_log_file",
+        file=f"s3://{claim.log.s3_bucket}/{claim.log.s3_object}",
+        why=f"its digest names it, and it is not there{_held_by(batches)}",
+        digest=claim.digest.address,
+        batches=batches,
+    )
+
+
+def _held_by(batches: tuple[str, ...]) -> str:
+    return f"; landed in batch {', '.join(batches)}" if batches else "; no batch of the lake holds it"
+
+
+def _difference(log: NamedLog, place: Place, name: str) -> str | None:
+    """Return how a file differs from what a digest says of it, empty when it does not, None when it is gone."""
+    if log.hash_algorithm != HASH_ALGORITHM:
+        return f"its digest hashes it by {log.hash_algorithm}, expected {HASH_ALGORITHM}"
+    try:
+        found = _patient_hash(place, name)
+    except FileNotFoundError:
+        return None
+    except zlib.error as problem:
+        return f"its gzip is broken ({problem})"
+    return "" if found == log.hash_value else f"its content has the hash {found}, not {log.hash_value}"
+
+
+def _patient_hash(place: Place, name: str) -> str:
+    for _ in range(_TRIES - 1):
+        with suppress(StoreUnavailable):
+            return content_hash(place, name)
+    return content_hash(place, name)
+
+
+def content_hash(place: Place, name: str) -> str:
+    """Return the SHA-256 (hex) of a gzip file's content, in bounded memory.
+
+    Raises:
+        zlib.error: it is broken, cut off, or something follows its end (which a reader may take for records).
+        OSError: it cannot be read.
+    """
+    digest, unpacking = hashlib.sha256(), zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for chunk in place.chunks(name):
+        if unpacking.eof:
+            raise zlib.error("something follows its end")
+        digest.update(unpacking.decompress(chunk))
+    if not unpacking.eof:
+        raise zlib.error("it is cut off")
+    if unpacking.unused_data:
+        raise zlib.error("something follows its end")
+    return digest.hexdigest()
+
+
+def _compared(claim: Claim, place: Place, entry: Entry, landed: Landed) -> Seen:
+    """Hold an intact file against what the lake landed under its name."""
+    marks = landed.of(claim.name)
+    if any(mark.fingerprint == entry.fingerprint for _, mark in marks):
+        return Seen(claim, entry, landed=True)
+    address, digest = place.address(entry.name), claim.digest.address
+    if marks:
+        batches = ", ".join(f"{batch} ({mark.bytes:,} bytes)" for batch, mark in marks)
+        why = f"landed in batch {batches}, and replaced since: it has {entry.size:,} bytes now; land it again"
+        held = landed.batches(claim.name)
+        finding = Finding(kind="landed_differently", file=address, why=why, digest=digest, batches=held)
+        return Seen(claim, entry, finding)
+    if landed.has_hour_of(delivered_at(entry.name)):
+        why = "its digest names it, its arrival hour has landed, and no batch holds it; land the hour again"
+        return Seen(claim, entry, Finding(kind="not_landed", file=address, why=why, digest=digest))
+    return Seen(claim, entry)
+
+
+def unnamed(
+    folder: AccountFolder, region: str, span: Span, now: datetime, held: Sequence[Held], named: set[str], landed: Landed
+) -> Iterator[Finding]:
+    """Yield the files among the log files of an account and region that its digests (all of `held`) do not name."""
+    covered = _merged(each.digest for each in held if each.digest)
+    uncovered: list[str] = []
+    for entry in log_entries(folder, region, span):
+        at = delivered_at(entry.name)
+        if PurePosixPath(entry.name).name in named or (at and not span.holds(at)):
+            continue
+        address = folder.place.address(entry.name)
+        if any(at is None or (each.start <= at and at + _ROUNDING <= each.end) for each in covered):
+            batches = landed.batches(entry.name)
+            why = f"no digest of its time names it{_held_by(batches)}"
+            yield Finding(kind="extra_log_file", file=address, why=why, batches=batches)
+        elif at is None or at + _ROUNDING < now - DUE:
+            uncovered.append(address)
+    if uncovered:
+        why = f"{len(uncovered):,} log files of account {folder.account} in {region} that no digest covers, this first"
+        yield Finding(kind="uncovered_log_files", file=uncovered[0], why=why)
+
+
+def _merged(digests: Iterable[Digest]) -> list[Span]:
+    """Return the spans of time that digests cover without a break."""
+    found: list[Span] = []
+    for each in sorted(digests, key=lambda digest: digest.start):
+        if found and each.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, each.end))
+        else:
+            found.append(Span(each.start, each.end))
+    return found

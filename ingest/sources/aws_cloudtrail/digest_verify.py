@@ -1,0 +1,141 @@
+"""Verifying the log files of a span of arrival hours: the one way through digests, log files and receipts.
+
+What belongs here: the order of the steps. What does not: each step (`digest_chain`, `digest_logs`), settings
+(`orchestration.verifying`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ingest.sources.aws_cloudtrail.digest import Chain
+from ingest.sources.aws_cloudtrail.digest_chain import Held, Judged, Keyring, breaks, judge, load
+from ingest.sources.aws_cloudtrail.digest_keys import PublicKeys
+from ingest.sources.aws_cloudtrail.digest_landed import SOURCE, Landed
+from ingest.sources.aws_cloudtrail.digest_layout import (
+    LOGS,
+    AccountFolder,
+    Span,
+    above_accounts,
+    account_folders,
+    digest_entries,
+    hour_span,
+    places_of,
+    regions,
+)
+from ingest.sources.aws_cloudtrail.digest_logs import Listing, Seen, claims, hold, unnamed
+from ingest.sources.aws_cloudtrail.digest_places import Place, open_place
+from ingest.sources.aws_cloudtrail.digest_report import ChainTold, Finding, Report
+from lake.aws import AwsAccess
+
+_BEFORE = timedelta(hours=2)  # of a span: a chain with a digest there is alive
+_AFTER = timedelta(hours=2)  # the digests after a span prove its last one, and name what was delivered late in it
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root as the settings give it, opened: the place above the accounts, and the account that it is limited to."""
+
+    place: Place
+    only: str = ""
+
+
+def open_root(root: str | Path, access: AwsAccess | None = None) -> Root:
+    """Open a folder or s3:// URL that holds AWSLogs, or is a part of it down to one account. Raises OSError."""
+    text = str(root) if str(root).startswith("s3://") else str(Path(root).expanduser().resolve())
+    above, only = above_accounts(text)
+    return Root(open_place(above, access), only)
+
+
+def verify(logs: Root, digests: Root, keys: PublicKeys, first: str, last: str, now: datetime, landed: Landed) -> Report:
+    """Verify what was delivered in arrival hours `YYYY-MM-DDTHH`, both included, as of `now` (UTC, aware).
+
+    Raises:
+        AccessDenied, StoreUnavailable, OSError: a file or folder that is there cannot be read.
+    """
+    span, keyring, listing = hour_span(first, last), Keyring(keys), Listing()
+    log_folders, digest_folders = (account_folders(each.place, each.only) for each in (logs, digests))
+    judged = [each for folder in digest_folders for each in _chains(folder, span, now, keyring)]
+    broken = [each for one in judged for each in _broken(one, span, now, digest_folders, listing)]
+    held = [(each, each.name in one.proven) for one in judged for each in one.held]
+    named = claims(held, span)
+    seen = hold(list(named.values()), log_folders, listing, landed)
+    extra = _extra(log_folders, judged, span, now, set(_every_name(held)), landed) if judged else _none(digests, span)
+    findings = [*keyring.findings, *broken, *(each.finding for each in seen if each.finding), *extra]
+    return _report(first, last, [_told(each, span) for each in judged], seen, findings)
+
+
+def _chains(folder: AccountFolder, span: Span, now: datetime, keyring: Keyring) -> Iterator[Judged]:
+    for chain, entries in digest_entries(folder, span, _BEFORE, _AFTER).items():
+        yield judge(chain, [load(folder.place, entry.name, end) for end, entry in entries], keyring)
+
+
+def _broken(
+    one: Judged, span: Span, now: datetime, folders: list[AccountFolder], listing: Listing
+) -> Iterator[Finding]:
+    """Yield the findings of a chain that are this span's business."""
+    mine = {each.address for each in one.held if each.within(span)}
+    yield from (each for each in one.findings if each.file in mine)
+
+    def exists(key: str) -> bool:
+        return any(listing.find(place, name) for place, name in places_of(key, folders))
+
+    yield from breaks(one, span, now, exists)
+
+
+def _every_name(held: Sequence[tuple[Held, bool]]) -> Iterator[str]:
+    for each, _ in held:
+        for log in each.digest.log_files if each.digest else ():
+            yield log.s3_object.rsplit("/", 1)[-1]
+
+
+def _extra(
+    folders: list[AccountFolder], judged: list[Judged], span: Span, now: datetime, named: set[str], landed: Landed
+) -> Iterator[Finding]:
+    for folder in folders:
+        for region in regions(folder, LOGS):
+            mine = [each for one in judged if _covers(one.chain, folder.account, region) for each in one.held]
+            yield from unnamed(folder, region, span, now, mine, named, landed)
+
+
+def _covers(chain: Chain, account: str, region: str) -> bool:
+    return not chain.backfill and (chain.account, chain.region) == (account, region)
+
+
+def _none(digests: Root, span: Span) -> Iterator[Finding]:
+    why = (
+        f"no digest file ends between {span.start - _BEFORE:%Y-%m-%dT%H:%MZ} and {span.end + _AFTER:%Y-%m-%dT%H:%MZ}:"
+        " turn on log file validation of the trail, or say where its digests are (cloudtrail_integrity.digests)"
+    )
+    yield Finding(kind="no_digests", file=digests.place.address(digests.only), why=why)
+
+
+def _told(one: Judged, span: Span) -> ChainTold:
+    mine = [each for each in one.held if each.within(span)] or list(one.held)
+    starts = [each.digest.digest_start_time for each in mine if each.digest]
+    return ChainTold(
+        chain=str(one.chain),
+        digests=len(mine),
+        proven=sum(each.name in one.proven for each in mine),
+        first=min(starts, default=""),
+        last=f"{mine[-1].end:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _report(first: str, last: str, chains: list[ChainTold], seen: list[Seen], findings: list[Finding]) -> Report:
+    bad = ("altered_log_file", "missing_log_file")
+    intact = [each for each in seen if each.finding is None or each.finding.kind not in bad]
+    return Report(
+        source=SOURCE,
+        first=first,
+        last=last,
+        digests=sum(each.digests for each in chains),
+        log_files=len(seen),
+        intact=len(intact),
+        proven=sum(each.claim.proven for each in intact),
+        landed=sum(each.landed for each in seen),
+        bytes=sum(each.entry.size for each in seen if each.entry),
+        chains=tuple(chains),
+        findings=tuple(dict.fromkeys(findings)),
+    )
