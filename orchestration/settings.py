@@ -45,6 +45,14 @@ def _from_base(path: Path) -> Path:
 Place = Annotated[Path, AfterValidator(_from_base)]  # a relative one starts at the settings file's folder
 
 
+def _folder_or_bucket(place: object) -> object:
+    if not isinstance(place, str | Path) or str(place).startswith("s3://"):
+        return place
+    if "://" in str(place) or not str(place).strip():
+        raise ValueError(f"{str(place)!r}: expected a folder or s3://bucket/prefix")
+    return str(_from_base(Path(place)))
+
+
 class S3Access(_Strict):
     """How S3, or a store that speaks its protocol, is reached; credentials come by AWS's standard chain."""
 
@@ -87,11 +95,7 @@ class ObjectSource(_Strict):
     @field_validator("root", mode="before")
     @classmethod
     def _a_place(cls, root: object) -> object:
-        if not isinstance(root, str | Path) or str(root).startswith("s3://"):
-            return root
-        if "://" in str(root) or not str(root).strip():
-            raise ValueError(f"{str(root)!r}: expected a folder or s3://bucket/prefix")
-        return str(_from_base(Path(root)))
+        return _folder_or_bucket(root)
 
     @field_validator("queue")
     @classmethod
@@ -118,6 +122,22 @@ class OktaSource(_Strict):
     retention_days: int = Field(default=90, ge=1)  # older hours are asked for with a warning
 
 
+class CloudTrailIntegrity(_Strict):
+    """What CloudTrail's log files are verified with: where its digest files lie, and which public keys sign them.
+
+    `digests`, a folder or `s3://bucket/prefix`; left out, they lie beside the log files. `public_keys` is `aws`, to ask
+    CloudTrail for them, or files and folders.
+    """
+
+    digests: str | None = None
+    public_keys: Literal["aws"] | list[Place] = "aws"
+
+    @field_validator("digests", mode="before")
+    @classmethod
+    def _a_place(cls, digests: object) -> object:
+        return _folder_or_bucket(digests)
+
+
 class GeoIp(_Strict):
     """MaxMind-format databases to load as reference tables."""
 
@@ -139,6 +159,9 @@ class Settings(BaseSettings):
     scratch: Place = Field(
         default_factory=lambda: _from_base(Path(".headwater/scratch")),
         description="Folder of this machine for what steps of a lake in a bucket prepare, and copies of receipts.",
+    )
+    cloudtrail_integrity: CloudTrailIntegrity = Field(
+        default=CloudTrailIntegrity(), description="What CloudTrail's log files are verified with."
     )
     geoip: GeoIp = Field(default=GeoIp(), description="GeoIP and ASN databases.")
     memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")

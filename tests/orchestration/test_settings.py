@@ -7,9 +7,11 @@ import yaml
 from pydantic import BaseModel
 
 from orchestration.settings import (
+    CloudTrailIntegrity,
     GeoIp,
     ObjectSource,
     OktaSource,
+    S3Access,
     S3Lake,
     Settings,
     SettingsError,
@@ -23,7 +25,13 @@ EXAMPLES = (TOP / "headwater.example.yml", TOP / "orchestration/deploy/headwater
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("HEADWATER_LAKE", "HEADWATER_CONFIG", "HEADWATER_ENVIRONMENT", "HEADWATER_THREADS", "HEADWATER_MEMORY"):
+    for name in (
+        "HEADWATER_LAKE",
+        "HEADWATER_CONFIG",
+        "HEADWATER_ENVIRONMENT",
+        "HEADWATER_THREADS",
+        "HEADWATER_MEMORY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -39,11 +47,22 @@ def test_the_example_loads_and_shows_every_setting(monkeypatch: pytest.MonkeyPat
     used = load_settings()
     shown = yaml.safe_load(example.read_text())
     kinds: list[tuple[type[BaseModel], dict[str, object]]] = [(Settings, shown), (GeoIp, shown["geoip"])]
-    kinds += [(S3Lake, shown["s3"])]
+    kinds += [(S3Lake, shown["s3"]), (CloudTrailIntegrity, shown["cloudtrail_integrity"])]
     kinds += [(type(used.sources[name]), given) for name, given in shown["sources"].items()]
     assert {kind for kind, _ in kinds} >= {Settings, GeoIp, ObjectSource, OktaSource}
-    for kind, given in kinds:
-        assert set(given) == set(kind.model_fields), kind.__name__
+    objects = [used.sources[name] for name in shown["sources"]]
+    kinds += [(S3Access, each) for name in shown["sources"] if (each := shown["sources"][name].get("s3"))]
+    assert any(isinstance(each, ObjectSource) and each.s3 for each in objects)
+    for kind in {kind for kind, _ in kinds}:
+        assert set().union(*(given for each, given in kinds if each is kind)) == set(kind.model_fields), kind.__name__
+
+
+def test_a_source_of_objects_lies_in_a_folder_or_in_a_bucket(tmp_path: Path) -> None:
+    assert str(tmp_path / "logs") == ObjectSource(root="logs").root
+    assert "s3://bucket/prefix" == ObjectSource(root="s3://bucket/prefix").root
+    for wrong in ({"root": "gs://bucket"}, {"root": ""}, {}, {"queue": "my-queue"}):
+        with pytest.raises(ValueError, match=r"expected (a folder or s3|root, queue or both|the queue's URL)"):
+            ObjectSource.model_validate(wrong)
 
 
 _ENVIRONMENTS = """
