@@ -27,6 +27,7 @@ __all__ = [
     "config",
     "credentials",
     "explained",
+    "own_endpoint",
     "region_of",
 ]
 
@@ -96,6 +97,12 @@ def region_of(access: AwsAccess) -> str:
     return access.region or _session(access, _here()).region_name or "us-east-1"
 
 
+def own_endpoint(access: AwsAccess) -> str:
+    """Return the address of an S3-compatible store, by the settings or by AWS_ENDPOINT_URL; empty when it is AWS."""
+    url = str(client(access, "s3").meta.endpoint_url)
+    return "" if ".amazonaws.com" in (urlsplit(url).hostname or "") else url
+
+
 def explained(problem: Exception, action: str, bucket: str, key: str = "") -> Exception:
     """Return the error to raise for one of botocore's, about an action such as `s3:GetObject` on a bucket and key."""
     where = f"s3://{bucket}/{key}" if bucket else key
@@ -145,9 +152,8 @@ def _client(access: AwsAccess, service: str, endpoint_url: str | None, process: 
 
 def config(access: AwsAccess) -> Config:
     """Return botocore's settings: bounded retries and timeouts; checksums in trailers only where AWS itself answers."""
-    own = access.endpoint_url is not None and not (urlsplit(access.endpoint_url).hostname or "").endswith(
-        ".amazonaws.com"
-    )
+    named = access.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    own = named is not None and not (urlsplit(named).hostname or "").endswith(".amazonaws.com")
     checksums = "when_required" if own else "when_supported"
     return Config(
         retries={"mode": "standard", "total_max_attempts": access.attempts},

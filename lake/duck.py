@@ -52,13 +52,11 @@ def prepare(con: duckdb.DuckDBPyConnection, store: Store) -> None:
 
 def allow(con: duckdb.DuckDBPyConnection, scope: str, access: AwsAccess) -> None:
     """Give a connection the credentials for all addresses that begin with `scope`."""
-    from lake.aws import credentials, region_of  # not needed for a lake in a folder
+    from lake.aws import credentials, own_endpoint, region_of  # not needed for a lake in a folder
 
     keys = credentials(access)
-    endpoint = urlsplit(access.endpoint_url or "")
-    own = (
-        bool(endpoint.netloc) and access.addressing_style == "auto"
-    )  # stores of one's own rarely have names for buckets
+    endpoint = urlsplit(own_endpoint(access))
+    own = bool(endpoint.netloc) and access.addressing_style == "auto"  # such stores rarely have a name for each bucket
     values = {
         "key_id": keys.access_key,
         "secret": keys.secret_key,

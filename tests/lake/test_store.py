@@ -2,16 +2,18 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from lake.store import LocalStore, Store, UnsupportedStore, open_store
+from lake.store import ABSENT, Conflict, LocalStore, Store, UnsupportedStore, open_store
+from tests.lake.stores import KINDS, opened
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(tmp_path / "lake")
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return opened(request.param, tmp_path, request)()
 
 
 def test_what_was_written_is_read_and_listed_in_key_order(store: Store) -> None:
@@ -42,6 +44,81 @@ def test_replacing_changes_the_fingerprint_and_leaves_no_temporary_file(store: S
     assert not list(tmp_path.rglob(".tmp-*"))
 
 
+def test_a_write_on_a_condition_is_told_when_somebody_else_was_there(store: Store) -> None:
+    first = store.write("a", b"1", ABSENT)
+    with pytest.raises(Conflict):
+        store.write("a", b"2", ABSENT)
+    with pytest.raises(Conflict):
+        store.write("b", b"2", first)
+    second = store.write("a", b"22", first)
+    with pytest.raises(Conflict):
+        store.write("a", b"3", first)
+    held = store.info("a")
+    assert held is not None
+    assert (held.fingerprint, store.read("a"), store.info("b")) == (second, b"22", None)
+    assert store.fingerprint_seen("a") == second
+    assert store.fingerprint_seen("b") == ABSENT
+
+
+def test_folders_are_those_right_under_one(store: Store) -> None:
+    for key in ("x/b/1", "x/a/2/3", "x/file", "y/c/1"):
+        store.write(key, b"")
+    assert list(store.folders("x")) == ["a", "b"]
+    assert list(store.folders("nowhere")) == []
+
+
+def test_all_objects_of_a_folder_are_read_in_key_order_as_they_are_now(store: Store) -> None:
+    for number in range(40):
+        store.write(f"ledger/x/{number:02}", b"old")
+    assert [data for _, data in store.read_all("ledger/x")] == [b"old"] * 40
+    store.write("ledger/x/07", b"new")
+    found = dict(store.read_all("ledger/x"))
+    assert list(found) == sorted(found)
+    assert (found["ledger/x/07"], found["ledger/x/08"]) == (b"new", b"old")
+
+
+def test_what_a_step_prepared_is_moved_to_its_place_once(store: Store) -> None:
+    for name in ("one", "two"):
+        path = store.prepared(f"_staging/step/{name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    moves = [(f"_staging/step/{name}", f"final/{name}") for name in ("one", "two")]
+    store.write("final/two", b"before")
+    store.stage(staged for staged, _ in moves)
+    store.move_many(moves)
+    store.move_many(moves)  # as whoever finishes a change does that was half applied
+    assert dict(store.read_all("final")) == {"final/one": b"one", "final/two": b"two"}
+    store.unstage("_staging/step")
+    assert not [entry.key for entry in store.list("_staging")]
+
+
+def test_many_objects_are_removed_at_once(store: Store) -> None:
+    for number in range(5):
+        store.write(f"x/{number}", b"")
+    store.delete_many([*(f"x/{number}" for number in range(4)), "x/nowhere"])
+    assert [entry.key for entry in store.list()] == ["x/4"]
+
+
+def test_a_lock_is_held_by_one_at_a_time(store: Store) -> None:
+    counted = {"held": 0, "most": 0}
+
+    def hold() -> None:
+        for _ in range(5):
+            with store.lock("publish") as lease:
+                counted["held"] += 1
+                counted["most"] = max(counted["most"], counted["held"])
+                lease.check()
+                counted["held"] -= 1
+
+    threads = [threading.Thread(target=hold) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert counted == {"held": 0, "most": 1}
+    assert [entry.key for entry in store.list()] == []
+
+
 def test_moving_replaces_what_is_there(store: Store) -> None:
     store.write("a", b"a")
     store.write("x/b", b"b")
@@ -51,7 +128,8 @@ def test_moving_replaces_what_is_there(store: Store) -> None:
         store.move("a", "x/c")
 
 
-def test_deleting_takes_emptied_folders_along_but_not_the_root(store: Store, tmp_path: Path) -> None:
+def test_deleting_takes_emptied_folders_along_but_not_the_root(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "lake")
     store.write("x/y/a", b"")
     store.write("x/b", b"")
     store.delete("x/y/a")
