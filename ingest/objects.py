@@ -12,6 +12,13 @@ from datetime import datetime
 from typing import BinaryIO
 
 
+class ObjectGone(OSError):
+    """An object is no longer what was listed or announced: deleted, or replaced. Nothing of it was read.
+
+    Its batch goes on without it and says so; should it come back, or be new, the next listing finds it.
+    """
+
+
 @dataclass(frozen=True)
 class RawObject:
     """One delivered object, opened only when somebody reads it.
@@ -19,6 +26,8 @@ class RawObject:
     `name` is the key or path shown to people and kept as `_source_object`; `open` gives its bytes from the start,
     each time it is called; `size` is in bytes as stored (compressed, if it is); `arrived_at` is aware and in UTC;
     `fingerprint` changes whenever the content may have changed (size and mtime, an etag, or a sha256).
+    `part` gives the bytes from a place up to another, where reading ahead of the turn pays: an object far away.
+    Both raise ObjectGone.
     """
 
     name: str
@@ -26,3 +35,4 @@ class RawObject:
     size: int
     arrived_at: datetime
     fingerprint: str
+    part: Callable[[int, int], bytes] | None = None

@@ -44,17 +44,25 @@ class Level:
 class KeyLayout:
     """What keys begin with, below the folder that a source's root names or that the root lies in.
 
-    `parts` are literal texts and levels. Parts behind the last `/` are the beginning of the object's own name; a time
-    in them is the delivery time, while a time in the folders is only near it.
+    `parts` are texts and levels. What stands behind the last `/` is the beginning of the object's own name; a time in
+    it is the delivery time, while a time in the folders is only near it.
     """
 
     template: str
     parts: tuple[str | Level, ...]
 
+    @property
+    def name_at(self) -> int:
+        """The number of the first part that belongs to the object's own name alone."""
+        ends = [at for at, each in enumerate(self.parts) if isinstance(each, str) and "/" in each]
+        return ends[-1] + 1 if ends else 0
+
     @cached_property
-    def folder(self) -> "KeyLayout":
-        """The same layout without the beginning of the object's own name."""
-        return read_template(self.template[: self.template.rfind("/") + 1])
+    def day(self) -> "KeyLayout":
+        """The same layout, no narrower than a day: its folders, or where those tell no time the name up to the day."""
+        folder = self.template[: self.template.rfind("/") + 1]
+        told = "{yyyy}" in folder or "{hh}" not in self.template
+        return read_template(folder if told else re.split(r"[^{}]*\{hh\}", self.template)[0])
 
     @property
     def has_time(self) -> bool:

@@ -24,10 +24,17 @@ def test_a_key_fits_the_layout_that_a_vendor_writes(key: str, fits: bool) -> Non
     assert fits == read_template(TRAIL).fits(key)
 
 
-def test_the_folder_of_a_layout_ends_before_the_name() -> None:
-    layout = read_template(TRAIL)
-    assert "AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/" == layout.folder.template
-    assert layout.folder.fits(KEY.replace("111122223333_CloudTrail", "renamed"))
+@pytest.mark.parametrize(
+    ("template", "day"),
+    [
+        (TRAIL, "AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/"),
+        ("logs/{yyyy}-{mm}-{dd}-{hh}-", "logs/{yyyy}-{mm}-{dd}"),
+        ("{yyyy}/{mm}/{dd}/{hh}/", "{yyyy}/{mm}/{dd}/{hh}/"),
+        ("data/{batch}/", "data/{batch}/"),
+    ],
+)
+def test_for_a_day_the_names_are_left_open(template: str, day: str) -> None:
+    assert day == read_template(template).day.template
 
 
 def test_a_level_ends_where_the_text_behind_it_begins() -> None:

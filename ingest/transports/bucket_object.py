@@ -1,0 +1,129 @@
+"""Reading objects of a bucket: whole or part by part, picked up where a connection broke, always the listed version.
+
+What belongs here: bytes of one object, retries, and what is said when it cannot be read. What does not: finding
+objects (`bucket`), reading many at once (`read_ahead`).
+
+Requests that are refused for a while (500, 503 SlowDown, timeouts) are repeated by the client, with backoff. A body
+that breaks off is asked for again from the byte where it broke, if the object still has the listed etag.
+"""
+
+import io
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, BinaryIO, cast
+
+import urllib3.exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest.objects import ObjectGone, RawObject
+from ingest.transports.bucket_place import BucketPlace
+from lake.aws import StoreUnavailable, client, explained
+
+PART_BYTES = 8 << 20
+_BODIES = 6  # that may break off in a row without a byte more
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 10.0
+_BROKEN_BODY = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
+_GONE = "deleted after it was listed and before it was read; nothing of it was landed, and if it comes back it is read"
+_REPLACED = "replaced after it was listed and before it was read; the new object is read when it is listed next"
+
+
+def raw_object(place: BucketPlace, key: str, etag: str, size: int, arrived_at: datetime) -> RawObject:
+    """Return an object of a bucket as landing takes it; its fingerprint is etag and size."""
+    part = partial(read_part, place, key, etag, size)
+    return RawObject(
+        name=place.url(key),
+        open=partial(open_parts, part, size),
+        size=size,
+        arrived_at=arrived_at,
+        fingerprint=f"{etag}-{size}",
+        part=part,
+    )
+
+
+def read_part(place: BucketPlace, key: str, etag: str, size: int, begin: int, end: int) -> bytes:
+    """Return the bytes of an object from one place up to another.
+
+    Raises:
+        ObjectGone: the object is deleted, or has another etag.
+        AccessDenied, StoreUnavailable: the message names bucket, key and what is missing.
+    """
+    held = bytearray()
+    broken = 0
+    while len(held) < end - begin:
+        before = len(held)
+        try:
+            _append(held, _body(place, key, etag, size, begin + before, end))
+        except _BROKEN_BODY as problem:
+            if isinstance(problem, ObjectGone | PermissionError | StoreUnavailable):
+                raise
+            broken = broken + 1 if len(held) == before else 1
+            if broken >= _BODIES:
+                raise StoreUnavailable(
+                    f"s3:GetObject on {place.url(key)}: the connection broke {broken} times at byte"
+                    f" {begin + len(held):,} of {size:,}: {type(problem).__name__}"
+                ) from problem
+            _wait(broken)
+        else:
+            if len(held) == before:
+                raise ObjectGone(_REPLACED)  # shorter than it was listed
+    return bytes(held)
+
+
+def _append(held: bytearray, body: Any) -> None:
+    with body:
+        while chunk := body.read(1 << 20):
+            held += chunk
+
+
+def _body(place: BucketPlace, key: str, etag: str, size: int, begin: int, end: int) -> Any:
+    asked = {} if (begin, end) == (0, size) else {"Range": f"bytes={begin}-{end - 1}"}
+    try:
+        return client(place.access, "s3").get_object(Bucket=place.bucket, Key=key, IfMatch=etag, **asked)["Body"]
+    except ClientError as problem:
+        status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status == 412:
+            raise ObjectGone(_REPLACED) from None
+        said = explained(problem, "s3:GetObject", place.bucket, key)
+        raise (ObjectGone(_GONE) if isinstance(said, FileNotFoundError) else said) from problem
+    except BotoCoreError as problem:
+        raise explained(problem, "s3:GetObject", place.bucket, key) from problem
+
+
+def _wait(broken: int) -> None:
+    longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** (broken - 1))
+    time.sleep(longest * random.uniform(0.5, 1.0))  # many readers do not come back at once
+
+
+class Parts(io.RawIOBase):
+    """A file that asks for its bytes part by part; it cannot seek."""
+
+    def __init__(self, part: Callable[[int, int], bytes], size: int) -> None:
+        self._part, self._size = part, size
+        self._at = 0
+        self._held = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Give what is at hand, or of the next part. Raises as `read_part` does."""
+        if not self._held and self._at < self._size:
+            end = min(self._at + PART_BYTES, self._size)
+            self._held, self._at = memoryview(self._part(self._at, end)), end
+        count = min(len(buffer), len(self._held))
+        buffer[:count] = self._held[:count]
+        self._held = self._held[count:]
+        return count
+
+
+def open_parts(part: Callable[[int, int], bytes], size: int) -> BinaryIO:
+    """Return a file of an object's parts. Its first part is read at once, so that an object that is gone is no file."""
+    file = Parts(part, size)
+    held = io.BufferedReader(file, 1 << 20)
+    if size:
+        held.peek(1)
+    return cast(BinaryIO, held)

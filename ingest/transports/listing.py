@@ -1,0 +1,73 @@
+"""What a listing gives, of a folder or of a bucket, and the rules that both keep.
+
+What belongs here: which names are event data, and when an object arrived. What does not: walking places.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from ingest.contracts import Contract
+from ingest.objects import RawObject
+
+DATA_SUFFIXES = frozenset((".json", ".jsonl", ".ndjson", ".log", ".gz", ".gzip", ".zst", ".zstd", ".zip"))
+_MARKERS = frozenset(("_SUCCESS", "_started", "_committed"))
+
+
+@dataclass
+class Listing:
+    """What was found: objects to read in name order, and (name, why) of what was passed over.
+
+    `notes` say what a person should know of how it was found. `requests` and `keys` count what listing a bucket cost:
+    requests made, and keys and folders that the answers named.
+    """
+
+    objects: list[RawObject] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    requests: int = 0
+    keys: int = 0
+
+    def add(self, other: "Listing") -> None:
+        """Take in what another place holds."""
+        self.objects += other.objects
+        self.ignored += other.ignored
+        self.notes += other.notes
+        self.requests += other.requests
+        self.keys += other.keys
+
+
+def delivered_at(contract: Contract, name: str) -> datetime | None:
+    """Return the delivery time (UTC, aware) that an object's name tells, or None when it tells none."""
+    if contract.arrival_pattern and contract.arrival_format:
+        found = contract.arrival_pattern.search(name)
+        if found:
+            try:
+                return datetime.strptime(found["at"], contract.arrival_format).replace(tzinfo=UTC)
+            except ValueError:
+                pass
+    return None
+
+
+def why_not(contract: Contract, name: str, *, named: bool, expected: bool = False) -> str:
+    """Return why an object is passed over, empty if it is read.
+
+    `named`: somebody named it itself. `expected`: it lies where the contract says that event data lies.
+    """
+    if contract.ignores(name):
+        return "no event data by the contract"
+    if named:
+        return ""
+    last = PurePosixPath(name).name
+    if last.startswith("."):
+        return "hidden file"
+    if last in _MARKERS:
+        return "a marker of the writer"
+    if not expected and not set(PurePosixPath(last).suffixes) & DATA_SUFFIXES and delivered_at(contract, name) is None:
+        return "not a data file by its name"
+    return ""
+
+
+def hour_of(at: datetime) -> datetime:
+    """Return the hour (naive UTC) of an instant (aware)."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None)
