@@ -71,10 +71,33 @@ class Drift(msgspec.Struct, frozen=True):
     sample: str
 
 
+class Unseen(msgspec.Struct, frozen=True):
+    """Coverage records of one place: how many, the seconds they cover, and their first and last instant (ISO, UTC)."""
+
+    place: str
+    records: int
+    seconds: int
+    first: str = ""
+    last: str = ""
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """Records of one status that are no events: nothing happened there (`idle`), or the vendor lost it (`lost`)."""
+
+    status: str
+    meaning: str  # idle | lost
+    records: int
+    seconds: int = 0
+    first: str = ""
+    last: str = ""
+    places: tuple[Unseen, ...] = ()
+
+
 class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What landing one batch did, and what became of it. Conserved when read = landed + quarantined + erased + expired.
 
-    `landed` and `quarantined` are rows that the lake has; `removed` tells of those that went later.
+    `landed` and `quarantined` are rows that the lake has; `removed` tells of those that went later. Records of
+    `coverage` are no events: they came besides those `read`, and landed nowhere.
     """
 
     source: str
@@ -102,12 +125,44 @@ class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
     expired: int = 0
     removed: tuple[Removed, ...] = ()
     seconds: float = 0.0
+    coverage: tuple[Coverage, ...] = ()
 
     @property
     def conserved(self) -> bool:
         """Whether every record read is in bronze or in quarantine, or was removed from there on the record."""
         kept = self.landed + self.quarantined + self.erased + self.expired
         return self.status == "published" and self.read == kept
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """What compaction took from one file for one batch: rows and their checksum, which the batch's receipt keeps."""
+
+    batch: str
+    key: str
+    rows: int
+    checksum: str
+
+
+class CompactionReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What one compaction did: many files of an hour became one, of the same rows.
+
+    `rows_checksum` is the sum over all columns of all rows, computed from the files before and from the file made;
+    `left_behind` are rows that no receipt counted any more. `bytes_before` is the size of all `files_before` files.
+    """
+
+    source: str
+    room: str
+    hour: str
+    file: str
+    rows: int
+    left_behind: int
+    files_before: int
+    bytes_before: int
+    bytes_after: int
+    rows_checksum_before: str
+    rows_checksum_after: str
+    members: tuple[Merged, ...]
+    compacted_at: str
 
 
 class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,14 +5,16 @@ follow from declared types (`model`), reading and checking ODCS v3 YAML (`odcs`,
 Does not belong here: reading records, deciding what is quarantined, dbt or documentation text.
 """
 
-from ingest.contracts.model import Contract, EventTime, Field, Leaf, ServiceLevel
+from ingest.contracts.model import Contract, CoverageRule, EventTime, Field, Format, Leaf, ServiceLevel
 from ingest.contracts.odcs import ContractError, load_contract, load_contracts
 
 __all__ = [
     "Contract",
     "ContractError",
+    "CoverageRule",
     "EventTime",
     "Field",
+    "Format",
     "Leaf",
     "ServiceLevel",
     "load_contract",

@@ -22,6 +22,9 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "keyLayouts": list,
     "notifications": str,
     "vendor": str,
+    "openRecord": bool,
+    "format": dict,
+    "coverage": dict,
 }
 
 field_properties: Final[Mapping[str, Shape]] = {
@@ -57,5 +60,5 @@ def texts(value: list[object] | None, name: str, place: Place) -> tuple[str, ...
 
 def _shape_name(shape: Shape) -> str:
     shapes = shape if isinstance(shape, tuple) else (shape,)
-    names = {str: "a text", list: "a list", bool: "true or false"}
+    names = {str: "a text", list: "a list", bool: "true or false", dict: "a mapping"}
     return " or ".join(names[each] for each in shapes)

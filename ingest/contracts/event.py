@@ -8,14 +8,19 @@ from open_data_contract_standard.model import SchemaProperty
 from ingest.contracts.errors import Place, one_of
 from ingest.contracts.model import EventTime, Field
 
-_FORMATS: Final = ("iso8601", "epoch_seconds", "epoch_millis", "epoch_micros", "epoch_nanos")
+_FORMATS: Final = ("iso8601", "epoch_seconds", "epoch_millis", "epoch_micros", "epoch_nanos", "filetime")
 _TIME_KEYS: Final = ("path", "format", "naiveIsUtc", "zoneFrom")
 _KEY_TYPES: Final = ("string", "integer")
-_FALLBACKS: Final = ("record_hash",)
+_FALLBACKS: Final = ("record_hash", "record_position")
 
 
-def read_event_key(found: list[SchemaProperty], fields: tuple[Field, ...], file: Path) -> tuple[str, ...]:
-    """Paths of the fields marked primaryKey, by primaryKeyPosition. Raises ContractError."""
+def read_event_key(
+    found: list[SchemaProperty], fields: tuple[Field, ...], fallback: str | None, file: Path
+) -> tuple[str, ...]:
+    """Paths of the fields marked primaryKey, by primaryKeyPosition; none if the position of a record is its key.
+
+    Raises ContractError.
+    """
     place = Place(file, "primaryKey")
     keys: dict[int, str] = {}
     for each, path in _with_paths(found, ""):
@@ -25,7 +30,7 @@ def read_event_key(found: list[SchemaProperty], fields: tuple[Field, ...], file:
         if position in keys:
             raise Place(file, path).error(f"primaryKeyPosition {position} is taken by {keys[position]!r}")
         keys[position] = path
-    if not keys:
+    if not keys and fallback != "record_position":
         raise place.error("missing event key: no field is marked primaryKey")
     for path in keys.values():
         declared_field(path, fields, _KEY_TYPES, Place(file, path))
@@ -55,12 +60,13 @@ def _event_time(found: Any, fields: tuple[Field, ...], place: Place) -> EventTim
     if unknown:
         raise place.error(f"unknown key {unknown[0]!r}; {one_of(_TIME_KEYS)}")
     form = found.get("format", "iso8601")
-    if form not in _FORMATS:
-        raise place.at(found["path"]).error(f"unknown time format {form!r}; {one_of(_FORMATS)}")
+    if form not in _FORMATS and not ("%" in str(form) and str(form).endswith("%z")):
+        why = f"unknown time format {form!r}; {one_of(_FORMATS)}, or a strptime format that ends in %z"
+        raise place.at(found["path"]).error(why)
     naive_is_utc = found.get("naiveIsUtc", False)
     if not isinstance(naive_is_utc, bool):
         raise place.at(found["path"]).error(f"naiveIsUtc: found {naive_is_utc!r}, expected true or false")
-    types = ("string",) if form == "iso8601" else ("string", "integer", "number")
+    types = ("string",) if form == "iso8601" or "%" in form else ("string", "integer", "number")
     declared_field(found["path"], fields, types, place)
     return EventTime(found["path"], form, naive_is_utc, _zone_from(found, fields, place))
 

@@ -112,8 +112,9 @@ class Field:
 class EventTime:
     """One place where a record may carry the time of its event.
 
-    `format` is `iso8601`, `epoch_seconds`, `epoch_millis`, `epoch_micros` or `epoch_nanos`. Text without an offset
-    is UTC only if `naive_is_utc`. `zone_from` names two other fields that hold one instant, first in the zone of this
+    `format` is `iso8601`, `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos` (zero says that there is no
+    time), `filetime` (100 ns since 1601, as Windows counts) or a strptime format with `%z`. Text without an offset is
+    UTC only if `naive_is_utc`. `zone_from` names two other fields that hold one instant, first in the zone of this
     field and then in UTC: their difference, rounded to a quarter of an hour, is the zone in which naive text is read.
     A candidate that is absent or cannot be read gives way to the next one.
     """
@@ -122,6 +123,44 @@ class EventTime:
     format: str = "iso8601"
     naive_is_utc: bool = False
     zone_from: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a source's records are written: `json`, `delimited` values or lines that a `pattern` takes apart.
+
+    Of delimited lines, `has_header` says that an object begins with a line of field names, which is kept in the field
+    `header_field`; `columns` are the names where an object has none. `pattern` is a regular expression whose named
+    groups are fields. `nulls` are texts that stand for nothing. Objects that turn out to be JSON or Parquet are read
+    as such whatever the kind.
+    """
+
+    kind: str = "json"
+    delimiter: str = ""
+    has_header: bool = False
+    header_field: str | None = None
+    columns: tuple[str, ...] = ()
+    pattern: str = ""
+    nulls: tuple[str, ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values are cut out of lines rather than read from JSON."""
+        return self.kind != "json"
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageRule:
+    """Records that are no events: by a value of `field` they say that nothing happened (`idle`) or was `lost`.
+
+    `by` are the fields that say where, `interval` those that say when (start and end, epoch seconds).
+    """
+
+    field: str
+    idle: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    interval: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +180,11 @@ class Contract:
     `event_times` are in order of preference. `lateness_p99` and `lateness_max` are from the event to its arrival,
     `cadence` is the time between deliveries. `volatile` are top-level fields that differ between deliveries of one
     event and do not count when two records of one key are compared. `arrival_pattern` finds the delivery time in an
-    object's name (group `at`), read with `arrival_format` (strptime, UTC). `key_layouts` say what keys in a bucket begin
-    with, `notifications` what a queue's messages look like (`s3_event` or `crowdstrike_fdr`), `vendor` whose limits
-    its requests count against. `fingerprint` is the sha256 of the file, `limitations` what a reader of the data has
-    to know.
+    object's name (group `at`), read with `arrival_format` (strptime, UTC). `key_layouts` say what keys in a bucket
+    begin with, `notifications` what a queue's messages look like (`s3_event` or `crowdstrike_fdr`), `vendor` whose
+    limits its requests count against. `fingerprint` is the sha256 of the file, `limitations` what a reader of the data
+    has to know. `open_record`: the source has far more fields than anyone declares; those that are not declared stay
+    in `_raw` and are no drift.
     """
 
     source: str
@@ -174,6 +214,9 @@ class Contract:
     key_layouts: tuple[KeyLayout, ...] = ()
     notifications: str = "s3_event"
     limitations: str = ""
+    open_record: bool = False
+    format: Format = Format()
+    coverage: CoverageRule | None = None
 
     def walk(self) -> Iterator[Field]:
         """Every declared field at any depth, parents first."""

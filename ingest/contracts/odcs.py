@@ -19,6 +19,7 @@ from ingest.contracts.delivery import read_delivery
 from ingest.contracts.errors import ContractError, Place
 from ingest.contracts.event import read_event_key, read_event_times, read_fallback
 from ingest.contracts.fields import read_fields
+from ingest.contracts.formats import read_coverage, read_format
 from ingest.contracts.model import Contract, Field
 from ingest.contracts.service_levels import read_service_levels
 from ingest.contracts.standard import check_standard
@@ -54,6 +55,7 @@ def load_contract(path: Path | str) -> Contract:
     custom = read_custom(odcs.customProperties, contract_properties, top.at("customProperties"))
     fields = read_fields(table.properties, None, Place(file, "schema"))
     delivery = read_delivery(custom, top.at("customProperties"))
+    fallback = read_fallback(custom, top.at("eventKeyFallback"))
     levels = read_service_levels(odcs.slaProperties, top.at("slaProperties"))
     contract = Contract(
         source=_text(odcs.name, Place(file, "name")),
@@ -63,8 +65,8 @@ def load_contract(path: Path | str) -> Contract:
         owner=_owner(odcs, Place(file, "team")),
         alert_channel=_alert_channel(odcs, Place(file, "support")),
         fields=fields,
-        event_key=read_event_key(table.properties or [], fields, file),
-        event_key_fallback=read_fallback(custom, top.at("eventKeyFallback")),
+        event_key=read_event_key(table.properties or [], fields, fallback, file),
+        event_key_fallback=fallback,
         event_times=read_event_times(custom, fields, top.at("eventTime")),
         lateness_p99=levels.lateness_p99,
         lateness_max=levels.lateness_max,
@@ -83,6 +85,9 @@ def load_contract(path: Path | str) -> Contract:
         key_layouts=delivery.key_layouts,
         notifications=delivery.notifications,
         limitations=_line(odcs.description.limitations if odcs.description else None),
+        open_record=bool(custom.get("openRecord", False)),
+        format=read_format(custom, fields, top.at("format")),
+        coverage=read_coverage(custom, fields, top.at("coverage")),
     )
     check_standard(document, file)
     return contract

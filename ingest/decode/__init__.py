@@ -1,34 +1,38 @@
 """Bytes of delivered objects to Arrow batches of raw record texts, in bounded memory, every byte accounted for.
 
 `decode` is the whole interface. The parts: `stored`, `compression` and `archive` (stored bytes to plain bytes),
-`encoding` (to UTF-8), `framing` with `lines`, `documents` and `splitter` (text to records), `batches` (records to
-Arrow), `report` (limits and counts). What a record means, and whether it keeps its contract, is decided in landing.
+`parquet` (rows as JSON), `encoding` (to UTF-8), `framing` with `lines`, `documents` and `splitter` (JSON text to
+records), `plain_lines` (other text to records), `batches` (records to Arrow), `report` (limits and counts). What a
+record means, and whether it keeps its contract, is decided in landing.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 import pyarrow as pa
 
 from ingest.decode.archive import ZIP_MAGIC, member_bytes, members, why_ignored
-from ingest.decode.batches import SCHEMA, Batches
+from ingest.decode.batches import JSON_FORM, LINES, SCHEMA, Batches
 from ingest.decode.compression import Broken, decompressed, peek
-from ingest.decode.documents import Envelopes
+from ingest.decode.documents import BLANKS, Envelopes
 from ingest.decode.encoding import unescaped, utf8
 from ingest.decode.framing import Framer
+from ingest.decode.parquet import MAGIC as PARQUET_MAGIC
+from ingest.decode.parquet import rows_as_json
+from ingest.decode.plain_lines import LineForm, LineFramer
 from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnreadable
 from ingest.decode.stored import StoredFile, gathered
-from ingest.objects import RawObject
+from ingest.objects import ObjectGone, RawObject
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
 # 585 bytes (3 runs each, 680 to 1,080 MB/s of processor time on a busy machine).
 BLOCK_BYTES = 1 << 20
+_SNIFFED_BYTES = 64
 
-__all__ = ["SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
+__all__ = ["SCHEMA", "DecodeReport", "Limits", "LineForm", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
 
 
 def decode(
@@ -36,6 +40,7 @@ def decode(
     limits: Limits,
     records_keys: tuple[str, ...] = ("Records",),
     report: DecodeReport | None = None,
+    lines: LineForm | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Batches (see `SCHEMA`) of the records of all objects, in order; small objects share a batch.
 
@@ -46,29 +51,37 @@ def decode(
     avoid to see is judged here.
 
     `records_keys`: top-level keys whose list makes an object an envelope of records. `report` is filled on the way.
-    No content raises. Raises ObjectUnreadable when an object cannot be opened or read.
+    `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same.
+    The schema of a batch of lines says so in its metadata (`batches.FORM`), with the header line of their objects.
+    No content raises. Raises ObjectUnreadable when an object cannot be opened or read; one that is gone is reported.
     """
     report = report if report is not None else DecodeReport()
     batches = Batches(limits.chunk_bytes)
     envelopes = Envelopes(records_keys)
     for source in objects:
+        opened = _opened(source, report)
+        if opened is None:
+            continue
         count = report.objects.setdefault(source.name, ObjectCount(source.arrived_at, source.fingerprint))
-        with _opened(source) as file:
+        with opened:
+            file = StoredFile(source.name, opened)
             for name, chunks in _streams(source, file, limits, report):
-                yield from _records(name, chunks, limits, envelopes, batches, report, count)
+                yield from _records(name, chunks, limits, envelopes, batches, report, count, lines)
             count.bytes += file.bytes_read
             report.bytes_read += file.bytes_read
     yield from batches.rest()
 
 
-@contextmanager
-def _opened(source: RawObject) -> Iterator[StoredFile]:
+def _opened(source: RawObject, report: DecodeReport) -> BinaryIO | None:
+    """The object's file; None when the object is gone, which costs its batch nothing and is reported."""
     try:
-        file = source.open()
+        return source.open()
+    except ObjectGone as gone:
+        report.ignored.append((source.name, str(gone)))
+        report.gone.append(source.name)
+        return None
     except OSError as error:
         raise ObjectUnreadable(source.name, f"cannot be opened: {error}") from error
-    with file:
-        yield StoredFile(source.name, file)
 
 
 def _records(
@@ -79,8 +92,14 @@ def _records(
     batches: Batches,
     report: DecodeReport,
     count: ObjectCount,
+    lines: LineForm | None,
 ) -> Iterator[pa.RecordBatch]:
-    framer = Framer(utf8(_counted(chunks, report)), limits, envelopes)
+    head, text = peek(utf8(_counted(chunks, report)), _SNIFFED_BYTES)
+    framer: Framer | LineFramer
+    if lines is None or head.lstrip(BLANKS)[:1] in (b"{", b"["):
+        framer = Framer(text, limits, envelopes)
+    else:
+        framer = LineFramer(text, limits, lines)
     row = 1
     counted = 0
     for part in framer.pieces():
@@ -88,10 +107,14 @@ def _records(
         count.records += framer.count - counted
         counted = framer.count
         if len(part.lines):
-            yield from batches.add(name, row, part)
+            yield from batches.add(name, row, part, _form(framer))
         row += len(part.lines)
     report.records += framer.count - counted
     count.records += framer.count - counted
+
+
+def _form(framer: Framer | LineFramer) -> bytes:
+    return LINES + framer.header.encode() if isinstance(framer, LineFramer) else JSON_FORM
 
 
 def _counted(chunks: Iterator[bytes], report: DecodeReport) -> Iterator[bytes]:
@@ -106,7 +129,7 @@ def _streams(
     """The object's plain bytes under its name, or those of each of its members."""
     block_bytes = min(limits.chunk_bytes, BLOCK_BYTES)
     magic, blocks = peek(file.blocks(block_bytes), 4)
-    if magic not in ZIP_MAGIC:
+    if magic not in ZIP_MAGIC and magic != PARQUET_MAGIC:
         yield source.name, gathered(decompressed(blocks, source.size), block_bytes)
         return
     with tempfile.TemporaryFile() as spool:
@@ -114,7 +137,11 @@ def _streams(
         if not file.seekable():
             spool.writelines(blocks)
             archive = cast(BinaryIO, spool)
-        yield from _members(source.name, archive, limits, report)
+        archive.seek(0)
+        if magic == PARQUET_MAGIC:
+            yield source.name, gathered(rows_as_json(archive), block_bytes)
+        else:
+            yield from _members(source.name, archive, limits, report)
 
 
 def _members(

@@ -27,6 +27,10 @@ SCHEMA = pa.schema(
     ]
 )
 
+# The form of a batch's records, in the metadata of its schema: absent for JSON, else `LINES` and the header line.
+FORM = b"form"
+JSON_FORM, LINES = b"json", b"lines:"
+
 Problem = tuple[str, str]  # reason code, sentence
 Offsets = npt.NDArray[np.int32]
 
@@ -92,18 +96,23 @@ def too_large(head: bytes, size: int, begin: int) -> Piece:
 
 
 class Batches:
-    """Collects pieces and gives batches of about `chunk_bytes` of text, whatever the size of the objects."""
+    """Collects pieces and gives batches of about `chunk_bytes` of text, whatever the size of the objects.
+
+    All records of a batch are written in one form, which the batch's schema names as `FORM` in its metadata.
+    """
 
     def __init__(self, chunk_bytes: int) -> None:
         self._chunk_bytes = chunk_bytes
         self._pending: list[tuple[str, int, Piece]] = []
         self._bytes = 0
+        self._form = JSON_FORM
 
-    def add(self, name: str, first_row: int, part: Piece) -> Iterator[pa.RecordBatch]:
+    def add(self, name: str, first_row: int, part: Piece, form: bytes = JSON_FORM) -> Iterator[pa.RecordBatch]:
         """Take a piece of object `name` whose first record has the number `first_row`; gives a batch when full."""
         size = part.lines.nbytes + 64
-        if self._pending and self._bytes + size > self._chunk_bytes:
+        if self._pending and (self._bytes + size > self._chunk_bytes or form != self._form):
             yield self._batch()
+        self._form = form
         self._pending.append((name, first_row, part))
         self._bytes += size
         if self._bytes >= self._chunk_bytes:
@@ -132,7 +141,8 @@ class Batches:
             reasons,
             details,
         ]
-        return pa.record_batch(columns, schema=SCHEMA)
+        schema = SCHEMA if self._form == JSON_FORM else SCHEMA.with_metadata({FORM: self._form})
+        return pa.record_batch(columns, schema=schema)
 
 
 def _problem_columns(pending: list[tuple[str, int, Piece]], total: int) -> tuple[pa.Array, pa.Array]:

@@ -10,6 +10,7 @@ from ingest.contracts import Contract
 from ingest.contracts.bronze import pipeline_columns
 from ingest.contracts.model import quoted
 from ingest.landing.sql_text import literal
+from ingest.landing.text_sql import TextSql
 from ingest.landing.typing_sql import ContractSql
 
 QUARANTINE_PARTITION = "quarantine"
@@ -49,13 +50,38 @@ def row_group_rows(budget_bytes: int, record_bytes: float) -> int:
     return max(_FEWEST_ROW_GROUP_ROWS, min(ROW_GROUP_ROWS, rows))
 
 
-def judged_query(sql: ContractSql, batch: str, latest_event_at: datetime) -> str:
+def judged_query(sql: ContractSql | TextSql, batch: str, latest_event_at: datetime) -> str:
     """Return the query that types and judges each record of the stream `decoded`: bronze's columns, date and hour.
 
     The date of a rejected record is `quarantine`, and its `_violations` are [reason, field, expected, found].
-    `decoded` has line, object, row, problem, detail, arrived_at (TIMESTAMP, UTC) and checked (0 keeps the contract,
-    1 keeps its types, 2 not known). Columns of one step begin with two underscores, which no bronze column does.
+    `decoded` has line, object, row, problem, detail, arrived_at (TIMESTAMP, UTC) and either checked (0 keeps the
+    contract, 1 keeps its types, 2 not known) or the values of text records (`text_fields`). Columns of one step begin
+    with two underscores, which no bronze column does.
     """
+    names = ", ".join(quoted(each.name) for each in sql.contract.fields)
+    made = {
+        "_batch": literal(batch),
+        "_content_hash": "hash(_raw)",  # md5 costs a tenth of the landing; DuckDB may change this hash with a version
+        "_violations": "coalesce(__rejected, _violations)",
+    }
+    pipeline = ", ".join(f"{made.get(name, name)}::{duckdb_type} as {name}" for name, duckdb_type in PIPELINE_COLUMNS)
+    return f"""
+with {_typed_json(sql) if isinstance(sql, ContractSql) else sql.typed()},
+identified as (
+  select *, {sql.identity.event_key()} as _event_key, {sql.identity.event_at()} as _event_at from typed
+),
+judged as (
+  select *, coalesce(__rejection, {sql.identity.rejection(latest_event_at)}) as __rejected from identified
+)
+select {names}, {pipeline},
+  case when __rejected is null then strftime(_event_at, '%Y-%m-%d') else '{QUARANTINE_PARTITION}' end as date,
+  case when __rejected is null then strftime(_event_at, '%H') else '00' end as hour
+from judged
+"""
+
+
+def _typed_json(sql: ContractSql) -> str:
+    """The steps that give `typed`: the contract's columns of JSON records, and what is wrong with each."""
     shapes = ",\n      ".join(
         f"case when r.problem is null and r.checked <= 1 then {expression} end as {name}"
         for name, expression in sql.clean.shapes()
@@ -64,15 +90,7 @@ def judged_query(sql: ContractSql, batch: str, latest_event_at: datetime) -> str
         f"case when __careful then {expression} end as {name}" for name, expression in sql.careful.lists()
     )
     typed = ",\n      ".join(f"{expression} as {quoted(name)}" for name, expression in sql.columns)
-    names = ", ".join(quoted(name) for name, _ in sql.columns)
-    made = {
-        "_batch": literal(batch),
-        "_content_hash": "hash(_raw)",  # md5 costs a tenth of the landing; DuckDB may change this hash with a version
-        "_violations": "coalesce(__rejected, _violations)",
-    }
-    pipeline = ", ".join(f"{made.get(name, name)}::{duckdb_type} as {name}" for name, duckdb_type in PIPELINE_COLUMNS)
-    return f"""
-with parsed as (
+    return f"""parsed as (
   select r.*,
     {shapes}
   from decoded as r
@@ -92,26 +110,21 @@ typed as (
     {sql.rejection()} as __rejection,
     {sql.violations()} as _violations
   from looked_up as r
-),
-identified as (
-  select *, {sql.identity.event_key()} as _event_key, {sql.identity.event_at()} as _event_at from typed
-),
-judged as (
-  select *, coalesce(__rejection, {sql.identity.rejection(latest_event_at)}) as __rejected from identified
-)
-select {names}, {pipeline},
-  case when __rejected is null then strftime(_event_at, '%Y-%m-%d') else '{QUARANTINE_PARTITION}' end as date,
-  case when __rejected is null then strftime(_event_at, '%H') else '00' end as hour
-from judged
-"""
+)"""
 
 
 def quarantine_statement(contract: Contract, staged: Path, out: Path) -> str:
-    """Return the COPY that gives the rejected records quarantine's own shape, filed by arrival hour."""
+    """Return the COPY that gives the rejected records quarantine's own shape, filed by arrival hour.
+
+    A line that needs its object's header line to be read is kept with it: the two are an object that can be landed.
+    """
+    header = quoted(contract.format.header_field) if contract.format.header_field else ""
+    raw = f"coalesce({header} || chr(10), '') || _raw" if header else "_raw"
     return f"""
 copy (
-  select _raw, _violations[1] as reason, _violations[2] as field, _violations[3] as expected, _violations[4] as found,
-    _source_object, _source_row, _batch, _arrived_at, {literal(contract.version)} as contract_version,
+  select {raw} as _raw, _violations[1] as reason, _violations[2] as field, _violations[3] as expected,
+    _violations[4] as found, _source_object, _source_row, _batch, _arrived_at,
+    {literal(contract.version)} as contract_version,
     strftime(_arrived_at, '%Y-%m-%d') as date, strftime(_arrived_at, '%H') as hour
   from read_parquet({literal(str(staged / "**" / "*.parquet"))}, hive_partitioning = false)
 ) to {literal(str(out))} ({_PARQUET}, partition_by (date, hour), filename_pattern 'q')

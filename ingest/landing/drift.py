@@ -31,6 +31,8 @@ class DriftCounter:
     def add(self, lines: pa.Array) -> None:
         """Count the unknown fields of some record texts; texts that are no JSON objects count nothing."""
         where = list(self._known)
+        if not where:
+            return
         with self._lock:
             self._con.register("lines", pa.table({"line": lines}))
             groups = self._con.execute(
@@ -44,6 +46,14 @@ class DriftCounter:
                     for name in dict.fromkeys(names or ()):
                         if name not in known:
                             self._count(path, name, records, line)
+
+    def count(self, name: str, records: int, sample: str) -> None:
+        """Count an unknown field that was found elsewhere, in a header or a pattern."""
+        with self._lock:
+            if name not in self._records and len(self._records) >= _MOST_FIELDS:
+                name = "(further fields)"
+            self._records[name] = self._records.get(name, 0) + records
+            self._samples.setdefault(name, sample)
 
     def _count(self, path: str, name: str, records: int, line: str) -> None:
         shown = name if path == _RECORD else f"{path[2:].replace(chr(34), '')}.{name}"

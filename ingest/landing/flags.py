@@ -1,4 +1,4 @@
-"""The decoded stream with two more columns: when each record's object arrived, and how far it is already checked.
+"""The decoded stream with more columns: when each record's object arrived, and what is known of it before SQL looks.
 
 What belongs here: turning decoded batches into what the landing statement reads. What does not: SQL.
 """
@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import SCHEMA, DecodeReport
+from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
 from ingest.landing.precheck import KEPT, Precheck
+from ingest.landing.text_fields import TextFields
 
 
 def flagged(
@@ -32,6 +34,21 @@ def flagged(
             if doubtful.any():
                 drift.add(lines if doubtful.all() else lines.filter(pa.array(doubtful)))
             yield pa.RecordBatch.from_arrays([*batch.columns, _arrivals(batch, report), pa.array(flags)], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, rows())
+
+
+def text_values(
+    batches: Iterator[pa.RecordBatch], fields: TextFields, coverage: CoverageCounter, report: DecodeReport
+) -> pa.RecordBatchReader:
+    """Return the stream of a text format with the values of its records and `arrived_at`, without coverage records."""
+    schema = fields.schema.append(pa.field("arrived_at", pa.timestamp("us")))
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            typed = coverage.passed(fields.typed(batch))
+            if len(typed):
+                yield pa.RecordBatch.from_arrays([*typed.columns, _arrivals(typed, report)], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, rows())
 

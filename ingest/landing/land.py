@@ -29,11 +29,14 @@ from ingest.landing.copy_sql import (
     row_group_rows,
     slice_query,
 )
+from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
-from ingest.landing.flags import flagged
+from ingest.landing.flags import flagged, text_values
 from ingest.landing.precheck import Precheck
 from ingest.landing.publishing import publish_landing
 from ingest.landing.staged import Staged, receipt_of
+from ingest.landing.text_fields import TextFields, line_form
+from ingest.landing.text_sql import TextSql
 from ingest.landing.typing_sql import ContractSql
 from ingest.objects import RawObject
 from lake import ledger
@@ -49,6 +52,7 @@ _HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first ro
 
 Progress = Callable[[int], None]
 _Copy = Callable[[duckdb.DuckDBPyConnection, str, DecodeReport], None]
+_Counted = tuple[DecodeReport, DriftCounter, CoverageCounter]
 
 
 class LandingError(RuntimeError):
@@ -105,7 +109,7 @@ def land(
         staged = Staged(place, batch)
         try:
             writing = _Writing(contract, objects, settings, staged, first_landed_at, progress)
-            report, drift = writing.write()
+            report, drift, coverage = writing.write()
         except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
             first_line = (str(problem) or type(problem).__name__).splitlines()[0]
             raise LandingError(
@@ -113,7 +117,7 @@ def land(
                 " are still in the objects they came from."
             ) from problem
         check_none_gone(contract.source, batch, previous, report.gone)
-        receipt = receipt_of(contract, staged, report, drift, settings.stalls_as)
+        receipt = receipt_of(contract, staged, report, drift, coverage, settings.stalls_as)
         if previous and not may_shrink and receipt.read < previous.read:
             raise FewerRecords(
                 f"{contract.source}: batch {batch} landed {previous.read} records, and now {receipt.read} were found."
@@ -151,29 +155,34 @@ class _Writing:
     first_landed_at: datetime
     progress: Progress | None
 
-    def write(self) -> tuple[DecodeReport, DriftCounter]:
+    def write(self) -> _Counted:
         """Write the records in one pass; in two when they are of more event hours than memory can hold open."""
         try:
-            report, drift = self._read_into(self._in_one_pass)
+            counted = self._read_into(self._in_one_pass)
         except duckdb.OutOfMemoryException:
             self.staged.clear()
-            report, drift = self._read_into(self._in_two_passes)
+            counted = self._read_into(self._in_two_passes)
         rejected = self.staged.bronze / f"date={QUARANTINE_PARTITION}"
         if rejected.exists():
             with connect(self.settings, self.staged) as con:
                 con.execute(quarantine_statement(self.contract, rejected, self.staged.quarantine))
-        return report, drift
+        return counted
 
-    def _read_into(self, copy: _Copy) -> tuple[DecodeReport, DriftCounter]:
+    def _read_into(self, copy: _Copy) -> _Counted:
         latest = (self.first_landed_at + self.contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
-        sql = ContractSql(self.contract, self.settings.stalls_as)
-        report, drift = DecodeReport(), DriftCounter(sql.layout)
-        batches = decode(self.objects, self.settings.limits, self.contract.records_keys, report)
-        stream = flagged(batches, Precheck(sql.layout), drift, report)
+        contract, stalls_as = self.contract, self.settings.stalls_as
+        is_text = contract.format.is_text
+        sql = TextSql(contract, stalls_as) if is_text else ContractSql(contract, stalls_as)
+        report, drift, coverage = DecodeReport(), DriftCounter(sql.layout), CoverageCounter(contract)
+        batches = decode(self.objects, self.settings.limits, contract.records_keys, report, line_form(contract))
+        if is_text:
+            stream = text_values(batches, TextFields(contract, drift), coverage, report)
+        else:
+            stream = flagged(batches, Precheck(sql.layout), drift, report)
         with connect(self.settings, self.staged) as con:
             con.register("decoded", stream if self.progress is None else _watched(stream, report, self.progress))
             copy(con, judged_query(sql, self.staged.batch, latest), report)
-        return report, drift
+        return report, drift, coverage
 
     def _in_one_pass(self, con: duckdb.DuckDBPyConnection, query: str, report: DecodeReport) -> None:
         con.execute(copy_by_hour(query, self.staged.batch, self.staged.bronze))

@@ -5,6 +5,7 @@ What belongs here: counting what was really written (Parquet footers and narrow 
 """
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from ingest.contracts import Contract
 from ingest.decode import DecodeReport
 from ingest.landing.copy_sql import QUARANTINE_PARTITION
+from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
 from ingest.landing.flags import holder
 from ingest.landing.sql_text import listed, literal
@@ -50,7 +52,12 @@ class Staged:
 
 
 def receipt_of(
-    contract: Contract, staged: Staged, report: DecodeReport, drift: DriftCounter, stalls_as: str
+    contract: Contract,
+    staged: Staged,
+    report: DecodeReport,
+    drift: DriftCounter,
+    coverage: CoverageCounter,
+    stalls_as: str,
 ) -> LandingReceipt:
     """Return the receipt of what was staged; its times are filled in by the caller."""
     with duckdb.connect() as con:
@@ -64,12 +71,13 @@ def receipt_of(
                 by_reason[each.reason] = by_reason.get(each.reason, 0) + each.records
         stalled = any(each.consequence == "stall" for each in violations)
         by_object = _quarantined_by_object(con, staged, report)
+        told = _by_holder(coverage.by_object.items(), report)
         lateness = _lateness(con, staged)
     return LandingReceipt(
         source=contract.source,
         batch=staged.batch,
         status="stalled" if stalled else "published",
-        read=report.records,
+        read=report.records - coverage.records,
         landed=0 if stalled else sum(mark.rows for mark in files),
         quarantined=0 if stalled else sum(mark.rows for mark in rejects),
         quarantined_by_reason=dict(sorted(by_reason.items())),
@@ -90,13 +98,14 @@ def receipt_of(
                 bytes=count.bytes,
                 fingerprint=count.fingerprint,
                 arrived_at=count.arrived_at.isoformat(),
-                read=count.records,
+                read=count.records - told.get(name, 0),
                 quarantined=by_object.get(name, 0),
             )
             for name, count in sorted(report.objects.items())
         ),
         ignored=tuple((str(name), str(why)) for name, why in report.ignored),
         notes=tuple(report.notes),
+        coverage=coverage.found(),
     )
 
 
@@ -162,8 +171,12 @@ def _quarantined_by_object(con: duckdb.DuckDBPyConnection, staged: Staged, repor
     rows = con.execute(
         f"select _source_object, count(*) from read_parquet({_files(files)}, hive_partitioning = false) group by all"
     ).fetchall()
+    return _by_holder(rows, report)
+
+
+def _by_holder(records_of: Iterable[tuple[str, int]], report: DecodeReport) -> dict[str, int]:
     found: dict[str, int] = {}
-    for name, records in rows:
+    for name, records in records_of:
         owner = holder(name, report.objects)
         found[owner] = found.get(owner, 0) + records
     return found
