@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import uuid
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from ingest.reference.geoip_versions import read_receipts
 from lake import ledger, paths
 from lake.ocsf import generate
 from lake.publish import recover
-from lake.store import LocalStore, Store
+from lake.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.output import out, print_json, say
 from orchestration.lakes import open_lake
@@ -71,10 +72,14 @@ def _versions() -> list[str]:
 
 
 def _lake(store: Store) -> Iterator[Finding]:
+    if not isinstance(store, LocalStore) and (refused := _refusal(store)):
+        yield refused
+        return
     healed = recover(store)
     if healed:
         yield Finding("lake", "note", f"finished {healed} changes that a killed step had left")
     if not isinstance(store, LocalStore):
+        yield Finding("lake", "ok", f"{store.root}, read and written; of two writers one is told")
         return
     try:
         with store.lock("publish"):
@@ -90,6 +95,24 @@ def _lake(store: Store) -> Iterator[Finding]:
         f"{store.root}, {free / 2**30:,.0f} GiB free",
         "land less at once or make room" if free < _LITTLE_SPACE else "",
     )
+
+
+def _refusal(store: Store) -> Finding | None:
+    """Return what keeps a bucket from being a lake, or None: it must be read, written, and keep conditions."""
+    probe = f".lock-doctor-{uuid.uuid4().hex[:8]}"
+    try:
+        next(iter(store.list(paths.LEDGER)), None)
+        store.write(probe, b"1", ABSENT)
+        try:
+            store.write(probe, b"2", ABSENT)
+        except Conflict:
+            return None
+        finally:
+            store.delete_many([probe])
+    except OSError as problem:
+        return Finding("lake", "error", f"{store.root}: {problem}", "see orchestration/deploy/README.md, IAM policies")
+    advice = "set s3.conditional_writes: false, and let only one machine write at a time"
+    return Finding("lake", "error", f"{store.root} replaces objects against If-None-Match", advice)
 
 
 def _sources(used: Settings, store: Store) -> Iterator[Finding]:
