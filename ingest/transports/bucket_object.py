@@ -23,6 +23,7 @@ from ingest.transports.bucket_place import BucketPlace
 from lake.aws import StoreUnavailable, client, explained
 
 PART_BYTES = 8 << 20
+_READ_BYTES = 64 << 10  # what a connection that breaks may cost
 _BODIES = 6  # that may break off in a row without a byte more
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 10.0
 _BROKEN_BODY = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
@@ -74,7 +75,7 @@ def read_part(place: BucketPlace, key: str, etag: str, size: int, begin: int, en
 
 def _append(held: bytearray, body: Any) -> None:
     with body:
-        while chunk := body.read(1 << 20):
+        while chunk := body.read(_READ_BYTES):
             held += chunk
 
 
