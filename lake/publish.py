@@ -64,7 +64,6 @@ def publish(store: Store, plan: Callable[[], Change]) -> Change:
         StoreUnavailable, AccessDenied: a bucket did not do what was asked; nothing, or a journaled part, has happened.
     """
     if not isinstance(store, LocalStore):
-        recover(store)
         store.stage(_staged(plan()))
     with store.lock("publish") as lease:
         _finish_all(store, lease)

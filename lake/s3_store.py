@@ -241,13 +241,14 @@ class S3Store:
     def move(self, key: str, to: str) -> None:
         """Replace `to` by `key` by one copy, then remove `key`."""
         self.move_many([(key, to)])
+        self.delete_many([key])
 
     def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Move objects, many copies at once. Raises FileNotFoundError when one is neither at its old nor new place."""
-        wanted = list(pairs)
-        list(self._at_once(self._copy, wanted))
-        self.delete_many(key for key, _ in wanted)
-        self._staged.difference_update(key for key, _ in wanted)
+        """Copy staged objects to their places, many at once; `unstage` or a sweep removes them all by one request.
+
+        Raises FileNotFoundError when one is neither at its old nor at its new place.
+        """
+        list(self._at_once(self._copy, list(pairs)))
 
     def _copy(self, pair: tuple[str, str]) -> None:
         key, to = pair

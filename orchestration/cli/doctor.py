@@ -61,7 +61,10 @@ def examine() -> Iterator[Finding]:
     file = config_file()
     yield Finding("settings", "ok", f"{file}" if file else "defaults and HEADWATER_* variables (no headwater.yml here)")
     store = open_lake(used)
-    yield from _lake(store)
+    found = list(_lake(store))
+    yield from found
+    if any(each.state == "error" for each in found):
+        return
     yield from _sources(used, store)
     yield from _reference(store, bool(used.geoip.city or used.geoip.asn))
     yield from _generated()
