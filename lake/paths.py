@@ -84,6 +84,16 @@ def landing_receipt(source: str, batch: str) -> str:
     return f"{LEDGER}/landing/{checked(source)}/{checked(batch, BATCH)}.json"
 
 
+def shared_file(room: str, source: str, hour: datetime, name: str) -> str:
+    """Return the key of a bronze or quarantine file that holds rows of several batches."""
+    return f"{room}/{checked(source)}/{hour_folder(hour)}/{checked(name, BATCH)}.parquet"
+
+
+def compaction_receipt(key: str) -> str:
+    """Return the key of the receipt of a file that compaction made."""
+    return f"{LEDGER}/compaction/{key.removesuffix('.parquet')}.json"
+
+
 def build_receipt(model: str, hour: datetime) -> str:
     """Return the key of the receipt of one model and one event hour."""
     return f"{LEDGER}/build/{checked(model)}/{hour_folder(hour)}.json"

@@ -31,6 +31,11 @@ def typed_select(columns: Sequence[Sequence[str]], files: Sequence[Address], *, 
     return " union all by name ".join([f"({empty_select(columns)})", *_parts(files, hive)])
 
 
+def rows_select(files: Sequence[Address]) -> str:
+    """Return a SELECT over the rows that count in some files, at least one, with the columns that the files have."""
+    return " union all by name ".join(_parts(files, hive=False))
+
+
 def _parts(files: Sequence[Address], hive: bool) -> Iterator[str]:
     """Yield a SELECT over all files that count whole, and one for each other."""
     options = "union_by_name = true, " + (

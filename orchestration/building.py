@@ -79,6 +79,11 @@ def tables_of(source: str) -> list[str]:
     return Mappings(PROJECT).models_of(source)
 
 
+def unbuilt_hours(store: Store, source: str) -> set[str]:
+    """Return the event hours of a source that wait to be built."""
+    return {each.hour for each in stale_hours(store, Mappings(PROJECT), source)}
+
+
 def _retire_removed(store: Store, mappings: Mappings, source: str) -> None:
     held = set(mappings.models_of(source))
     for model in ledger.built_models(store):

@@ -1,0 +1,52 @@
+"""Keeping the lake in shape: what compaction, retention and erasure need of settings, contracts and the dbt project.
+
+What belongs here: putting together what the command line and Dagster both call. What does not: the work itself
+(`lake.compaction`, `lake.retention`, `lake.erasure`).
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from lake.compaction import Compacted, Due, Policy, compact, due
+from lake.merging import Resources
+from lake.store import Store
+from orchestration.building import unbuilt_hours
+from orchestration.settings import Settings
+
+
+def resources(settings: Settings) -> Resources:
+    """Return what rewriting files may use."""
+    return Resources(settings.memory_bytes, settings.threads)
+
+
+def due_hours(
+    store: Store,
+    sources: Iterable[str],
+    policy: Policy,
+    first: str | None = None,
+    last: str | None = None,
+    unbuilt: bool = False,
+) -> tuple[list[Due], int]:
+    """Return the hours whose files should be merged, and how many are left alone because they wait to be built.
+
+    A build may be reading those: they are merged once they are built, or with `unbuilt`.
+    """
+    found: list[Due] = []
+    left = 0
+    for source in sources:
+        of_source = due(store, source, policy, datetime.now(UTC), first, last)
+        waiting = set() if unbuilt or not of_source else unbuilt_hours(store, source)
+        found += [each for each in of_source if not each.waits(waiting)]
+        left += sum(each.waits(waiting) for each in of_source)
+    return found, left
+
+
+def compact_lake(
+    store: Store,
+    settings: Settings,
+    sources: Iterable[str],
+    wanted: list[Due],
+    told: Callable[[Due], None] = lambda _: None,
+) -> Compacted:
+    """Merge what is due."""
+    return compact(store, sources, wanted, resources(settings), told)
