@@ -1,0 +1,75 @@
+"""What Iceberg tables should hold: the build receipts, by table, source and hour, each with a mark of its build.
+
+What belongs here: reading the ledger for publishing. What does not: Iceberg.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import msgspec
+
+from lake import ledger, paths
+from lake.build import DISPOSITIONS
+from lake.receipts import BuildReceipt
+from lake.store import Store
+
+
+@dataclass(frozen=True, order=True)
+class TableName:
+    """A table of the lake: its layer (`silver`, `gold`) and name."""
+
+    LAYERS: ClassVar[tuple[str, ...]] = (paths.SILVER, paths.GOLD)
+
+    layer: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.layer}/{self.table}"
+
+    @classmethod
+    def parsed(cls, text: str) -> "TableName | None":
+        """Return the table that `str` of one tells, or None."""
+        layer, _, table = text.partition("/")
+        return cls(layer, table) if layer in cls.LAYERS and paths.NAME.match(table) else None
+
+
+class Slot(NamedTuple):
+    """One part of a table that is replaced as a whole: a source's event hour (`YYYY-MM-DDTHH`); gold has no source."""
+
+    source: str
+    hour: str
+
+    @property
+    def day(self) -> str:
+        """Return the day of the hour."""
+        return self.hour[:10]
+
+
+def wanted(store: Store) -> dict[TableName, dict[Slot, BuildReceipt]]:
+    """Return the newest build of every slot of every table; an hour that became empty is a receipt without a file."""
+    found: dict[TableName, dict[Slot, BuildReceipt]] = {}
+    for model in ledger.built_models(store):
+        receipts = ledger.builds(store, model).values()
+        for name, slot, receipt in _slots(list(receipts)):
+            found.setdefault(name, {})[slot] = receipt
+    return found
+
+
+def _slots(receipts: list[BuildReceipt]) -> Iterator[tuple[TableName, Slot, BuildReceipt]]:
+    layer = next((each.file.split("/")[0] for each in receipts if each.file), paths.SILVER)
+    for each in receipts:
+        if each.table != DISPOSITIONS and layer in TableName.LAYERS:
+            yield TableName(layer, each.table), Slot(each.source, each.hour), each
+
+
+def mark(receipt: BuildReceipt) -> str:
+    """Return a short text that differs between builds of different rows.
+
+    It covers what the rows were made of (their checksums, not the files they lie in: compaction changes nothing), by
+    what, and what came out.
+    """
+    made_of = sorted(checksum for _, checksum in receipt.inputs)
+    parts = (receipt.model, receipt.hour, receipt.mapping, receipt.built_at, receipt.rows, receipt.bytes, made_of)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
