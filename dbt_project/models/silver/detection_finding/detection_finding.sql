@@ -2,5 +2,6 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("detection_finding__aws_cloudtrail"),
+    ref("detection_finding__aws_guardduty"),
     ref("detection_finding__okta_system_log"),
 ]) }}
