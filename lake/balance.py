@@ -13,8 +13,9 @@ import msgspec
 
 from lake import ledger
 from lake.build import DISPOSITIONS
+from lake.inventory import Known
 from lake.receipts import BuildReceipt, FileMark, LandingReceipt
-from lake.staleness import bronze_inputs, lost_file, row_marks
+from lake.staleness import bronze_inputs, inventory_of, lost_file, row_marks
 from lake.store import Store
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
@@ -85,20 +86,21 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: se
         model: ledger.builds(store, model) for model in ledger.built_models(store) if model.endswith(f"__{source}")
     }
     built_hours = {hour for found in built.values() for hour, receipt in found.items() if receipt.rows}
+    known = inventory_of(store, built.values())
     rows = []
     for hour in sorted(set(landed) | set(quarantined) | built_hours):
         of_hour = {model: found[hour] for model, found in built.items() if hour in found}
         held = tuple(inputs.get(hour, ()))
         rows.append(
             _hour(
-                store, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, tables | set(built)
+                known, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, tables | set(built)
             )
         )
     return rows
 
 
 def _hour(
-    store: Store,
+    known: Known,
     source: str,
     hour: str,
     landed: int,
@@ -115,7 +117,7 @@ def _hour(
         else:
             published += receipt.rows
     duplicates, filtered = counts.get("duplicate", 0), counts.get("filtered", 0)
-    state, why = _judge_hour(store, landed, counts, published, inputs, built, models)
+    state, why = _judge_hour(known, landed, counts, published, inputs, built, models)
     return BalanceRow(
         source=source,
         hour=hour,
@@ -133,7 +135,7 @@ def _hour(
 
 
 def _judge_hour(
-    store: Store,
+    known: Known,
     landed: int,
     counts: dict[str, int],
     published: int,
@@ -149,7 +151,7 @@ def _judge_hour(
     stale = sorted(model for model, receipt in built.items() if row_marks(receipt.inputs) != row_marks(inputs))
     if stale:
         return NOT_BUILT, f"bronze has changed since {', '.join(stale[:3])} was built"
-    lost = [why for _, receipt in sorted(built.items()) if (why := lost_file(store, receipt))]
+    lost = [why for _, receipt in sorted(built.items()) if (why := lost_file(known, receipt))]
     if lost:
         return NOT_BUILT, "; ".join(lost[:3])
     accounted = published + counts.get("duplicate", 0) + counts.get("filtered", 0)
@@ -191,9 +193,11 @@ def _batch_why(receipt: LandingReceipt) -> str:
 
 
 def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
+    marks = [mark for each in batches for mark in (*each.files, *each.quarantine_files)]
+    held_now = store.infos(mark.key for mark in marks)
     found = []
-    for mark in (mark for each in batches for mark in (*each.files, *each.quarantine_files)):
-        held = store.info(mark.key)
+    for mark in marks:
+        held = held_now[mark.key]
         if held is None:
             found.append(f"{mark.key} is missing ({mark.rows} rows)")
         elif held.size != mark.bytes:

@@ -87,7 +87,7 @@ class BuildRun:
         """Return the addresses of a table's files in the hours of this run."""
         folder = _folder(table, source)
         keys = [f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet" for hour in self.inputs.get(source, {})]
-        return [self.store.url(key) for key in keys if self.store.info(key) is not None]
+        return [self.store.url(key) for key, held in self.store.infos(keys).items() if held is not None]
 
     def staging_folder(self, model: str) -> Path:
         """Return the folder a model writes its partitions to; empty, and on the lake's own file system."""

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from lake.aws import CONNECTIONS, client, explained
 from lake.paths import LEDGER, STAGING
@@ -33,6 +34,7 @@ from lake.store import ABSENT, ANY, Conflict, Lease, ObjectInfo
 _CONDITION_FAILED = frozenset(("PreconditionFailed", "412", "ConditionalRequestConflict", "409"))
 _ONE_PUT_BYTES = 1 << 30  # beyond, the upload to staging goes in parts; S3 takes 5 GiB in one
 _DELETED_AT_ONCE = 1000  # S3's limit
+_FEW = 16  # objects of one place that are asked for one by one
 _HIDDEN = (".tmp-", ".lock-")
 
 Item = TypeVar("Item")
@@ -93,9 +95,13 @@ class S3Store:
         yield from (info for info in self._pages(prefix) if not info.key.rsplit("/", 1)[-1].startswith(_HIDDEN))
 
     def _pages(self, prefix: str) -> Iterator[ObjectInfo]:
-        folder = self.prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
-        with self._explained("s3:ListBucket", folder.removeprefix(self.prefix)):
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
+        return self._under(f"{prefix.rstrip('/')}/" if prefix else "")
+
+    def _under(self, beginning: str) -> Iterator[ObjectInfo]:
+        with self._explained("s3:ListBucket", beginning):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix + beginning
+            )
             for page in pages:
                 for each in page.get("Contents", ()):
                     key = each["Key"].removeprefix(self.prefix)
@@ -120,6 +126,22 @@ class S3Store:
             return None
         return ObjectInfo(key, head["ContentLength"], head["LastModified"], head["ETag"].strip('"'))
 
+    def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
+        """Return what is known of many objects: a request for each of a few, a listing of where many lie together."""
+        together: dict[str, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            together.setdefault("/".join(key.split("/")[:2]), []).append(key)
+        few = [key for some in together.values() if len(some) <= _FEW for key in some]
+        found: dict[str, ObjectInfo | None] = dict(zip(few, self._at_once(self.info, few), strict=True))
+        many = [some for some in together.values() if len(some) > _FEW]
+        for some, held in zip(many, self._at_once(self._where_they_lie, many), strict=True):
+            found |= {key: held.get(key) for key in some}
+        return found
+
+    def _where_they_lie(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        common = os.path.commonprefix([*keys])  # noqa: RUF071 - S3 lists by the beginning of keys, not by folders
+        return {each.key: each for each in self._under(common)}
+
     def open(self, key: str) -> BinaryIO:
         """Return one object's bytes as a file; receipts and context are small, and large files are DuckDB's."""
         return io.BytesIO(self.read(key))
@@ -140,11 +162,17 @@ class S3Store:
 
     def _body(self, key: str) -> tuple[bytes, str]:
         for attempt in range(1, self.options.access.attempts + 1):
-            answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+            last = attempt == self.options.access.attempts
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+            except HTTPError as broken:  # the body of an error answer broke off, which botocore does not catch
+                if last:
+                    raise OSError(str(broken)) from None
+                continue
             try:
                 data = answer["Body"].read()
             except (BotoCoreError, OSError):
-                if attempt == self.options.access.attempts:
+                if last:
                     raise
                 continue
             if len(data) == answer["ContentLength"]:

@@ -6,10 +6,11 @@ late file, a backfill, a changed mapping and a deleted table all heal by this on
 checksums, wherever they lie: compaction makes nothing stale. An hour that has expired is not built again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lake import ledger
+from lake.inventory import Inventory, Known
 from lake.mapping import Mappings
 from lake.receipts import BuildReceipt, LandingReceipt
 from lake.store import Store
@@ -51,19 +52,20 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
     models = mappings.models_of(source)
     built = {model: ledger.builds(store, model) for model in models}
     hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
+    known = inventory_of(store, built.values())
     found = []
     for hour in hours:
         reasons = {
             model: why
             for model in models
-            if (why := _why(store, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
+            if (why := _why(known, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
         }
         if reasons:
             found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values()))))
     return found
 
 
-def _why(store: Store, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
+def _why(known: Known, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
     if receipt is None:
         return "never built" if inputs else ""
     if row_marks(receipt.inputs) != row_marks(inputs):
@@ -72,14 +74,19 @@ def _why(store: Store, receipt: BuildReceipt | None, inputs: tuple[tuple[str, st
         return ""
     if receipt.mapping != mapping:
         return "changed mapping"
-    return lost_file(store, receipt)
+    return lost_file(known, receipt)
 
 
-def lost_file(store: Store, receipt: BuildReceipt) -> str:
+def inventory_of(store: Store, built: Iterable[Mapping[str, BuildReceipt]]) -> Inventory:
+    """Return what the lake holds of the files that the receipts of some models name."""
+    return Inventory(store, [each.file for receipts in built for each in receipts.values() if each.file])
+
+
+def lost_file(known: Known, receipt: BuildReceipt) -> str:
     """Return what is wrong with the file that a build receipt names: that it is gone, or has another size; else ""."""
     if not receipt.file:
         return ""
-    held = store.info(receipt.file)
+    held = known.info(receipt.file)
     if held is None:
         return f"{receipt.file} is gone"
     return (

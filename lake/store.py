@@ -82,6 +82,10 @@ class Store(Protocol):
         """Return what is known of one object, or None when it is not there."""
         ...
 
+    def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
+        """Return what is known of many objects."""
+        ...
+
     def open(self, key: str) -> BinaryIO:
         """Open one object for reading. Raises FileNotFoundError."""
         ...
@@ -188,6 +192,10 @@ class LocalStore:
             return sorted(entry.name for entry in os.scandir(self.path / prefix) if entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
+        """Return size and time of many files."""
+        return {key: self.info(key) for key in keys}
 
     def open(self, key: str) -> BinaryIO:
         """Open one file for reading."""

@@ -129,7 +129,8 @@ def _validity(
         for rule, rows in each.invalid.items()
     ]
     rows = sum(each.rows for each in receipts.values())
-    files = [store.url(each.file) for each in receipts.values() if each.file and store.info(each.file)]
+    held = store.infos(each.file for each in receipts.values() if each.file)
+    files = [store.url(key) for key, found in held.items() if found is not None]
     official = (
         validate_table(files, built.table, share, connection=duck.connect(store))
         if files and share

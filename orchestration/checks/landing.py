@@ -67,7 +67,8 @@ def _imbalance(store: Store, receipt: LandingReceipt) -> str:
     rows = sum(mark.rows for mark in receipt.files)
     if rows != receipt.landed:
         return f"{receipt.landed:,} landed, but its bronze files hold {rows:,}"
-    missing = [mark.key for mark in (*receipt.files, *receipt.quarantine_files) if store.info(mark.key) is None]
+    held = store.infos(mark.key for mark in (*receipt.files, *receipt.quarantine_files))
+    missing = [key for key, found in held.items() if found is None]
     return f"{len(missing)} files are missing (first: {missing[0]})" if missing else ""
 
 

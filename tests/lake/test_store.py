@@ -165,3 +165,14 @@ def test_a_root_of_another_kind_is_refused(root: str) -> None:
 
 def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
     assert open_store(f"file://{tmp_path}").root == str(tmp_path.resolve())
+
+
+@pytest.mark.parametrize("several", [3, 40])
+def test_many_objects_are_looked_at_together(store: Store, several: int) -> None:
+    keys = [f"silver/x/source=y/date=2026-03-02/hour={number:02}/part.parquet" for number in range(several)]
+    for key in keys[1:]:
+        store.write(key, key.encode())
+    store.write("silver/x/source=other/part.parquet", b"")
+    found = store.infos([*keys, "bronze/nowhere"])
+    assert {key for key, held in found.items() if held is None} == {keys[0], "bronze/nowhere"}
+    assert [found[key] for key in keys[1:]] == [store.info(key) for key in keys[1:]]
