@@ -31,10 +31,36 @@ def connect(store: Store, config: Mapping[str, str | int] | None = None) -> duck
     return con
 
 
+class Signed:
+    """A connection that lives long: it gets new credentials when those of a role have been renewed."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, store: Store) -> None:
+        """Prepare the connection as `prepare` does."""
+        self._con, self._store = con, store
+        self._keys = _keys(store)
+        prepare(con, store)
+
+    def renew(self) -> None:
+        """Give the connection the credentials of now, if they are others; asking costs nothing until they are due."""
+        keys = _keys(self._store)
+        if keys != self._keys:
+            self._keys = keys
+            prepare(self._con, self._store)
+
+
+def _keys(store: Store) -> object:
+    options = getattr(store, "options", None)
+    if options is None:
+        return None
+    from lake.aws import credentials
+
+    return credentials(options.access)
+
+
 def prepare(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Let a connection read the store's addresses; nothing is needed for a folder.
 
-    Credentials are those of now; call it again on a connection that lives longer than they do.
+    Credentials are those of now; see `Signed` for a connection that lives longer than they do.
     """
     if not store.url("").startswith("s3://"):
         return

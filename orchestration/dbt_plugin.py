@@ -30,7 +30,7 @@ from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
 from ingest.reference.geoip_views import geoip_sql
 from lake.build import DISPOSITIONS, BuildRun, Plan
-from lake.duck import prepare
+from lake.duck import Signed
 from lake.mapping import Mappings
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.columns import columns
@@ -76,6 +76,7 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Remember nothing: the settings are read when a run starts."""
         self._run: BuildRun | None = None
+        self._signed: Signed | None = None
         self._classes: dict[str, EventClass] | None = None
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
@@ -103,7 +104,7 @@ class Plugin(BasePlugin):
         asked = json.loads(request)
         settings = load_settings()
         store = open_lake(settings)
-        prepare(self._connection.cursor(), store)
+        self._signed = Signed(self._connection.cursor(), store)
         recover(store)
         project = _project()
         mappings = Mappings(project)
@@ -120,6 +121,8 @@ class Plugin(BasePlugin):
         return json.dumps({"project": str(project), "statements": statements})
 
     def _stage(self, model: str) -> str:
+        if self._signed is not None:
+            self._signed.renew()  # a run may outlive the credentials of a role
         return str(self._current().staging_folder(model))
 
     def _days(self, table: str, source: str) -> str:
