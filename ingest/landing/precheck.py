@@ -42,7 +42,7 @@ class Precheck:
 
     def __init__(self, layout: Layout) -> None:
         tree = _tree(layout)
-        self._strict: Decode = msgspec.json.Decoder(_struct(tree, forbid=True)).decode
+        self._strict: Decode = msgspec.json.Decoder(_struct(tree, forbid=not layout.open_record)).decode
         self._lenient: Decode = msgspec.json.Decoder(_struct(tree, forbid=False)).decode
         self._expect_unknown_fields = False
 

@@ -22,6 +22,7 @@ class Layout:
 
     def __init__(self, contract: Contract) -> None:
         self.fields = [each for each in contract.walk() if "[*]" not in each.steps]
+        self.open_record = contract.open_record
         self._by_steps = {each.steps: each for each in self.fields}
         self._places: dict[Steps, list[Steps]] = {RECORD: [RECORD]}
         for each in self.fields:
@@ -42,7 +43,12 @@ class Layout:
         return self._places[declared.steps]
 
     def known_names(self) -> dict[str, tuple[str, ...]]:
-        """Return, for the record and each object that is not open (JSONPath), the names that are known there."""
+        """Return, for the record and each object that is not open (JSONPath), the names that are known there.
+
+        Nothing for a contract whose record is open: there any name may come.
+        """
+        if self.open_record:
+            return {}
         known: dict[Steps, list[str]] = {RECORD: []}
         values: set[Steps] = set()
         for each in self.fields:

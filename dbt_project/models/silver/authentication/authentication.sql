@@ -2,6 +2,7 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("authentication__aws_cloudtrail"),
+    ref("authentication__crowdstrike_fdr"),
     ref("authentication__okta_system_log"),
     ref("authentication__windows_event"),
 ]) }}

@@ -3,5 +3,6 @@
 {{ union_sources([
     ref("detection_finding__aws_cloudtrail"),
     ref("detection_finding__aws_guardduty"),
+    ref("detection_finding__crowdstrike_fdr"),
     ref("detection_finding__okta_system_log"),
 ]) }}

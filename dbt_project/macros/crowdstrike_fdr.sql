@@ -1,0 +1,181 @@
+{#- What the mappings of Falcon events share: reading an event's values, and the objects that many of them fill. -#}
+
+
+{#- The event that a collector keeps apart under `event`, as one STRUCT of texts, parsed once a row. -#}
+{% macro fdr_nested_event() -%}
+{%- set fields = {} -%}
+{%- for name, type in bronze_types()["crowdstrike_fdr"] if type == "VARCHAR" and not name.startswith("_") -%}
+  {%- do fields.update({name: "VARCHAR"}) -%}
+{%- endfor -%}
+json_transform(event, '{{ tojson(fields) }}')
+{%- endmacro %}
+
+
+{#- One value as text. Sensors write nothing, or `-`, where they have nothing to say. -#}
+{% macro fdr_value(name) -%}
+nullif(nullif(trim(coalesce({{ name }}, nested_event.{{ name }})), ''), '-')
+{%- endmacro %}
+
+
+{#- The same for a field that the contract does not declare: read from the record itself. For rare events only. -#}
+{% macro fdr_undeclared(name) -%}
+nullif(nullif(trim(coalesce(json_extract_string(_raw, '$.{{ name }}'), json_extract_string(_raw, '$.event.{{ name }}'))), ''), '-')
+{%- endmacro %}
+
+
+{#- An id of Falcon's; zero stands for none. -#}
+{% macro fdr_id(text) -%}
+nullif({{ text }}, '0')
+{%- endmacro %}
+
+
+{#- A number that fits into OCSF's 32-bit integers with a sign: exit codes and access masks come without one. -#}
+{% macro fdr_int32(text) -%}
+case
+      when try_cast({{ text }} as bigint) between -2147483648 and 2147483647 then try_cast({{ text }} as bigint)
+      when try_cast({{ text }} as bigint) between 2147483648 and 4294967295 then try_cast({{ text }} as bigint) - 4294967296
+    end
+{%- endmacro %}
+
+
+{#- A number between two others, else NULL. -#}
+{% macro fdr_number(text, least, most) -%}
+case when try_cast({{ text }} as bigint) between {{ least }} and {{ most }} then try_cast({{ text }} as bigint) end
+{%- endmacro %}
+
+
+{#- Milliseconds since 1970 of seconds with a fraction, or of a FILETIME (100 ns since 1601), which is no time in
+    seconds before the year 9999; zero stands for none. -#}
+{% macro fdr_millis(text) -%}
+case
+      when try_cast({{ text }} as double) between 1 and 253402300799 then round(try_cast({{ text }} as double) * 1000)::bigint
+      when try_cast({{ text }} as bigint) between 116444736000000001 and 2650467743990000000
+        then try_cast({{ text }} as bigint) // 10000 - 11644473600000
+    end
+{%- endmacro %}
+
+
+{#- An address, NULL for the unspecified one (0.0.0.0, ::, 0:0:0:0:0:0:0:0). -#}
+{% macro fdr_ip(text) -%}
+case when not regexp_full_match({{ text }}, '[0:.]+') then {{ ip_or_null(text) }} end
+{%- endmacro %}
+
+
+{% macro fdr_metadata() -%}
+{{ ocsf_metadata("CrowdStrike", "Falcon", event_code="event_name", log_name="'Falcon Data Replicator'",
+    original_time="original_time", tenant_uid="cid", correlation_uid="tree_id", version="sensor_build") }}
+{%- endmacro %}
+
+
+{#- The host of the sensor. Its address is its own where an event tells it, else the one that the Falcon cloud sees
+    (aip, which also stays in unmapped). -#}
+{% macro fdr_device() -%}
+{'hostname': computer_name, 'uid': aid, 'ip': device_ip, 'type_id': 0, 'type': 'Unknown',
+     'name': case when coalesce(computer_name, aid, device_ip) is null then 'Unknown' end,
+     'os': {'name': os_name, 'type_id': os_type_id, 'type': {{ ocsf_caption("base_event", "device.os.type_id", "os_type_id") }}}}
+{%- endmacro %}
+
+
+{#- An account by name and SID, or by name and number on Linux and macOS, where 0 is root. Kinds follow the SID as in
+    `windows_user`. -#}
+{% macro fdr_user(name, sid="null::varchar", domain="null::varchar", extra={}) -%}
+{%- set uid = "nullif(" ~ sid ~ ", 'S-1-0-0')" -%}
+{%- set type_id = "case when coalesce(" ~ name ~ ", " ~ uid ~ ") is null then null when " ~ sid ~ " = 'S-1-5-18' or " ~ name ~ " like '%$' then 3 when " ~ sid
+    ~ " in ('S-1-5-19', 'S-1-5-20') or starts_with(" ~ sid ~ ", 'S-1-5-80-') then 4 when " ~ sid ~ " = '0' or " ~ sid
+    ~ " like 'S-1-5-21-%-500' then 2 when starts_with(" ~ sid ~ ", 'S-1-5-21-') then 1 else 0 end" -%}
+{'name': {{ name }}, 'uid': {{ uid }}, 'domain': case when coalesce({{ name }}, {{ uid }}) is not null then {{ domain }} end,
+     'type_id': {{ type_id }}, 'type': {{ ocsf_caption("base_event", "actor.user.type_id", type_id) }}
+     {%- for key, value in extra.items() %}, '{{ key }}': {{ value }}{% endfor %}}
+{%- endmacro %}
+
+
+{#- A process by Falcon's id (uid), the operating system's (pid), its path and its file's name. Without an id it is none.
+    `extra`: further attributes, name → SQL. -#}
+{% macro fdr_process(uid, path="null::varchar", name="null::varchar", pid="null::bigint", extra={}) -%}
+{%- set known = "coalesce(" ~ uid ~ ", (" ~ pid ~ ")::varchar) is not null" -%}
+{'uid': {{ uid }}, 'pid': {{ pid }},
+     'name': case when {{ known }} then coalesce({{ windows_file_name(path) }}, {{ name }}) end,
+     'file': {{ windows_file("(case when " ~ known ~ " then " ~ path ~ " end)", 8) }}
+     {%- for key, value in extra.items() %}, '{{ key }}': {{ value }}{% endfor %}}
+{%- endmacro %}
+
+
+{#- The process that did it, and its account. OCSF asks for an actor where an event names none; a process without an id
+    is named as the application. -#}
+{% macro fdr_actor(uid="context_process_id", path="context_image_file_name", name="context_base_file_name", pid="null::bigint", extra={}) -%}
+{%- set file_name = "coalesce(" ~ windows_file_name(path) ~ ", " ~ name ~ ")" -%}
+{'process': {{ fdr_process(uid, path, name, pid, extra) }},
+     'user': {{ fdr_user("user_name", "user_uid", "logon_domain") }},
+     'session': {'uid': authentication_id},
+     'app_name': case when {{ uid }} is null then coalesce({{ file_name }}, case when coalesce(user_name, user_uid, authentication_id) is null then 'Unknown' end) end}
+{%- endmacro %}
+
+
+{#- Hashes as OCSF fingerprints. A hash of zeros, or cut off, says that there was none. -#}
+{% macro fdr_hashes(sha256="sha256", sha1="sha1", md5="md5") -%}
+list_filter([
+      {'algorithm_id': 3, 'algorithm': 'SHA-256', 'value': {{ sha256 }}},
+      {'algorithm_id': 2, 'algorithm': 'SHA-1', 'value': {{ sha1 }}},
+      {'algorithm_id': 1, 'algorithm': 'MD5', 'value': {{ md5 }}}
+    ], lambda hash: {{ fdr_is_hash("hash.value") }})
+{%- endmacro %}
+
+{% macro fdr_is_hash(text) -%}
+coalesce(regexp_full_match({{ text }}, '[0-9a-fA-F]+') and regexp_matches({{ text }}, '[^0]'), false)
+{%- endmacro %}
+
+
+{#- What SignInfoFlags says of a binary's signature (CrowdStrike, SIGNATURE_FLAG_*): bit 18 valid, 28 expired, 29 revoked,
+    10 broken chain, 11 another hash, 9 none. Without flags nothing is known. -#}
+{% macro fdr_signatures() -%}
+{%- set flags = "try_cast(sign_info_flags as bigint)" -%}
+{%- set state_id = "case when " ~ flags ~ " & 536870912 <> 0 then 3 when " ~ flags ~ " & 268435456 <> 0 then 2 when "
+    ~ flags ~ " & 262144 <> 0 then 1 when " ~ flags ~ " & 2048 <> 0 then 9 when " ~ flags ~ " & 1024 <> 0 then 10 else 0 end" -%}
+case when {{ flags }} <> 0 and {{ flags }} & 512 = 0 then [{'algorithm_id': 0, 'algorithm': 'Unknown',
+      'state_id': {{ state_id }}, 'state': {{ ocsf_caption("module_activity", "module.file.signatures.state_id", state_id) }}}] end
+{%- endmacro %}
+
+
+{#- What the version resource, the hashes and the signature say of the binary that the event is about; `when`: a condition
+    under which the path is that binary's. -#}
+{% macro fdr_binary(when="true") -%}
+{%- set known = {"hashes": fdr_hashes(), "signatures": fdr_signatures(), "version": "file_version",
+    "company_name": "company_name", "internal_name": "original_file_name"} -%}
+{%- set binary = {} -%}
+{%- for name, value in known.items() -%}{%- do binary.update({name: "case when " ~ when ~ " then " ~ value ~ " end"}) -%}{%- endfor -%}
+{{ return(binary) }}
+{%- endmacro %}
+
+
+{#- The columns that every mapping ends with: where it happened, and the pipeline's own. -#}
+{% macro fdr_event() -%}
+{{ fdr_metadata() }} as metadata,
+    {{ fdr_device() }} as device,
+    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+{%- endmacro %}
+
+
+{#- JSON text of all fields of the event but its header and the ones that a mapping has placed. -#}
+{% macro fdr_unmapped(placed=[]) -%}
+{%- set header = ["event_simpleName", "id", "aid", "cid", "timestamp", "ContextTimeStamp", "event_platform", "ConfigBuild", "ComputerName", "TreeId"] -%}
+{%- set patch = {} -%}
+{%- for name in header + placed -%}{%- do patch.update({name: none}) -%}{%- endfor -%}
+nullif(json_merge_patch('{}', json_merge_patch(coalesce(event, _raw, '{}'), '{{ tojson(patch) }}'))::varchar, '{}')
+{%- endmacro %}
+
+
+{#- Records of an answer, each followed by a semicolon, as OCSF answers. -#}
+{% macro fdr_answers(records, type) -%}
+list_transform(list_filter(coalesce(string_split({{ records }}, ';'), []::varchar[]), lambda record: trim(record) <> ''),
+                lambda record: {'rdata': trim(record), 'type': '{{ type }}'})
+{%- endmacro %}
+
+
+{#- An NTSTATUS, decimal with or without a sign, or hexadecimal, as 0x…; zero is none. -#}
+{% macro fdr_nt_status(text) -%}
+case
+      when lower({{ text }}) like '0x%' then lower({{ text }})
+      when try_cast({{ text }} as bigint) between 1 and 4294967295 then format('0x{:08x}', try_cast({{ text }} as bigint))
+      when try_cast({{ text }} as bigint) between -2147483648 and -1 then format('0x{:08x}', try_cast({{ text }} as bigint) + 4294967296)
+    end
+{%- endmacro %}

@@ -1,0 +1,18 @@
+-- Scheduled tasks that were registered, changed or deleted. The process is the one that asked the service for it.
+select
+    routed_activity_id as activity_id,
+    severity_id,
+    1 as status_id,
+    {{ fdr_actor("coalesce(rpc_client_process_id, context_process_id)") }} as actor,
+    {'name': coalesce(task_name, 'Unknown'),
+     'cmd_line': nullif(concat_ws(' ', task_exec_command, task_exec_arguments), ''),
+     'file': {{ windows_file("trim(task_exec_command, '\"')") }}} as job,
+    {{ observables([
+        observable("device.hostname", 1, "computer_name"),
+        observable("actor.user.name", 4, "user_name"),
+        observable("job.cmd_line", 13, "nullif(concat_ws(' ', task_exec_command, task_exec_arguments), '')"),
+    ]) }} as observables,
+    {{ fdr_unmapped(["RpcClientProcessId", "TaskName", "TaskExecCommand", "TaskExecArguments", "UserName", "UserSid", "AuthenticationId"]) }} as unmapped,
+    {{ fdr_event() }}
+from {{ ref("int_crowdstrike__fdr") }}
+where class_uid = 1006
