@@ -73,9 +73,11 @@ anti join (
 
 {% macro content_identity(row, log) -%}
   {#- What must be equal for two records of one key to be the same event: the JSON without white space and without
-      the fields that the contract calls volatile. -#}
+      the fields that the contract calls volatile; of a text format, the line. -#}
   {%- set volatile = source_volatile_fields(log) -%}
-  {%- if volatile -%}
+  {%- if source_meta(log, "record_format", "json") != "json" -%}
+  md5({{ row }}._raw)
+  {%- elif volatile -%}
   {%- set patch = {} -%}{%- for name in volatile -%}{%- do patch.update({name: none}) -%}{%- endfor -%}
   md5(json_merge_patch({{ row }}._raw, '{{ tojson(patch) | replace("'", "''") }}')::varchar)
   {%- else -%}
@@ -84,12 +86,17 @@ anti join (
 {%- endmacro %}
 
 {% macro source_volatile_fields(log) -%}
+  {{ return(source_meta(log, "volatile", [])) }}
+{%- endmacro %}
+
+{% macro source_meta(log, name, otherwise) -%}
+  {#- What the contract of a source says of itself under a name. -#}
   {%- if execute -%}
     {%- for node in graph.sources.values() if node.name == log -%}
-      {{ return(node.config.get("meta", {}).get("volatile", []) or node.meta.get("volatile", [])) }}
+      {{ return(node.config.get("meta", {}).get(name) or node.meta.get(name) or otherwise) }}
     {%- endfor -%}
   {%- endif -%}
-  {{ return([]) }}
+  {{ return(otherwise) }}
 {%- endmacro %}
 
 {% macro filter_name(relation, log) -%}

@@ -2,5 +2,6 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("api_activity__aws_cloudtrail"),
+    ref("api_activity__aws_s3_access"),
     ref("api_activity__okta_system_log"),
 ]) }}
