@@ -3,6 +3,9 @@
 What belongs here: the two equations of conservation, per batch and per event hour, and why one does not hold.
 What does not: printing it, or building what is missing.
 
+read = landed + quarantined + erased + expired; landed = published + duplicates + filtered. `landed` and `quarantined`
+are what the lake has; `erased` went on request and `expired` by the contract's retention, and receipts say so.
+
 `read` and `quarantined` belong to batches; in the rows of hours a quarantined record counts in its arrival hour, for
 a record without an event time has no other. Totals are over whole batches.
 """
@@ -11,14 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from lake import ledger
+from lake import ledger, removal
 from lake.build import DISPOSITIONS
 from lake.inventory import Known
-from lake.receipts import BuildReceipt, FileMark, LandingReceipt
+from lake.receipts import BuildReceipt, FileMark, LandingReceipt, Removed
 from lake.staleness import bronze_inputs, inventory_of, lost_file, row_marks
 from lake.store import Store
 
-BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
+BALANCED, NOT_BUILT, UNBALANCED, STALLED, EXPIRED = "balanced", "not built", "unbalanced", "stalled", "expired"
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,8 @@ class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
     balanced: bool
     state: str
     why: str = ""
+    erased: int = 0
+    expired: int = 0
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,21 +87,37 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: se
     inputs = bronze_inputs(receipts)
     landed = _rows_by_hour(mark for receipt in receipts for mark in receipt.files)
     quarantined = _rows_by_hour(mark for receipt in receipts for mark in receipt.quarantine_files)
+    removed: dict[str, list[Removed]] = {}
+    for each in (each for receipt in receipts for each in receipt.removed):
+        removed.setdefault(each.hour, []).append(each)
     built = {
-        model: ledger.builds(store, model) for model in ledger.built_models(store) if model.endswith(f"__{source}")
+        model: {hour: receipt for hour, receipt in ledger.builds(store, model).items() if not receipt.expired_at}
+        for model in ledger.built_models(store)
+        if model.endswith(f"__{source}")
     }
     built_hours = {hour for found in built.values() for hour, receipt in found.items() if receipt.rows}
     known = inventory_of(store, built.values())
     rows = []
-    for hour in sorted(set(landed) | set(quarantined) | built_hours):
+    for hour in sorted({*landed, *quarantined, *built_hours, *removed}):
         of_hour = {model: found[hour] for model, found in built.items() if hour in found}
         held = tuple(inputs.get(hour, ()))
-        rows.append(
-            _hour(
-                known, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, tables | set(built)
-            )
+        row = _hour(
+            known, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, tables | set(built)
         )
+        rows.append(_with_removed(row, removed.get(hour, [])))
     return rows
+
+
+def _with_removed(row: BalanceRow, removed: list[Removed]) -> BalanceRow:
+    """Return the row of an hour with the rows that have gone: they were read, and the lake has them no longer."""
+    if not removed:
+        return row
+    erased, expired = (sum(each.rows for each in removed if each.why == why) for why in (removal.ERASED, EXPIRED))
+    row = msgspec.structs.replace(row, read=row.read + erased + expired, erased=erased, expired=expired)
+    if expired and row.balanced and not row.landed + row.quarantined:
+        by = next(each.by for each in removed if each.why == EXPIRED)
+        row = msgspec.structs.replace(row, state=EXPIRED, why=f"{expired} rows expired: {by}")
+    return row
 
 
 def _hour(
@@ -181,7 +202,14 @@ def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[Land
     elif total.landed != sum(each.landed for each in batches):
         state, why = UNBALANCED, f"batches landed {sum(each.landed for each in batches)}, hours hold {total.landed}"
     return msgspec.structs.replace(
-        total, read=read, quarantined=quarantined, state=state, balanced=state == BALANCED, why=why
+        total,
+        read=read,
+        quarantined=quarantined,
+        erased=sum(each.erased for each in batches),
+        expired=sum(each.expired for each in batches),
+        state=state,
+        balanced=state == BALANCED,
+        why=why,
     )
 
 
@@ -189,7 +217,8 @@ def _batch_why(receipt: LandingReceipt) -> str:
     if receipt.status == "stalled":
         fields = sorted({each.field for each in receipt.violations if each.consequence == "stall"})
         return f"{receipt.read} records wait for a decision on {', '.join(fields)}"
-    return f"{receipt.read} read, {receipt.landed} landed + {receipt.quarantined} quarantined"
+    gone = "".join(f" + {rows} {why}" for rows, why in ((receipt.erased, "erased"), (receipt.expired, EXPIRED)) if rows)
+    return f"{receipt.read} read, {receipt.landed} landed + {receipt.quarantined} quarantined{gone}"
 
 
 def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
@@ -199,7 +228,7 @@ def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
     for mark in marks:
         held = held_now[mark.key]
         if held is None:
-            found.append(f"{mark.key} is missing ({mark.rows} rows)")
+            found.append(f"{mark.key} is missing ({mark.file_rows or mark.rows} rows)")
         elif held.size != mark.bytes:
             found.append(f"{mark.key} has {held.size} bytes, its receipt says {mark.bytes}")
     return found[:10]
@@ -221,6 +250,8 @@ def _sum(source: str, rows: Iterable[BalanceRow]) -> BalanceRow:
         filtered=sum(row.filtered for row in rows),
         published=sum(row.published for row in rows),
         collisions=sum(row.collisions for row in rows),
+        erased=sum(row.erased for row in rows),
+        expired=sum(row.expired for row in rows),
         balanced=worst is None,
         state=worst.state if worst else BALANCED,
         why=f"{worst.source} {worst.hour}: {worst.why}".replace(" :", ":") if worst else "",

@@ -131,7 +131,7 @@ def _by_schema(
 
 
 def _compatible(one: Any, other: Any) -> bool:
-    """Whether values of both DuckDB types keep their own when they meet in one column; structs may have other fields."""
+    """Whether values of both types keep their own when they meet in one column; structs may have other fields."""
     if one.id == other.id == "struct":
         fields = dict(other.children)
         return all(_compatible(type_, fields.get(name, type_)) for name, type_ in one.children)

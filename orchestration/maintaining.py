@@ -5,10 +5,14 @@ What belongs here: putting together what the command line and Dagster both call.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from ingest.contracts import load_contracts
+from lake import ledger
 from lake.compaction import Compacted, Due, Policy, compact, due
 from lake.merging import Resources
+from lake.retention import ExpiredDay, expire, expired_days, newest_expired
 from lake.store import Store
 from orchestration.building import unbuilt_hours
 from orchestration.settings import Settings
@@ -50,3 +54,37 @@ def compact_lake(
 ) -> Compacted:
     """Merge what is due."""
     return compact(store, sources, wanted, resources(settings), told)
+
+
+@dataclass(frozen=True)
+class Retained:
+    """What has expired of one source: its retention, the newest expired hour, and the days; none without retention."""
+
+    source: str
+    retention: timedelta | None
+    newest: str
+    days: list[ExpiredDay]
+    note: str = ""
+
+
+def retain_lake(
+    store: Store, sources: Iterable[str], apply: bool, told: Callable[[ExpiredDay], None] = lambda _: None
+) -> list[Retained]:
+    """Return what has expired of sources; with `apply` it is removed."""
+    contracts, now = load_contracts(), datetime.now(UTC)
+    found = []
+    for source in sources:
+        held = contracts.get(source)
+        retention = held.retention if held else None
+        if retention is None:
+            note = "its contract has no retention" if held else "it has no contract"
+            found.append(Retained(source, None, "", [], f"{note}: kept for ever"))
+            continue
+        days = expire(store, source, retention, now, told) if apply else expired_days(store, source, retention, now)
+        found.append(Retained(source, retention, newest_expired(retention, now), days))
+    return found
+
+
+def known_sources(store: Store) -> list[str]:
+    """Return the sources that have a contract or ever landed anything."""
+    return sorted({*load_contracts(), *ledger.sources(store)})

@@ -1,5 +1,6 @@
 """Commands that account for events: balance, quarantine."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -12,8 +13,19 @@ from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake
 from orchestration.cli.output import out, print_json, print_table, say
 
-COLUMNS = ("read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions", "balanced")
-HEADINGS = ("read", "landed", "quaran-\ntined", "dupli-\ncates", "filter-\ned", "publi-\nshed", "colli-\nsions", "ok")
+COLUMNS = {
+    "read": "read",
+    "landed": "landed",
+    "quarantined": "quaran-\ntined",
+    "erased": "erased",
+    "expired": "expired",
+    "duplicates": "dupli-\ncates",
+    "filtered": "filter-\ned",
+    "published": "publi-\nshed",
+    "collisions": "colli-\nsions",
+    "balanced": "ok",
+}
+RARE = ("erased", "expired")  # shown where there are any
 MOST_HOURS, MOST_REMARKS = 1000, 10
 
 quarantine = typer.Typer(help="Records that broke the contract, whole, with the reason.", no_args_is_help=True)
@@ -28,7 +40,10 @@ def balance(
     by_hour: Annotated[bool, typer.Option("--by-hour", help="Also a row per source and event hour.")] = False,
     json: Json = False,
 ) -> None:
-    """What became of every event: read = landed + quarantined; landed = published + duplicates + filtered."""
+    """What became of every event: read = landed + quarantined; landed = published + duplicates + filtered.
+
+    What was erased on request, or expired by its contract's retention, was read as well and has columns of its own.
+    """
     wanted = [contract(name).source for name in source] if source else None
     sheet = balance_of(lake(), wanted, *hour_range(first, last), tables=tables_of)
     if json:
@@ -41,17 +56,20 @@ def balance(
 
 def print_balance(sheet: Balance, by_hour: bool = False) -> None:
     """Print the sheet: hours if asked for, sources, total; below it what does not balance, and what to do."""
+    columns = [name for name in COLUMNS if name not in RARE or getattr(sheet.total, name)]
+    heads = [COLUMNS[name] for name in columns]
     if by_hour:
         for source in sheet.sources:
             hours = [row for row in sheet.hours if row.source == source.source]
             if hours:
-                print_table(source.source, ("hour", *HEADINGS), [_row(row, row.hour) for row in hours[:MOST_HOURS]], 1)
+                shown = [_row(row, row.hour, columns) for row in hours[:MOST_HOURS]]
+                print_table(source.source, ("hour", *heads), shown, 1)
                 if len(hours) > MOST_HOURS:
                     say(f"… and {len(hours) - MOST_HOURS:,} more; --from and --to narrow it, --json has all")
                 out.print()
     totals = [*sheet.sources, sheet.total] if len(sheet.sources) != 1 else list(sheet.sources)
-    rows = [[row.source, *_row(row, _hours(sheet, row))] for row in totals]
-    print_table("", ("source", "hours", *HEADINGS), rows, 1)
+    rows = [[row.source, *_row(row, _hours(sheet, row), columns)] for row in totals]
+    print_table("", ("source", "hours", *heads), rows, 1)
     for line in _remarks(sheet):
         say(line)
 
@@ -75,8 +93,8 @@ def _remarks(sheet: Balance) -> list[str]:
     return lines
 
 
-def _row(row: BalanceRow, second: object) -> list[object]:
-    return [second, *(getattr(row, name) for name in COLUMNS)]
+def _row(row: BalanceRow, second: object, columns: Iterable[str]) -> list[object]:
+    return [second, *(getattr(row, name) for name in columns)]
 
 
 def _hours(sheet: Balance, total: BalanceRow) -> int:

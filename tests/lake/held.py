@@ -1,6 +1,7 @@
 """Small lakes for tests of what happens to landed rows later: batches of a few records, and what bronze then shows."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,11 @@ import duckdb
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land
 from lake import ledger, paths
-from lake.holdings import addresses, held_files
-from lake.receipts import LandingReceipt
+from lake.holdings import addresses, by_hour, held_files
+from lake.publish import Change, Workplace, publish
+from lake.receipts import BuildReceipt, LandingReceipt
 from lake.registry import rows_select
+from lake.staleness import bronze_inputs, stale_hours
 from lake.store import LocalStore, Store
 from tests.ingest.landing.landed import lines, raw, strange
 
@@ -56,14 +59,22 @@ def keys(store: Store, *rooms: str) -> list[str]:
 
 def copy(store: LocalStore, to: Path) -> LocalStore:
     """A lake with the same files, and the same times."""
-    import shutil
-
     shutil.copytree(store.path, to, copy_function=shutil.copy2)
     return LocalStore(to)
 
 
 def receipts_without_times(store: Store) -> dict[str, object]:
-    times = ("landed_at", "first_landed_at", "seconds", "compacted_at", "erased_at", "bytes", "bytes_after")
+    times = (
+        "landed_at",
+        "first_landed_at",
+        "seconds",
+        "compacted_at",
+        "erased_at",
+        "built_at",
+        "expired_at",
+        "bytes",
+        "bytes_after",
+    )
     return {each.key: _without(json.loads(store.read(each.key)), times) for each in store.list(paths.LEDGER)}
 
 
@@ -71,3 +82,58 @@ def _without(value: object, names: Sequence[str]) -> object:
     if isinstance(value, dict):
         return {key: _without(inner, names) for key, inner in value.items() if key not in names}
     return [_without(inner, names) for inner in value] if isinstance(value, list) else value
+
+
+class TwoModels:
+    """Stands for the dbt project: a class and the dispositions of the source, never edited."""
+
+    def models_of(self, source: str) -> list[str]:
+        return [f"authentication__{source}", f"dispositions__{source}"]
+
+    def fingerprint(self, model: str) -> str:
+        return "mapping"
+
+
+def build(store: Store, hours: Sequence[str] | None = None) -> None:
+    """Stand in for dbt: publish each bronze row of some hours, or of all, as a row of the class."""
+    found = by_hour(held_files(ledger.landings(store, SOURCE)))
+    inputs = bronze_inputs(ledger.landings(store, SOURCE))
+    for hour in hours if hours is not None else sorted({*found, *ledger.builds(store, f"dispositions__{SOURCE}")}):
+        files = addresses(store, found.get(hour, []))
+        rows = sum(file.rows for file in found.get(hour, []))
+        for model in TwoModels().models_of(SOURCE):
+            with Workplace(store, "build") as place, duckdb.connect() as con:
+                table = model.split("__")[0]
+                folder = (
+                    paths.dispositions_folder(SOURCE) if table == "dispositions" else f"silver/{table}/source={SOURCE}"
+                )
+                key = f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"
+                out, moves = place.path / "part.parquet", []
+                if files:
+                    uid = "_event_key" if table == "dispositions" else "{'uid': _event_key} as metadata"
+                    select = f"select {uid}, _batch, _source_object, _source_row from ({rows_select(files)})"
+                    con.execute(f"copy ({select}) to '{out}' (format parquet)")
+                    moves = [(place.key_of(out), key)]
+                receipt = BuildReceipt(
+                    model=model,
+                    source=SOURCE,
+                    table=table,
+                    hour=hour,
+                    rows=rows,
+                    bytes=out.stat().st_size if files else 0,
+                    inputs=tuple(inputs.get(hour, ())),
+                    mapping="mapping",
+                    built_at="",
+                    file=key if files else "",
+                    counts={"rows": rows} if table == "dispositions" else {},
+                )
+                change = Change(
+                    moves=tuple(moves),
+                    deletes=() if files else (key,),
+                    receipts=tuple(ledger.with_builds(store, model, [receipt])),
+                )
+                publish(store, lambda change=change: change)  # type: ignore[misc]
+
+
+def stale(store: Store) -> list[str]:
+    return [each.hour for each in stale_hours(store, TwoModels(), SOURCE)]  # type: ignore[arg-type]
