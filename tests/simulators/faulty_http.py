@@ -46,13 +46,14 @@ _OF_ONE_CONNECTION = frozenset(("connection", "keep-alive", "transfer-encoding",
 class Fault:
     """One fault, made at requests whose method is `method` and whose decoded path and query are found by `where`.
 
-    The first `after` of these go through, then at most `times` are spoiled (None: all from then on).
+    The first `after` of these go through, then every `every`-th is spoiled, at most `times` (None: for ever).
     """
 
     kind: Kind
     method: str = ""
     where: str = ""
     after: int = 0
+    every: int = 1
     times: int | None = 1
     status: int = 500
     code: str = "InternalError"
@@ -68,6 +69,8 @@ class Fault:
             return False
         self.seen += 1
         if self.seen <= self.after or (self.times is not None and self.made >= self.times):
+            return False
+        if (self.seen - self.after) % self.every:
             return False
         self.made += 1
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from botocore.exceptions import (
@@ -121,6 +122,11 @@ def test_a_fault_is_made_as_often_as_it_is_told_and_only_where(proxy, held):
         except ClientError:
             seen.append(0)
     assert (seen, fault.made) == ([len(BODY), 0, 0, len(BODY), len(BODY)], 2)
+    every = proxy.inject(Fault("error", "HEAD", every=3, times=None))
+    for _ in range(7):
+        with suppress(ClientError):
+            client(proxy.url).head_object(Bucket=held, Key="key")
+    assert every.made == 2
     proxy.inject(Fault("error", times=None))
     proxy.heal()
     assert get(proxy, held) == BODY
