@@ -105,6 +105,8 @@ def own_endpoint(access: AwsAccess) -> str:
 
 def explained(problem: Exception, action: str, bucket: str, key: str = "") -> Exception:
     """Return the error to raise for one of botocore's, about an action such as `s3:GetObject` on a bucket and key."""
+    if isinstance(problem, AccessDenied | StoreUnavailable):
+        return problem  # of getting credentials: it is explained already
     where = f"s3://{bucket}/{key}" if bucket else key
     if isinstance(problem, NoCredentialsError | PartialCredentialsError):
         return AccessDenied(f"{action} on {where}: {_no_credentials()}")

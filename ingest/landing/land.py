@@ -39,6 +39,7 @@ from ingest.landing.text_fields import TextFields, line_form
 from ingest.landing.text_sql import TextSql
 from ingest.landing.typing_sql import ContractSql
 from ingest.objects import RawObject
+from ingest.transports.read_ahead import read_ahead
 from lake import ledger
 from lake.publish import Workplace
 from lake.receipts import LandingReceipt
@@ -174,7 +175,8 @@ class _Writing:
         is_text = contract.format.is_text
         sql = TextSql(contract, stalls_as) if is_text else ContractSql(contract, stalls_as)
         report, drift, coverage = DecodeReport(), DriftCounter(sql.layout), CoverageCounter(contract)
-        batches = decode(self.objects, self.settings.limits, contract.records_keys, report, line_form(contract))
+        objects, limits = read_ahead(self.objects), self.settings.limits
+        batches = decode(objects, limits, contract.records_keys, report, line_form(contract))
         if is_text:
             stream = text_values(batches, TextFields(contract, drift), coverage, report)
         else:

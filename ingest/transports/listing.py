@@ -5,7 +5,7 @@ What belongs here: which names are event data, and when an object arrived. What 
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from functools import lru_cache
 
 from ingest.contracts import Contract
 from ingest.objects import RawObject
@@ -42,11 +42,16 @@ def delivered_at(contract: Contract, name: str) -> datetime | None:
     if contract.arrival_pattern and contract.arrival_format:
         found = contract.arrival_pattern.search(name)
         if found:
-            try:
-                return datetime.strptime(found["at"], contract.arrival_format).replace(tzinfo=UTC)
-            except ValueError:
-                pass
+            return _read(found["at"], contract.arrival_format)
     return None
+
+
+@lru_cache(maxsize=4096)  # names of one minute tell the same time, and reading it costs as much as all else of a name
+def _read(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def why_not(contract: Contract, name: str, *, named: bool, expected: bool = False) -> str:
@@ -58,12 +63,13 @@ def why_not(contract: Contract, name: str, *, named: bool, expected: bool = Fals
         return "no event data by the contract"
     if named:
         return ""
-    last = PurePosixPath(name).name
+    last = name.rsplit("/", 1)[-1]
     if last.startswith("."):
         return "hidden file"
     if last in _MARKERS:
         return "a marker of the writer"
-    if not expected and not set(PurePosixPath(last).suffixes) & DATA_SUFFIXES and delivered_at(contract, name) is None:
+    is_data = expected or any(f".{part}" in DATA_SUFFIXES for part in last.split(".")[1:])
+    if not is_data and delivered_at(contract, name) is None:
         return "not a data file by its name"
     return ""
 
