@@ -20,6 +20,10 @@ setup: .venv/.complete ## Create .venv with the locked dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.venv/.spark: tests/readers/requirements-spark.lock | setup  # Spark and a Java, for the tests of readers alone (600 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes -r $<
+	@touch $@
+
 demo: setup ## Generate a simulated estate, land it, build it, balance it (under 3 minutes)
 	$(BIN)/python -m orchestration.demo
 
@@ -29,7 +33,7 @@ dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
 	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project
 
-test: setup ## Run the tests
+test: setup .venv/.spark ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup ## Formatting, lint, types, SQL lint, generated files, tests
