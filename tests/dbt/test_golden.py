@@ -1,6 +1,7 @@
 """Golden samples: raw records of every source beside the OCSF events they become.
 
-`golden/<source>/<case>.ndjson` holds at most ten records, written by hand, whose ids say why they are there;
+`golden/<source>/<case>.ndjson` (`.log` where records are text) holds at most ten records, written by hand, whose ids
+say why they are there;
 `<case>-expected.json` holds the published events in the order of metadata.uid, without what depends on the run. After a
 wanted change, `GOLDEN=update pytest tests/dbt/test_golden.py` writes the expected files anew: review their diff.
 """
@@ -8,6 +9,7 @@ wanted change, `GOLDEN=update pytest tests/dbt/test_golden.py` writes the expect
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from lake.store import open_store
 from orchestration.building import build
 
 _GOLDEN = Path(__file__).parent / "golden"
-_CASES = sorted(_GOLDEN.glob("*/*.ndjson"))
+_CASES = sorted(case for case in _GOLDEN.glob("*/*") if case.suffix in (".ndjson", ".log"))
+_BY_POSITION = {name for name, each in load_contracts().items() if not each.event_key}
 _UPDATE = os.environ.get("GOLDEN") == "update"
 
 Event = dict[str, Any]
@@ -42,7 +45,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sources = sorted({case.parent.name for case in _CASES})
         for source in sources:
             objects = list_objects(contracts[source], [case for case in _CASES if case.parent.name == source]).objects
-            land_files(contracts[source], objects, store)
+            land_files(contracts[source], [replace(each, name=_object_name(Path(each.name))) for each in objects], store)
         build(store, sources)
     return folder / "lake"
 
@@ -71,13 +74,25 @@ def _tables(lake: Path) -> Iterator[tuple[Path, list[Path]]]:
             yield table, files
 
 
+def _object_name(case: Path) -> str:
+    """The name that a case is landed under: records without an id are known by it, so it is the same everywhere."""
+    return case.relative_to(_GOLDEN.resolve()).as_posix()
+
+
 def _events_of(case: Path, lake: Path) -> list[Event]:
-    """Return the events published from a case, sorted by uid, without the time they were logged."""
+    """Return the events published from a case, sorted by uid, without the time they were logged.
+
+    Where the uid comes of the place of a record, which is another one on every machine, the record's row stands for it.
+    """
     events: list[Event] = []
     for _, files in _tables(lake):
         rows = duckdb.connect().read_parquet([str(file) for file in files], hive_partitioning=False)
-        of_case = duckdb.ColumnExpression("_source_object") == duckdb.ConstantExpression(str(case))
+        of_case = duckdb.ColumnExpression("_source_object") == duckdb.ConstantExpression(_object_name(case.resolve()))
         events += [json.loads(text) for text in event_texts(rows.filter(of_case))]
+        if case.parent.name in _BY_POSITION:
+            rows_of = dict(rows.filter(of_case).project("metadata.uid, _source_row").fetchall())
+            for event in events:
+                event["metadata"]["uid"] = f"row {rows_of[event['metadata']['uid']]}"
     for event in events:
         del event["metadata"]["logged_time"]
     return sorted(events, key=lambda event: str(event["metadata"]["uid"]))
