@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from ingest.contracts import load_contracts
+from ingest.sources.aws_cloudtrail.digest_landed import SOURCE
 from lake import ledger
 from orchestration.arrivals import late_objects_sensor
 from orchestration.assets.bronze import bronze_asset, bronze_key
@@ -19,6 +20,7 @@ from orchestration.assets.silver import built_tables, silver_assets, view_specs
 from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks
+from orchestration.checks.integrity import integrity_check, integrity_schedule
 from orchestration.schedules import arrival_schedule, landing_schedules
 from orchestration.sensors import stale_sensor
 from orchestration.settings import PROJECT, load_settings
@@ -39,6 +41,8 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
     tables = {source: built_tables(source, manifest, translator) for source in contracts}
     tables = {source: found for source, found in tables.items() if found}
     newest = arrival_checks(raw)
+    trail = contracts[SOURCE]
+    integrity = integrity_check(bronze_key(SOURCE), trail)
     return dg.Definitions.merge(
         dg.Definitions(
             assets=[
@@ -46,7 +50,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
                 *(silver_assets(source, tables[source], manifest, translator, partitions) for source in tables),
                 *view_specs(manifest, translator),
             ],
-            asset_checks=[newest, *(building_checks(source, found) for source, found in tables.items())],
+            asset_checks=[newest, integrity, *(building_checks(source, found) for source, found in tables.items())],
             sensors=[
                 late_objects_sensor(raw, ledger.hour(settings.partitions_start)),
                 stale_sensor(
@@ -65,6 +69,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
         ),
         landing_schedules(settings, raw),
         arrival_schedule(newest),
+        integrity_schedule(trail, integrity),
     )
 
 

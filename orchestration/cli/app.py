@@ -17,6 +17,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-from orchestration.cli import accounts, collect, doctor, maintenance, query, trace  # noqa: E402 - they register themselves
+from orchestration.cli import accounts, collect, doctor, maintenance, query, trace, verify  # noqa: E402 - they register themselves
 
-__all__ = ["accounts", "app", "collect", "doctor", "maintenance", "query", "trace"]
+__all__ = ["accounts", "app", "collect", "doctor", "maintenance", "query", "trace", "verify"]

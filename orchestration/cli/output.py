@@ -25,11 +25,13 @@ def known_errors() -> tuple[type[Exception], ...]:
     from ingest.contracts import ContractError
     from ingest.landing import LandingError
     from ingest.reference.geoip_records import GeoIpError
+    from ingest.sources.aws_cloudtrail.digest_keys import PublicKeyError
     from ingest.transports.fetch_errors import FetchError
     from lake.ledger import BrokenReceipt
     from lake.paths import BadName
     from lake.store import UnsupportedStore
     from orchestration.building import BuildFailed
+    from orchestration.collecting import SourceNotConfigured
     from orchestration.settings import SettingsError
 
     return (
@@ -38,6 +40,8 @@ def known_errors() -> tuple[type[Exception], ...]:
         BuildFailed,
         FetchError,
         GeoIpError,
+        PublicKeyError,
+        SourceNotConfigured,
         BadName,
         BrokenReceipt,
         UnsupportedStore,
@@ -60,13 +64,15 @@ class NotFound(LookupError):
 def fail(problem: Exception) -> int:
     """Print a problem and return the exit code that belongs to it."""
     from lake.store import UnsupportedStore
+    from orchestration.collecting import SourceNotConfigured
     from orchestration.settings import SettingsError
 
     message = str(problem) or type(problem).__name__
     if "--json" in sys.argv:
         print(json.dumps({"error": message, "kind": type(problem).__name__}))
     err.print("error:", message, style="red", markup=False, soft_wrap=True)
-    return 2 if isinstance(problem, UsageError | SettingsError | UnsupportedStore) else 1
+    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore)
+    return 2 if isinstance(problem, wrong) else 1
 
 
 def print_json(value: Any) -> None:

@@ -149,6 +149,7 @@ def test_an_hour_is_landed_built_and_checked(defs: dg.Definitions, lake: LocalSt
     assert {key: each.passed for key, each in checks.items()} == {
         ("bronze/aws_cloudtrail", "balance"): True,
         ("bronze/aws_cloudtrail", "contract_drift"): True,
+        ("bronze/aws_cloudtrail", "log_file_integrity"): False,
         ("bronze/aws_cloudtrail", "newest_closed_hour_present"): False,
         ("ledger/dispositions__aws_cloudtrail", "balance"): True,
         ("ledger/dispositions__aws_cloudtrail", "key_collisions"): True,

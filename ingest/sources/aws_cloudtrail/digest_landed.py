@@ -3,17 +3,16 @@
 What belongs here: reading receipts of landing for a span of hours. What does not: judging log files (`digest_logs`).
 """
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
+from ingest.landing.holdings import HOUR_BATCH, batches
 from lake import ledger, paths
 from lake.receipts import LandingReceipt, ObjectMark
 from lake.store import Store
 
 SOURCE = "aws_cloudtrail"
-_HOUR_BATCH = re.compile(r"\d{8}T\d{2}\Z")
 _LEEWAY = timedelta(hours=1)
 
 
@@ -23,6 +22,12 @@ class Landed:
 
     objects: dict[str, list[tuple[str, ObjectMark]]] = field(default_factory=dict)
     hours: set[str] = field(default_factory=set)
+
+    def take(self, receipt: LandingReceipt) -> None:
+        """Add what a batch holds."""
+        self.hours.add(receipt.batch)
+        for mark in receipt.objects:
+            self.objects.setdefault(PurePosixPath(mark.name).name, []).append((receipt.batch, mark))
 
     def of(self, name: str) -> list[tuple[str, ObjectMark]]:
         """Return (batch, mark) of every batch that holds a file."""
@@ -38,24 +43,13 @@ class Landed:
 
 
 def landed(store: Store, start: datetime, end: datetime) -> Landed:
-    """Return what the batches of a span of arrival hours (UTC, aware), and all batches of files, hold."""
+    """Return what batches hold that may have read objects of a span of arrival hours (UTC, aware)."""
     found = Landed()
     hours = {paths.hour_name(each) for each in paths.hours_between(start - _LEEWAY, end + _LEEWAY)}
-    for batch in _batches(store):
-        if _HOUR_BATCH.match(batch) and batch not in hours:
+    for batch in batches(store, SOURCE):
+        if HOUR_BATCH.match(batch) and batch not in hours:
             continue
         receipt = ledger.landing(store, SOURCE, batch)
         if receipt is not None and receipt.status == "published":
-            _take(found, receipt)
+            found.take(receipt)
     return found
-
-
-def _take(found: Landed, receipt: LandingReceipt) -> None:
-    found.hours.add(receipt.batch)
-    for mark in receipt.objects:
-        found.objects.setdefault(PurePosixPath(mark.name).name, []).append((receipt.batch, mark))
-
-
-def _batches(store: Store) -> list[str]:
-    folder = f"{paths.LEDGER}/landing/{SOURCE}/"
-    return [each.key.removeprefix(folder).removesuffix(".json") for each in store.list(folder.rstrip("/"))]

@@ -8,21 +8,20 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
+from ingest.objects import ObjectGone
 from ingest.sources.aws_cloudtrail.digest import HASH_ALGORITHM, Digest, NamedLog, delivered_at
 from ingest.sources.aws_cloudtrail.digest_chain import DUE, Held
 from ingest.sources.aws_cloudtrail.digest_landed import Landed
 from ingest.sources.aws_cloudtrail.digest_layout import AccountFolder, Span, log_entries, places_of
 from ingest.sources.aws_cloudtrail.digest_places import Entry, Place
 from ingest.sources.aws_cloudtrail.digest_report import Finding
-from lake.aws import StoreUnavailable
 
 _AT_ONCE = 8  # files read at once
-_TRIES = 3  # of reading one file whose transfer broke
+_PIECE = 64 << 10  # stored bytes inflated at once; gzip makes at most a thousandfold of them
 _ROUNDING = timedelta(hours=1)  # a file named in one hour may be delivered, and named by the digest of, the next
 
 
@@ -97,7 +96,7 @@ def _hold(claim: Claim, at: tuple[Place, Entry] | None, landed: Landed) -> Seen:
     if at is None:
         return Seen(claim, None, _finding_of_missing(claim, batches))
     place, entry = at
-    why = _difference(claim.log, place, entry.name)
+    why = _difference(claim.log, place, entry)
     if why is None:
         return Seen(claim, None, _finding_of_missing(claim, batches))
     if why:
@@ -127,38 +126,31 @@ def _held_by(batches: tuple[str, ...]) -> str:
     return f"; landed in batch {', '.join(batches)}" if batches else "; no batch of the lake holds it"
 
 
-def _difference(log: NamedLog, place: Place, name: str) -> str | None:
+def _difference(log: NamedLog, place: Place, entry: Entry) -> str | None:
     """Return how a file differs from what a digest says of it, empty when it does not, None when it is gone."""
     if log.hash_algorithm != HASH_ALGORITHM:
         return f"its digest hashes it by {log.hash_algorithm}, expected {HASH_ALGORITHM}"
     try:
-        found = _patient_hash(place, name)
-    except FileNotFoundError:
+        found = content_hash(place.chunks(entry))
+    except (FileNotFoundError, ObjectGone):
         return None
     except zlib.error as problem:
         return f"its gzip is broken ({problem})"
     return "" if found == log.hash_value else f"its content has the hash {found}, not {log.hash_value}"
 
 
-def _patient_hash(place: Place, name: str) -> str:
-    for _ in range(_TRIES - 1):
-        with suppress(StoreUnavailable):
-            return content_hash(place, name)
-    return content_hash(place, name)
-
-
-def content_hash(place: Place, name: str) -> str:
+def content_hash(chunks: Iterable[bytes]) -> str:
     """Return the SHA-256 (hex) of a gzip file's content, in bounded memory.
 
     Raises:
         zlib.error: it is broken, cut off, or something follows its end (which a reader may take for records).
-        OSError: it cannot be read.
     """
     digest, unpacking = hashlib.sha256(), zlib.decompressobj(zlib.MAX_WBITS | 16)
-    for chunk in place.chunks(name):
-        if unpacking.eof:
-            raise zlib.error("something follows its end")
-        digest.update(unpacking.decompress(chunk))
+    for chunk in chunks:
+        for begin in range(0, len(chunk), _PIECE):
+            if unpacking.eof:
+                raise zlib.error("something follows its end")
+            digest.update(unpacking.decompress(chunk[begin : begin + _PIECE]))
     if not unpacking.eof:
         raise zlib.error("it is cut off")
     if unpacking.unused_data:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from ingest.transports.bucket_object import PART_BYTES, read_part
+from ingest.transports.bucket_place import Cost, bucket_place, is_bucket_url
 from lake.aws import AwsAccess, client, explained
 
 SIDECAR = ".metadata.json"
-_CHUNK = 64 << 10  # bytes as stored; gzip makes at most a thousandfold of it
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Place(Protocol):
         """Return a file's bytes and its metadata (`signature`, `signature-algorithm`). Raises FileNotFoundError."""
         ...
 
-    def chunks(self, name: str) -> Iterator[bytes]:
-        """Yield a file's bytes, piece by piece. Raises FileNotFoundError, OSError."""
+    def chunks(self, entry: Entry) -> Iterator[bytes]:
+        """Yield the bytes of a listed file, piece by piece. Raises FileNotFoundError, ObjectGone, OSError."""
         ...
 
     def address(self, name: str) -> str:
@@ -78,9 +80,9 @@ class FolderPlace:
         beside = self._path / f"{name}{SIDECAR}"
         return (self._path / name).read_bytes(), _metadata(beside) if beside.is_file() else {}
 
-    def chunks(self, name: str) -> Iterator[bytes]:
+    def chunks(self, entry: Entry) -> Iterator[bytes]:
         """Yield a file's bytes."""
-        with (self._path / name).open("rb") as stored:
+        with (self._path / entry.name).open("rb") as stored:
             while chunk := stored.read(_CHUNK):
                 yield chunk
 
@@ -93,70 +95,50 @@ class FolderPlace:
         return iter(sorted(folder.iterdir(), key=lambda each: each.name) if folder.is_dir() else ())
 
 
-class BucketPlace:
+class BucketTree:
     """A bucket, or a prefix of one: `s3://bucket/prefix`."""
 
     def __init__(self, url: str, access: AwsAccess) -> None:
-        self._bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._client = client(access, "s3")
-        self.root = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        self._place, self._cost = bucket_place(url, access), Cost()
+        self.root = self._place.url(self._place.prefix).rstrip("/")
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the common prefixes right under a prefix."""
-        pages = self._pages(prefix)
-        return [self._name(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", [])]
+        """Return the folders right under a prefix."""
+        below = self._place.prefix + prefix
+        return [f"{prefix}{each}/" for each in self._place.levels(below, "/", self._cost)]
 
     def files(self, prefix: str) -> list[Entry]:
         """Return the objects right under a prefix."""
-        objects = (each for page in self._pages(prefix) for each in page.get("Contents", []))
+        below = self._place.prefix + prefix
+        objects = ((each.key.removeprefix(below), each) for each in self._place.objects(below, self._cost))
         return [
-            Entry(self._name(each["Key"]), each["Size"], each["ETag"].strip('"'))
-            for each in objects
-            if not each["Key"].endswith("/")
+            Entry(prefix + name, each.size, f"{each.etag}-{each.size}") for name, each in objects if "/" not in name
         ]
 
     def read(self, name: str) -> tuple[bytes, dict[str, str]]:
         """Return an object's bytes and its `x-amz-meta-…` metadata."""
-        answer = self._get(name)
+        key = self._place.prefix + name
         try:
+            answer = client(self._place.access, "s3").get_object(Bucket=self._place.bucket, Key=key)
             return answer["Body"].read(), dict(answer.get("Metadata", {}))
         except Exception as problem:
-            raise explained(problem, "s3:GetObject", self._bucket, self._prefix + name) from None
+            raise explained(problem, "s3:GetObject", self._place.bucket, key) from problem
 
-    def chunks(self, name: str) -> Iterator[bytes]:
-        """Yield an object's bytes."""
-        answer = self._get(name)
-        try:
-            yield from answer["Body"].iter_chunks(_CHUNK)
-        except Exception as problem:
-            raise explained(problem, "s3:GetObject", self._bucket, self._prefix + name) from None
+    def chunks(self, entry: Entry) -> Iterator[bytes]:
+        """Yield the bytes of the object that was listed, picked up where a connection broke."""
+        key, etag = self._place.prefix + entry.name, entry.fingerprint.rpartition("-")[0]
+        for begin in range(0, entry.size, PART_BYTES):
+            yield read_part(self._place, key, etag, entry.size, begin, min(begin + PART_BYTES, entry.size))
 
     def address(self, name: str) -> str:
         """Return an object's s3:// address."""
-        return f"s3://{self._bucket}/{self._prefix}{name}"
-
-    def _get(self, name: str) -> Any:
-        try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-        except Exception as problem:
-            raise explained(problem, "s3:GetObject", self._bucket, self._prefix + name) from None
-
-    def _pages(self, prefix: str) -> Iterator[Any]:
-        pages = self._client.get_paginator("list_objects_v2")
-        try:
-            yield from pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, Delimiter="/")
-        except Exception as problem:
-            raise explained(problem, "s3:ListBucket", self._bucket, self._prefix + prefix) from None
-
-    def _name(self, key: str) -> str:
-        return key.removeprefix(self._prefix)
+        return self._place.url(self._place.prefix + name)
 
 
 def open_place(root: str | Path, access: AwsAccess | None = None) -> Place:
     """Return the place of a folder or an s3:// URL. Raises FileNotFoundError for a folder that does not exist."""
     text = str(root)
-    return BucketPlace(text, access or AwsAccess()) if text.startswith("s3://") else FolderPlace(Path(text))
+    return BucketTree(text, access or AwsAccess()) if is_bucket_url(text) else FolderPlace(Path(text))
 
 
 def _metadata(path: Path) -> dict[str, str]:
