@@ -145,6 +145,45 @@ class GeoIp(_Strict):
     asn: list[Place] = []
 
 
+class IcebergCatalogue(_Strict):
+    """The catalogue of Iceberg tables. `sql` without `uri` is a SQLite file in the lake's own folder.
+
+    `properties` are pyiceberg's. Secrets have no place here: HEADWATER_ICEBERG__CATALOG__URI may hold one.
+    """
+
+    type: Literal["sql", "glue", "rest"] = "sql"
+    uri: str | None = None
+    properties: dict[str, str] = {}
+
+    @field_validator("uri")
+    @classmethod
+    def _file_from_base(cls, uri: str | None) -> str | None:
+        file = (uri or "").removeprefix("sqlite:///")
+        return f"sqlite:///{_from_base(Path(file))}" if uri and file != uri and file else uri
+
+
+class Iceberg(_Strict):
+    """Silver and gold as Iceberg tables. `publish` lets Dagster do it; the command does it in any case."""
+
+    publish: bool = False
+    catalog: IcebergCatalogue = IcebergCatalogue()
+    namespace: str = "{layer}"
+    warehouse: str | None = None  # None: the lake's own folder iceberg/
+    keep_days: float = Field(default=5, ge=0)
+
+    @field_validator("namespace")
+    @classmethod
+    def _a_name(cls, namespace: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", namespace.replace("{layer}", "silver")):
+            raise ValueError(f"{namespace!r}: expected lower-case letters, digits and _, and {{layer}} where it goes")
+        return namespace
+
+    @field_validator("warehouse", mode="before")
+    @classmethod
+    def _a_place(cls, warehouse: object) -> object:
+        return _folder_or_bucket(warehouse)
+
+
 class Settings(BaseSettings):
     """Everything a user may set. Unknown keys, in the file or as variables, are errors."""
 
@@ -164,6 +203,7 @@ class Settings(BaseSettings):
         default=CloudTrailIntegrity(), description="What CloudTrail's log files are verified with."
     )
     geoip: GeoIp = Field(default=GeoIp(), description="GeoIP and ASN databases.")
+    iceberg: Iceberg = Field(default=Iceberg(), description="Silver and gold as Iceberg tables.")
     memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, description="Threads of one step.")
     partitions_start: str = Field(

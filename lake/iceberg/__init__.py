@@ -11,7 +11,17 @@ nothing twice.
 
 from lake.iceberg.catalogue import IcebergError, Place
 from lake.iceberg.publishing import Published, publish_tables
+from lake.iceberg.standing import Standing, standings
 from lake.iceberg.upkeep import forget_history
 from lake.iceberg.wanted import TableName
 
-__all__ = ["IcebergError", "Place", "Published", "TableName", "forget_history", "publish_tables"]
+__all__ = [
+    "IcebergError",
+    "Place",
+    "Published",
+    "Standing",
+    "TableName",
+    "forget_history",
+    "publish_tables",
+    "standings",
+]

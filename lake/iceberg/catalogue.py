@@ -3,8 +3,7 @@
 What belongs here: opening it, and finding or making a table in it. What does not: what is in a table.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,11 +15,10 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 
-from lake.iceberg.file_io import PROPERTY, LakeIO, address, serve
+from lake.iceberg.file_io import LakeIO, address, serve
 from lake.iceberg.wanted import TableName
 from lake.store import LocalStore, Store
 
-NAMESPACE = re.compile(r"[a-z][a-z0-9_]*\Z")
 MADE_OF = "headwater.table"  # the property that tells which table of the lake an Iceberg table is
 _PROPERTIES = {
     "format-version": "2",
@@ -137,8 +135,18 @@ def published_tables(catalogue: Catalog, place: Place) -> Iterator[tuple[TableNa
                 yield made_of, table
 
 
+def chosen(known: list[TableName], names: Iterable[str] | None) -> list[TableName]:
+    """Return the tables that names mean. Raises IcebergError naming the tables there are."""
+    if names is None:
+        return known
+    found: list[TableName] = []
+    for name in names:
+        meant = [each for each in known if name in (each.table, str(each))]
+        if not meant:
+            raise IcebergError(f"no table {name!r} is there; there are {', '.join(map(str, known)) or 'none yet'}")
+        found += meant
+    return found
+
+
 def _line(problem: Exception) -> str:
     return f"{type(problem).__name__}: {' '.join(str(problem).split())[:300]}"
-
-
-__all__ = ["PROPERTY", "IcebergError", "Place", "find", "make", "open_catalogue", "published_tables"]

@@ -11,7 +11,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from lake.iceberg import upkeep
-from lake.iceberg.catalogue import IcebergError, Place, find, make, open_catalogue, published_tables
+from lake.iceberg.catalogue import IcebergError, Place, chosen, find, make, open_catalogue, published_tables
 from lake.iceberg.data_files import PARTITIONS, Rows
 from lake.iceberg.receipts import note
 from lake.iceberg.schema import assigned
@@ -26,7 +26,7 @@ from lake.store import Store
 class Published:
     """What publishing one table did: its snapshots, the hours in them, and hours left for the next time with why.
 
-    `rows` are those of the new files; `expired` counts old snapshots that were ended.
+    `rows` are those of the new files; `expired` counts old snapshots that were ended; `failed` says why it stopped.
     """
 
     name: TableName
@@ -35,6 +35,7 @@ class Published:
     rows: int = 0
     left: dict[Slot, str] = field(default_factory=dict)
     expired: int = 0
+    failed: str = ""
 
 
 def publish_tables(
@@ -46,31 +47,23 @@ def publish_tables(
 ) -> list[Published]:
     """Publish what has changed of all tables, or those named (`authentication`, `silver/authentication`).
 
-    `first` and `last` are hour texts, both included. Tables without a change are told with no snapshots.
+    `first` and `last` are hour texts, both included. Tables without a change are told with no snapshots. A table that
+    fails (`failed`) stops no other; what it has published until then stands.
 
     Raises:
-        IcebergError: the catalogue cannot be opened, a name is no table, or a table cannot follow a change of types.
+        IcebergError: the catalogue cannot be opened, or a name is no table.
     """
     catalogue = open_catalogue(place)
     builds = wanted(lake)
     known = sorted({*builds, *(name for name, _ in published_tables(catalogue, place))})
-    return [
-        _publish(lake, place, catalogue, name, in_range(builds.get(name, {}), (first, last)), (first, last))
-        for name in chosen(known, names)
-    ]
-
-
-def chosen(known: list[TableName], names: Iterable[str] | None) -> list[TableName]:
-    """Return the tables that names mean. Raises IcebergError naming the tables there are."""
-    if names is None:
-        return known
-    found: list[TableName] = []
-    for name in names:
-        meant = [each for each in known if name in (each.table, str(each))]
-        if not meant:
-            raise IcebergError(f"no table {name!r} was built; there are {', '.join(map(str, known)) or 'none yet'}")
-        found += meant
-    return found
+    span = (first, last)
+    done = []
+    for name in chosen(known, names):
+        try:
+            done.append(_publish(lake, place, catalogue, name, in_range(builds.get(name, {}), span), span))
+        except IcebergError as problem:
+            done.append(Published(name, failed=str(problem)))
+    return done
 
 
 def _publish(lake: Store, place: Place, catalogue: Catalog, name: TableName, builds: Hours, span: Span) -> Published:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
-from lake.iceberg.catalogue import IcebergError, Place, open_catalogue, published_tables
+from lake.iceberg.catalogue import IcebergError, Place, chosen, open_catalogue, published_tables
 from lake.iceberg.data_files import mark_of
 from lake.iceberg.file_io import address, key_of
 from lake.iceberg.held import referenced
@@ -68,8 +68,8 @@ def _is_old(held: ObjectInfo, current: ObjectInfo) -> bool:
     return current.modified_at - held.modified_at > _METADATA_IN_USE
 
 
-def forget_history(lake: Store, place: Place, names: Iterable[TableName] | None = None) -> dict[TableName, int]:
-    """End all snapshots but the current one of some tables, or all, and remove their files: what was erased is gone.
+def forget_history(lake: Store, place: Place, names: Iterable[str] | None = None) -> dict[TableName, int]:
+    """End all snapshots but the current one of all tables, or those named, and remove their files: erased is gone.
 
     Publish first: the current snapshot is what the table held when it was last published. Returns how many snapshots
     ended, by table.
@@ -77,12 +77,11 @@ def forget_history(lake: Store, place: Place, names: Iterable[TableName] | None 
     Raises:
         IcebergError: a tag or a branch keeps an older snapshot. It is named; remove it and call again.
     """
-    catalogue, wanted = open_catalogue(place), None if names is None else set(names)
+    catalogue = open_catalogue(place)
     done = {}
-    for name, _ in published_tables(catalogue, place):
-        if wanted is None or name in wanted:
-            with lake.lock(f"iceberg-{name.layer}-{name.table}"):
-                done[name] = _forget(place, catalogue, name)
+    for name in chosen(sorted(name for name, _ in published_tables(catalogue, place)), names):
+        with lake.lock(f"iceberg-{name.layer}-{name.table}"):
+            done[name] = _forget(place, catalogue, name)
     return done
 
 

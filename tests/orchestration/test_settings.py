@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from orchestration.settings import (
     CloudTrailIntegrity,
     GeoIp,
+    Iceberg,
+    IcebergCatalogue,
     ObjectSource,
     OktaSource,
     S3Access,
@@ -48,6 +50,7 @@ def test_the_example_loads_and_shows_every_setting(monkeypatch: pytest.MonkeyPat
     shown = yaml.safe_load(example.read_text())
     kinds: list[tuple[type[BaseModel], dict[str, object]]] = [(Settings, shown), (GeoIp, shown["geoip"])]
     kinds += [(S3Lake, shown["s3"]), (CloudTrailIntegrity, shown["cloudtrail_integrity"])]
+    kinds += [(Iceberg, shown["iceberg"]), (IcebergCatalogue, shown["iceberg"]["catalog"])]
     kinds += [(type(used.sources[name]), given) for name, given in shown["sources"].items()]
     assert {kind for kind, _ in kinds} >= {Settings, GeoIp, ObjectSource, OktaSource}
     objects = [used.sources[name] for name in shown["sources"]]
@@ -127,6 +130,8 @@ def test_inside_the_dbt_project_the_lake_is_the_one_of_the_top_level(monkeypatch
     [
         ("lak: x\n", "lak: unknown setting"),
         ("geoip: {cities: []}\n", "geoip.cities: unknown setting"),
+        ("iceberg: {namespace: 'my lake'}\n", "iceberg.namespace: 'my lake': expected lower-case letters"),
+        ("iceberg: {catalog: {type: hive}}\n", "iceberg.catalog.type: "),
         ("memory: much\n", "memory: 'much' is not an amount of memory"),
         ("memory: 0GiB\n", "memory: '0GiB' is not an amount of memory"),
         ("threads: 0\n", "threads: "),

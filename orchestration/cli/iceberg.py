@@ -1,0 +1,95 @@
+"""Commands for Iceberg tables: publish what has changed, list how they stand, forget their past."""
+
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.app import Json, app
+from orchestration.cli.context import hour_range, lake, settings
+from orchestration.cli.output import fail, out, print_json, print_table, say
+
+iceberg = typer.Typer(help="Silver and gold as Iceberg tables, for engines that read those.", no_args_is_help=True)
+app.add_typer(iceberg, name="iceberg")
+
+Tables = Annotated[list[str] | None, typer.Option("--table", help="Only these, for instance authentication.")]
+
+
+@iceberg.command()
+def publish(
+    table: Tables = None,
+    first: Annotated[str | None, typer.Option("--from", help="First event hour or day (UTC).")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last event hour or day (UTC), included.")] = None,
+    json: Json = False,
+) -> None:
+    """Publish the event hours that were built anew: one snapshot a table and day. What is current is left alone."""
+    from lake.iceberg import IcebergError, publish_tables  # pyiceberg takes seconds to import; only its users wait
+    from orchestration.iceberg import iceberg_place
+
+    store = lake()
+    try:
+        done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last))
+    except IcebergError as problem:
+        raise typer.Exit(fail(problem)) from problem
+    rows = [
+        {
+            "table": str(each.name),
+            "snapshots": list(each.snapshots),
+            "hours": [f"{slot.source}/{slot.hour}" for slot in each.hours],
+            "rows": each.rows,
+            "left": {f"{slot.source}/{slot.hour}": why for slot, why in each.left.items()},
+            "expired_snapshots": each.expired,
+            "failed": each.failed,
+        }
+        for each in done
+    ]
+    if json:
+        print_json(rows)
+    else:
+        news = [each for each in done if each.snapshots]
+        table_rows = [[str(each.name), len(each.snapshots), len(each.hours), each.rows] for each in news]
+        if news:
+            print_table("", ("table", "snapshots", "hours", "rows"), table_rows)
+        else:
+            out.print("every table is current")
+        for each in done:
+            for slot, why in list(each.left.items())[:5]:
+                say(f"{each.name} {slot.source} {slot.hour}: left for the next time, {why}")
+            if each.failed:
+                say(f"{each.name}: {each.failed}", style="red")
+    if any(each.left or each.failed for each in done):
+        raise typer.Exit(1)
+
+
+@iceberg.command("list")
+def list_tables(json: Json = False) -> None:
+    """How every table stands: snapshots, rows, event hours to publish, and the metadata file that readers take."""
+    from lake.iceberg import IcebergError, standings
+    from orchestration.iceberg import iceberg_place
+
+    store = lake()
+    try:
+        found = standings(store, iceberg_place(settings(), store))
+    except IcebergError as problem:
+        raise typer.Exit(fail(problem)) from problem
+    if json:
+        print_json(found)
+        return
+    heads = ("table", "snapshots", "rows", "stale\nhours", "metadata")
+    print_table("", heads, [[each.name, each.snapshots, each.rows, each.stale_hours, each.metadata] for each in found])
+
+
+@iceberg.command()
+def forget(table: Tables = None, json: Json = False) -> None:
+    """End every snapshot but the current one and remove its files: rows that were erased are then gone here too."""
+    from lake.iceberg import IcebergError, forget_history
+    from orchestration.iceberg import iceberg_place
+
+    store = lake()
+    try:
+        ended = forget_history(store, iceberg_place(settings(), store), table)
+    except IcebergError as problem:
+        raise typer.Exit(fail(problem)) from problem
+    if json:
+        print_json({str(name): number for name, number in ended.items()})
+    for name, number in () if json else ended.items():
+        say(f"{name}: {number} snapshots ended")
