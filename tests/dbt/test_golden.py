@@ -26,7 +26,6 @@ from orchestration.building import build
 
 _GOLDEN = Path(__file__).parent / "golden"
 _CASES = sorted(case for case in _GOLDEN.glob("*/*") if case.suffix in (".ndjson", ".log"))
-_BY_POSITION = {name for name, each in load_contracts().items() if not each.event_key}
 _UPDATE = os.environ.get("GOLDEN") == "update"
 
 Event = dict[str, Any]
@@ -80,19 +79,12 @@ def _object_name(case: Path) -> str:
 
 
 def _events_of(case: Path, lake: Path) -> list[Event]:
-    """Return the events published from a case, sorted by uid, without the time they were logged.
-
-    Where the uid comes of the place of a record, which is another one on every machine, the record's row stands for it.
-    """
+    """Return the events published from a case, sorted by uid, without the time they were logged."""
     events: list[Event] = []
     for _, files in _tables(lake):
         rows = duckdb.connect().read_parquet([str(file) for file in files], hive_partitioning=False)
         of_case = duckdb.ColumnExpression("_source_object") == duckdb.ConstantExpression(_object_name(case.resolve()))
         events += [json.loads(text) for text in event_texts(rows.filter(of_case))]
-        if case.parent.name in _BY_POSITION:
-            rows_of = dict(rows.filter(of_case).project("metadata.uid, _source_row").fetchall())
-            for event in events:
-                event["metadata"]["uid"] = f"row {rows_of[event['metadata']['uid']]}"
     for event in events:
         del event["metadata"]["logged_time"]
     return sorted(events, key=lambda event: str(event["metadata"]["uid"]))
