@@ -36,6 +36,7 @@ _MISSING = frozenset(("NoSuchKey", "404", "NotFound", "NoSuchVersion"))
 _DENIED = frozenset(
     (
         "AccessDenied",
+        "AccessDeniedException",
         "403",
         "Forbidden",
         "InvalidAccessKeyId",

@@ -16,6 +16,7 @@ LEDGER = "ledger"
 STAGING = "_staging"
 JOURNAL = "_journal"
 SPOOL = "_spool"
+ERASURES = "erasures"  # standing conditions, which may name a person: close this folder to all but landing and erasing
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 BATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -92,6 +93,31 @@ def shared_file(room: str, source: str, hour: datetime, name: str) -> str:
 def compaction_receipt(key: str) -> str:
     """Return the key of the receipt of a file that compaction made."""
     return f"{LEDGER}/compaction/{key.removesuffix('.parquet')}.json"
+
+
+def erasure_receipts(source: str) -> str:
+    """Return the folder of the receipts of a source's erasures."""
+    return f"{LEDGER}/erasure/{checked(source)}"
+
+
+def erasure_receipt(source: str, erasure: str) -> str:
+    """Return the key of the receipt of one erasure."""
+    return f"{erasure_receipts(source)}/{checked(erasure, BATCH)}.json"
+
+
+def standing_erasure(source: str, erasure: str) -> str:
+    """Return the key of the condition of an erasure that stands."""
+    return f"{ERASURES}/conditions/{checked(source)}/{checked(erasure, BATCH)}.json"
+
+
+def erased_rows(source: str, erasure: str) -> str:
+    """Return the folder of lists of erased rows, which are kept until it is proven that these are nowhere any more."""
+    return f"{ERASURES}/rows/{checked(source)}/{checked(erasure, BATCH)}"
+
+
+def unreadable_message(source: str, digest: str) -> str:
+    """Return the key of the record of a queue's message that is no notification; `digest` (hex) is of its text."""
+    return f"{LEDGER}/messages/{checked(source)}/{checked(digest, BATCH)}.json"
 
 
 def build_receipt(model: str, hour: datetime) -> str:

@@ -5,16 +5,19 @@ a source that is not configured is told. What does not: reading and fetching (`i
 """
 
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingest.contracts import Contract
 from ingest.landing import FewerRecords, LandingSettings, land
+from ingest.landing.draining import Drained, drain, one_drainer
 from ingest.landing.holdings import HOUR_BATCH, Mark, batches, is_queue_batch, marks, receipts_since
 from ingest.landing.land import ObjectsGone, check_none_gone
 from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
 from ingest.transports.bucket import is_bucket_url
 from ingest.transports.listing import Listing
+from ingest.transports.queue import Queue
 from lake import ledger, paths
 from lake.publish import recover
 from lake.receipts import LandingReceipt
@@ -25,17 +28,29 @@ from orchestration.settings import ObjectSource, OktaSource, Settings
 
 LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
 _PLACES = {"object_store": ObjectSource, "http_cursor": OktaSource}
-_EXAMPLES = {"object_store": "root: /folder/of/its/objects or s3://bucket/prefix", "http_cursor": "base_url: https://<org>.okta.com"}
+_EXAMPLES = {
+    "object_store": "root: /folder/of/its/objects or s3://bucket/prefix",
+    "http_cursor": "base_url: https://<org>.okta.com",
+}
 
 
-__all__ = ["HOUR_BATCH", "ObjectsGone", "SourceNotConfigured", "land_hour", "late_objects", "place_of", "settle_of"]
+__all__ = [
+    "HOUR_BATCH",
+    "ObjectsGone",
+    "SourceNotConfigured",
+    "drain_queue",
+    "land_hour",
+    "late_objects",
+    "place_of",
+    "settle_of",
+]
 
 
 class SourceNotConfigured(ValueError):
     """The settings do not say where a source is read from."""
 
-    def __init__(self, contract: Contract) -> None:
-        source, example = contract.source, _EXAMPLES[contract.transport]
+    def __init__(self, contract: Contract, example: str | None = None) -> None:
+        source, example = contract.source, example or _EXAMPLES[contract.transport]
         super().__init__(
             f"{source} is not configured: add `sources: {{{source}: {{{example}}}}}` to the settings file,"
             f" or set HEADWATER_SOURCES__{source.upper()}__{example.split(':')[0].upper()}"
@@ -45,7 +60,9 @@ class SourceNotConfigured(ValueError):
 def land_hour(settings: Settings, contract: Contract, hour: datetime) -> LandingReceipt:
     """Land what arrived in one hour (naive UTC) as the batch of that hour; an hour without objects lands zeros.
 
-    Objects that another batch of the lake holds already (`headwater land` took them) are left to that batch.
+    Objects that another batch of the lake holds already (`headwater land` took them) are left to that batch. A source
+    with a queue first lands what that announces, as batches of the queue; the hour's own batch then takes what is
+    listed and was never announced, which is how an hour is known to be whole.
 
     Raises:
         SourceNotConfigured: the settings do not say where to read from.
@@ -58,8 +75,11 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
     batch = paths.hour_name(hour)
     limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
     if isinstance(place, ObjectSource):
-        found = _hour_listing(settings, contract, place.root, store, hour) if place.root else Listing()
-        return land(contract, found.objects, store, batch, limits, found.ignored, notes=found.notes)
+        if place.queue is None:
+            return _land_objects(settings, contract, place, store, hour, limits)
+        with one_drainer(store, contract.source):
+            drained = drain_queue(settings, contract, place, store, limits)
+            return _land_objects(settings, contract, place, store, hour, limits, drained.notes())
     spool = store.prepared(f"{paths.SPOOL}/{contract.source}/{batch}")
     pages = fetch_hour(_okta(place), hour.replace(tzinfo=UTC), spool)
     try:
@@ -70,6 +90,36 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
     if receipt.status == "published":  # a stalled batch waits for a decision, its records are only here
         shutil.rmtree(spool, ignore_errors=True)
     return receipt
+
+
+def _land_objects(
+    settings: Settings,
+    contract: Contract,
+    place: ObjectSource,
+    store: Store,
+    hour: datetime,
+    limits: LandingSettings,
+    notes: Sequence[str] = (),
+) -> LandingReceipt:
+    found = _hour_listing(settings, contract, place.root, store, hour) if place.root else Listing()
+    batch, told = paths.hour_name(hour), (*notes, *found.notes)
+    return land(contract, found.objects, store, batch, limits, found.ignored, notes=told)
+
+
+def drain_queue(
+    settings: Settings, contract: Contract, place: ObjectSource, store: Store, limits: LandingSettings
+) -> Drained:
+    """Land what a source's queue announces now; call it inside `one_drainer`.
+
+    Raises:
+        SourceNotConfigured: the source has no queue.
+        LandingError, AccessDenied, StoreUnavailable: see `ingest.landing.draining.drain`.
+    """
+    if place.queue is None:
+        raise SourceNotConfigured(contract, "queue: https://sqs.<region>.amazonaws.com/<account>/<name>")
+    access = access_of(settings, contract.source)
+    root = place.root if place.root and is_bucket_url(place.root) else None
+    return drain(contract, Queue(place.queue, access), root, access, store, limits)
 
 
 def late_objects(settings: Settings, contract: Contract, now: datetime | None = None) -> dict[datetime, list[str]]:

@@ -13,7 +13,7 @@ from ingest.objects import RawObject
 from ingest.transports.bucket_object import raw_object
 from ingest.transports.bucket_place import BucketPlace, Cost, Listed, bucket_place, is_bucket_url
 from ingest.transports.bucket_walk import prefixes
-from ingest.transports.listing import Listing, delivered_at, hour_of, why_not
+from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_of, why_not
 from lake.aws import AwsAccess
 
 _HOUR = timedelta(hours=1)
@@ -54,7 +54,7 @@ def list_objects(
 
 
 def _whole(contract: Contract, place: BucketPlace) -> Listing:
-    listing, cost = Listing(), Cost()
+    listing, cost, batches = Listing(), Cost(), BatchesSeen(contract)
     entries, named = list(place.objects(place.prefix, cost)), False
     if not entries:
         key, named = place.prefix.removesuffix("/"), True
@@ -62,13 +62,16 @@ def _whole(contract: Contract, place: BucketPlace) -> Listing:
         if not entries:
             raise FileNotFoundError(f"{place.url(key)}: no object is there, and none below it")
     for each in entries:
+        if not named:
+            batches.see(place.url(each.key))
         _take(contract, place, each, listing, named=named)
+    batches.leave_incomplete(listing)
     listing.requests, listing.keys = cost.requests, cost.keys
     return listing
 
 
 def _timed(contract: Contract, place: BucketPlace, hour: datetime | None, since: datetime | None) -> Listing:
-    listing, cost = Listing(), Cost()
+    listing, cost, batches = Listing(), Cost(), BatchesSeen(contract)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="list") as pool:
         below = _below(contract, place, hour, since, cost, pool)
         if not below:
@@ -76,9 +79,11 @@ def _timed(contract: Contract, place: BucketPlace, hour: datetime | None, since:
             listing.notes.append(_unpruned(contract, place))
         for found in pool.map(lambda prefix: list(place.objects(prefix, cost)), below):
             for each in found:
+                batches.see(place.url(each.key))
                 arrived = hour_of(_arrived_at(contract, place, each))
                 if arrived == hour or (since is not None and arrived >= since):
                     _take(contract, place, each, listing, named=False)
+    batches.leave_incomplete(listing)
     listing.ignored = [pair for pair in listing.ignored if pair[1].startswith("archived")]
     listing.requests, listing.keys = cost.requests, cost.keys
     return listing

@@ -11,7 +11,7 @@ import io
 import random
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -42,6 +42,22 @@ def raw_object(place: BucketPlace, key: str, etag: str, size: int, arrived_at: d
         fingerprint=f"{etag}-{size}",
         part=part,
     )
+
+
+def listed_object(place: BucketPlace, key: str, arrived_at: datetime | None) -> RawObject:
+    """Return an object of which only the key is known; without `arrived_at` it arrived when it was last changed.
+
+    Raises:
+        ObjectGone: there is no such object.
+        AccessDenied, StoreUnavailable: the message names bucket, key and what is missing.
+    """
+    try:
+        found = client(place.access, "s3").head_object(Bucket=place.bucket, Key=key)
+    except (ClientError, BotoCoreError) as problem:
+        said = explained(problem, "s3:GetObject", place.bucket, key)
+        raise (ObjectGone(_GONE) if isinstance(said, FileNotFoundError) else said) from problem
+    modified_at = found["LastModified"].astimezone(UTC)
+    return raw_object(place, key, found["ETag"].strip('"'), found["ContentLength"], arrived_at or modified_at)
 
 
 def read_part(place: BucketPlace, key: str, etag: str, size: int, begin: int, end: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from ingest.contracts import Contract
 from ingest.objects import ObjectGone, RawObject
-from ingest.transports.listing import Listing, delivered_at, hour_of, why_not
+from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_of, why_not
 
 _DATE_FOLDERS = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})(?:/(\d{2}))?(?:/|$)")
 
@@ -30,7 +30,7 @@ def list_objects(contract: Contract, places: Iterable[Path], hour: datetime | No
     Raises:
         FileNotFoundError: a place does not exist.
     """
-    listing = Listing()
+    listing, batches = Listing(), BatchesSeen(contract)
     seen: set[str] = set()
     for place in places:
         place = place.expanduser().resolve()
@@ -40,7 +40,10 @@ def list_objects(contract: Contract, places: Iterable[Path], hour: datetime | No
         for path in [str(place)] if named else _walk(str(place), hour):
             if path not in seen:
                 seen.add(path)
+                if not named:
+                    batches.see(path)
                 _take(contract, path, listing, hour, named=named)
+    batches.leave_incomplete(listing)
     if hour is not None:
         listing.ignored.clear()  # what lies beside an hour's objects is not this hour's business
     listing.objects.sort(key=lambda each: each.name)

@@ -19,7 +19,8 @@ class Listing:
     """What was found: objects to read in name order, and (name, why) of what was passed over.
 
     `notes` say what a person should know of how it was found. `requests` and `keys` count what listing a bucket cost:
-    requests made, and keys and folders that the answers named.
+    requests made, and keys and folders that the answers named. `found` counts objects that stand in no list here,
+    for another way of landing took them.
     """
 
     objects: list[RawObject] = field(default_factory=list)
@@ -27,6 +28,7 @@ class Listing:
     notes: list[str] = field(default_factory=list)
     requests: int = 0
     keys: int = 0
+    found: int = 0
 
     def add(self, other: "Listing") -> None:
         """Take in what another place holds."""
@@ -77,3 +79,40 @@ def why_not(contract: Contract, name: str, *, named: bool, expected: bool = Fals
 def hour_of(at: datetime) -> datetime:
     """Return the hour (naive UTC) of an instant (aware)."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None)
+
+
+class BatchesSeen:
+    """Which batches a listing saw the marker of, where the contract says that a batch is complete only with one.
+
+    Names are seen as they are walked; an object that somebody named itself is not seen, and stays.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._rule = contract.complete_batch
+        self._batches: dict[str, str] = {}
+        self._complete: set[str] = set()
+
+    def see(self, name: str) -> None:
+        """Take note of a name, of an object or of a marker."""
+        if self._rule is None:
+            return
+        completed, batch = self._rule.completed_by(name), self._rule.of(name)
+        if completed is not None:
+            self._complete.add(completed)
+        elif batch is not None:
+            self._batches[name] = batch
+
+    def leave_incomplete(self, listing: Listing) -> None:
+        """Take the objects of incomplete batches out of a listing: they are read when their batch is complete."""
+        waiting = {name for name, batch in self._batches.items() if batch not in self._complete}
+        found = [each.name for each in listing.objects if each.name in waiting]
+        if self._rule is None or not found:
+            return
+        listing.objects = [each for each in listing.objects if each.name not in waiting]
+        listing.ignored += [
+            (name, f"its batch is not complete: no {self._rule.marker} beside it yet") for name in found
+        ]
+        batches = len({self._batches[name] for name in found})
+        listing.notes.append(
+            f"without {self._rule.marker} beside them, left for later: {len(found)} objects, {batches} batches"
+        )

@@ -1,4 +1,4 @@
-"""Objects of a bucket: an hour costs a listing of that hour, new accounts are found, what is read is what was listed."""
+"""Objects of a bucket: an hour costs a listing of that hour, new accounts are found, the listed object is read."""
 
 import gzip
 from collections.abc import Iterator
