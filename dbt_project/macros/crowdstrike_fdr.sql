@@ -68,11 +68,15 @@ case when not regexp_full_match({{ text }}, '[0:.]+') then {{ ip_or_null(text) }
 
 
 {#- The host of the sensor. Its address is its own where an event tells it, else the one that the Falcon cloud sees
-    (aip, which also stays in unmapped). -#}
-{% macro fdr_device() -%}
-{'hostname': computer_name, 'uid': aid, 'ip': device_ip, 'type_id': 0, 'type': 'Unknown',
-     'name': case when coalesce(computer_name, aid, device_ip) is null then 'Unknown' end,
-     'os': {'name': os_name, 'type_id': os_type_id, 'type': {{ ocsf_caption("base_event", "device.os.type_id", "os_type_id") }}}}
+    (aip, which also stays in unmapped). Events of the cloud name none; classes that ask for one get an unknown one. -#}
+{% macro fdr_device(required) -%}
+{%- set known = "coalesce(computer_name, aid, device_ip) is not null" -%}
+{%- set there = "true" if required else known -%}
+{'hostname': computer_name, 'uid': aid, 'ip': device_ip,
+     'name': case when {{ there }} and not ({{ known }}) then 'Unknown' end,
+     'type_id': case when {{ there }} then 0 end, 'type': case when {{ there }} then 'Unknown' end,
+     'os': {'name': case when {{ there }} then os_name end, 'type_id': case when {{ there }} then os_type_id end,
+        'type': case when {{ there }} then {{ ocsf_caption("base_event", "device.os.type_id", "os_type_id") }} end}}
 {%- endmacro %}
 
 
@@ -148,19 +152,23 @@ case when {{ flags }} <> 0 and {{ flags }} & 512 = 0 then [{'algorithm_id': 0, '
 
 
 {#- The columns that every mapping ends with: where it happened, and the pipeline's own. -#}
-{% macro fdr_event() -%}
+{% macro fdr_event(device_required=true) -%}
 {{ fdr_metadata() }} as metadata,
-    {{ fdr_device() }} as device,
+    {{ fdr_device(device_required) }} as device,
     _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
 {%- endmacro %}
 
 
-{#- JSON text of all fields of the event but its header and the ones that a mapping has placed. -#}
+{#- JSON text of all fields of the event but its header and the ones that a mapping has placed. The id is part of the
+    event key, and stays where there is no sensor to make the key with. -#}
 {% macro fdr_unmapped(placed=[]) -%}
-{%- set header = ["event_simpleName", "id", "aid", "cid", "timestamp", "ContextTimeStamp", "event_platform", "ConfigBuild", "ComputerName", "TreeId"] -%}
+{%- set header = ["event_simpleName", "aid", "cid", "timestamp", "ContextTimeStamp", "event_platform", "ConfigBuild", "ComputerName", "TreeId"] -%}
 {%- set patch = {} -%}
 {%- for name in header + placed -%}{%- do patch.update({name: none}) -%}{%- endfor -%}
-nullif(json_merge_patch('{}', json_merge_patch(coalesce(event, _raw, '{}'), '{{ tojson(patch) }}'))::varchar, '{}')
+{%- set with_id = tojson(patch) -%}
+{%- do patch.update({"id": none}) -%}
+nullif(json_merge_patch('{}', json_merge_patch(coalesce(event, _raw, '{}'),
+      case when aid is null then '{{ with_id }}' else '{{ tojson(patch) }}' end))::varchar, '{}')
 {%- endmacro %}
 
 

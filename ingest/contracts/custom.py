@@ -23,6 +23,7 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "notifications": str,
     "vendor": str,
     "openRecord": bool,
+    "completeBatch": dict,
     "format": dict,
     "coverage": dict,
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from ingest.contracts.complete_batch import CompleteBatch, read_complete_batch
 from ingest.contracts.custom import texts
 from ingest.contracts.durations import duration_text
 from ingest.contracts.errors import Place, one_of
@@ -26,6 +27,7 @@ class Delivery:
     future_tolerance: timedelta
     key_layouts: tuple[KeyLayout, ...]
     notifications: str
+    complete_batch: CompleteBatch | None
 
 
 def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
@@ -46,6 +48,7 @@ def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
         future_tolerance=_tolerance(custom, place.at("futureTolerance")),
         key_layouts=read_layouts(texts(custom.get("keyLayouts"), "keyLayouts", place), place.at("keyLayouts")),
         notifications=notifications,
+        complete_batch=read_complete_batch(custom, place.at("completeBatch")),
     )
 
 

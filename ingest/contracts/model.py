@@ -11,6 +11,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
+from ingest.contracts.complete_batch import CompleteBatch
 from ingest.contracts.layouts import KeyLayout
 from ingest.contracts.paths import json_path, split_path
 
@@ -183,8 +184,9 @@ class Contract:
     object's name (group `at`), read with `arrival_format` (strptime, UTC). `key_layouts` say what keys in a bucket
     begin with, `notifications` what a queue's messages look like (`s3_event` or `crowdstrike_fdr`), `vendor` whose
     limits its requests count against. `fingerprint` is the sha256 of the file, `limitations` what a reader of the data
-    has to know. `open_record`: the source has far more fields than anyone declares; those that are not declared stay
-    in `_raw` and are no drift.
+    has to know. `complete_batch` says which objects are read only once their writer has marked them all as written.
+    `open_record`: the source has far more fields than anyone declares; what is not declared stays in `_raw` and is no
+    drift.
     """
 
     source: str
@@ -215,6 +217,7 @@ class Contract:
     notifications: str = "s3_event"
     limitations: str = ""
     open_record: bool = False
+    complete_batch: CompleteBatch | None = None
     format: Format = Format()
     coverage: CoverageRule | None = None
 

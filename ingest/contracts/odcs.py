@@ -84,6 +84,7 @@ def load_contract(path: Path | str) -> Contract:
         vendor=custom.get("vendor") or _text(odcs.name, Place(file, "name")).split("_")[0],
         key_layouts=delivery.key_layouts,
         notifications=delivery.notifications,
+        complete_batch=delivery.complete_batch,
         limitations=_line(odcs.description.limitations if odcs.description else None),
         open_record=bool(custom.get("openRecord", False)),
         format=read_format(custom, fields, top.at("format")),

@@ -30,7 +30,9 @@ select
     {{ fdr_value("id") }} as id,
     {{ fdr_id(fdr_value("aid")) }} as aid,
     {{ fdr_value("cid") }} as cid,
-    coalesce({{ fdr_value("ContextTimeStamp") }}, {{ fdr_value("timestamp") }}) as original_time,
+    -- the text that the event time was read from
+    coalesce(case when {{ fdr_value("ContextTimeStamp") }} like '____-__-__%' or try_cast({{ fdr_value("ContextTimeStamp") }} as double) >= 1
+        then {{ fdr_value("ContextTimeStamp") }} end, {{ fdr_value("timestamp") }}, {{ fdr_value("Time") }}, {{ fdr_value("_time") }}) as original_time,
     {{ fdr_value("ConfigBuild") }} as sensor_build,
     {{ fdr_id(fdr_value("TreeId")) }} as tree_id,
     -- The stream has no severities; names say what the sensor itself finds suspicious.

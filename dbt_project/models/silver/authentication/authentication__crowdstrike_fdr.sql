@@ -17,7 +17,7 @@ events as (
 
 select
     routed_activity_id as activity_id,
-    case when event_name like 'UserLogonFailed%' then greatest(severity_id, 2) else severity_id end as severity_id,
+    severity_id,
     case when event_name like 'UserLogonFailed%' then 2 else 1 end as status_id,
     coalesce(sub_status, status) as status_code,
     case when coalesce(sub_status, status) is not null then status_meaning end as status_detail,
@@ -57,5 +57,5 @@ select
     {{ fdr_unmapped(["ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "UserName", "UserSid", "UID", "LogonDomain", "LogonType",
         "LogonTime", "AuthenticationPackage", "AuthenticationId", "ClientComputerName", "SubStatus", "RemoteAddressIP4", "RemoteAddressIP6",
         "LocalAddressIP4", "LocalAddressIP6"]) }} as unmapped,
-    {{ fdr_event() }}
+    {{ fdr_event(device_required=false) }}
 from events

@@ -12,6 +12,6 @@ select
         observable("unmapped.RemoteAddress", 2, "remote_ip"),
     ]) }} as observables,
     {{ fdr_unmapped() }} as unmapped,
-    {{ fdr_event() }}
+    {{ fdr_event(device_required=false) }}
 from {{ ref("int_crowdstrike__fdr") }}
 where class_uid = 0

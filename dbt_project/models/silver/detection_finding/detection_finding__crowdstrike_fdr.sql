@@ -28,6 +28,8 @@ events as (
             end
         end as level_id,
         case
+            when document -> 'PatternDispositionFlags' is null then null
+            -- what the policy would have done, were it switched on
             when document -> 'PatternDispositionFlags' ->> 'PolicyDisabled' = 'true' then 15
             when document -> 'PatternDispositionFlags' ->> 'QuarantineFile' = 'true' then 3
             when 'true' in (document -> 'PatternDispositionFlags' ->> 'ProcessBlocked', document -> 'PatternDispositionFlags' ->> 'OperationBlocked',
@@ -44,8 +46,8 @@ select
     level_id as severity_id,
     1 as status_id,
     true as is_alert,
-    case when outcome_id in (2, 3) then 2 else 1 end as action_id,
-    outcome_id as disposition_id,
+    case when outcome_id in (2, 3) then 2 when outcome_id = 15 then 1 end as action_id,
+    coalesce(outcome_id, 15) as disposition_id,
     {'uid': coalesce("CompositeId", "DetectId", "EventUUID", _event_key),
      'title': coalesce("DetectName", "Name", event_name),
      'desc': coalesce("DetectDescription", "Description"),
@@ -72,5 +74,5 @@ select
     {{ fdr_unmapped(["ExternalApiType", "EventUUID", "CompositeId", "DetectId", "DetectName", "Name", "DetectDescription", "Description", "SeverityName",
         "Tactic", "Technique", "FalconHostLink", "FileName", "FilePath", "SHA256String", "SHA1String", "MD5String", "ProcessId", "CommandLine",
         "UserName", "LogonDomain", "Hostname", "AgentId", "AgentIdString", "CustomerIdString", "UTCTimestamp", "PatternDispositionDescription"]) }} as unmapped,
-    {{ fdr_event() }}
+    {{ fdr_event(device_required=false) }}
 from events

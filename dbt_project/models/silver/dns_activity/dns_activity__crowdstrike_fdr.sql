@@ -42,5 +42,5 @@ select
     ]) }} as observables,
     {{ fdr_unmapped(["ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "DomainName", "RequestType", "IP4Records", "IP6Records",
         "CNAMERecords", "QueryStatus", "RespondingDnsServer", "LocalAddressIP4", "LocalAddressIP6", "UserName", "UserSid", "UID", "AuthenticationId"]) }} as unmapped,
-    {{ fdr_event() }}
+    {{ fdr_event(device_required=false) }}
 from events

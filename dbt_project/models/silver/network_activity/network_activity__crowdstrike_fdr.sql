@@ -47,5 +47,5 @@ select
     ]) }} as observables,
     {{ fdr_unmapped(["ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "LocalAddressIP4", "LocalAddressIP6", "RemoteAddressIP4",
         "RemoteAddressIP6", "LocalPort", "RemotePort", "Protocol", "ConnectionDirection", "UserName", "UserSid", "UID", "AuthenticationId"]) }} as unmapped,
-    {{ fdr_event() }}
+    {{ fdr_event(device_required=false) }}
 from events
