@@ -42,8 +42,8 @@ def bronze_asset(contract: Contract, partitions: dg.HourlyPartitionsDefinition) 
         kinds={"parquet", "bronze"},
         tags={"transport": contract.transport, "source": contract.source},
         metadata={"contract_version": contract.version, "alert_channel": contract.alert_channel},
-        pool=f"land_{contract.source}",
-        check_specs=landing_check_specs(key),
+        pool=f"land_{contract.vendor}",
+        check_specs=landing_check_specs(key, contract),
         output_required=False,
     )
     def bronze(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:

@@ -11,7 +11,8 @@ import dagster as dg
 
 from ingest.contracts import Contract, Field
 from lake import duck
-from lake.receipts import LandingReceipt
+from lake.coverage import MEANINGS
+from lake.receipts import Coverage, LandingReceipt
 from lake.store import Store
 
 _MOST_ROWS = 20
@@ -46,6 +47,9 @@ def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) 
         )
     if receipt.violations:
         told["violations"] = dg.MetadataValue.md(violations_table(contract, receipt))
+    if receipt.coverage:
+        told["coverage_records"] = sum(each.records for each in receipt.coverage)
+        told["coverage"] = dg.MetadataValue.md(coverage_table(receipt.coverage))
     if receipt.drift:
         told["fields_the_contract_does_not_know"] = dg.MetadataValue.md(
             table(("field", "records"), [(each.field, each.records) for each in receipt.drift])
@@ -56,6 +60,18 @@ def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) 
     if sample:
         told["sample_without_classified_fields"] = dg.MetadataValue.json(sample)
     return told
+
+
+def coverage_table(coverage: Iterable[Coverage]) -> str:
+    """Return where nothing was to be seen, as Markdown, lost records first."""
+    return table(
+        ("status", "meaning", "place", "records", "seconds", "from", "to"),
+        [
+            (each.status, MEANINGS[each.meaning], place.place, place.records, place.seconds, place.first, place.last)
+            for each in coverage
+            for place in each.places
+        ],
+    )
 
 
 def violations_table(contract: Contract, receipt: LandingReceipt) -> str:

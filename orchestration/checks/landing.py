@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ingest.contracts import Contract
+from lake.coverage import coverage_of, sentence
 from lake.receipts import LandingReceipt
 from lake.store import Store
-from orchestration.assets.landing_told import table, violations_table
+from orchestration.assets.landing_told import coverage_table, table, violations_table
 
-BALANCE, DRIFT = "balance", "contract_drift"
+BALANCE, DRIFT, COVERAGE = "balance", "contract_drift", "coverage"
 
 
-def landing_check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+def landing_check_specs(key: dg.AssetKey, contract: Contract) -> list[dg.AssetCheckSpec]:
     """Return the checks that landing a source's hours answers."""
-    return [
+    specs = [
         dg.AssetCheckSpec(
             BALANCE,
             asset=key,
@@ -30,6 +31,12 @@ def landing_check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
             description="Records carry no field that the contract does not know. Such fields are kept in `_raw`.",
         ),
     ]
+    if contract.coverage is not None:
+        lost = ", ".join(contract.coverage.lost)
+        specs.append(
+            dg.AssetCheckSpec(COVERAGE, asset=key, description=f"The vendor lost nothing before delivery ({lost}).")
+        )
+    return specs
 
 
 def landing_checks(
@@ -38,6 +45,8 @@ def landing_checks(
     """Yield the results of a run's batches."""
     yield _balance(key, store, contract, receipts)
     yield _drift(key, receipts)
+    if contract.coverage is not None:
+        yield _coverage(key, receipts)
 
 
 def _balance(
@@ -87,4 +96,17 @@ def _drift(key: dg.AssetKey, receipts: Sequence[LandingReceipt]) -> dg.AssetChec
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(rows)} fields that the contract does not know: {named}" if rows else "no unknown fields",
         metadata={"fields": dg.MetadataValue.md(table(("field", "records", "a value"), rows))} if rows else {},
+    )
+
+
+def _coverage(key: dg.AssetKey, receipts: Sequence[LandingReceipt]) -> dg.AssetCheckResult:
+    told = coverage_of(receipts)
+    lost = [each for each in told if each.meaning == "lost"]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=COVERAGE,
+        passed=not lost,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(sentence(each) for each in told) or "every interval was recorded",
+        metadata={"coverage": dg.MetadataValue.md(coverage_table(told))} if told else {},
     )

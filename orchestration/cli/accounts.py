@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
+from lake import ledger
 from lake.balance import NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.balance import balance as balance_of
+from lake.coverage import coverage_of, sentence
 from lake.quarantine import page, summary
+from lake.store import Store
 from orchestration.building import tables_of
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake
@@ -45,13 +48,26 @@ def balance(
     What was erased on request, or expired by its contract's retention, was read as well and has columns of its own.
     """
     wanted = [contract(name).source for name in source] if source else None
-    sheet = balance_of(lake(), wanted, *hour_range(first, last), tables=tables_of)
+    store = lake()
+    sheet = balance_of(store, wanted, *hour_range(first, last), tables=tables_of)
     if json:
         print_json(sheet)
     else:
         print_balance(sheet, by_hour)
+        for line in _lost(store, [row.source for row in sheet.sources]):
+            say(line)
     if not sheet.balanced:
         raise typer.Exit(1)
+
+
+def _lost(store: Store, sources: list[str]) -> list[str]:
+    """Return what vendors say that they lost before delivery: no equation can hold it, for it was never read."""
+    return [
+        f"{source}: {sentence(each)}"
+        for source in sources
+        for each in coverage_of(ledger.landings(store, source))
+        if each.meaning == "lost"
+    ]
 
 
 def print_balance(sheet: Balance, by_hour: bool = False) -> None:
