@@ -56,6 +56,14 @@ class BucketPlace:
         """Return the name of an object, as people see it."""
         return f"{_SCHEME}{self.bucket}/{key}"
 
+    def check(self) -> None:
+        """Ask for one key. Raises AccessDenied and the other errors of `lake.aws`."""
+        asked = {"Bucket": self.bucket, "Prefix": self.prefix, "MaxKeys": 1}
+        try:
+            client(self.access, "s3").list_objects_v2(**asked)
+        except (ClientError, BotoCoreError, OSError) as problem:
+            raise explained(problem, "s3:ListBucket", self.bucket, self.prefix) from problem
+
     def objects(self, prefix: str, cost: Cost) -> Iterator[Listed]:
         """Yield the keys that begin with a prefix, in key order."""
         for page in self._pages(cost, Prefix=prefix):

@@ -104,6 +104,10 @@ class Queue:
             lambda each: {"ReceiptHandle": each.handle, "VisibilityTimeout": HIDDEN_SECONDS},
         )
 
+    def check(self) -> None:
+        """Ask for the queue's attributes. Raises AccessDenied, StoreUnavailable."""
+        self._ask("get_queue_attributes", "sqs:GetQueueAttributes", AttributeNames=["QueueArn"])
+
     def has_dead_letters(self) -> bool:
         """Return whether the queue itself puts aside what is received again and again; true where it will not tell."""
         try:

@@ -1,22 +1,27 @@
 """Commands that bring events in and build tables: sources, land, build."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from ingest.contracts import load_contracts
+from ingest.contracts import Contract, load_contracts
 from ingest.landing import LandingSettings, land_files
+from ingest.landing.draining import one_drainer
 from ingest.landing.history import Landed
-from ingest.transports.folder import Listing, list_objects
+from ingest.transports.listing import Listing
 from lake import ledger
+from lake.coverage import sentence
 from lake.publish import sweep
+from lake.store import Store
 from orchestration.building import Built
 from orchestration.building import build as build_stale
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake, settings
 from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
+from orchestration.collecting import SourceNotConfigured, drain_queue, place_of
+from orchestration.places import access_of, list_places
+from orchestration.settings import ObjectSource, OktaSource
 
 
 @app.command()
@@ -32,7 +37,7 @@ def sources(json: Json = False) -> None:
                 "title": each.title,
                 "version": each.version,
                 "owner": each.owner,
-                "configured": str(getattr(configured.get(name), "root", getattr(configured.get(name), "base_url", ""))),
+                "configured": _where(configured.get(name)),
                 "batches": len(receipts),
                 "landed": sum(receipt.landed for receipt in receipts),
                 "quarantined": sum(receipt.quarantined for receipt in receipts),
@@ -47,39 +52,68 @@ def sources(json: Json = False) -> None:
         print_table("", heads, [[row[name] for name in shown] for row in rows])
 
 
+def _where(place: ObjectSource | OktaSource | None) -> str:
+    if isinstance(place, ObjectSource):
+        return place.root or place.queue or ""
+    return place.base_url if place else ""
+
+
 @app.command()
 def land(
     source: Annotated[str, typer.Argument(help="The source whose contract holds: see `headwater sources`.")],
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders, of any age.")],
+    places: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders or s3://bucket/prefix, of any age.", metavar="PATH…")
+    ] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Land what the source's queue announces.")] = False,
     again: Annotated[bool, typer.Option(help="Read objects again that have landed unchanged.")] = False,
     on_stall: Annotated[
         str, typer.Option(help="What a violation that stalls the batch does: stall, quarantine or null.")
     ] = "stall",
     json: Json = False,
 ) -> None:
-    """Land files and folders: every record goes to bronze or to quarantine, and the receipt says how many."""
+    """Land files, folders and buckets: every record goes to bronze or to quarantine, and the receipt says how many."""
     if on_stall not in ("stall", "quarantine", "null"):
         raise UsageError(f"--on-stall {on_stall!r}: expected stall, quarantine or null")
+    if queue == bool(places):
+        raise UsageError("expected files, folders or s3://bucket/prefix, or --queue alone")
     held, used = contract(source), settings()
-    missing = [str(path) for path in paths if not path.expanduser().exists()]
-    if missing:
-        raise UsageError(f"{missing[0]}: no such file or folder")
-    listing = list_objects(held, paths)
     limits = LandingSettings(memory_bytes=used.memory_bytes, threads=used.threads, stalls_as=on_stall)
     store = lake()
     sweep(store)
-    with _progress(f"landing {source}", sum(each.size for each in listing.objects), hidden=json) as advance:
-        done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
+    if queue:
+        listing, done = _drained(held, store, limits)
+    else:
+        listing = _listed(held, places or [])
+        with _progress(f"landing {source}", sum(each.size for each in listing.objects), hidden=json) as advance:
+            done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
     _report_landing(source, listing, done, json)
     if any(each.receipt.status == "stalled" for each in done):
         raise typer.Exit(1)
+
+
+def _listed(held: Contract, places: list[str]) -> Listing:
+    try:
+        return list_places(held, places, access_of(settings(), held.source))
+    except (FileNotFoundError, ValueError) as problem:
+        raise UsageError(str(problem)) from None
+
+
+def _drained(held: Contract, store: Store, limits: LandingSettings) -> tuple[Listing, list[Landed]]:
+    place = place_of(settings(), held)
+    if not isinstance(place, ObjectSource):
+        raise SourceNotConfigured(held)
+    with one_drainer(store, held.source):
+        drained = drain_queue(settings(), held, place, store, limits)
+    done = [Landed(each, False, frozenset(mark.name for mark in each.objects)) for each in drained.receipts]
+    objects = [each for receipt in drained.receipts for each in receipt.objects]
+    return Listing(notes=drained.notes(), found=len(objects) + drained.held), done
 
 
 def _report_landing(source: str, listing: Listing, done: list[Landed], json: bool) -> None:
     counts = {key: sum(each.counted()[key] for each in done) for key in ("read", "landed", "quarantined")}
     if json:
         batches = [{"unchanged": each.unchanged, "receipt": each.receipt} for each in done]
-        objects = len(listing.objects)
+        objects = len(listing.objects) or listing.found
         print_json({"source": source, "objects": objects, **counts, "ignored": listing.ignored, "batches": batches})
         return
     for each in done:
@@ -91,6 +125,8 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
             where = f" {broken.field}" if broken.field else ""
             found = f", found {broken.found[:80]!r}" if broken.found else ""
             say(f"  {broken.records:,} × {broken.reason}{where}: {consequence}{found}")
+        for told in receipt.coverage:
+            say(f"  {sentence(told)}")
         if receipt.drift:
             names = ", ".join(f"{each.field} ({each.records:,})" for each in receipt.drift[:8])
             more = f" and {len(receipt.drift) - 8} more" if len(receipt.drift) > 8 else ""
@@ -100,8 +136,10 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
     for why, passed in _passed_over(listing, done).items():
         which = passed[0] if len(passed) == 1 else f"{len(passed):,} objects like {passed[0]}"
         say(f"  passed over {which}: {why}")
-    if not listing.objects:
-        say("nothing to land: no data files were found there")
+    for note in listing.notes:
+        say(f"note: {note}")
+    if not listing.objects and not listing.found:
+        say("nothing to land: no new objects were found there")
     out.print(f"{counts['read']:,} read = {counts['landed']:,} landed + {counts['quarantined']:,} quarantined")
 
 
@@ -137,7 +175,7 @@ def load_reference(quiet: bool = False) -> None:
     used = settings()
     databases = [GeoIpDatabase(path) for path in (*used.geoip.city, *used.geoip.asn)]
     if databases:
-        load_geoip(Path(lake().url("")), databases)
+        load_geoip(lake(), databases)
     elif not quiet:
         err.print("no GeoIP database is configured (geoip.city, geoip.asn): locations stay empty", style="yellow")
 

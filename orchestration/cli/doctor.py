@@ -6,7 +6,6 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 
 import msgspec
 import typer
@@ -22,6 +21,7 @@ from lake.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.output import out, print_json, say
 from orchestration.lakes import open_lake
+from orchestration.reach import why_unreachable
 from orchestration.settings import OktaSource, Settings, config_file, load_settings
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
@@ -136,9 +136,8 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
             advice = "" if known else f"put the API token into {place.token_env}"
             yield Finding(f"source {name}", "ok" if known else "warning", f"{place.base_url}", advice)
         else:
-            there = Path(place.root).expanduser().is_dir()
-            advice = "" if there else f"create the folder or correct sources.{name}.root"
-            yield Finding(f"source {name}", "ok" if there else "error", f"{place.root}", advice)
+            wrong, shown = why_unreachable(used, name, place), " and ".join(filter(None, (place.root, place.queue)))
+            yield Finding(f"source {name}", "error" if wrong else "ok", *(wrong or (shown, "")))
 
 
 def _reference(store: Store, configured: bool) -> Iterator[Finding]:
