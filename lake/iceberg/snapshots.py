@@ -102,8 +102,8 @@ def publish_day(step: Step, day: str, builds: Hours, span: Span) -> Day:
             old = [each.file for slot in changed for each in held.get(slot, [])]
             snapshot = _committed(step.table, old, files, changed)
         except (CommitFailedException, ValidationException):
-            step.place.store.delete_many(key_of(step.place.store, each.file_path) for each in files)
             step.table.refresh()
+            _withdraw(step, files)
             continue
         return Day((snapshot,), tuple(sorted(changed)), sum(each.record_count for each in files), left)
     raise IcebergError(
@@ -130,6 +130,13 @@ def _written(step: Step, changed: Hours) -> list[DataFile]:
     step.place.store.stage(staged for staged, _ in moves)
     step.place.store.move_many(moves)
     return [each.told(step.table) for each in files]
+
+
+def _withdraw(step: Step, files: list[DataFile]) -> None:
+    """Remove files whose commit was refused; not those that it holds all the same, for an answer can get lost."""
+    landed = {each.file.file_path for held in held_files(step.table).values() for each in held}
+    gone = [each.file_path for each in files if each.file_path not in landed]
+    step.place.store.delete_many(key_of(step.place.store, each) for each in gone)
 
 
 def _folders(slot: Slot, table: Table) -> dict[str, str]:
