@@ -23,7 +23,10 @@ _REPOSITORY: Final = Path(__file__).parents[1]
 _COMMAND: Final = "python -m ingest.contract_artifacts"
 _SOURCES_YAML: Final = Path("dbt_project/models/staging/_sources.yml")
 _TYPES_MACRO: Final = Path("dbt_project/macros/generated/bronze_types.sql")
-_FALLBACKS: Final = {"record_hash": "a hash of the record", "record_position": "a hash of the record, its object and its row"}
+_FALLBACKS: Final = {
+    "record_hash": "a hash of the record",
+    "record_position": "a hash of the record, its object and its row",
+}
 _SOURCES_FOLDER: Final = Path("ingest/sources")
 
 

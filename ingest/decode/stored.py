@@ -30,6 +30,11 @@ class StoredFile:
         self.bytes_read += len(data)
         return data
 
+    @property
+    def closed(self) -> bool:
+        """As of any file."""
+        return self._file.closed
+
     def seekable(self) -> bool:
         """True if archives can be read in place."""
         return self._file.seekable()

@@ -7,6 +7,7 @@ Values are converted by Arrow, a batch at a time: in DuckDB `try_cast` would rou
 pattern that forbids it costs more than the conversion.
 """
 
+import re
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -23,10 +24,11 @@ TYPES = {"string": pa.utf8(), "integer": pa.int64(), "number": pa.float64(), "bo
 HEADER_TYPE = pa.dictionary(pa.int32(), pa.utf8())  # the same for all records of an object
 # Texts that are a value of a type; what Arrow would read besides (`nan`, `1e400`, blanks) is no value in a log.
 _SHAPES = {
-    "integer": r"^[+-]?[0-9]{1,18}$",
-    "number": r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$",
+    "integer": r"^-?[0-9]{1,18}$",  # longer ones are looked at one by one
+    "number": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$",
     "boolean": r"^(true|false|True|False)$",
 }
+_LONG = re.compile(r"-?[0-9]{19,30}\Z")
 WRONG = [pa.field("wrong", pa.list_(pa.utf8())), pa.field("wrong_found", pa.list_(pa.utf8()))]
 
 
@@ -89,9 +91,14 @@ def _converted(values: pa.Array, declared: Field, wanted: pa.DataType) -> tuple[
     shaped = pc.match_substring_regex(values, _SHAPES[declared.type])
     if pc.all(shaped).as_py() is not False:
         return values.cast(wanted), ()
-    bad = pc.indices_nonzero(pc.invert(shaped)).to_pylist()
-    kept = pc.if_else(shaped, values, pa.scalar(None, pa.utf8()))
-    return kept.cast(wanted), [(row, values[row].as_py()) for row in bad]
+    kept = pc.if_else(shaped, values, pa.scalar(None, pa.utf8())).cast(wanted)
+    bad = {row: values[row].as_py() for row in pc.indices_nonzero(pc.invert(shaped)).to_pylist()}
+    if declared.type == "integer":
+        long = {row: int(text) for row, text in bad.items() if _LONG.match(text) and -(2**63) <= int(text) < 2**63}
+        if long:
+            kept = pa.array([long.get(row, each) for row, each in enumerate(kept.to_pylist())], wanted)
+            bad = {row: text for row, text in bad.items() if row not in long}
+    return kept, bad.items()
 
 
 def _wrong(found: dict[int, list[tuple[str, str]]], rows: int) -> list[pa.Array]:

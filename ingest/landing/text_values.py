@@ -72,7 +72,7 @@ def _read_csv(lines: pa.StringArray, width: int, types: dict[str, pa.DataType], 
     """The values of lines, None if some have more or fewer. Numbers are read as such, unless one of them is none."""
     names = [f"c{place}" for place in range(width)]
     text = _joined(lines)
-    for wanted in (types, {}):
+    for wanted in ({},) if _misread(text.to_pybytes(), form) else (types, {}):
         options = csv.ConvertOptions(
             column_types={name: pa.utf8() for name in names} | wanted,
             null_values=["", *form.nulls],
@@ -96,6 +96,11 @@ def _split(lines: pa.StringArray, width: int, form: Format) -> pa.Table:
     parts = pc.split_pattern(lines, form.delimiter)
     columns = [without_nulls(pc.list_element(parts, place), form) for place in range(width)]
     return pa.table(columns, [f"c{place}" for place in range(width)])
+
+
+def _misread(text: bytes, form: Format) -> bool:
+    """Whether Arrow might take for a number what is none here: it reads `0x10`, and trims blanks."""
+    return any(odd in text for odd in (b"0x", b"0X", b"\t", b" ") if odd != form.delimiter.encode())
 
 
 def _joined(lines: pa.StringArray) -> pa.Buffer:

@@ -32,7 +32,7 @@ select
       'http_method': http_method,
       'referrer': referer,
       'version': http_version,
-      'url': {'hostname': host_header, 'path': url_path, 'query_string': url_query}
+      'url': case when url_path is not null then {'hostname': host_header, 'path': url_path, 'query_string': url_query} end
     } as http_request,
     {
       'code': try_cast(http_status as integer),

@@ -3,6 +3,7 @@ with flows as (
     select *,
         event_type = 'REJECT' as action_is_reject,
         flow_direction in ('ingress', 'egress') as is_located,
+        nullif(account_id, 'unknown') as owner_account,
         case
             when ip_type = 'IPv4' then 4
             when ip_type = 'IPv6' then 6
@@ -37,9 +38,9 @@ select
     {
       'provider': 'AWS', 'region': region, 'zone': az_id,
       'account': {
-        'uid': account_id,
-        'type_id': case when account_id is not null then 10 end,
-        'type': case when account_id is not null then 'AWS Account' end
+        'uid': owner_account,
+        'type_id': case when owner_account is not null then 10 end,
+        'type': case when owner_account is not null then 'AWS Account' end
       }
     } as cloud,
     {{ ocsf_metadata("AWS", "Amazon VPC", event_code="event_type", feature_name="'Flowlogs'", version="format_version") }} as metadata,
