@@ -33,7 +33,10 @@ def late_objects_sensor(sources: Mapping[dg.AssetKey, Contract], start: datetime
     def late_objects_of_all(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         settings, requests = load_settings(), []
         for key, contract in sources.items():
-            for hour, names in late_objects(settings, contract).items():
+            late = late_objects(settings, contract)
+            for note in late.notes:
+                context.log.warning(f"{contract.source}: {note}")
+            for hour, names in late.hours.items():
                 if hour < start:
                     context.log.warning(
                         f"{contract.source}: {len(names)} objects of {hour:%Y-%m-%dT%H} lie before the first partition;"

@@ -6,6 +6,7 @@ a source that is not configured is told. What does not: reading and fetching (`i
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -122,8 +123,16 @@ def drain_queue(
     return drain(contract, Queue(place.queue, access), root, access, store, limits)
 
 
-def late_objects(settings: Settings, contract: Contract, now: datetime | None = None) -> dict[datetime, list[str]]:
-    """Return the objects of a source that no batch holds, by arrival hour, of hours that have landed already.
+@dataclass(frozen=True)
+class Late:
+    """Objects that came late: names by arrival hour (naive UTC), and what should be said of others, a sentence each."""
+
+    hours: dict[datetime, list[str]]
+    notes: list[str]
+
+
+def late_objects(settings: Settings, contract: Contract, now: datetime | None = None) -> Late:
+    """Return the objects of a source that no batch holds, of hours that have landed already.
 
     They came after their hour was landed: a copy that was slow, a name with an old delivery time. Landing the hour
     again takes them in. Hours that never landed are left to the schedule and to backfills. Of a bucket only the last
@@ -131,22 +140,24 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
     """
     place = settings.sources.get(contract.source)
     if not isinstance(place, ObjectSource) or place.root is None:
-        return {}
+        return Late({}, [])
     far = is_bucket_url(place.root)
     if not far and not Path(place.root).is_dir():
-        return {}
+        return Late({}, [])
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
     since = paths.floor_hour(today) - timedelta(days=LATE_DAYS) if far else datetime.min + timedelta(days=1)
     store = open_lake(settings)
-    found = list_places(contract, [place.root], access_of(settings, contract.source), since=since).objects
+    found = list_places(contract, [place.root], access_of(settings, contract.source), since=since)
     held = {mark for receipt in receipts_since(store, contract.source, since) for mark in marks(receipt)}
     landed = set(batches(store, contract.source))
     late: dict[datetime, list[str]] = {}
-    for each in found:
+    for each in found.objects:
         hour = paths.floor_hour(each.arrived_at)
         if (each.name, each.fingerprint) not in held and paths.hour_name(hour) in landed:
             late.setdefault(hour, []).append(each.name)
-    return dict(sorted(late.items()))
+    strange = [f"{name}: {why}" for name, why in found.ignored if far]
+    more = [f"and {len(strange) - 3} more objects like these"] if len(strange) > 3 else []
+    return Late(dict(sorted(late.items())), [*found.notes, *strange[:3], *more])
 
 
 def place_of(settings: Settings, contract: Contract) -> ObjectSource | OktaSource:

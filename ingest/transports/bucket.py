@@ -22,6 +22,7 @@ _HOUR = timedelta(hours=1)
 _FILED_BEFORE, _FILED_BEFORE_UNTOLD = _HOUR, timedelta(hours=48)
 _AT_ONCE = 16  # listing requests
 _ARCHIVED = frozenset(("GLACIER", "DEEP_ARCHIVE"))
+_UNEXPECTED = "its key begins as no layout of the contract"
 
 __all__ = ["is_bucket_url", "list_objects"]
 
@@ -36,9 +37,9 @@ def list_objects(
     """Return the objects under some `s3://bucket/prefix`.
 
     Of one arrival hour (naive UTC) when `hour` is given, of those that arrived later than `since` (naive UTC) when
-    that is given: then only folders that can hold them are listed, along the contract's layouts. Without a time, or
-    where no folder is laid out as the contract says, everything under the place is listed. A place that is itself a
-    key is always read.
+    that is given: then only folders that can hold them are listed, along the contract's layouts. Where no folder is
+    laid out as the contract says, an hour costs a listing of everything, and `since` finds nothing; a note says so.
+    Without a time everything under the place is listed. A place that is itself a key is always read.
 
     Raises:
         FileNotFoundError: no time was given, and a place holds no object.
@@ -75,16 +76,18 @@ def _timed(contract: Contract, place: BucketPlace, hour: datetime | None, since:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="list") as pool:
         below = _below(contract, place, hour, since, cost, pool)
         if not below:
-            below = [place.prefix]
-            listing.notes.append(_unpruned(contract, place))
+            timeless = bool(contract.key_layouts) and not any(each.has_time for each in contract.key_layouts)
+            listed = since is None or timeless  # a vendor who files by no time keeps few objects
+            listing.notes.append(_unpruned(contract, place, listed=listed))
+            below = [place.prefix] if listed else []
         for found in pool.map(lambda prefix: list(place.objects(prefix, cost)), below):
             for each in found:
                 batches.see(place.url(each.key))
                 arrived = hour_of(_arrived_at(contract, place, each))
                 if arrived == hour or (since is not None and arrived >= since):
-                    _take(contract, place, each, listing, named=False)
+                    _take(contract, place, each, listing, named=False, strict=since is not None)
     batches.leave_incomplete(listing)
-    listing.ignored = [pair for pair in listing.ignored if pair[1].startswith("archived")]
+    listing.ignored = [pair for pair in listing.ignored if pair[1].startswith(("archived", _UNEXPECTED))]
     listing.requests, listing.keys = cost.requests, cost.keys
     return listing
 
@@ -113,20 +116,26 @@ def _filed(contract: Contract, first: datetime, last: datetime) -> Iterator[date
         at += _HOUR
 
 
-def _unpruned(contract: Contract, place: BucketPlace) -> str:
-    why = "no folder there is laid out as" if contract.key_layouts else "no time of delivery is in keyLayouts of"
+def _unpruned(contract: Contract, place: BucketPlace, *, listed: bool) -> str:
+    laid_out = any(each.has_time for each in contract.key_layouts)
+    why = "no folder there is laid out as the contract of" if laid_out else "no time stands in keyLayouts of"
+    what = "was listed" if listed else "was not looked through for late objects"
     return (
-        f"all of {place.url(place.prefix)} was listed, for {why} the contract of {contract.source} says; every hour"
-        " costs a listing of everything there"
+        f"all of {place.url(place.prefix)} {what}, for {why} {contract.source}; every hour costs a listing of"
+        " everything there"
     )
 
 
-def _take(contract: Contract, place: BucketPlace, each: Listed, listing: Listing, *, named: bool) -> None:
+def _take(
+    contract: Contract, place: BucketPlace, each: Listed, listing: Listing, *, named: bool, strict: bool = False
+) -> None:
     name = place.url(each.key)
     expected = any(layout.fits(each.key) for layout in contract.key_layouts)
     why = why_not(contract, name, named=named, expected=expected)
     if not why and each.storage in _ARCHIVED:
         why = f"archived ({each.storage}): restore the object to have it read"
+    if not why and strict and not expected:
+        why = f"{_UNEXPECTED}, so no hour looks for it; land it by hand"
     if why:
         listing.ignored.append((name, why))
     else:

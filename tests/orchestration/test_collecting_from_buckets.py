@@ -152,13 +152,21 @@ def test_objects_that_come_after_their_hour_was_landed_are_found_in_the_last_day
     for delivered in (now, old):
         trail.deliver(delivered, "first")
         trail.land(delivered.replace(minute=0))
-    assert {} == late_objects(trail.settings, CONTRACT)
+    assert {} == late_objects(trail.settings, CONTRACT).hours
     late = trail.deliver(now + timedelta(minutes=5), "late")
     trail.deliver(old + timedelta(minutes=5), "later")  # too old to be looked for; its hour can be landed again
     trail.deliver(now + timedelta(hours=1), "next")  # its hour never landed: that is the schedule's work
-    assert {hour: [f"s3://{trail.bucket}/{late}"]} == late_objects(trail.settings, CONTRACT)
+    assert {hour: [f"s3://{trail.bucket}/{late}"]} == late_objects(trail.settings, CONTRACT).hours
     assert 2 == trail.land(hour).landed
-    assert {} == late_objects(trail.settings, CONTRACT)
+    assert {} == late_objects(trail.settings, CONTRACT).hours
+
+
+def test_late_objects_that_no_hour_would_look_for_are_said(trail: Trail) -> None:
+    now = datetime.now(UTC).replace(minute=10, second=0, microsecond=0, tzinfo=None) - timedelta(hours=5)
+    key = trail.deliver(now, "first")
+    trail.client.put_object(Bucket=trail.bucket, Key=key.replace("100200300401_CloudTrail", "renamed"), Body=b"{}")
+    (note,) = late_objects(trail.settings, CONTRACT).notes
+    assert "renamed" in note and "begins as no layout of the contract, so no hour looks for it; land it by hand" in note
 
 
 def test_another_account_is_read_through_its_role(

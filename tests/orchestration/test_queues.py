@@ -141,7 +141,7 @@ def test_the_hour_drains_the_queue_and_takes_in_what_was_never_announced(trail: 
     assert 1 == trail.land().landed  # the hour again is the hour as it was
     trail.announce(receipt.objects[0].name.split("/", 3)[3])  # announced after all
     assert (1, []) == (trail.drain().held, trail.drain().receipts)
-    assert {} == late_objects(trail.settings, CONTRACT)
+    assert {} == late_objects(trail.settings, CONTRACT).hours
 
 
 def test_what_was_landed_by_hand_is_not_read_again_when_it_is_announced(trail: Announcing) -> None:
