@@ -17,10 +17,14 @@ from lake.mapping import Mappings
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt
 from lake.registry import Address
-from lake.staleness import bronze_inputs, stale_hours
+from lake.staleness import bronze_inputs, row_marks, stale_hours
 from lake.store import Store
 
 DISPOSITIONS = "dispositions"
+
+
+class ErasedMeanwhile(RuntimeError):
+    """A build that has read rows which were erased since. Nothing of it was published."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,10 @@ def retire(store: Store, model: str) -> int:
 
 @dataclass
 class BuildRun:
-    """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged."""
+    """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged.
+
+    `erasures` are the fingerprints of the source's erasures when its inputs were read.
+    """
 
     store: Store
     mappings: Mappings
@@ -71,9 +78,11 @@ class BuildRun:
     context: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, dict[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
     files: dict[str, list[HeldFile]] = field(default_factory=dict)
+    erasures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for source, hours in self.plan.hours.items():
+            self.erasures[source] = _erasures(self.store, source)
             receipts = list(ledger.landings(self.store, source))
             held, wanted = bronze_inputs(receipts), set(hours)
             self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
@@ -149,11 +158,25 @@ class BuildRun:
                 deletes.append(key)
 
         def plan() -> Change:
+            self._refuse_erased(model, source)
             written = ledger.with_builds(self.store, model, receipts)
             return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=tuple(written))
 
         publish(self.store, plan)
         return {receipt.hour: receipt.rows for receipt in receipts}
+
+    def _refuse_erased(self, model: str, source: str) -> None:
+        """Raise ErasedMeanwhile when rows that this run has read were erased since."""
+        if _erasures(self.store, source) == self.erasures.get(source):
+            return
+        now = bronze_inputs(ledger.landings(self.store, source))
+        for hour, inputs in self.inputs.get(source, {}).items():
+            if row_marks(inputs) != row_marks(now.get(hour, ())):
+                raise ErasedMeanwhile(f"{model}: records of {hour} were erased while it was built; build it again")
+
+
+def _erasures(store: Store, source: str) -> dict[str, str]:
+    return {each.key: each.fingerprint for each in store.list(paths.erasure_receipts(source))}
 
 
 def _folder(table: str, source: str) -> str:

@@ -165,6 +165,51 @@ class CompactionReceipt(msgspec.Struct, frozen=True, kw_only=True):
     compacted_at: str
 
 
+class ErasedFile(msgspec.Struct, frozen=True):
+    """One file that an erasure rewrote or removed: rows that went and rows that stayed, checksums before and after.
+
+    Rows and checksums are of the rows that counted; `dead` are matching rows that no receipt counted any more.
+    """
+
+    key: str
+    room: str
+    hour: str
+    erased: int
+    left: int
+    dead: int
+    checksum_before: str
+    checksum_after: str
+
+
+class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What one erasure did. It holds no record and, unless that was asked for, not the condition.
+
+    `condition_hash` is the SHA-256 of a secret and the condition, which both stand in `erasures/` while the erasure
+    stands. `proof` counts what was found afterwards: each count but `untouched_files` must be 0.
+    """
+
+    source: str
+    erasure: str
+    status: str  # begun | done
+    reason: str
+    asked_by: str
+    asked_at: str
+    condition_hash: str
+    condition: str = ""
+    first: str = ""
+    last: str = ""
+    standing: bool = True
+    files: tuple[ErasedFile, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
+    proof: dict[str, int] = {}
+    done_at: str = ""
+
+    @property
+    def erased(self) -> int:
+        """Return how many rows that counted went."""
+        return sum(file.erased for file in self.files)
+
+
 class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What building one model for one event hour did. `expired_at` is set once its rows went with their hour's age."""
 

@@ -35,7 +35,10 @@ def _counted(receipt: LandingReceipt, removed: tuple[Removed, ...]) -> LandingRe
 def with_erased(receipt: LandingReceipt, removed: Iterable[Removed]) -> LandingReceipt:
     """Return the receipt of a landing that dropped records which a standing erasure asks for."""
     told = tuple(each for each in removed if each.rows)
-    return _counted(without_samples(receipt), told) if told else receipt
+    if not told:
+        return receipt
+    bare = without_samples(receipt)
+    return _counted(bare, told) if receipt.status == "published" else bare
 
 
 def without_samples(receipt: LandingReceipt) -> LandingReceipt:

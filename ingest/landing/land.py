@@ -31,9 +31,9 @@ from ingest.landing.copy_sql import (
 )
 from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
+from ingest.landing.erased import publish_without_erased
 from ingest.landing.flags import flagged, text_values
 from ingest.landing.precheck import Precheck
-from ingest.landing.publishing import publish_landing
 from ingest.landing.staged import Staged, receipt_of
 from ingest.landing.text_fields import TextFields, line_form
 from ingest.landing.text_sql import TextSql
@@ -42,7 +42,9 @@ from ingest.objects import RawObject
 from ingest.transports.read_ahead import read_ahead
 from lake import ledger
 from lake.publish import Workplace
-from lake.receipts import LandingReceipt
+from lake.receipts import LandingReceipt, Removed
+from lake.removal import with_erased
+from lake.standing import NotApplicable
 from lake.store import Store
 
 GIB = 1 << 30
@@ -118,21 +120,28 @@ def land(
                 " are still in the objects they came from."
             ) from problem
         check_none_gone(contract.source, batch, previous, report.gone)
-        receipt = receipt_of(contract, staged, report, drift, coverage, settings.stalls_as)
-        if previous and not may_shrink and receipt.read < previous.read:
-            raise FewerRecords(
-                f"{contract.source}: batch {batch} landed {previous.read} records, and now {receipt.read} were found."
-                " Nothing was changed: bronze keeps what it has. Does the source still keep records of that time?"
+
+        def receipt(gone: Sequence[Removed]) -> LandingReceipt:
+            made = receipt_of(contract, staged, report, drift, coverage, settings.stalls_as)
+            if previous and not may_shrink and made.read < previous.read:
+                raise FewerRecords(
+                    f"{contract.source}: batch {batch} landed {previous.read} records, and now {made.read} were found."
+                    " Nothing was changed: bronze keeps what it has. Does the source still keep records of that time?"
+                )
+            made = msgspec.structs.replace(
+                made,
+                first_landed_at=first_landed_at.isoformat(),
+                landed_at=now.isoformat(),
+                ignored=(*ignored, *made.ignored),
+                notes=(*notes, *made.notes),
+                seconds=round(time.monotonic() - started, 3),
             )
-        receipt = msgspec.structs.replace(
-            receipt,
-            first_landed_at=first_landed_at.isoformat(),
-            landed_at=now.isoformat(),
-            ignored=(*ignored, *receipt.ignored),
-            notes=(*notes, *receipt.notes),
-            seconds=round(time.monotonic() - started, 3),
-        )
-        return publish_landing(store, staged, receipt)
+            return with_erased(made, gone)
+
+        try:
+            return publish_without_erased(store, contract, staged, lambda: connect(settings, staged), receipt)
+        except NotApplicable as problem:
+            raise LandingError(f"{contract.source}: batch {batch} was not landed: {problem}") from problem
 
 
 def check_none_gone(source: str, batch: str, held: LandingReceipt | None, gone: Collection[str]) -> None:

@@ -16,15 +16,28 @@ from lake import ledger, paths
 from lake.holdings import marks_of, with_marks
 from lake.publish import Change, publish
 from lake.receipts import FileMark, LandingReceipt, encode
+from lake.standing import standing
 from lake.store import Store
 
 
-def publish_landing(store: Store, staged: Staged, receipt: LandingReceipt) -> LandingReceipt:
-    """Publish a staged batch and return its receipt as it was written."""
+class ErasureAsked(RuntimeError):
+    """An erasure was asked for since the staged rows were held against those that stand. Nothing was published."""
+
+
+def publish_landing(
+    store: Store, staged: Staged, receipt: LandingReceipt, erasures: Sequence[str] = ()
+) -> LandingReceipt:
+    """Publish a staged batch, which knows some standing erasures, and return its receipt as it was written.
+
+    Raises:
+        ErasureAsked: others stand now.
+    """
     final = receipt
 
     def plan() -> Change:
         nonlocal final
+        if [each.erasure for each in standing(store, receipt.source)] != list(erasures):
+            raise ErasureAsked(f"{receipt.source}: other erasures stand than were held against batch {receipt.batch}")
         held = ledger.landing(store, receipt.source, receipt.batch)
         if receipt.status == "stalled":
             final = _with_files_of(held, receipt) if held else receipt

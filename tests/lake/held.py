@@ -75,7 +75,11 @@ def receipts_without_times(store: Store) -> dict[str, object]:
         "bytes",
         "bytes_after",
     )
-    return {each.key: _without(json.loads(store.read(each.key)), times) for each in store.list(paths.LEDGER)}
+    return {
+        each.key: _without(json.loads(store.read(each.key)), times)
+        for each in store.list(paths.LEDGER)
+        if each.key.endswith(".json")
+    }
 
 
 def _without(value: object, names: Sequence[str]) -> object:
