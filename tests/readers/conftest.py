@@ -18,6 +18,11 @@ from tests.readers.type_trees import Tree, of_duckdb
 
 CLASSES = ("authentication", "api_activity", "base_event")
 BUILT_BY_DBT = ("authentication", "base_event")
+MADE = (
+    (okta_logs.SOURCE, "2026-03-02T20", "today", False),
+    (okta_logs.SOURCE, "2026-03-02T21", "later", True),
+    ("aws_cloudtrail", "2025-12-31T04", "other", True),
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silver]:
-    """Hours 03 to 05 are dbt's, 20 holds every kind of value, 21 and 04 of another source are of a later mapping."""
+    """Hours 03 to 05 are dbt's; of those in `MADE`, with every kind of value, two are of a later mapping."""
     place = tmp_path_factory.mktemp("readers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("orchestration.building.PROJECT", okta_logs.project(place / "project"))
@@ -60,10 +65,10 @@ def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silver]:
         built = headwater("build", "--source", okta_logs.SOURCE)
         assert (landed.code, built.code) == (0, 0), landed.err + built.err
         classes = declared_classes()
+        store = LocalStore(place / "lake")
         for table in CLASSES:
-            day = place / f"lake/silver/{table}/source={okta_logs.SOURCE}/date=2026-03-02"
-            made_rows.write(day / "hour=20/part.parquet", classes[table], f"{table}-today")
-            made_rows.write(day / "hour=21/part.parquet", classes[table], f"{table}-later", later=True)
-            other = place / f"lake/silver/{table}/source=aws_cloudtrail/date=2025-12-31/hour=04/part.parquet"
-            made_rows.write(other, classes[table], f"{table}-other", later=True)
+            for source, hour, name, later in MADE:
+                key = f"silver/{table}/source={source}/date={hour[:10]}/hour={hour[11:]}/part.parquet"
+                made_rows.write(store.path / key, classes[table], f"{table}-{name}", later)
+                made_rows.note(store, key, source, hour)
         yield Silver(place / "lake")

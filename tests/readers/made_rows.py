@@ -11,9 +11,12 @@ from pathlib import Path
 
 import duckdb
 
+from lake import ledger
 from lake.ocsf.attributes import Attribute, EventClass
 from lake.ocsf.columns import duckdb_type
+from lake.receipts import BuildReceipt
 from lake.registry import literal, quoted
+from lake.store import Store
 
 # As the macro `lake_copy` writes.
 COPY = "format parquet, compression zstd, compression_level 1, row_group_size 61440"
@@ -50,6 +53,27 @@ def write(file: Path, event_class: EventClass, prefix: str, later: bool = False)
     with duckdb.connect() as con:
         con.execute(f"copy ({' union all '.join(rows)}) to {literal(str(file))} ({COPY})")
     return uids
+
+
+def note(store: Store, key: str, source: str, hour: str) -> None:
+    """Write the receipt of a file, as the build that would have made it."""
+    info = store.info(key)
+    assert info
+    table = key.split("/")[1]
+    receipt = BuildReceipt(
+        model=f"{table}__{source}",
+        source=source,
+        table=table,
+        hour=hour,
+        rows=len(KINDS),
+        bytes=info.size,
+        inputs=(),
+        mapping="made by hand",
+        built_at="2026-03-03T00:00:00+00:00",
+        file=key,
+    )
+    for where, text in ledger.with_builds(store, receipt.model, [receipt]):
+        store.write(where, text.encode())
 
 
 def _value(attribute: Attribute, at: int, uid: str, later: bool) -> str:

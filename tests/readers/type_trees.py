@@ -38,10 +38,10 @@ def of_arrow(type_: Any) -> Tree:
 
     if pa.types.is_struct(type_):
         return {type_.field(at).name: of_arrow(type_.field(at).type) for at in range(type_.num_fields)}
-    if pa.types.is_list(type_):
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         return ("list", of_arrow(type_.value_type))
     words = {pa.int64(): "int64", pa.int32(): "int32", pa.bool_(): "bool", pa.float64(): "double"}
-    words |= {pa.string(): "text", pa.timestamp("us"): "time"}
+    words |= {pa.string(): "text", pa.large_string(): "text", pa.timestamp("us"): "time"}
     return "json" if getattr(type_, "extension_name", "") == "arrow.json" else words[type_]
 
 
