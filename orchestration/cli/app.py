@@ -17,6 +17,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-from orchestration.cli import accounts, collect, doctor, maintenance, query, trace, verify  # noqa: E402 - they register themselves
+from orchestration.cli import (  # noqa: E402 - commands register themselves on app
+    accounts,
+    collect,
+    doctor,
+    erasing,
+    iceberg,
+    maintenance,
+    query,
+    trace,
+    verify,
+)
 
-__all__ = ["accounts", "app", "collect", "doctor", "maintenance", "query", "trace", "verify"]
+__all__ = ["accounts", "app", "collect", "doctor", "erasing", "iceberg", "maintenance", "query", "trace", "verify"]
