@@ -80,8 +80,9 @@ def search(store: Store, request: Request, resources: Resources) -> Found:
             raise BadCondition(f"the condition cannot be asked of bronze.{request.source}: {why}")
         files = list(_matches(con, store, request, asked, paths.BRONZE))
         if why := asked.fits(con, paths.QUARANTINE):
-            return Found(files, tuple(_not_looked_at(store, request, why)))
-        return Found([*files, *_matches(con, store, request, asked, paths.QUARANTINE)], ())
+            return Found(files, (*_not_looked_at(store, request, why), *waiting(store, request.source)))
+        files += _matches(con, store, request, asked, paths.QUARANTINE)
+        return Found(files, waiting(store, request.source))
 
 
 def _matches(
@@ -110,6 +111,14 @@ def _files(store: Store, request: Request, room: str) -> Iterator[tuple[str, str
         hour = ledger.hour_text(at) if at else ""
         if each.key.endswith(".parquet") and hour >= request.first and (not request.last or hour <= request.last):
             yield each.key, hour
+
+
+def waiting(store: Store, source: str) -> tuple[str, ...]:
+    """Return what else may hold records of a source on this machine and cannot be looked into: a sentence each."""
+    spool = store.prepared(f"{paths.SPOOL}/{paths.checked(source)}")
+    if spool.is_dir() and any(spool.rglob("*")):
+        return (f"pages in {spool} that were fetched and have not landed: they are held against the erasure then",)
+    return ()
 
 
 def _not_looked_at(store: Store, request: Request, why: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ files of the lake (`lake.build`), Dagster (which runs the same dbt project as as
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +49,11 @@ def build(
     last: str | None = None,
     again: bool = False,
     quiet: bool = True,
+    only: Collection[str] | None = None,
 ) -> Built:
     """Build what is stale, of the event hours from `first` to `last` (both included) when given; all with `again`.
+
+    With `only`, of these hours alone.
 
     Raises:
         BuildFailed: some models failed. The rest is published.
@@ -61,7 +64,7 @@ def build(
     sources = tuple(sources)
     for source in sources:
         _retire_removed(store, mappings, source)
-    for models, hours in _groups(store, mappings, sources, first, last, again):
+    for models, hours in _groups(store, mappings, sources, first, last, again, only):
         try:
             done.failures.update(run_dbt(models, Plan(hours), quiet=quiet))
         except BuildFailed as problem:  # dbt itself; the other runs are tried all the same
@@ -161,13 +164,15 @@ def _groups(
     first: str | None,
     last: str | None,
     again: bool,
+    only: Collection[str] | None,
 ) -> list[tuple[tuple[str, ...], dict[str, tuple[str, ...]]]]:
     """Return (models, hours by source) of the dbt runs that are needed: hours that need the same models go together."""
     by_models: dict[tuple[str, ...], list[str]] = {}
     of_source: dict[tuple[str, ...], str] = {}
     for source in sources:
         for each in _wanted(store, mappings, source, again):
-            if (first is None or each.hour >= first) and (last is None or each.hour <= last):
+            in_range = (first is None or each.hour >= first) and (last is None or each.hour <= last)
+            if in_range and (only is None or each.hour in only):
                 by_models.setdefault(each.models, []).append(each.hour)
                 of_source[each.models] = source
     whole = {

@@ -27,6 +27,8 @@ def known_errors() -> tuple[type[Exception], ...]:
     from ingest.reference.geoip_records import GeoIpError
     from ingest.sources.aws_cloudtrail.digest_keys import PublicKeyError
     from ingest.transports.fetch_errors import FetchError
+    from lake.condition import BadCondition
+    from lake.erasure_rewrite import NotErased
     from lake.ledger import BrokenReceipt
     from lake.paths import BadName
     from lake.store import UnsupportedStore
@@ -43,6 +45,8 @@ def known_errors() -> tuple[type[Exception], ...]:
         PublicKeyError,
         SourceNotConfigured,
         BadName,
+        BadCondition,
+        NotErased,
         BrokenReceipt,
         UnsupportedStore,
         SettingsError,
@@ -63,6 +67,7 @@ class NotFound(LookupError):
 
 def fail(problem: Exception) -> int:
     """Print a problem and return the exit code that belongs to it."""
+    from lake.condition import BadCondition
     from lake.store import UnsupportedStore
     from orchestration.collecting import SourceNotConfigured
     from orchestration.settings import SettingsError
@@ -71,7 +76,7 @@ def fail(problem: Exception) -> int:
     if "--json" in sys.argv:
         print(json.dumps({"error": message, "kind": type(problem).__name__}))
     err.print("error:", message, style="red", markup=False, soft_wrap=True)
-    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore)
+    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore, BadCondition)
     return 2 if isinstance(problem, wrong) else 1
 
 

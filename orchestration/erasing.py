@@ -1,0 +1,89 @@
+"""An erasure from beginning to end: the lake's part, then building the hours again, Iceberg's past, and the proof.
+
+What belongs here: what needs contracts, dbt or settings. What does not: the lake's part (`lake.erasure`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingest.contracts import load_contracts
+from ingest.landing.erased import bronze_columns
+from lake import paths
+from lake.erasure import Found, Request, begin, erase, finish, search
+from lake.erasure_proof import Proof, fingerprints
+from lake.receipts import ErasureReceipt
+from lake.store import Store
+from orchestration.building import build
+from orchestration.maintaining import resources
+from orchestration.settings import Settings
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure did: its receipt, the proof, the hours that were built again, and what remains elsewhere."""
+
+    receipt: ErasureReceipt
+    proof: Proof
+    built: tuple[str, ...]
+    remains: tuple[str, ...]
+
+
+def requested(
+    source: str, condition: str, reason: str, asked_by: str, hours: tuple[str | None, str | None], **flags: bool
+) -> Request:
+    """Return a request over the columns of a source's bronze. Raises BadCondition."""
+    first, last = hours
+    columns = bronze_columns(load_contracts()[source])
+    request = Request(source, condition, columns, reason, asked_by, first or "", last or "", **flags)
+    assert request.asked
+    return request
+
+
+def look(store: Store, settings: Settings, request: Request) -> Found:
+    """Return what matches; nothing is changed."""
+    return search(store, request, resources(settings))
+
+
+def carry_out(store: Store, settings: Settings, request: Request, found: Found, told: Callable[[str], None]) -> Erased:
+    """Erase, build the hours again, and prove it.
+
+    Raises:
+        NotErased, BuildFailed: some of it is done and on record; the same call goes on from there.
+    """
+    used = resources(settings)
+    before = fingerprints(store, request.source)
+    receipt = begin(store, request, found)
+    receipt = erase(store, request, receipt, used, lambda match: told(f"rewriting {match.key} …"))
+    hours = tuple(sorted({file.hour for file in receipt.files if file.room == paths.BRONZE}))
+    told("building the hours again …")
+    built = build(store, [request.source], only=hours).hours.get(request.source, ()) if hours else ()
+    told("looking for what is left …")
+    remains = (*_iceberg(store, settings), *_older_versions(store, receipt))
+    return Erased(receipt, finish(store, request, receipt, before, used), built, remains)
+
+
+def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
+    """Let Iceberg tables follow, past included; return what keeps an older state."""
+    if not settings.iceberg.publish and not store.folders("iceberg"):
+        return ()
+    from lake.iceberg import IcebergError, forget_history, publish_tables
+    from orchestration.iceberg import iceberg_place
+
+    place = iceberg_place(settings, store)
+    try:
+        failed = [f"Iceberg table {each.name}: {each.failed}" for each in publish_tables(store, place) if each.failed]
+        forget_history(store, place)
+    except IcebergError as problem:
+        return (f"Iceberg tables: {problem}",)
+    return tuple(failed)
+
+
+def _older_versions(store: Store, receipt: ErasureReceipt) -> tuple[str, ...]:
+    """Remove older versions of what was erased from a bucket that keeps them; return what remains, in words."""
+    forget = getattr(store, "forget_versions", None)
+    if forget is not None:
+        left: tuple[str, ...] = forget(file.key for file in receipt.files)
+        return left
+    if store.url("").startswith("s3://"):
+        return (f"older versions of {len(receipt.files)} objects, if {store.root} keeps versions: remove them there",)
+    return ()
