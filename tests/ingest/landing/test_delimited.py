@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.contracts import Contract, load_contract
+from ingest.contracts import Contract, load_contract, load_contracts
 from ingest.landing import land
 from lake.receipts import Coverage
 from tests.ingest.landing.landed import Landed, landed, raw
@@ -285,3 +285,17 @@ def _is_header(line: str) -> bool:
     names = line.split(" ")
     known = {"layout", "host", "host-name", "n", "ratio", "flag", "strict", "at", "until", "status"}
     return sum(name.lower() in known for name in names) * 2 > len(names)
+
+
+_BYTES = st.binary(max_size=200) | st.lists(st.binary(max_size=20), max_size=8).map(b"\n".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=_BYTES, front=st.sampled_from([b"", HEADER.encode() + b"\n", b"{", b"[", b"PAR1", b"\x1f\x8b"]))
+@pytest.mark.parametrize("source", ["flow", "aws_s3_access"])
+def test_no_bytes_stop_a_landing(
+    tmp_path_factory: pytest.TempPathFactory, source: str, data: bytes, front: bytes
+) -> None:
+    contract = flow() if source == "flow" else load_contracts()[source]
+    found = landed(tmp_path_factory.mktemp("bytes"), front + data, contract)
+    assert found.receipt.conserved
