@@ -52,6 +52,7 @@ class Rows:
     def write(self, path: Path, fit: Fit) -> pq.FileMetaData:
         """Write the rows with a table's field ids, one row group at once; return the footer.
 
+        pyiceberg's own writer would make empty lists of NULL ones (apache/iceberg-python issue 3833).
         Statistics are kept of time alone: those of 250 columns are more than the rows of a small hour.
         """
         full = fit.identified(self.columns)

@@ -12,7 +12,7 @@ from lake.iceberg import Place, publish_tables, standings
 from lake.registry import literal
 from lake.store import LocalStore
 from tests.readers.conftest import CLASSES, Silver, ordered
-from tests.readers.type_trees import of_arrow, of_duckdb, with_json_as
+from tests.readers.type_trees import Tree, of_arrow, of_duckdb, with_json_as
 
 pytestmark = pytest.mark.xdist_group("readers")
 
@@ -43,4 +43,18 @@ def test_pyiceberg_reads_the_iceberg_table_as_silver(silver: Silver, tables: dic
     found: Any = StaticTable.from_metadata(tables[table]).scan().to_arrow()
     expected = {name: with_json_as("text", tree) for name, tree in silver.types(table).items()}
     assert expected == {field.name: of_arrow(field.type) for field in found.schema}
-    assert silver.rows(table) == ordered(found.to_pylist())
+    types = expected.values()
+    rows = [dict(zip(row, map(as_pyiceberg, row.values(), types), strict=True)) for row in silver.rows(table)]
+    assert rows == ordered(found.to_pylist())
+
+
+def as_pyiceberg(value: Any, type_: Tree) -> Any:
+    """A value as pyiceberg's scan gives it: a list of structs that is NULL comes as an empty one.
+
+    That is pyiceberg's (apache/iceberg-python issue 3833); the files hold NULL, as DuckDB's reading of them shows.
+    """
+    if isinstance(type_, tuple) and isinstance(type_[1], dict):
+        return [as_pyiceberg(each, type_[1]) for each in value or ()]
+    if isinstance(type_, dict) and value is not None:
+        return {name: as_pyiceberg(value[name], inner) for name, inner in type_.items()}
+    return value
