@@ -19,6 +19,15 @@ nullif(coalesce({{ json }} ->> '{{ paths[0] }}', {{ json }} ->> '{{ paths[1] }}'
 try_cast({{ guardduty_text(json, path) }} as {{ type }})
 {%- endmacro %}
 
+{#- Degrees of latitude or longitude. -#}
+{% macro guardduty_degrees(json, path) -%}
+case when {{ guardduty_number(json, path, "double") }} between -180 and 180 then {{ guardduty_number(json, path, "double") }} end
+{%- endmacro %}
+
+{% macro guardduty_port(json, path) -%}
+case when {{ guardduty_number(json, path) }} between 0 and 65535 then {{ guardduty_number(json, path) }} end
+{%- endmacro %}
+
 {#- The elements of a list at a path, as JSON; empty where there is none. -#}
 {% macro guardduty_list(json, path) -%}
 {%- set paths = guardduty_paths(path) -%}
@@ -33,7 +42,7 @@ coalesce(json_extract({{ json }}, '$[*]'), [])
 {#- Milliseconds since 1970 of ISO text, UTC where it names no zone, or of seconds since 1970, as the API writes them. -#}
 {% macro guardduty_millis(text) -%}
 case
-      when regexp_full_match({{ text }}, '[0-9]+([.][0-9]+)?([eE][+]?[0-9]+)?') then (try_cast({{ text }} as double) * 1000)::bigint
+      when regexp_full_match({{ text }}, '[0-9]+([.][0-9]+)?([eE][+]?[0-9]+)?') then try_cast(try_cast({{ text }} as double) * 1000 as bigint)
       when regexp_matches({{ text }}, ':[0-9.]+$') then epoch_ms(try_cast({{ text }} as timestamp))
       else {{ iso_millis(text) }}
     end
@@ -44,27 +53,35 @@ case
 {% macro guardduty_seen(action) -%}
 {
       'remote_ip': coalesce({{ guardduty_text(action, "remoteIpDetails.ipAddressV4") }}, {{ guardduty_text(action, "remoteIpDetails.ipAddressV6") }}),
-      'remote_port': {{ guardduty_number(action, "remotePortDetails.port", "integer") }},
+      'remote_port': {{ guardduty_port(action, "remotePortDetails.port") }},
       'remote_domain': {{ guardduty_text(action, "domainDetails.domain") }},
       'city': {{ guardduty_text(action, "remoteIpDetails.city.cityName") }},
       'country': {{ guardduty_text(action, "remoteIpDetails.country.countryName") }},
       'country_code': {{ guardduty_text(action, "remoteIpDetails.country.countryCode") }},
-      'lat': {{ guardduty_number(action, "remoteIpDetails.geoLocation.lat", "double") }},
-      'lon': {{ guardduty_number(action, "remoteIpDetails.geoLocation.lon", "double") }},
+      'lat': {{ guardduty_degrees(action, "remoteIpDetails.geoLocation.lat") }},
+      'lon': {{ guardduty_degrees(action, "remoteIpDetails.geoLocation.lon") }},
       'asn': {{ guardduty_number(action, "remoteIpDetails.organization.asn", "integer") }},
       'as_name': {{ guardduty_text(action, "remoteIpDetails.organization.asnOrg") }},
       'isp': {{ guardduty_text(action, "remoteIpDetails.organization.isp") }},
       'local_ip': coalesce({{ guardduty_text(action, "localIpDetails.ipAddressV4") }}, {{ guardduty_text(action, "localIpDetails.ipAddressV6") }}),
-      'local_port': {{ guardduty_number(action, "localPortDetails.port", "integer") }},
+      'local_port': {{ guardduty_port(action, "localPortDetails.port") }},
       'local_interface': {{ guardduty_text(action, "localNetworkInterface") }},
       'data': {{ action }}
     }
+{%- endmacro %}
+
+{#- The name of an end that nothing else identifies; NULL of an end of which nothing is said. `known`: SQL of what
+    identifies it, `said`: of what is said beside that, first what may stand for a name. -#}
+{% macro guardduty_unknown(known, said) -%}
+case when coalesce({{ known }}) is null and coalesce({{ said }}) is not null then coalesce({{ said.split(",")[0] }}, 'Unknown') end
 {%- endmacro %}
 
 {#- The far side. A service that calls is known by its name alone. -#}
 {% macro guardduty_remote_endpoint() -%}
 {
         'ip': {{ ip_or_null("seen.remote_ip") }},
+        'name': {{ guardduty_unknown(ip_or_null("seen.remote_ip") ~ ", seen.remote_domain",
+          "seen.remote_ip, seen.remote_port::varchar, seen.isp, seen.city, seen.country, seen.country_code, seen.lat::varchar, seen.lon::varchar, seen.asn::varchar, seen.as_name") }},
         'port': seen.remote_port,
         'domain': case when seen.remote_domain not like '%.amazonaws.com' then seen.remote_domain end,
         'svc_name': case when seen.remote_domain like '%.amazonaws.com' then seen.remote_domain end,
@@ -84,7 +101,10 @@ case
 {
         'ip': {{ ip_or_null("coalesce(seen.local_ip, private_ip)") }},
         'port': seen.local_port,
-        'name': case when login_attempt is not null then database_name end,
+        'name': coalesce(
+          case when login_attempt is not null then database_name end,
+          {{ guardduty_unknown(ip_or_null("coalesce(seen.local_ip, private_ip)") ~ ", instance_id, seen.local_interface", "seen.local_ip, seen.local_port::varchar") }}
+        ),
         'instance_uid': instance_id,
         'interface_uid': seen.local_interface
       }
@@ -174,13 +194,15 @@ case when runtime_process is not null then [{
 {% macro guardduty_sequence_endpoint(entry) -%}
 {
         'ip': {{ ip_or_null(guardduty_text(entry, "ip")) }},
-        'port': {{ guardduty_number(entry, "port", "integer") }},
+        'uid': {{ guardduty_text(entry, "id") }},
+        'name': case when {{ guardduty_text(entry, "id") }} is null then coalesce({{ guardduty_text(entry, "domain") }}, {{ guardduty_text(entry, "ip") }}, 'Unknown') end,
+        'port': {{ guardduty_port(entry, "port") }},
         'domain': {{ guardduty_text(entry, "domain") }},
         'location': {
           'city': {{ guardduty_text(entry, "location.city") }},
           'country': coalesce(country_code_of[{{ guardduty_text(entry, "location.country") }}], {{ guardduty_text(entry, "location.country") }}),
-          'lat': {{ guardduty_number(entry, "location.lat", "double") }},
-          'long': {{ guardduty_number(entry, "location.lon", "double") }}
+          'lat': {{ guardduty_degrees(entry, "location.lat") }},
+          'long': {{ guardduty_degrees(entry, "location.lon") }}
         },
         'autonomous_system': {
           'number': {{ guardduty_number(entry, "autonomousSystem.number", "integer") }},

@@ -11,7 +11,7 @@ select
     "partition" as aws_partition,
     nullif(title, '') as title,
     nullif("description", '') as finding_description,
-    severity,
+    case when isfinite(severity) then severity end as severity,
     confidence,
     {{ guardduty_millis("createdAt") }} as created_millis,
     updatedAt as updated_at,

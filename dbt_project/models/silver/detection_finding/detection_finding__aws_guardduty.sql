@@ -37,7 +37,7 @@ select
     true as is_alert,
     case when is_blocked then 2 when not is_blocked then 1 end as action_id,
     case when is_blocked then 2 when not is_blocked then 1 end as disposition_id,
-    confidence::integer as confidence_score,
+    try_cast(confidence as integer) as confidence_score,
     seen_count as "count",
     first_seen_millis as start_time,
     last_seen_millis as end_time,

@@ -1,4 +1,4 @@
-"""Where CloudTrail puts its files: every documented layout is found, dated by its name, and what is no log file left."""
+"""Where CloudTrail puts its files: every documented layout is found and dated by its name, what is no log file is left."""
 
 from datetime import UTC, datetime
 from pathlib import Path
