@@ -62,7 +62,7 @@ def publish(
 
 @iceberg.command("list")
 def list_tables(json: Json = False) -> None:
-    """How every table stands: snapshots, rows, event hours to publish, and the metadata file that readers take."""
+    """How every table stands: snapshots, rows, event hours to publish; --json also has the metadata file to read."""
     from lake.iceberg import IcebergError, standings
     from orchestration.iceberg import iceberg_place
 
@@ -74,8 +74,8 @@ def list_tables(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    heads = ("table", "snapshots", "rows", "stale\nhours", "metadata")
-    print_table("", heads, [[each.name, each.snapshots, each.rows, each.stale_hours, each.metadata] for each in found])
+    heads = ("table", "snapshots", "rows", "stale\nhours")
+    print_table("", heads, [[each.name, each.snapshots, each.rows, each.stale_hours] for each in found])
 
 
 @iceberg.command()
