@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ingest.contracts import load_contracts
+from ingest.contracts import Contract, load_contracts
 from ingest.reference.geoip import GeoIpDatabase, load_geoip
 from lake import ledger, paths
 from lake.balance import Balance, balance
@@ -32,8 +33,10 @@ from orchestration.cli.query import reading
 from orchestration.collecting import land_hour
 from orchestration.estate import Arguments, generate
 from orchestration.lakes import open_lake
-from orchestration.settings import FILE_VARIABLE, TOP, load_settings
+from orchestration.places import access_of, list_places
+from orchestration.settings import FILE_VARIABLE, TOP, ObjectSource, load_settings
 
+Truth = dict[str, Any]  # what the estate's generator counted while it wrote: estate/truth.json
 HOME = TOP / ".headwater" / "demo"
 TOKEN_VARIABLE = "HEADWATER_OKTA_TOKEN"
 TOKEN = "demo-token"  # what the simulated org accepts; a real org's token is never in a file
@@ -87,14 +90,36 @@ console = Console(highlight=False)
 def main(events: int = 200_000) -> int:
     """Run the demo and return an exit code: 0 when every sheet balances and the truth of the estate is met."""
     estate, lake = HOME / "estate", HOME / "lake"
+    truth = simulate(estate, events)
+    write_settings(
+        HOME,
+        {
+            "lake": str(lake.relative_to(HOME)),
+            "sources": {
+                "aws_cloudtrail": {"root": str((estate / "cloudtrail").relative_to(HOME))},
+                "windows_event": {"root": str((estate / "windows").relative_to(HOME))},
+            },
+        },
+    )
+    code = tour(HOME, truth, "two folders of objects")
+    farewell()
+    return code
+
+
+def simulate(estate: Path, events: int) -> Truth:
+    """Generate the simulated company unless it is there; return what it wrote."""
     step("1/5", f"a simulated company: 24 hours, about {events:,} events of three sources (deterministic by seed)")
-    truth = generate(estate, Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
-    write_settings(estate, lake)
-    os.environ[FILE_VARIABLE] = str(HOME / "headwater.yml")
+    return generate(estate, Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
+
+
+def tour(home: Path, truth: Truth, places: str) -> int:
+    """Land, build, balance and ask, by the settings in a folder; return an exit code."""
+    estate = home / "estate"
+    os.environ[FILE_VARIABLE] = str(home / "headwater.yml")
     store = open_lake(load_settings())
     recover(store)
-    step("2/5", "landing it hour by hour: two folders of objects, and an Okta API on loopback that throttles")
-    land_all(store, truth)
+    step("2/5", f"landing it hour by hour: {places}, and an Okta API on loopback that throttles")
+    land_all(home, store, truth)
     step("3/5", "building OCSF tables with dbt, with GeoIP as it was at the time")
     load_geoip(store, [GeoIpDatabase(path) for path in sorted((estate / "reference").glob("*.mmdb"))])
     done = build(store, sorted(load_contracts()))
@@ -112,7 +137,6 @@ def main(events: int = 200_000) -> int:
     for title, question in QUESTIONS:
         console.print(f"\n{title}", style="bold")
         print_table("", *ask(reading(store, question), question))
-    farewell()
     return 0 if sheet.balanced and not wrong else 1
 
 
@@ -121,45 +145,42 @@ def step(number: str, title: str) -> None:
     console.print(f"\n[bold cyan]{number}[/] {title}")
 
 
-def write_settings(estate: Path, lake: Path) -> None:
-    """Write the demo's settings file unless it is there: the port of the simulated Okta stays the same."""
-    file = HOME / "headwater.yml"
+def write_settings(home: Path, places: dict[str, Any]) -> None:
+    """Write a demo's settings file unless it is there: the port of the simulated Okta stays the same."""
+    file = home / "headwater.yml"
     if file.exists():
         return
+    okta = {
+        "base_url": f"http://127.0.0.1:{_free_port()}",
+        "budget_share": 1.0,
+        "retention_days": 36500,  # the estate's day stays where it is
+    }
     held = {
-        "lake": str(lake.relative_to(HOME)),
-        "sources": {
-            "aws_cloudtrail": {"root": str((estate / "cloudtrail").relative_to(HOME))},
-            "windows_event": {"root": str((estate / "windows").relative_to(HOME))},
-            "okta_system_log": {
-                "base_url": f"http://127.0.0.1:{_free_port()}",
-                "budget_share": 1.0,
-                "retention_days": 36500,  # the estate's day stays where it is
-            },
-        },
+        **places,
+        "sources": {**places["sources"], "okta_system_log": okta},
         "geoip": {
-            "city": [str((estate / "reference" / "geoip-city.mmdb").relative_to(HOME))],
-            "asn": [str((estate / "reference" / "geoip-asn.mmdb").relative_to(HOME))],
+            "city": ["estate/reference/geoip-city.mmdb"],
+            "asn": ["estate/reference/geoip-asn.mmdb"],
         },
         "partitions_start": "2026-03-01T00",
     }
-    file.write_text("# Written by `make demo`.\n" + yaml.safe_dump(held, sort_keys=False))
+    file.write_text("# Written by the demo.\n" + yaml.safe_dump(held, sort_keys=False))
 
 
-def land_all(store: Store, truth: dict[str, object]) -> None:
+def land_all(home: Path, store: Store, truth: Truth) -> None:
     """Land every arrival hour of every source that has no receipt yet."""
     contracts = load_contracts()
     todo = [
         (source, hour)
-        for source in sorted(contracts)
-        for hour in arrival_hours(truth, source)
+        for source in sorted(load_settings().sources)
+        for hour in arrival_hours(truth, contracts[source])
         if ledger.landing(store, source, paths.hour_name(hour)) is None
     ]
     if not todo:
         console.print("    every hour has landed already")
         return
     columns = (TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with okta_org(), Progress(*columns, console=console) as bar:
+    with okta_org(home), Progress(*columns, console=console) as bar:
         for source in sorted({source for source, _ in todo}):
             hours = [hour for each, hour in todo if each == source]
             task = bar.add_task(source, total=len(hours))
@@ -170,20 +191,28 @@ def land_all(store: Store, truth: dict[str, object]) -> None:
                 console.print(f"    {source}: {len(hours)} arrival hours landed")
 
 
-def arrival_hours(truth: dict[str, object], source: str) -> list[datetime]:
-    """Return the hours (naive UTC) in which something of a source arrived, gaps included."""
-    found = truth["sources"][source]["by_arrival_hour"]  # type: ignore[index]
-    hours = sorted(datetime.fromisoformat(hour).replace(tzinfo=None) for hour in found)
+def arrival_hours(truth: Truth, contract: Contract) -> list[datetime]:
+    """Return the hours (naive UTC) in which something of a source arrived, gaps included.
+
+    Objects of a bucket whose names tell no time arrived when they were put there.
+    """
+    place = load_settings().sources[contract.source]
+    if isinstance(place, ObjectSource) and place.root and place.root.startswith("s3://"):
+        listing = list_places(contract, [place.root], access_of(load_settings(), contract.source))
+        hours = sorted({paths.floor_hour(each.arrived_at) for each in listing.objects})
+    else:
+        found = truth["sources"][contract.source]["by_arrival_hour"]
+        hours = sorted(datetime.fromisoformat(hour).replace(tzinfo=None) for hour in found)
     first, last = hours[0], hours[-1]
     return [first + timedelta(hours=at) for at in range(int((last - first).total_seconds() // 3600) + 1)]
 
 
 @contextmanager
-def okta_org() -> Iterator[None]:
+def okta_org(home: Path) -> Iterator[None]:
     """Run the simulated Okta org as a process while the block runs: real HTTP, real paging, a 429 now and then."""
     os.environ.setdefault(TOKEN_VARIABLE, TOKEN)
-    place = yaml.safe_load((HOME / "headwater.yml").read_text())["sources"]["okta_system_log"]
-    words = [sys.executable, "-m", "tests.simulators.okta", "--events", str(HOME / "estate/okta/system_log.ndjson.gz")]
+    place = yaml.safe_load((home / "headwater.yml").read_text())["sources"]["okta_system_log"]
+    words = [sys.executable, "-m", "tests.simulators.okta", "--events", str(home / "estate/okta/system_log.ndjson.gz")]
     words += ["--port", place["base_url"].rsplit(":", 1)[1], "--rate-limit", "600", "--fail-every", "25"]
     org = subprocess.Popen([*words, "--until-stdin-closes"], cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -196,11 +225,11 @@ def okta_org() -> Iterator[None]:
         org.wait(timeout=10)
 
 
-def compare(sheet: Balance, truth: dict[str, object]) -> list[str]:
+def compare(sheet: Balance, truth: Truth) -> list[str]:
     """Return where the sheet differs from what the estate's generator counted while it wrote."""
     wrong = []
     for row in sheet.sources:
-        told = truth["sources"][row.source]  # type: ignore[index]
+        told = truth["sources"][row.source]
         expected = {
             "read": told["read"],
             "landed": told["landed"],

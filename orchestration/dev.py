@@ -34,7 +34,7 @@ def main(port: int = 3000) -> int:
     else:
         sys.stderr.write("no demo lake here (make demo makes one): settings are your own, or the defaults\n")
     words = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
-    with demo.okta_org() if with_demo else nullcontext():
+    with demo.okta_org(demo.HOME) if with_demo else nullcontext():
         try:
             return subprocess.run([*words, "-m", "orchestration.definitions"], cwd=TOP, check=False).returncode
         except KeyboardInterrupt:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.measures import MEASURES, Bench, Row
+from tests.bench import buckets, measures
+from tests.bench.measures import Bench, Row
 
 HOME = Path(".headwater")
+MEASURES = {**measures.MEASURES, "s3": buckets.lakes, "objects": buckets.objects}
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ from orchestration.estate import bench_lines
 
 SOURCES = ("aws_cloudtrail", "okta_system_log", "windows_event")
 
+_LINE_BYTES = 1200  # of the estate's CloudTrail, about
+
 
 class Inputs:
     """Files below `folder`, made when they are first asked for."""
@@ -35,6 +37,19 @@ class Inputs:
             folder.mkdir(parents=True)
             for number in range(files):
                 (folder / f"{number:05}.ndjson.gz").write_bytes(gzip.compress(b"".join(whole[number::files]), 1))
+        return folder
+
+    def objects(self, source: str, files: int, file_bytes: int) -> Path:
+        """A folder of plain NDJSON files of about so many bytes each; fewer and larger files hold the same bytes."""
+        folder = self.folder / f"{source}-{files}x{file_bytes}"
+        if not folder.exists():
+            whole = self.lines(source, files * file_bytes // _LINE_BYTES, 1).read_bytes()
+            folder.mkdir(parents=True)
+            at = 0
+            for number in range(files):
+                end = whole.find(b"\n", min(len(whole) * (number + 1) // files, len(whole)) - 1) + 1
+                (folder / f"{number:05}.ndjson").write_bytes(whole[at : end or len(whole)])
+                at = end or len(whole)
         return folder
 
 

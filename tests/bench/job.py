@@ -10,19 +10,21 @@ from pathlib import Path
 
 from ingest.contracts import load_contracts
 from ingest.landing import LandingSettings, land_files
-from ingest.transports.folder import list_objects
-from lake.store import open_store
 from orchestration.building import build
+from orchestration.lakes import open_lake
+from orchestration.places import access_of, list_places
 from orchestration.settings import load_settings
+from tests.bench.downloads import with_boto3, with_pyarrow
 from tests.bench.yardstick import bare_copy_seconds
 
 
 def land(source: str, path: str) -> float:
     settings = load_settings()
-    contract, store = load_contracts()[source], open_store(settings.lake)
+    contract, store = load_contracts()[source], open_lake(settings)
     began = time.perf_counter()
     limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
-    done = land_files(contract, list_objects(contract, [Path(path)]).objects, store, limits)
+    listing = list_places(contract, [path], access_of(settings, source))
+    done = land_files(contract, listing.objects, store, limits)
     seconds = time.perf_counter() - began
     assert all(each.receipt.status == "published" and not each.receipt.quarantined for each in done), done
     return seconds
@@ -31,9 +33,16 @@ def land(source: str, path: str) -> float:
 def build_all() -> float:
     import dbt.cli.main  # noqa: F401  (importing dbt is not building)
 
-    store, sources = open_store(load_settings().lake), sorted(load_contracts())
+    store, sources = open_lake(load_settings()), sorted(load_contracts())
     began = time.perf_counter()
     build(store, sources)
+    return time.perf_counter() - began
+
+
+def download(client: str, endpoint: str, bucket: str, at_once: str) -> float:
+    """Seconds of listing a bucket and reading every object of it, many at once, and nothing else."""
+    began = time.perf_counter()
+    {"boto3": with_boto3, "pyarrow": with_pyarrow}[client](endpoint, bucket, int(at_once))
     return time.perf_counter() - began
 
 
@@ -42,5 +51,5 @@ def yardstick(source: str, path: str) -> float:
 
 
 if __name__ == "__main__":
-    work = {"land": land, "build": build_all, "yardstick": yardstick}[sys.argv[1]]
+    work = {"land": land, "build": build_all, "download": download, "yardstick": yardstick}[sys.argv[1]]
     print(json.dumps(work(*sys.argv[2:])))

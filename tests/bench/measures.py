@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.reference.geoip import GeoIpDatabase, load_geoip
-from lake.store import LocalStore
+from lake.store import LocalStore, Store
 from orchestration.estate.company import found
 from orchestration.estate.reference import write_reference
 from tests.bench.inputs import SOURCES, Inputs, shares, size
@@ -56,11 +56,15 @@ class Bench:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         if geoip:
-            reference = self.inputs.folder / "reference"
-            if not reference.is_dir():
-                write_reference(found(7), self.inputs.folder)
-            load_geoip(LocalStore(path), [GeoIpDatabase(each) for each in sorted(reference.glob("*.mmdb"))])
+            self.load_reference(LocalStore(path))
         return path
+
+    def load_reference(self, store: Store) -> None:
+        """Load GeoIP into a lake."""
+        reference = self.inputs.folder / "reference"
+        if not reference.is_dir():
+            write_reference(found(7), self.inputs.folder)
+        load_geoip(store, [GeoIpDatabase(each) for each in sorted(reference.glob("*.mmdb"))])
 
 
 def landing(bench: Bench, hours: int, what: str, target: float) -> Iterator[Row]:

@@ -30,17 +30,17 @@ class Measured:
         return float(json.loads(self.printed.splitlines()[-1]))
 
 
-def job(lake: Path, *words: str) -> Measured:
+def job(lake: Path | str, *words: str) -> Measured:
     """Run a job of `tests.bench.job` on a lake."""
     return _run([sys.executable, "-m", "tests.bench.job", *words], lake)
 
 
-def headwater(lake: Path, *words: str) -> Measured:
+def headwater(lake: Path | str, *words: str) -> Measured:
     """Run a `headwater` command on a lake."""
     return _run([sys.executable, "-c", _COMMAND, *words], lake)
 
 
-def _run(words: list[str], lake: Path) -> Measured:
+def _run(words: list[str], lake: Path | str) -> Measured:
     environment = os.environ | {"HEADWATER_LAKE": str(lake), "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     with subprocess.Popen(

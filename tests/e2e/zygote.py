@@ -2,8 +2,9 @@
 
 `python -m tests.e2e.zygote` reads one job a line (JSON) and answers each with how its child ended. A child that is to
 die at its n-th act kills itself right before it changes the lake for the n-th time (`sys.addaudithook` tells of every
-file opened for writing, renamed or removed, and every folder made or removed); one that is to die after some seconds is
-killed from outside, also in the middle of what DuckDB writes.
+file opened for writing, renamed or removed, and every folder made or removed). Of a lake in a bucket every request that
+may change it is an act, and the child dies right before it is sent or right after it was answered. A child that is to
+die after some seconds is killed from outside, also in the middle of what DuckDB writes.
 
 What belongs here: starting, counting, killing. What does not: what must hold afterwards (`test_killed`).
 """
@@ -13,7 +14,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -52,10 +55,23 @@ class Zygote:
         self._process.stdin.close()
         self._process.wait(30)
 
-    def run(self, lake: Path, words: list[str], project: Path, act: int = 0, seconds: float = 0.0) -> Ended:
-        """Run a command on a lake, killed before its `act`-th change of the lake, or after some seconds, or not."""
+    def run(
+        self,
+        lake: Path | str,
+        words: list[str],
+        project: Path,
+        act: int = 0,
+        seconds: float = 0.0,
+        answered: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Run a command on a lake, killed at its `act`-th change of the lake, or after some seconds, or not.
+
+        `answered`: the change of a lake in a bucket is made before the child dies.
+        """
         assert self._process.stdin and self._process.stdout
         job = {"lake": str(lake), "words": words, "project": str(project), "act": act, "seconds": seconds}
+        job |= {"answered": answered, "environment": dict(environment or {})}
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         return Ended(**json.loads(self._process.stdout.readline()))
@@ -65,23 +81,13 @@ def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
     log = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.environ["HEADWATER_LAKE"] = job["lake"]
+    os.environ |= {"HEADWATER_LAKE": job["lake"], **job["environment"]}
     os.chdir(said.parent)
     import orchestration.building
     from orchestration.cli import main
 
     orchestration.building.PROJECT = Path(job["project"])
-    acts = 0
-
-    def watch(name: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal acts
-        if not _changes(name, arguments, job["lake"]):
-            return
-        acts += 1
-        if acts == job["act"]:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(watch)
+    acts = _requests(job) if job["lake"].startswith("s3://") else _file_acts(job)
     sys.argv = ["headwater", *job["words"]]
     code = 0
     try:
@@ -95,8 +101,49 @@ def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
         code = 99
     sys.stdout.flush()
     sys.stderr.flush()
-    counted.write_text(str(acts))
+    counted.write_text(str(acts()))
     os._exit(code)
+
+
+def _file_acts(job: dict[str, Any]) -> Callable[[], int]:
+    """Count changes of files below the lake, die before one; return the count."""
+    acts = 0
+
+    def watch(name: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal acts
+        if not _changes(name, arguments, job["lake"]):
+            return
+        acts += 1
+        if acts == job["act"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    return lambda: acts
+
+
+def _requests(job: dict[str, Any]) -> Callable[[], int]:
+    """Count requests that may change a bucket, die before one is sent or after it is answered; return the count."""
+    from botocore.httpsession import URLLib3Session
+
+    send, lock = URLLib3Session.send, threading.Lock()
+    acts = 0
+
+    def counted(self: URLLib3Session, request: Any) -> Any:
+        nonlocal acts
+        if request.method in ("GET", "HEAD"):
+            return send(self, request)
+        with lock:
+            acts += 1
+            mine = acts == job["act"]
+        if mine and not job["answered"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = send(self, request)
+        if mine:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    URLLib3Session.send = counted
+    return lambda: acts
 
 
 def _changes(name: str, arguments: tuple[Any, ...], lake: str) -> bool:
@@ -125,14 +172,33 @@ def _answer(job: dict[str, Any], scratch: Path) -> Ended:
         time.sleep(0.005)
 
 
+def _keep_descriptions() -> None:
+    """Read botocore's descriptions of services once, here: to a child of half a second they cost as much again."""
+    import boto3
+    from botocore.loaders import JSONFileLoader
+
+    read = JSONFileLoader.load_file
+    kept: dict[str, Any] = {}
+
+    def load_file(self: JSONFileLoader, file_path: str) -> Any:
+        if file_path not in kept:
+            kept[file_path] = read(self, file_path)
+        return kept[file_path]
+
+    JSONFileLoader.load_file = load_file
+    boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1").client("s3")
+
+
 def _serve(scratch: Path) -> None:
     import dbt.adapters.duckdb
     import dbt.cli.main  # noqa: F401 - what children need is imported once, here
 
+    import lake.s3_store  # noqa: F401
     import orchestration.building
     import orchestration.cli.app
     import orchestration.dbt_plugin  # noqa: F401
 
+    _keep_descriptions()
     for line in sys.stdin:
         ended = _answer(json.loads(line), scratch)
         sys.stdout.write(json.dumps(vars(ended)) + "\n")

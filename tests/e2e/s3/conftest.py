@@ -34,7 +34,7 @@ class Way:
 
     def land(self) -> Said:
         """Land what was delivered."""
-        return _land(self.delivered)
+        return headwater("land", SOURCE, self.delivered)
 
     def build(self) -> Said:
         """Build what is stale."""
@@ -49,25 +49,6 @@ class Way:
     def spoil(self, *faults: Fault) -> list[Fault]:
         """Make faults from now on."""
         return [self.proxy.inject(fault) for fault in faults]
-
-
-def _land(url: str) -> Said:
-    from ingest.contracts import load_contracts
-    from ingest.landing import land_files
-    from lake.publish import sweep
-    from orchestration.lakes import open_lake
-    from orchestration.places import access_of, list_places
-    from orchestration.settings import load_settings
-
-    settings, contract = load_settings(), load_contracts()[SOURCE]
-    try:
-        listing = list_places(contract, [url], access_of(settings, SOURCE))
-        store = open_lake(settings)
-        sweep(store)
-        land_files(contract, listing.objects, store)
-        return Said(0, "", "")
-    except OSError as problem:
-        return Said(1, "", str(problem))
 
 
 @pytest.fixture(scope="module")
