@@ -16,11 +16,14 @@ from orchestration.arrivals import late_objects_sensor
 from orchestration.assets.bronze import bronze_asset, bronze_key
 from orchestration.assets.dbt_graph import dbt_command, read_manifest
 from orchestration.assets.hours import hourly
+from orchestration.assets.iceberg import iceberg_tables
 from orchestration.assets.silver import built_tables, silver_assets, view_specs
 from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks
 from orchestration.checks.integrity import integrity_check, integrity_schedule
+from orchestration.maintenance import maintenance
+from orchestration.queues import queue_schedules
 from orchestration.schedules import arrival_schedule, landing_schedules
 from orchestration.sensors import stale_sensor
 from orchestration.settings import PROJECT, load_settings
@@ -68,7 +71,10 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
             },
         ),
         landing_schedules(settings, raw),
+        queue_schedules(settings, contracts.values()),
         arrival_schedule(newest),
+        iceberg_tables(settings, tables),
+        maintenance(),
         integrity_schedule(trail, integrity),
     )
 

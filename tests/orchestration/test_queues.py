@@ -16,6 +16,7 @@ from ingest.transports import bucket
 from lake import ledger
 from lake.receipts import LandingReceipt
 from orchestration.collecting import drain_queue, land_hour, late_objects
+from orchestration.queues import queue_schedules
 from orchestration.settings import ObjectSource, S3Access
 from tests.orchestration.cloudtrail_hours import SOURCE, call
 from tests.orchestration.test_collecting_from_buckets import CONTRACT, HOUR, Trail, at
@@ -245,3 +246,16 @@ def test_a_stalled_batch_of_the_queue_waits_for_a_decision_and_is_then_landed(
 
 def _wrongly_named(uid: str, event_at: str) -> dict[str, object]:
     return {**call(uid, event_at), "eventName": 7}
+
+
+def test_dagster_drains_a_queue_between_the_hours(trail: Announcing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.queues.load_settings", lambda: trail.settings)
+    trail.announce(trail.deliver(at(5), "a"))
+    made = queue_schedules(trail.settings, [CONTRACT])
+    (schedule,) = made.schedules or ()
+    assert ("drain_aws_cloudtrail_often", "*/5 * * * *") == (schedule.name, schedule.cron_schedule)
+    job = made.resolve_job_def("drain_aws_cloudtrail")
+    assert {"land_aws"} == job.get_node_named("drain_aws_cloudtrail").definition.pools  # type: ignore[attr-defined]
+    assert job.execute_in_process().success
+    assert (["a"], (0, 0)) == (trail.uids(), trail.waiting())
+    assert not queue_schedules(trail.settings.model_copy(update={"sources": {}}), [CONTRACT]).jobs
