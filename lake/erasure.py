@@ -26,6 +26,7 @@ from lake.erasure_rewrite import ROWS, Match, NotErased, collect_into, rewrite
 from lake.holdings import held_files
 from lake.merging import Resources
 from lake.publish import Change, Workplace, publish
+from lake.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from lake.receipts import ErasureReceipt
 from lake.registry import literal
 from lake.standing import Asked, Columns, Standing, standing
@@ -79,8 +80,8 @@ def search(store: Store, request: Request, resources: Resources) -> Found:
         if why := asked.fits(con, paths.BRONZE):
             raise BadCondition(f"the condition cannot be asked of bronze.{request.source}: {why}")
         files = list(_matches(con, store, request, asked, paths.BRONZE))
-        if why := asked.fits(con, paths.QUARANTINE):
-            return Found(files, (*_not_looked_at(store, request, why), *waiting(store, request.source)))
+        if asked.fits(con, paths.QUARANTINE):
+            return Found(files, (*_not_looked_at(store, request), *waiting(store, request.source)))
         files += _matches(con, store, request, asked, paths.QUARANTINE)
         return Found(files, waiting(store, request.source))
 
@@ -121,13 +122,15 @@ def waiting(store: Store, source: str) -> tuple[str, ...]:
     return ()
 
 
-def _not_looked_at(store: Store, request: Request, why: str) -> Iterator[str]:
-    files = held_files(ledger.landings(store, request.source), paths.QUARANTINE)
-    rows = sum(file.rows for file in files)
+def _not_looked_at(store: Store, request: Request) -> Iterator[str]:
+    """Yield what to say of quarantine when the condition does not fit it; it goes on record, so it tells no value."""
+    rows = sum(file.rows for file in held_files(ledger.landings(store, request.source), paths.QUARANTINE))
+    asked, has = request.asked.condition.columns, {name for name, _ in QUARANTINE_COLUMNS}
+    missing = ", ".join(name for name in asked if name not in has) or "its columns as other types"
     if rows:
         yield (
-            f"{rows} quarantined records of {request.source}: the condition does not fit their columns ({why}). Erase"
-            " them by their text: --where \"_raw like '%…%'\""
+            f"{rows} quarantined records of {request.source}, for the condition asks for {missing}, which those do not"
+            " have: erase them by their text (--where \"_raw like '%…%'\")"
         )
 
 

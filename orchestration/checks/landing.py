@@ -72,7 +72,8 @@ def _imbalance(store: Store, receipt: LandingReceipt) -> str:
         fields = sorted({each.field for each in receipt.violations if each.consequence == "stall"})
         return f"{receipt.read:,} records wait unpublished for a decision on {', '.join(fields)}"
     if not receipt.conserved:
-        return f"{receipt.read:,} read, but {receipt.landed:,} landed + {receipt.quarantined:,} quarantined"
+        gone = f" + {receipt.erased:,} erased" if receipt.erased else ""
+        return f"{receipt.read:,} read, but {receipt.landed:,} landed + {receipt.quarantined:,} quarantined{gone}"
     rows = sum(mark.rows for mark in receipt.files)
     if rows != receipt.landed:
         return f"{receipt.landed:,} landed, but its bronze files hold {rows:,}"

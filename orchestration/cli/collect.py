@@ -140,7 +140,9 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
         say(f"note: {note}")
     if not listing.objects and not listing.found:
         say("nothing to land: no new objects were found there")
-    out.print(f"{counts['read']:,} read = {counts['landed']:,} landed + {counts['quarantined']:,} quarantined")
+    erased = sum(each.receipt.erased for each in done)
+    gone = f" + {erased:,} erased on request" if erased else ""
+    out.print(f"{counts['read']:,} read = {counts['landed']:,} landed + {counts['quarantined']:,} quarantined{gone}")
 
 
 def _passed_over(listing: Listing, done: list[Landed]) -> dict[str, list[str]]:
