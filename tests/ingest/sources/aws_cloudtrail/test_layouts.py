@@ -1,4 +1,4 @@
-"""Where CloudTrail puts its files: every documented layout is found and dated by its name, what is no log file is left."""
+"""Where CloudTrail puts its files: every documented layout is found and dated by its name, other files are left."""
 
 from datetime import UTC, datetime
 from pathlib import Path
