@@ -10,6 +10,7 @@ pattern that forbids it costs more than the conversion.
 import re
 from collections.abc import Iterable
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -50,6 +51,7 @@ class TextFields:
 
     def __init__(self, contract: Contract, drift: DriftCounter) -> None:
         self._fields, self._format, self._drift = contract.fields, contract.format, drift
+        self._con = duckdb.connect(config={"threads": 1})
         self._types = [
             HEADER_TYPE if each.name == contract.format.header_field else TYPES[each.type] for each in self._fields
         ]
@@ -78,7 +80,7 @@ class TextFields:
     def _taken(self, batch: pa.RecordBatch) -> Taken:
         form = (batch.schema.metadata or {}).get(FORM, b"")
         if not form.startswith(LINES):
-            return from_json(batch, self._fields, self._format, self._drift)
+            return from_json(batch, self._fields, self._format, self._drift, self._con)
         if self._format.kind == "pattern":
             return from_pattern(batch, self._fields, self._format)
         return from_delimited(batch, self._fields, self._format, form[len(LINES) :].decode())

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from ingest.contracts import Field, Format
-from ingest.contracts.paths import json_path, split_path
+from ingest.contracts.paths import json_path
 from ingest.landing.drift import DriftCounter
 from ingest.landing.sql_text import listed
 
@@ -154,17 +154,27 @@ def from_pattern(batch: pa.RecordBatch, fields: tuple[Field, ...], form: Format)
     return taken
 
 
-def from_json(batch: pa.RecordBatch, fields: tuple[Field, ...], form: Format, drift: DriftCounter) -> Taken:
-    """Take JSON renditions of the records (exports, rows of Parquet) apart by the names and aliases of the fields."""
+def from_json(
+    batch: pa.RecordBatch,
+    fields: tuple[Field, ...],
+    form: Format,
+    drift: DriftCounter,
+    con: duckdb.DuckDBPyConnection,
+) -> Taken:
+    """Take JSON renditions of the records (exports, rows of Parquet) apart by the names and aliases of the fields.
+
+    Only names that some record of the batch has are asked for: each path costs as much as the parse.
+    """
     lines = batch.column("line")
-    paths = [[json_path(split_path(f'"{name}"')) for name in (each.name, *each.aliases)] for each in fields]
-    wanted = [path for each in paths for path in each]
-    with duckdb.connect(config={"threads": 1}) as con:
-        con.register("records", pa.table({"line": lines}))
-        found = con.execute(
-            f"select case when json_valid(line) then json_type(line) end as kind,"
-            f" try(json_extract_string(line, {listed(wanted)})) as texts from records"
-        ).to_arrow_table()
+    con.register("records", pa.table({"line": lines}))
+    keys = "select distinct unnest(try(json_keys(line))) from records where json_valid(line)"
+    present = {name for (name,) in con.execute(keys).fetchall()}
+    names = [[name for name in (each.name, *each.aliases) if name in present] for each in fields]
+    wanted = [json_path((name,)) for each in names for name in each]
+    texts_of = f"try(json_extract_string(line, {listed(wanted)}))" if wanted else "[]::varchar[]"
+    found = con.execute(
+        f"select case when json_valid(line) then json_type(line) end as kind, {texts_of} as texts from records"
+    ).to_arrow_table()
     kinds, texts = found.column("kind").combine_chunks(), found.column("texts").combine_chunks()
     problem, detail = batch.column("problem"), batch.column("detail")
     not_json = pc.is_null(kinds)
@@ -172,13 +182,15 @@ def from_json(batch: pa.RecordBatch, fields: tuple[Field, ...], form: Format, dr
     other = pc.fill_null(pc.not_equal(kinds, "OBJECT"), False)
     problem, detail = _blamed(problem, detail, other, "not_an_object", "one JSON object expected")
     usable = pc.is_null(problem)
-    drift.add(lines.filter(usable))
+    if present - {name for each in fields for name in (each.name, *each.aliases)}:
+        drift.add(lines.filter(usable))
     taken = Taken(problem, detail, {})
     at = 0
-    for number, each in enumerate(paths):
+    for number, each in enumerate(names):
         columns = [without_nulls(pc.list_element(texts, at + place), form) for place in range(len(each))]
         at += len(each)
-        taken.values[number] = pc.if_else(usable, pc.coalesce(*columns), _NOTHING)
+        if columns:
+            taken.values[number] = pc.if_else(usable, pc.coalesce(*columns), _NOTHING)
     return taken
 
 
