@@ -50,7 +50,8 @@ def list_objects(
         place = bucket_place(url, access)
         found = _timed(contract, place, hour, since) if hour or since else _whole(contract, place)
         listing.add(found)
-    listing.objects.sort(key=lambda each: each.name)
+    once = {each.name: each for each in listing.objects}  # places may overlap
+    listing.objects = [once[name] for name in sorted(once)]
     return listing
 
 

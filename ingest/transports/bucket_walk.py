@@ -55,7 +55,16 @@ def prefixes(
         new = sorted({question for each in waiting if (question := _question(each)) not in asked})
         asked.update(zip(new, pool.map(lambda each: levels(*each), new), strict=True))
         points = [point for each in waiting for point in _entered(each, asked[_question(each)])]
-    return sorted(found)
+    return _uncovered(sorted(found))
+
+
+def _uncovered(found: Sequence[str]) -> list[str]:
+    """Return sorted prefixes without those that begin with another one, whose keys are listed with it."""
+    kept: list[str] = []
+    for each in found:
+        if not kept or not each.startswith(kept[-1]):
+            kept.append(each)
+    return kept
 
 
 def _starts(layout: KeyLayout, root: str, near: Sequence[datetime], hour: datetime | None) -> Iterator[_Point]:

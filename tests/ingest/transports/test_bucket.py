@@ -135,6 +135,16 @@ def test_a_name_whose_time_stands_behind_an_unknown_part_is_still_narrowed_to_th
     assert sorted(each for each in keys if f"{now:%Y%m%dT%H}" in each) == names(found)
 
 
+def test_layouts_and_places_that_overlap_give_an_object_once(put: Put, s3_environment: str, trail: Contract) -> None:
+    days = "AWSLogs/{account}/flows/day={yyyy}-{mm}-{dd}/"
+    both = replace(trail, key_layouts=(read_template(days), read_template(days + "hour={hh}/")))
+    root = put(f"AWSLogs/{ACCOUNTS[0]}/flows/day=2026-03-02/hour=05/{key(HOUR).rsplit('/', 1)[1]}")
+    access = access_to(s3_environment)
+    found = bucket.list_objects(both, [root], access, HOUR)
+    assert (1, 2) == (len(found.objects), found.keys)  # the key and the account's folder
+    assert 1 == len(bucket.list_objects(both, [root, f"{root}AWSLogs"], access).objects)
+
+
 def test_without_a_layout_everything_is_listed_and_the_listing_says_so(
     put: Put, s3_environment: str, trail: Contract
 ) -> None:
