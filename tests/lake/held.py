@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import duckdb
-
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land
 from lake import ledger, paths
+from lake.duck import connect
 from lake.holdings import addresses, by_hour, held_files
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt, LandingReceipt
@@ -48,7 +47,7 @@ def shown(store: Store, room: str = paths.BRONZE) -> Rows:
     if not files:
         return Counter()
     column = "host" if room == paths.BRONZE else "_raw"
-    with duckdb.connect() as con:
+    with connect(store) as con:
         rows = con.execute(f"select _batch, {column} from ({rows_select(addresses(store, files))})").fetchall()
     return Counter((str(batch), str(label)) for batch, label in rows)
 
@@ -106,7 +105,7 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
         files = addresses(store, found.get(hour, []))
         rows = sum(file.rows for file in found.get(hour, []))
         for model in TwoModels().models_of(SOURCE):
-            with Workplace(store, "build") as place, duckdb.connect() as con:
+            with Workplace(store, "build") as place, connect(store) as con:
                 table = model.split("__")[0]
                 folder = (
                     paths.dispositions_folder(SOURCE) if table == "dispositions" else f"silver/{table}/source={SOURCE}"

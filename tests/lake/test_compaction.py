@@ -201,7 +201,7 @@ def test_killed_at_any_act_and_run_again_it_ends_as_if_never_killed(
     compacted(whole)
     rows, receipts = shown(whole), receipts_without_times(whole)
     assert whole.acts > 8
-    for act in range(1, whole.acts + 1):
+    for act in sorted(random.Random(after).sample(range(1, whole.acts + 1), min(whole.acts, 12))):
         lake = copy(store, tmp_path / f"killed-{act}")
         with pytest.raises(Killed):
             compacted(Mortal(lake.path, act, after=after))

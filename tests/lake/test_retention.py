@@ -155,7 +155,7 @@ def test_killed_at_any_act_and_run_again_it_ends_as_if_never_killed(
     expire(whole, SOURCE, 10 * DAYS, at(7))
     expected_state = files(whole), receipts_without_times(whole)
     assert whole.acts > 10
-    for act in range(1, whole.acts + 1):
+    for act in sorted(random.Random(after).sample(range(1, whole.acts + 1), min(whole.acts, 12))):
         lake = copy(store, tmp_path / f"killed-{act}")
         with pytest.raises(Killed):
             expire(Mortal(lake.path, act, after=after), SOURCE, 10 * DAYS, at(7))
