@@ -16,8 +16,9 @@ from ingest.transports import bucket
 from lake import ledger
 from lake.receipts import LandingReceipt
 from orchestration.collecting import drain_queue, land_hour, late_objects
+from orchestration.lakes import open_lake
 from orchestration.queues import queue_schedules
-from orchestration.settings import ObjectSource, S3Access
+from orchestration.settings import ObjectSource, S3Access, S3Lake
 from tests.orchestration.cloudtrail_hours import SOURCE, call
 from tests.orchestration.test_collecting_from_buckets import CONTRACT, HOUR, Trail, at
 from tests.simulators.faulty_http import Fault, FaultyProxy
@@ -259,3 +260,19 @@ def test_dagster_drains_a_queue_between_the_hours(trail: Announcing, monkeypatch
     assert job.execute_in_process().success
     assert (["a"], (0, 0)) == (trail.uids(), trail.waiting())
     assert not queue_schedules(trail.settings.model_copy(update={"sources": {}}), [CONTRACT]).jobs
+
+
+def test_bucket_and_queue_land_in_a_lake_in_a_bucket_too(
+    trail: Announcing, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = S3Lake(addressing_style="path")
+    lake = {"lake": f"s3://{s3_server.bucket()}/lake", "scratch": tmp_path / "scratch", "s3": s3}
+    settings = trail.settings.model_copy(update=lake)
+    trail.announce(trail.deliver(at(5), "a", "b"))
+    trail.deliver(at(6), "c")
+    for _ in range(2):
+        receipt = land_hour(settings, CONTRACT, HOUR)
+        assert ("published", 1) == (receipt.status, receipt.landed)
+    found = list(ledger.landings(open_lake(settings), SOURCE))
+    assert (3, 2) == (landed(found), len(found))
+    assert (0, 0) == trail.waiting()
