@@ -152,8 +152,23 @@ def test_the_daemon_comes_up_and_beats(home: Path, environment: dict[str, str], 
     assert "Traceback" not in log.read_text()
 
 
-def test_dagster_takes_what_the_chart_adds_to_the_instance(home: Path, tmp_path: Path) -> None:
-    added = HELM["additionalInstanceConfig"]
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(added))
+def test_dagster_takes_the_instance_that_the_chart_writes(tmp_path: Path) -> None:
+    daemon = HELM["dagsterDaemon"]
+    queued = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
+    written = {
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": daemon["runCoordinator"]["type"],
+            "config": {"max_concurrent_runs": queued["maxConcurrentRuns"]},
+        },
+        "run_retries": {"enabled": True, "max_retries": daemon["runRetries"]["maxRetries"]},
+        "retention": {
+            name: {"purge_after_days": HELM["retention"][name]["purgeAfterDays"]} for name in ("sensor", "schedule")
+        },
+        **HELM["additionalInstanceConfig"],
+    }
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(written))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert 1 == instance.get_concurrency_config().pool_config.default_pool_limit
+        told = instance.get_concurrency_config()
+        assert 1 == told.pool_config.default_pool_limit
+        assert told.run_queue_config and 10 == told.run_queue_config.max_concurrent_runs

@@ -172,7 +172,7 @@ def test_what_is_written_lies_below_the_one_place_that_may_be_written() -> None:
         assert written[name].startswith("/var/lib/headwater/")
     assert "state:/var/lib/headwater" in COMPOSE["services"]["code"]["volumes"]
     assert INSTANCE["compute_logs"]["config"]["base_dir"].startswith("/var/lib/headwater/")
-    assert HELM["dagsterHome"] == written["DAGSTER_HOME"]
+    assert HELM["global"]["dagsterHome"] == written["DAGSTER_HOME"]
 
 
 @pytest.mark.parametrize("name", ["compose", "helm"])
@@ -232,6 +232,7 @@ def test_helm_holds_no_secret_and_needs_postgres_of_ones_own() -> None:
     text = (DEPLOY / "helm-values.yaml").read_text()
     assert not HELM["postgresql"]["enabled"] and "postgresqlPassword" not in text
     assert "headwater-postgres" == HELM["global"]["postgresqlSecretName"]
+    assert HELM["generatePostgresqlPasswordSecret"] is False
     for annotated in (HELM["serviceAccount"], HELM["dagster-user-deployments"]["serviceAccount"]):
         assert annotated["annotations"]["eks.amazonaws.com/role-arn"].startswith("arn:aws:iam::111122223333:role/")
     assert version("dagster") in text
