@@ -4,7 +4,7 @@
 {#- The event that a collector keeps apart under `event`, as one STRUCT of texts, parsed once a row. -#}
 {% macro fdr_nested_event() -%}
 {%- set fields = {} -%}
-{%- for name, type in bronze_types()["crowdstrike_fdr"] if type == "VARCHAR" and not name.startswith("_") -%}
+{%- for name, type in bronze_types()["crowdstrike_fdr"] if type == "VARCHAR" and (name == "_time" or not name.startswith("_")) -%}
   {%- do fields.update({name: "VARCHAR"}) -%}
 {%- endfor -%}
 json_transform(event, '{{ tojson(fields) }}')
@@ -93,14 +93,14 @@ case when not regexp_full_match({{ text }}, '[0:.]+') then {{ ip_or_null(text) }
 {%- endmacro %}
 
 
-{#- A process by Falcon's id (uid), the operating system's (pid), its path and its file's name. Without an id it is none.
-    `extra`: further attributes, name → SQL. -#}
+{#- A process by Falcon's id (uid), the operating system's (pid), its path and its file's name; `extra`: further attributes,
+    name → SQL. Without an id it is none, whatever is told of it. -#}
 {% macro fdr_process(uid, path="null::varchar", name="null::varchar", pid="null::bigint", extra={}) -%}
 {%- set known = "coalesce(" ~ uid ~ ", (" ~ pid ~ ")::varchar) is not null" -%}
 {'uid': {{ uid }}, 'pid': {{ pid }},
      'name': case when {{ known }} then coalesce({{ windows_file_name(path) }}, {{ name }}) end,
      'file': {{ windows_file("(case when " ~ known ~ " then " ~ path ~ " end)", 8) }}
-     {%- for key, value in extra.items() %}, '{{ key }}': {{ value }}{% endfor %}}
+     {%- for key, value in extra.items() %}, '{{ key }}': case when {{ known }} then {{ value }} end{% endfor %}}
 {%- endmacro %}
 
 
@@ -140,14 +140,29 @@ case when {{ flags }} <> 0 and {{ flags }} & 512 = 0 then [{'algorithm_id': 0, '
 {%- endmacro %}
 
 
-{#- What the version resource, the hashes and the signature say of the binary that the event is about; `when`: a condition
-    under which the path is that binary's. -#}
-{% macro fdr_binary(when="true") -%}
+{#- A file by its path, with what is known of its content: name → SQL, NULL or a list of nothing where nothing is. A file
+    whose path is not told is unknown by name. -#}
+{% macro fdr_file(path, type_id, content) -%}
+{%- set told = [path] -%}
+{%- for name, value in content.items() -%}
+  {%- do told.append("case when len(" ~ value ~ ") > 0 then '' end" if name in ("hashes", "signatures") else value) -%}
+{%- endfor -%}
+{%- set known = "coalesce(" ~ told | join(", ") ~ ") is not null" -%}
+{'name': case when {{ known }} then coalesce({{ windows_file_name(path) }}, {{ path }}, 'Unknown') end, 'path': {{ path }},
+     'type_id': case when {{ known }} then {{ type_id }} end,
+     'type': case when {{ known }} then {{ ocsf_caption("file_activity", "file.type_id", type_id) }} end
+     {%- for name, value in content.items() %}, '{{ name }}': {{ value }}{% endfor %}}
+{%- endmacro %}
+
+
+{#- The binary that the event is about: its path, what the version resource, the hashes and the signature say; `when`: a
+    condition under which the path is that binary's. -#}
+{% macro fdr_binary(path, when="true") -%}
 {%- set known = {"hashes": fdr_hashes(), "signatures": fdr_signatures(), "version": "file_version",
     "company_name": "company_name", "internal_name": "original_file_name"} -%}
-{%- set binary = {} -%}
-{%- for name, value in known.items() -%}{%- do binary.update({name: "case when " ~ when ~ " then " ~ value ~ " end"}) -%}{%- endfor -%}
-{{ return(binary) }}
+{%- set content = {} -%}
+{%- for name, value in known.items() -%}{%- do content.update({name: "case when " ~ when ~ " then " ~ value ~ " end"}) -%}{%- endfor -%}
+{{ fdr_file(path, 8, content) }}
 {%- endmacro %}
 
 

@@ -28,14 +28,13 @@ events as (
             end
         end as level_id,
         case
-            when document -> 'PatternDispositionFlags' is null then null
+            when json_extract(document, '$.PatternDispositionFlags') is null then null
             -- what the policy would have done, were it switched on
-            when document -> 'PatternDispositionFlags' ->> 'PolicyDisabled' = 'true' then 15
-            when document -> 'PatternDispositionFlags' ->> 'QuarantineFile' = 'true' then 3
-            when 'true' in (document -> 'PatternDispositionFlags' ->> 'ProcessBlocked', document -> 'PatternDispositionFlags' ->> 'OperationBlocked',
-                document -> 'PatternDispositionFlags' ->> 'KillProcess', document -> 'PatternDispositionFlags' ->> 'KillParent',
-                document -> 'PatternDispositionFlags' ->> 'KillSubProcess', document -> 'PatternDispositionFlags' ->> 'FsOperationBlocked',
-                document -> 'PatternDispositionFlags' ->> 'RegistryOperationBlocked') then 2
+            when json_extract_string(document, '$.PatternDispositionFlags.PolicyDisabled') = 'true' then 15
+            when json_extract_string(document, '$.PatternDispositionFlags.QuarantineFile') = 'true' then 3
+            {%- for flag in ["ProcessBlocked", "OperationBlocked", "KillProcess", "KillParent", "KillSubProcess", "FsOperationBlocked", "RegistryOperationBlocked"] %}
+            when json_extract_string(document, '$.PatternDispositionFlags.{{ flag }}') = 'true' then 2
+            {%- endfor %}
             else 15
         end as outcome_id
     from read
@@ -59,7 +58,7 @@ select
         then [{'tactic': {'name': "Tactic"}, 'technique': {'name': "Technique"}}] end} as finding_info,
     [{
         'process': {{ fdr_process("process_uid", "path", '"FileName"', extra={"cmd_line": "command_line"}) }},
-        'file': {{ windows_file("path", extra={"hashes": fdr_hashes('"SHA256String"', '"SHA1String"', '"MD5String"')}) }},
+        'file': {{ fdr_file("path", 1, {"hashes": fdr_hashes('"SHA256String"', '"SHA1String"', '"MD5String"')}) }},
         'user': {{ fdr_user("user_name", domain='coalesce(logon_domain, "MachineDomain")') }},
         'data': to_json("PatternDispositionDescription")
     }] as evidences,

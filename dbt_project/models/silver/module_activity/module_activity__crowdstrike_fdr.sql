@@ -18,7 +18,7 @@ select
     {'type': case when event_name = 'DriverLoad' then 'driver' when reflective then 'dotnet' when lower(path) like '%.dll' then 'dll' end,
      'load_type_id': case when reflective then 2 else 0 end,
      'load_type': case when reflective then 'Non Standard' else 'Unknown' end,
-     'file': {{ windows_file("path", 8, extra=fdr_binary("not reflective")) }}} as module,
+     'file': {{ fdr_binary("path", "not reflective") }}} as module,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("actor.process.name", 9, "coalesce(" ~ windows_file_name("actor_path") ~ ", context_base_file_name)"),

@@ -34,7 +34,7 @@ select
      'integrity_id': integrity_id,
      'integrity': case when integrity_id = 99 then integrity_level
         else {{ ocsf_caption("process_activity", "process.integrity_id", "integrity_id") }} end,
-     'file': {{ windows_file("path", 8, extra=fdr_binary("about_itself")) }},
+     'file': {{ fdr_binary("path", "about_itself") }},
      'user': case when about_itself then {{ fdr_user("user_name", "user_uid", "logon_domain") }} end,
      'session': {'uid': case when about_itself then authentication_id end, 'terminal': session_id},
      'parent_process': {{ fdr_process("parent_process_id", "parent_image_file_name", "parent_base_file_name", extra={
