@@ -2,9 +2,9 @@
 
 What belongs here: the order of things. What does not: SQS (`ingest.transports.queue`), landing itself (`land`).
 
-A drained set of messages makes one batch of the objects that no batch holds yet. Its messages are deleted when the
-receipt is durable, never before: killed anywhere, the messages come back, and what had landed is found in the ledger.
-So redelivered and repeated messages are harmless, and each object is read once.
+A drained set of messages makes one batch (more, where it is large) of the objects that no batch holds yet. Its messages
+are deleted when the receipt is durable, never before: killed anywhere, the messages come back, and what had landed is
+found in the ledger. So redelivered and repeated messages are harmless, and each object is read once.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from ingest.contracts import Contract
+from ingest.landing.history import groups_of
 from ingest.landing.holdings import is_queue_batch, marks, queue_batch_name, receipts_since
 from ingest.landing.land import LandingSettings, land
 from ingest.objects import ObjectGone, RawObject
@@ -177,10 +178,11 @@ def _land_new(
     gone = [each for each in answers if not isinstance(each, RawObject)]
     new = list(_new(store, contract.source, objects))
     done.held += len(objects) - len(new)
-    if new or gone:
-        digest = hashlib.sha256("\n".join(f"{each.name} {each.fingerprint}" for each in new).encode()).hexdigest()
+    for group in groups_of(new) or ([[]] if gone else []):
+        digest = hashlib.sha256("\n".join(f"{each.name} {each.fingerprint}" for each in group).encode()).hexdigest()
         batch = queue_batch_name(datetime.now(UTC), digest)
-        done.receipts.append(land(contract, new, store, batch, settings, gone))
+        done.receipts.append(land(contract, group, store, batch, settings, gone))
+        gone = []
 
 
 def _object(contract: Contract, access: AwsAccess, each: Announced) -> RawObject | tuple[str, str]:
@@ -196,13 +198,12 @@ def _object(contract: Contract, access: AwsAccess, each: Announced) -> RawObject
 
 
 def _new(store: Store, source: str, objects: Sequence[RawObject]) -> Iterable[RawObject]:
-    """Return the objects that no batch holds, in name order; of a stalled one its decision comes later."""
+    """Return the objects that no batch holds; one that a stalled batch holds waits for that batch's decision."""
     if not objects:
         return []
     since = min(hour_of(each.arrived_at) for each in objects)
     held = {mark for receipt in receipts_since(store, source, since) for mark in marks(receipt)}
-    fresh = [each for each in objects if (each.name, each.fingerprint) not in held]
-    return sorted(fresh, key=lambda each: each.name)
+    return [each for each in objects if (each.name, each.fingerprint) not in held]
 
 
 def _decided(contract: Contract, access: AwsAccess, store: Store, settings: LandingSettings) -> list[LandingReceipt]:

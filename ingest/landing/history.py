@@ -65,7 +65,7 @@ def land_files(
             kept.setdefault(owner, set()).add(each.name)
     for batch, names in sorted(kept.items()):
         landed.append(Landed(held[batch], unchanged=True, objects=frozenset(names)))
-    for group in _groups(fresh):
+    for group in groups_of(fresh):
         receipt = land(contract, group, store, batch_name(group), settings, ignored, progress)
         landed.append(Landed(receipt, unchanged=False, objects=frozenset(each.name for each in group)))
     return landed
@@ -87,7 +87,8 @@ def _owners(receipts: Iterable[LandingReceipt], contract: Contract) -> dict[tupl
     }
 
 
-def _groups(objects: list[RawObject]) -> list[list[RawObject]]:
+def groups_of(objects: Iterable[RawObject]) -> list[list[RawObject]]:
+    """Return objects in name order, in groups of no more than a batch should hold."""
     groups: list[list[RawObject]] = []
     size = 0
     for each in sorted(objects, key=lambda found: found.name):

@@ -276,3 +276,15 @@ def test_bucket_and_queue_land_in_a_lake_in_a_bucket_too(
     found = list(ledger.landings(open_lake(settings), SOURCE))
     assert (3, 2) == (landed(found), len(found))
     assert (0, 0) == trail.waiting()
+
+
+def test_a_large_set_becomes_several_batches(trail: Announcing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.landing.history.BATCH_BYTES", 1)
+    for minute in (5, 6):
+        trail.announce(trail.deliver(at(minute), f"a{minute}"))
+    gone = trail.deliver(at(7), "gone")
+    trail.announce(gone)
+    trail.client.delete_object(Bucket=trail.bucket, Key=gone)
+    done = trail.drain()
+    assert (3, 2) == (len({each.batch for each in done.receipts}), landed(done.receipts))
+    assert (["a5", "a6"], (0, 0)) == (trail.uids(), trail.waiting())
