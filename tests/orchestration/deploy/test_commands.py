@@ -155,11 +155,12 @@ def test_the_daemon_comes_up_and_beats(home: Path, environment: dict[str, str], 
 def test_dagster_takes_the_instance_that_the_chart_writes(tmp_path: Path) -> None:
     daemon = HELM["dagsterDaemon"]
     queued = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
+    limit = {"max_concurrent_runs": queued["maxConcurrentRuns"]} if queued["maxConcurrentRuns"] else {}
     written = {
         "run_coordinator": {
             "module": "dagster.core.run_coordinator",
             "class": daemon["runCoordinator"]["type"],
-            "config": {"max_concurrent_runs": queued["maxConcurrentRuns"]},
+            "config": limit,
         },
         "run_retries": {"enabled": True, "max_retries": daemon["runRetries"]["maxRetries"]},
         "retention": {
