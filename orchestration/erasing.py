@@ -58,8 +58,9 @@ def carry_out(store: Store, settings: Settings, request: Request, found: Found, 
     told("building the hours again …")
     built = build(store, [request.source], only=hours).hours.get(request.source, ()) if hours else ()
     told("looking for what is left …")
-    remains = (*_iceberg(store, settings), *_older_versions(store, receipt))
-    return Erased(receipt, finish(store, request, receipt, before, used), built, remains)
+    iceberg = _iceberg(store, settings)
+    proof = finish(store, request, receipt, before, used)
+    return Erased(receipt, proof, built, (*iceberg, *_older_versions(store, receipt)))
 
 
 def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
@@ -80,10 +81,8 @@ def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
 
 def _older_versions(store: Store, receipt: ErasureReceipt) -> tuple[str, ...]:
     """Remove older versions of what was erased from a bucket that keeps them; return what remains, in words."""
-    forget = getattr(store, "forget_versions", None)
-    if forget is not None:
-        left: tuple[str, ...] = forget(file.key for file in receipt.files)
-        return left
-    if store.url("").startswith("s3://"):
-        return (f"older versions of {len(receipt.files)} objects, if {store.root} keeps versions: remove them there",)
-    return ()
+    if not store.url("").startswith("s3://"):
+        return ()
+    from lake.s3_versions import forget_versions  # boto3 takes half a second to import
+
+    return forget_versions(store, receipt)
