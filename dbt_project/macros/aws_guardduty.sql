@@ -81,7 +81,8 @@ case when coalesce({{ known }}) is null and coalesce({{ said }}) is not null the
 {
         'ip': {{ ip_or_null("seen.remote_ip") }},
         'name': {{ guardduty_unknown(ip_or_null("seen.remote_ip") ~ ", seen.remote_domain",
-          "seen.remote_ip, seen.remote_port::varchar, seen.isp, seen.city, seen.country, seen.country_code, seen.lat::varchar, seen.lon::varchar, seen.asn::varchar, seen.as_name") }},
+          "seen.remote_ip, seen.remote_port::varchar, seen.isp, seen.city, seen.country, seen.country_code, seen.lat::varchar"
+          ~ ", seen.lon::varchar, seen.asn::varchar, seen.as_name") }},
         'port': seen.remote_port,
         'domain': case when seen.remote_domain not like '%.amazonaws.com' then seen.remote_domain end,
         'svc_name': case when seen.remote_domain like '%.amazonaws.com' then seen.remote_domain end,
@@ -103,7 +104,8 @@ case when coalesce({{ known }}) is null and coalesce({{ said }}) is not null the
         'port': seen.local_port,
         'name': coalesce(
           case when login_attempt is not null then database_name end,
-          {{ guardduty_unknown(ip_or_null("coalesce(seen.local_ip, private_ip)") ~ ", instance_id, seen.local_interface", "seen.local_ip, seen.local_port::varchar") }}
+          {{ guardduty_unknown(ip_or_null("coalesce(seen.local_ip, private_ip)") ~ ", instance_id, seen.local_interface",
+            "seen.local_ip, seen.local_port::varchar") }}
         ),
         'instance_uid': instance_id,
         'interface_uid': seen.local_interface
@@ -195,7 +197,8 @@ case when runtime_process is not null then [{
 {
         'ip': {{ ip_or_null(guardduty_text(entry, "ip")) }},
         'uid': {{ guardduty_text(entry, "id") }},
-        'name': case when {{ guardduty_text(entry, "id") }} is null then coalesce({{ guardduty_text(entry, "domain") }}, {{ guardduty_text(entry, "ip") }}, 'Unknown') end,
+        'name': case when {{ guardduty_text(entry, "id") }} is null then
+          coalesce({{ guardduty_text(entry, "domain") }}, {{ guardduty_text(entry, "ip") }}, 'Unknown') end,
         'port': {{ guardduty_port(entry, "port") }},
         'domain': {{ guardduty_text(entry, "domain") }},
         'location': {
@@ -307,8 +310,14 @@ case when purpose.tactic_uid is not null
     || list_transform(
       list_filter(sequence_techniques, lambda name: regexp_matches(name, '^T[0-9]{4}')),
       lambda name: {
-        'technique': {'uid': regexp_extract(name, '^(T[0-9]{4})', 1), 'name': case when not regexp_matches(name, '^T[0-9]{4}[.]') then nullif(regexp_replace(name, '^T[0-9]{4}[ :-]*', ''), '') end},
-        'sub_technique': {'uid': nullif(regexp_extract(name, '^(T[0-9]{4}[.][0-9]{3})', 1), ''), 'name': case when regexp_matches(name, '^T[0-9]{4}[.]') then nullif(regexp_replace(name, '^T[0-9.]+[ :-]*', ''), '') end}
+        'technique': {
+          'uid': regexp_extract(name, '^(T[0-9]{4})', 1),
+          'name': case when not regexp_matches(name, '^T[0-9]{4}[.]') then nullif(regexp_replace(name, '^T[0-9]{4}[ :-]*', ''), '') end
+        },
+        'sub_technique': {
+          'uid': nullif(regexp_extract(name, '^(T[0-9]{4}[.][0-9]{3})', 1), ''),
+          'name': case when regexp_matches(name, '^T[0-9]{4}[.]') then nullif(regexp_replace(name, '^T[0-9.]+[ :-]*', ''), '') end
+        }
       }
     )
     || list_transform(sequence_tactics, lambda name: {'tactic': {'name': name}})

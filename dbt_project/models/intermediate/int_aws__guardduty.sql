@@ -55,7 +55,9 @@ select
     coalesce({{ guardduty_text("volume_scan", "scanType") }}, {{ guardduty_text("malware_scan", "scanType") }}) as scan_type,
     list_transform(
         flatten(list_transform(threats, lambda threat:
-            {{ guardduty_list("threat", "filePaths") }} || {{ guardduty_list("threat", "itemPaths") }} || {{ guardduty_list("threat", "itemDetails") }}
+            {{ guardduty_list("threat", "filePaths") }}
+            || {{ guardduty_list("threat", "itemPaths") }}
+            || {{ guardduty_list("threat", "itemDetails") }}
         )),
         lambda entry: {
             'path': coalesce({{ guardduty_text("entry", "filePath") }}, {{ guardduty_text("entry", "nestedItemPath") }}, {{ guardduty_text("entry", "itemPath") }}),

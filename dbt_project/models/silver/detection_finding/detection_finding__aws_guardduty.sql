@@ -22,7 +22,11 @@ with events as (
         list_transform(sequence_endpoints, lambda entry: {
           'endpoint': {{ guardduty_sequence_endpoint("entry") }}, 'data': entry
         }) as sequence_places,
-        list_filter(list_transform(encounters, lambda seen: seen.far.ip), lambda ip: ip is not null) || list_filter(list_transform(sequence_places, lambda place: place.endpoint.ip), lambda ip: ip is not null) as remote_ips,
+        list_filter(
+            list_transform(encounters, lambda seen: seen.far.ip)
+            || list_transform(sequence_places, lambda place: place.endpoint.ip),
+            lambda ip: ip is not null
+        ) as remote_ips,
         case when runtime_process is not null then {{ guardduty_process("runtime_process") }} end as process,
         case when is_from_here then 'evidences[].dst_endpoint' else 'evidences[].src_endpoint' end as remote_endpoint
     from {{ ref("int_aws__guardduty") }} as event

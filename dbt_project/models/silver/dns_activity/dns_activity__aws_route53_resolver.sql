@@ -22,9 +22,18 @@ select
     1 as severity_id,
     case when rcode_number = 0 then 1 when rcode_number is not null then 2 else 0 end as status_id,
     rcode_name as status_code,
-    case firewall_action when 'ALLOW' then 1 when 'ALERT' then 1 when 'BLOCK' then 2 else case when firewall_action is not null then 99 end end as action_id,
+    case
+        when firewall_action in ('ALLOW', 'ALERT') then 1
+        when firewall_action = 'BLOCK' then 2
+        when firewall_action is not null then 99
+    end as action_id,
     case when firewall_action not in ('ALLOW', 'ALERT', 'BLOCK') then firewall_action end as action,
-    case firewall_action when 'ALLOW' then 1 when 'ALERT' then 19 when 'BLOCK' then 2 else case when firewall_action is not null then 99 end end as disposition_id,
+    case
+        when firewall_action = 'ALLOW' then 1
+        when firewall_action = 'ALERT' then 19
+        when firewall_action = 'BLOCK' then 2
+        when firewall_action is not null then 99
+    end as disposition_id,
     case when firewall_action not in ('ALLOW', 'ALERT', 'BLOCK') then firewall_action end as disposition,
     case when firewall_action in ('ALERT', 'BLOCK') then true end as is_alert,
     {'uid': firewall_rule_group} as firewall_rule,
