@@ -13,7 +13,7 @@ from pyiceberg.table import Table
 from lake.iceberg import upkeep
 from lake.iceberg.catalogue import IcebergError, Place, chosen, find, make, open_catalogue, published_tables
 from lake.iceberg.data_files import PARTITIONS, Rows
-from lake.iceberg.receipts import note
+from lake.iceberg.receipts import note, says_current
 from lake.iceberg.schema import assigned
 from lake.iceberg.snapshots import Hours, Span, Step, changes, in_range, publish_day
 from lake.iceberg.wanted import Slot, TableName, wanted
@@ -70,6 +70,8 @@ def _publish(lake: Store, place: Place, catalogue: Catalog, name: TableName, bui
     done = Published(name)
     with lake.lock(f"iceberg-{name.layer}-{name.table}") as lease, Workplace(place.store, "iceberg") as work:
         table = find(catalogue, place, name)
+        if table is not None and span == (None, None) and says_current(lake, name, table, builds):
+            return replace(done, expired=upkeep.expire_by_age(place, table))
         for day in sorted({slot.day for slot in changes(builds, table, span)}):
             table = table or _made(lake, place, catalogue, name, builds)
             if table is not None:

@@ -3,14 +3,14 @@
 What belongs here: writing them as the table says. What does not: deciding by them; the table itself is asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 from pyiceberg.table import Table
 
 from lake import paths
-from lake.iceberg.held import held_files
+from lake.iceberg.held import HeldFile, held_files
 from lake.iceberg.wanted import Slot, TableName, mark
 from lake.publish import Change, publish
 from lake.receipts import BuildReceipt
@@ -31,7 +31,15 @@ class IcebergReceipt(msgspec.Struct, frozen=True, kw_only=True):
     noted_at: str
 
 
+class TableReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The snapshot of a table that the receipts of its hours describe."""
+
+    table_uuid: str
+    snapshot_id: int
+
+
 _day = msgspec.json.Decoder(dict[str, IcebergReceipt])
+_table = msgspec.json.Decoder(TableReceipt)
 
 
 def receipts_key(name: TableName, day: str) -> str:
@@ -39,23 +47,74 @@ def receipts_key(name: TableName, day: str) -> str:
     return f"{paths.LEDGER}/iceberg/{name}/date={day}.json"
 
 
+def _table_key(name: TableName) -> str:
+    return f"{paths.LEDGER}/iceberg/{name}/table.json"
+
+
+def says_current(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, BuildReceipt | None]) -> bool:
+    """Return whether the receipts describe the table's current snapshot, and it holds these builds and no others.
+
+    A table of years is thousands of files, which need not be listed to find that nothing has changed.
+    """
+    if _seen(table) is None or _noted(lake, name) != _seen(table):
+        return False
+    held = {f"{each.source}/{each.hour}": each.mark for each in noted(lake, name) if each.mark}
+    expected = {f"{slot.source}/{slot.hour}": _mark(build) for slot, build in builds.items() if _mark(build)}
+    return expected == held
+
+
+def noted(lake: Store, name: TableName) -> Iterator[IcebergReceipt]:
+    """Yield all receipts of a table."""
+    for key, data in lake.read_all(f"{paths.LEDGER}/iceberg/{name}"):
+        if key != _table_key(name):
+            yield from _day.decode(data).values()
+
+
+def _seen(table: Table) -> TableReceipt | None:
+    current = table.current_snapshot()
+    uuid = str(table.metadata.table_uuid)
+    return TableReceipt(table_uuid=uuid, snapshot_id=current.snapshot_id) if current else None
+
+
+def _noted(lake: Store, name: TableName) -> TableReceipt | None:
+    try:
+        return _table.decode(lake.read(_table_key(name)))
+    except FileNotFoundError:
+        return None
+
+
+def _mark(build: BuildReceipt | None) -> str:
+    return mark(build) if build is not None and build.file else ""
+
+
 def note(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, BuildReceipt | None]) -> int:
-    """Write the receipts of what the table holds and no receipt says yet; return how many were written."""
-    news: dict[str, dict[str, IcebergReceipt]] = {}
-    for slot, receipt in _receipts(table, builds).items():
-        news.setdefault(slot.day, {})[f"{slot.source}/{slot.hour}"] = receipt
+    """Write the receipts of what the table holds and no receipt says yet; return how many hours were written.
+
+    Hours that the lake no longer has are noted as empty.
+    """
+    held = held_files(table)
+    told, seen = _receipts(table, held, builds), _seen(table)
+    for each in noted(lake, name):
+        slot = Slot(each.source, each.hour)
+        if each.mark and slot not in held and seen is not None:
+            told[slot] = msgspec.structs.replace(each, mark="", rows=0, snapshot_id=seen.snapshot_id)
+    days: dict[str, dict[str, IcebergReceipt]] = {}
+    for slot, receipt in told.items():
+        days.setdefault(slot.day, {})[f"{slot.source}/{slot.hour}"] = receipt
     written = 0
 
     def plan() -> Change:
         nonlocal written
         written, texts = 0, []
-        for day, told in sorted(news.items()):
-            held = _read(lake, receipts_key(name, day))
-            fresh = {key: each for key, each in told.items() if not _says(held.get(key), each)}
+        for day, news in sorted(days.items()):
+            known = _read(lake, receipts_key(name, day))
+            fresh = {key: each for key, each in news.items() if not _says(known.get(key), each)}
             if fresh:
                 written += len(fresh)
-                text = msgspec.json.encode(dict(sorted((held | fresh).items()))).decode()
+                text = msgspec.json.encode(dict(sorted((known | fresh).items()))).decode()
                 texts.append((receipts_key(name, day), text))
+        if seen is not None and seen != _noted(lake, name):
+            texts.append((_table_key(name), msgspec.json.encode(seen).decode()))
         return Change(receipts=tuple(texts))
 
     if plan().receipts:
@@ -63,18 +122,20 @@ def note(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, Build
     return written
 
 
-def _receipts(table: Table, builds: Mapping[Slot, BuildReceipt | None]) -> dict[Slot, IcebergReceipt]:
-    held, current = held_files(table), table.current_snapshot()
+def _receipts(
+    table: Table, held: Mapping[Slot, list[HeldFile]], builds: Mapping[Slot, BuildReceipt | None]
+) -> dict[Slot, IcebergReceipt]:
+    current = table.current_snapshot()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     found = {}
     for slot, build in builds.items():
         files = held.get(slot, [])
-        expected = [mark(build)] if build is not None and build.file else []
+        expected = [_mark(build)] if _mark(build) else []
         if [each.mark for each in files] == expected and current is not None:
             found[slot] = IcebergReceipt(
                 source=slot.source,
                 hour=slot.hour,
-                mark="".join(expected),
+                mark=_mark(build),
                 rows=sum(each.file.record_count for each in files),
                 snapshot_id=files[0].snapshot_id if files else current.snapshot_id,
                 noted_at=now,

@@ -89,7 +89,7 @@ def publish_day(step: Step, day: str, builds: Hours, span: Span) -> Day:
         IcebergError: other writers overtook every attempt, or a column's type changed.
     """
     for _ in range(_ATTEMPTS):
-        held = held_files(step.table)
+        held = held_files(step.table, day)
         changed = {slot: each for slot, each in _changes(builds, held, span).items() if slot.day == day}
         left = {slot: lost_file(step.lake, each) for slot, each in changed.items() if each is not None}
         left = {slot: why for slot, why in left.items() if why}

@@ -104,6 +104,6 @@ def receipts(folder: Path) -> dict[str, Any]:
     """All receipts of publishing in a local lake, by table/source/hour."""
     return {
         f"{path.parts[-3]}/{path.parts[-2]}/{key}": told
-        for path in sorted((folder / "ledger/iceberg").rglob("*.json"))
+        for path in sorted((folder / "ledger/iceberg").rglob("date=*.json"))
         for key, told in json.loads(path.read_text()).items()
     }

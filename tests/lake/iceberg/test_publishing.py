@@ -35,6 +35,31 @@ def test_publishing_again_makes_no_snapshot(published: Lake, place: Place) -> No
     assert ((), (), before) == (done.snapshots, done.hours, table(place).metadata_location)
 
 
+def test_what_is_current_is_found_without_listing_the_tables_files(
+    published: Lake, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.build(HOURS[2], [])
+    retire(published.store, "authentication__aws_cloudtrail")
+    publish_tables(published.store, place)
+
+    def refused(*_: object) -> None:
+        raise AssertionError("listed")
+
+    monkeypatch.setattr("lake.iceberg.held._files", refused)
+    assert () == publish_tables(published.store, place)[0].snapshots
+    published.build(HOURS[2], [1])
+    with pytest.raises(AssertionError, match="listed"):
+        publish_tables(published.store, place)
+
+
+def test_what_another_program_added_leaves_when_the_lake_is_published(published: Lake, place: Place) -> None:
+    now = table(place)
+    now.append(now.scan(row_filter="hour == '05'").to_arrow())
+    assert published.expected() != read(place)
+    assert 1 == len(publish_tables(published.store, place)[0].snapshots)
+    assert published.expected() == read(place)
+
+
 def test_a_rebuilt_hour_is_one_snapshot_and_the_one_before_it_reads_as_before(published: Lake, place: Place) -> None:
     old, rows = table(place).current_snapshot(), published.expected()
     assert old is not None
