@@ -33,10 +33,12 @@ def verify_hours(
         AccessDenied, StoreUnavailable: a bucket cannot be read; the message says what is missing.
     """
     place = place_of(settings, contract)
-    if not isinstance(place, ObjectSource) or place.root is None:
+    apart = settings.cloudtrail_integrity.digests
+    root = (place.root if isinstance(place, ObjectSource) else None) or apart  # a queue does not say where they lie
+    if root is None:
         raise SourceNotConfigured(contract)
     access, span = access_of(settings, contract.source), hour_span(first, last)
-    logs, apart = open_root(place.root, access), settings.cloudtrail_integrity.digests
+    logs = open_root(root, access)
     return verify(
         logs,
         open_root(apart, access) if apart else logs,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from ingest.landing.holdings import HOUR_BATCH, batches
+from ingest.landing.holdings import receipts_since
 from lake import ledger, paths
 from lake.receipts import LandingReceipt, ObjectMark
 from lake.store import Store
@@ -24,7 +24,9 @@ class Landed:
     hours: set[str] = field(default_factory=set)
 
     def take(self, receipt: LandingReceipt) -> None:
-        """Add what a batch holds."""
+        """Add what a batch holds; one that waits for a decision holds nothing yet."""
+        if receipt.status != "published":
+            return
         self.hours.add(receipt.batch)
         for mark in receipt.objects:
             self.objects.setdefault(PurePosixPath(mark.name).name, []).append((receipt.batch, mark))
@@ -45,11 +47,10 @@ class Landed:
 def landed(store: Store, start: datetime, end: datetime) -> Landed:
     """Return what batches hold that may have read objects of a span of arrival hours (UTC, aware)."""
     found = Landed()
-    hours = {paths.hour_name(each) for each in paths.hours_between(start - _LEEWAY, end + _LEEWAY)}
-    for batch in batches(store, SOURCE):
-        if HOUR_BATCH.match(batch) and batch not in hours:
-            continue
-        receipt = ledger.landing(store, SOURCE, batch)
-        if receipt is not None and receipt.status == "published":
+    for hour in paths.hours_between(start - _LEEWAY, end + _LEEWAY):
+        receipt = ledger.landing(store, SOURCE, paths.hour_name(hour))
+        if receipt is not None:
             found.take(receipt)
+    for receipt in receipts_since(store, SOURCE, paths.floor_hour(start), hours=False):
+        found.take(receipt)
     return found
