@@ -65,6 +65,7 @@ nullif(regexp_extract(host_header, 's3[.-](?:dualstack[.])?([a-z]{2}(?:-[a-z]+)+
 
 {% macro s3_access_unmapped() -%}
 {{ unmapped_json({
+      "requestURI": "case when http_method is null then request_line end",
       "hostId": "host_id",
       "remoteIP": "case when source_ip is null then remote_address end",
       "sourceRegion": "source_region",
@@ -74,7 +75,9 @@ nullif(regexp_extract(host_header, 's3[.-](?:dualstack[.])?([a-z]{2}(?:-[a-z]+)+
       "accessPointARN": "access_point_arn",
       "tlsVersion": "tls_version",
       "cipherSuite": "cipher_suite",
-      "bytesSent": "case when try_cast(bytes_sent as integer) is null then bytes_sent end",
+      "httpStatus": "case when try_cast(http_status as integer) is null then http_status end",
+      "bytesSent": "case when try_cast(bytes_sent as integer) is null or try_cast(http_status as integer) is null then bytes_sent end",
+      "totalTime": "case when try_cast(http_status as integer) is null then total_milliseconds end",
       "objectSize": "object_size",
       "turnAroundTime": "turn_around_milliseconds",
       "versionId": "version_id",

@@ -10,7 +10,7 @@
       'ip': coalesce(packet_{{ side }}_ip, {{ side }}_ip),
       'name': case when coalesce(packet_{{ side }}_ip, {{ side }}_ip) is null then coalesce({{ side }}_address, 'Unknown') end,
       'intermediate_ips': case when packet_{{ side }}_ip <> {{ side }}_ip then [{{ side }}_ip] end,
-      'port': case when protocol in (6, 17, 33, 132, 136) then {{ side }}_port end,
+      'port': case when protocol in (6, 17, 33, 132, 136) and {{ side }}_port between 0 and 65535 then {{ side }}_port::integer end,
       'svc_name': {{ side }}_service,
       'interface_uid': case when flow_direction = '{{ here }}' then interface_id end,
       'instance_uid': case when flow_direction = '{{ here }}' then instance_id end,

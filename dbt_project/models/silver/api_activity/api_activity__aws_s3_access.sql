@@ -34,11 +34,11 @@ select
       'version': http_version,
       'url': case when url_path is not null then {'hostname': host_header, 'path': url_path, 'query_string': url_query} end
     } as http_request,
-    {
+    case when try_cast(http_status as integer) is not null then {
       'code': try_cast(http_status as integer),
       'body_length': try_cast(bytes_sent as integer),
       'latency': try_cast(total_milliseconds as integer)
-    } as http_response,
+    } end as http_response,
     {{ s3_access_resources() }} as resources,
     {'provider': 'AWS', 'region': {{ s3_access_region() }}} as cloud,
     {{ ocsf_metadata("AWS", "Amazon S3", event_code="event_type", original_time="request_time", feature_name="'Server Access Logs'") }} as metadata,

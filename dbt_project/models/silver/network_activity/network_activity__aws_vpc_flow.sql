@@ -4,6 +4,9 @@ with flows as (
         event_type = 'REJECT' as action_is_reject,
         flow_direction in ('ingress', 'egress') as is_located,
         nullif(account_id, 'unknown') as owner_account,
+        -- until the year 9999; the event time is one of the two, the other may be anything
+        case when start_seconds between 1 and 253402300799 then start_seconds end as started,
+        case when end_seconds between 1 and 253402300799 then end_seconds end as ended,
         case
             when ip_type = 'IPv4' then 4
             when ip_type = 'IPv6' then 6
@@ -28,9 +31,9 @@ select
     case when action_is_reject then reject_reason end as status_detail,
     case event_type when 'ACCEPT' then 1 when 'REJECT' then 2 else 0 end as action_id,
     case event_type when 'ACCEPT' then 1 when 'REJECT' then 2 else 0 end as disposition_id,
-    start_seconds * 1000 as start_time,
-    end_seconds * 1000 as end_time,
-    case when end_seconds >= start_seconds then (end_seconds - start_seconds) * 1000 end as duration,
+    started * 1000 as start_time,
+    ended * 1000 as end_time,
+    case when ended >= started then (ended - started) * 1000 end as duration,
     {{ vpc_flow_endpoint("source", "egress") }} as src_endpoint,
     {{ vpc_flow_endpoint("destination", "ingress") }} as dst_endpoint,
     {{ vpc_flow_connection() }} as connection_info,
