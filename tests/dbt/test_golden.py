@@ -44,7 +44,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sources = sorted({case.parent.name for case in _CASES})
         for source in sources:
             objects = list_objects(contracts[source], [case for case in _CASES if case.parent.name == source]).objects
-            land_files(contracts[source], [replace(each, name=_object_name(Path(each.name))) for each in objects], store)
+            land_files(
+                contracts[source], [replace(each, name=_object_name(Path(each.name))) for each in objects], store
+            )
         build(store, sources)
     return folder / "lake"
 
