@@ -28,6 +28,7 @@ NEEDS = {
     "copy": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
     "delete_objects": ["s3:DeleteObject"],
     "delete_object": ["s3:DeleteObject"],
+    "list_object_versions": ["s3:ListBucketVersions", "s3:DeleteObjectVersion"],  # to remove what it lists
     "receive_message": ["sqs:ReceiveMessage"],
     "delete_message_batch": ["sqs:DeleteMessage"],
     "change_message_visibility_batch": ["sqs:ChangeMessageVisibility"],
@@ -39,6 +40,7 @@ _DEMO = {TOP / "orchestration/demo_s3.py"}  # makes its bucket in a server of it
 _CLIENT = re.compile(r"client|sts|sqs|cloudtrail|\bs3\b")  # what holds a client is called so
 # Of which documents each room's role is made.
 WRITER = ("lake-writer", "run-logs", "assume-source-role", "cloudtrail-public-keys", "iceberg-glue")
+ERASER = (*WRITER, "lake-eraser")  # only where the bucket keeps versions, and somebody has to be forgotten
 SOURCE = ("source-reader", "source-queue")
 
 
@@ -84,9 +86,10 @@ def test_the_lakes_role_may_do_what_the_lake_does() -> None:
     for action in _permissions("lake"):
         resource, context = {
             "s3:ListBucket": (LAKE, LISTING),
+            "s3:ListBucketVersions": (LAKE, LISTING),
             "sts:AssumeRole": ("arn:aws:iam::444455556666:role/headwater-reader", {}),
         }.get(action, (LAKE_OBJECT, {}))
-        assert allows(WRITER, Request(action, resource, context)), action
+        assert allows(ERASER if "Version" in action else WRITER, Request(action, resource, context)), action
 
 
 def test_a_sources_role_may_do_what_reading_sources_does() -> None:
