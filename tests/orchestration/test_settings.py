@@ -93,10 +93,10 @@ def test_an_unknown_environment_is_an_error_that_names_those_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADWATER_ENVIRONMENT", "prd")
-    with pytest.raises(SettingsError, match="unknown environment 'prd': .* one of local"):
+    with pytest.raises(SettingsError, match=r"unknown environment 'prd': .* one of local"):
         load_settings()
     _file(tmp_path, _ENVIRONMENTS, monkeypatch)
-    with pytest.raises(SettingsError, match="unknown environment 'prd': .* one of staging, prod"):
+    with pytest.raises(SettingsError, match=r"unknown environment 'prd': .* one of staging, prod"):
         load_settings()
 
 
