@@ -384,3 +384,12 @@ def test_a_newest_digest_whose_words_were_changed_is_altered(
     trail.files[trail.digests[-1]] = regzip(trail.files[trail.digests[-1]], old, new)
     report = verified(trail.write(tmp_path, signed=True), keys, last="2026-03-02T05")
     assert ("altered_digest", Path(trail.digests[-1]).name) in found(report)
+
+
+def test_the_digest_of_another_trail_of_the_same_hour_is_a_copy(tmp_path: Path, keys: FileKeys) -> None:
+    trail, other = trail_of(5), trail_of(5, name="quiet-trail")
+    newest = trail.digests[-1]
+    trail.files[newest], trail.metadata[newest] = other.files[other.digests[-1]], other.metadata[other.digests[-1]]
+    report = verified(trail.write(tmp_path / "bucket", signed=True), keys)
+    assert ("altered_digest", Path(newest).name) in found(report)
+    assert "a copy of another digest" in report.findings[0].why
