@@ -10,7 +10,7 @@ from functools import lru_cache
 from ingest.contracts import Contract
 from ingest.objects import RawObject
 
-DATA_SUFFIXES = frozenset((".json", ".jsonl", ".ndjson", ".log", ".gz", ".gzip", ".zst", ".zstd", ".zip"))
+DATA_SUFFIXES = frozenset((".json", ".parquet", ".jsonl", ".ndjson", ".log", ".gz", ".gzip", ".zst", ".zstd", ".zip"))
 _MARKERS = frozenset(("_SUCCESS", "_started", "_committed"))
 
 
