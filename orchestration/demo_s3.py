@@ -46,7 +46,9 @@ def main(events: int = EVENTS, stay: bool = False) -> int:
         step("again", "the same demo a second time")
         code = tour(HOME, truth, "the same buckets") or code
         changed = {key for key, etag in {*before.items()} ^ {*etags(access).items()}}
-        told = f"[red]{len(changed):,} changed, such as {min(changed)}[/]" if changed else "[green]not one object has changed[/]"
+        told = "[green]not one object has changed[/]"
+        if changed:
+            told = f"[red]{len(changed):,} have changed, such as {min(changed)}[/]"
         console.print(f"\n    s3://{LAKE}: {len(before):,} objects; after the second run {told}")
         console.print(f"    {time.monotonic() - began:.0f} s in all")
         farewell(stay)
