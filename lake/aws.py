@@ -121,6 +121,10 @@ def explained(problem: Exception, action: str, bucket: str, key: str = "") -> Ex
             )
         if code in _DENIED:
             return AccessDenied(_denial(code, action, where))
+        if code == "RequestTimeTooSkewed":
+            return AccessDenied(
+                f"{action} on {where} was refused ({code}): this machine's clock is wrong; set it (NTP) and run again"
+            )
         message = str(problem.response.get("Error", {}).get("Message", ""))
         return StoreUnavailable(f"{action} on {where} failed: {code} {message}".strip())
     if isinstance(problem, BotoCoreError | OSError):

@@ -62,7 +62,7 @@ class S3Lease(Lease):
             self.check()
         except LostLock:
             return
-        self._store.delete_many([self._key])
+        self._store.delete_expected(self._key, self._fingerprint)
 
     def _renew_until_ended(self) -> None:
         while not self._ended.wait(TIME_TO_LIVE_SECONDS / _RENEWALS):

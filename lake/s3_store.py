@@ -308,6 +308,19 @@ class S3Store:
                 for refused in answer.get("Errors", ()):
                     raise ClientError({"Error": refused}, "DeleteObjects")
 
+    def delete_expected(self, key: str, fingerprint: str) -> None:
+        """Remove one object if it is still as expected, where the store looks at the condition; else remove it."""
+        words = {"Bucket": self.bucket, "Key": self.prefix + key}
+        with self._explained("s3:DeleteObject", key):
+            try:
+                self.client.delete_object(**words, IfMatch=fingerprint)
+            except ClientError as problem:
+                code = problem.response.get("Error", {}).get("Code")
+                if code in ("NotImplemented", "501", "InvalidArgument"):
+                    self.client.delete_object(**words)
+                elif code not in _CONDITION_FAILED | {"NoSuchKey", "404"}:
+                    raise
+
     def url(self, key: str) -> str:
         """Return the object's `s3://` address."""
         return f"s3://{self.bucket}/{self.prefix}{key}"

@@ -110,11 +110,12 @@ def land(
     first_landed_at = datetime.fromisoformat(previous.first_landed_at) if previous else now
     with Workplace(store, "land") as place:
         staged = Staged(place, batch)
+        writing = _Writing(contract, objects, settings, staged, first_landed_at, progress)
         try:
-            writing = _Writing(contract, objects, settings, staged, first_landed_at, progress)
             report, drift, coverage = writing.write()
         except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
-            first_line = (str(problem) or type(problem).__name__).splitlines()[0]
+            told = writing.broke[-1] if writing.broke else problem
+            first_line = (str(told) or type(told).__name__).splitlines()[0]
             raise LandingError(
                 f"{contract.source}: batch {batch} was not landed: {first_line}. Nothing was published; the records"
                 " are still in the objects they came from."
@@ -164,6 +165,7 @@ class _Writing:
     staged: Staged
     first_landed_at: datetime
     progress: Progress | None
+    broke: list[Exception] = field(default_factory=list)
 
     def write(self) -> _Counted:
         """Write the records in one pass; in two when they are of more event hours than memory can hold open."""
@@ -185,7 +187,7 @@ class _Writing:
         sql = TextSql(contract, stalls_as) if is_text else ContractSql(contract, stalls_as)
         report, drift, coverage = DecodeReport(), DriftCounter(sql.layout), CoverageCounter(contract)
         objects, limits = read_ahead(self.objects), self.settings.limits
-        batches = decode(objects, limits, contract.records_keys, report, line_form(contract))
+        batches = self._told(decode(objects, limits, contract.records_keys, report, line_form(contract)))
         if is_text:
             stream = text_values(batches, TextFields(contract, drift), coverage, report)
         else:
@@ -194,6 +196,14 @@ class _Writing:
             con.register("decoded", stream if self.progress is None else _watched(stream, report, self.progress))
             copy(con, judged_query(sql, self.staged.batch, latest), report)
         return report, drift, coverage
+
+    def _told(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Keep what breaks the reading: DuckDB, which asks for the batches, would tell it as a traceback in a text."""
+        try:
+            yield from batches
+        except Exception as problem:
+            self.broke.append(problem)
+            raise
 
     def _in_one_pass(self, con: duckdb.DuckDBPyConnection, query: str, report: DecodeReport) -> None:
         con.execute(copy_by_hour(query, self.staged.batch, self.staged.bronze))
