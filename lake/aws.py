@@ -29,6 +29,7 @@ __all__ = [
     "explained",
     "own_endpoint",
     "region_of",
+    "session",
 ]
 
 CONNECTIONS = 32  # at once, of one client
@@ -78,6 +79,11 @@ class Credentials(NamedTuple):
 def client(access: AwsAccess, service: str, endpoint_url: str | None = None) -> Any:
     """Return a client of a service (`s3`, `sqs`, `sts`, …); the same one for the same access, per process."""
     return _client(access, service, endpoint_url, _here())
+
+
+def session(access: AwsAccess) -> boto3.Session:
+    """Return the session that clients are made of, with the credentials of the chain or of the role."""
+    return _session(access, _here())
 
 
 def credentials(access: AwsAccess) -> Credentials:
