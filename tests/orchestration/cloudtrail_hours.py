@@ -47,7 +47,10 @@ def deliver(root: Path, delivered: str, *records: dict[str, object]) -> Path:
 def project(folder: Path) -> Path:
     """Copy the part of the dbt project that publishes API calls and what has no route."""
     shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("target", "logs", "models", "tests", ".user.yml"))
-    models = [*PROJECT.glob("models/staging/stg_aws*.sql"), *PROJECT.glob("models/intermediate/int_aws*.sql")]
+    models = [
+        *PROJECT.glob("models/staging/stg_aws__cloudtrail.sql"),
+        *PROJECT.glob("models/intermediate/int_aws__cloudtrail.sql"),
+    ]
     models += [PROJECT / "models/staging/_sources.yml"]
     models += [PROJECT / f"models/silver/{table}/{table}__{SOURCE}.sql" for table in TABLES]
     for path in models:
