@@ -5,6 +5,7 @@ does not: which buckets and keys (`lake.s3_store`, `ingest.transports`). No key 
 """
 
 import os
+import threading
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -50,6 +51,7 @@ _DENIED = frozenset(
 )
 
 
+_MAKING = threading.RLock()  # botocore's sessions must not make two clients at once
 _Process = tuple[int, tuple[tuple[str, str], ...]]
 
 
@@ -78,12 +80,14 @@ class Credentials(NamedTuple):
 
 def client(access: AwsAccess, service: str, endpoint_url: str | None = None) -> Any:
     """Return a client of a service (`s3`, `sqs`, `sts`, …); the same one for the same access, per process."""
-    return _client(access, service, endpoint_url, _here())
+    with _MAKING:
+        return _client(access, service, endpoint_url, _here())
 
 
 def session(access: AwsAccess) -> boto3.Session:
     """Return the session that clients are made of, with the credentials of the chain or of the role."""
-    return _session(access, _here())
+    with _MAKING:
+        return _session(access, _here())
 
 
 def credentials(access: AwsAccess) -> Credentials:

@@ -105,10 +105,28 @@ def _expected(store: Store, change: Change) -> tuple[str, ...]:
 def _finish_all(store: Store, lease: Lease) -> int:
     entries = list(store.list(JOURNAL))
     for entry in entries:
-        _apply(store, msgspec.json.decode(store.read(entry.key), type=Change), lease)
+        change = msgspec.json.decode(store.read(entry.key), type=Change)
+        if not _was_overtaken(store, change):
+            _apply(store, change, lease)
         lease.check()
         store.delete_many([entry.key])
     return len(entries)
+
+
+def _was_overtaken(store: Store, change: Change) -> bool:
+    """Whether a receipt is neither what a change was planned on nor what it makes of it.
+
+    The change was journaled by a writer that had lost its lock: its files must not replace those of the newer receipt.
+    """
+    for (key, text), expected in zip(change.receipts, change.expects, strict=False):
+        try:
+            held = store.read(key)
+        except FileNotFoundError:
+            held = None
+        found = ABSENT if held is None else store.fingerprint_seen(key)
+        if found != expected and held != text.encode():
+            return True
+    return False
 
 
 def _apply(store: Store, change: Change, lease: Lease) -> str | None:

@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lake.store import ABSENT, Conflict, Lease, LostLock, file_lock
@@ -36,10 +36,10 @@ _SETTLE_SECONDS = 1.0  # where writes are not conditional: how long two writers 
 class S3Lease(Lease):
     """A held lock of a bucket."""
 
-    def __init__(self, store: "S3Store", key: str, token: str, place: str, fingerprint: str) -> None:
+    def __init__(self, store: "S3Store", key: str, token: str, place: str) -> None:
+        """Wait for the lock and take it."""
         self._store, self._key, self._token, self._place = store, key, token, place
-        self._fingerprint = fingerprint
-        self._renewed_at = time.monotonic()
+        self._fingerprint, self._renewed_at = _acquired(store, key, body_of(token, place), place)
         self._beats = 0
         self._taken = False
         self._ended = threading.Event()
@@ -62,15 +62,17 @@ class S3Lease(Lease):
             self.check()
         except LostLock:
             return
-        self._store.delete_expected(self._key, self._fingerprint)
+        with suppress(OSError):  # what was done stands; the lock ends by itself, on this machine at once
+            self._store.delete_expected(self._key, self._fingerprint)
 
     def _renew_until_ended(self) -> None:
         while not self._ended.wait(TIME_TO_LIVE_SECONDS / _RENEWALS):
             self._beats += 1
             body = body_of(self._token, self._place, self._beats)
+            asked_at = time.monotonic()  # others see the renewal from then on, however late its answer comes
             try:
                 self._fingerprint = self._store.write(self._key, body, self._fingerprint)
-                self._renewed_at = time.monotonic()
+                self._renewed_at = asked_at
             except Conflict:
                 self._taken = True
                 return
@@ -88,20 +90,20 @@ def held_lock(store: "S3Store", name: str) -> Iterator[Lease]:
     """Hold a named lock of the lake."""
     key = f".lock-{name}"
     with file_lock(store.scratch / key):
-        token, place = uuid.uuid4().hex, store.machine
-        lease = S3Lease(store, key, token, place, _acquired(store, key, body_of(token, place), place))
+        lease = S3Lease(store, key, uuid.uuid4().hex, store.machine)
         try:
             yield lease
         finally:
             lease.end()
 
 
-def _acquired(store: "S3Store", key: str, body: bytes, place: str) -> str:
-    """Return the fingerprint of the lock, once it is ours."""
+def _acquired(store: "S3Store", key: str, body: bytes, place: str) -> tuple[str, float]:
+    """Return the fingerprint of the lock, once it is ours, and since when (monotonic) it is at the longest."""
     seen, since = "", time.monotonic()
     while True:
+        asked_at = time.monotonic()
         try:
-            return _settled(store, key, body, store.write(key, body, ABSENT))
+            return _settled(store, key, body, store.write(key, body, ABSENT)), asked_at
         except Conflict:
             pass
         try:
@@ -112,8 +114,9 @@ def _acquired(store: "S3Store", key: str, body: bytes, place: str) -> str:
         if fingerprint != seen:
             seen, since = fingerprint, time.monotonic()
         if json.loads(held).get("place") == place or time.monotonic() - since > TIME_TO_LIVE_SECONDS:
+            asked_at = time.monotonic()
             try:
-                return _settled(store, key, body, store.write(key, body, fingerprint))
+                return _settled(store, key, body, store.write(key, body, fingerprint)), asked_at
             except Conflict:
                 continue
         time.sleep(random.uniform(*_WAIT_SECONDS))

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import os
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,7 +75,11 @@ class S3Store:
 
     @cached_property
     def machine(self) -> str:
-        """Return this machine's name, made once and kept in its scratch folder, with a dot behind it."""
+        """Return this machine's name, with a dot behind it.
+
+        It is made once and kept in the scratch folder, and holds for one boot of one host: a copy of the folder, in an
+        image or a snapshot, is another machine.
+        """
         path = self.scratch / "machine"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +88,9 @@ class S3Store:
             with contextlib.suppress(FileExistsError):
                 os.link(temporary, path)  # of several processes the first one names the machine
             temporary.unlink()
-        return f"{path.read_text()}."
+        boot = Path("/proc/sys/kernel/random/boot_id")
+        host = socket.gethostname() + (boot.read_text() if boot.exists() else "")
+        return f"{path.read_text()}{hashlib.sha256(host.encode()).hexdigest()[:8]}."
 
     @property
     def client(self) -> Any:
@@ -262,7 +269,7 @@ class S3Store:
 
     def unstage(self, folder: str) -> None:
         """Remove what was uploaded of a step's folder, on this machine's word alone: no listing."""
-        mine = [key for key in self._staged if key.startswith(f"{folder}/")]
+        mine = [key for key in list(self._staged) if key.startswith(f"{folder}/")]
         self.delete_many(mine)
         self._staged.difference_update(mine)
 

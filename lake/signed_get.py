@@ -8,6 +8,7 @@ What belongs here: a signed GET and its connections. What does not: errors and r
 """
 
 import os
+import threading
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -22,6 +23,7 @@ from botocore.httpsession import get_cert_path
 from lake.aws import CONNECTIONS, config, region_of, session
 from lake.s3_options import AwsAccess
 
+_RESOLVING = threading.Lock()  # botocore's sessions must not make two clients at once
 _REFUSED: set[str] = set()  # buckets' addresses that answered in a way that only the client knows to follow
 
 
@@ -31,11 +33,12 @@ def signed_get(access: AwsAccess, bucket: str, key: str, headers: dict[str, str]
     `headers` may hold `If-Match` and `Range`. The file is of the stored bytes; reading fewer than were announced raises
     urllib3's HTTPError.
     """
-    base = _base(access, bucket, os.getpid())
-    if base is None or base in _REFUSED:
-        return None
     found = session(access).get_credentials()
     if found is None:
+        return None
+    with _RESOLVING:
+        base = _base(access, bucket, os.getpid())
+    if base is None or base in _REFUSED:
         return None
     url = base + quote(key, safe="/~")
     request = AWSRequest(method="GET", url=url, headers=headers)

@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lake import s3_lock
 from lake.publish import ABANDONED_AFTER, Change, Overtaken, Workplace, publish, recover, sweep
 from lake.s3_options import AwsAccess, S3Options
 from lake.s3_store import S3Store
-from lake.store import LostLock
+from lake.store import ANY, LostLock
 
 OLD = {"bronze/a": b"old a", "bronze/gone": b"old"}
 NEW = {"bronze/a": b"new a", "bronze/b": b"new b", "ledger/r": b"receipt"}
@@ -176,3 +177,38 @@ def test_what_a_dead_step_of_this_machine_uploaded_goes_and_what_a_living_one_up
         assert left == {f"{alive.key}/x", f"_staging/{other.machine}land-1-far/x"}
     assert {each.key for each in store.list("_staging")} == {f"_staging/{other.machine}land-1-far/x"}
     assert ABANDONED_AFTER.total_seconds() == 86_400
+
+
+def test_what_an_overtaken_writer_journaled_replaces_no_file_of_the_newer_one(machine: Machine) -> None:
+    slow, quick = lake(machine("slow")), machine("quick")
+    change = prepare(slow)
+    slow.stage(staged for staged, _ in change.moves)
+    late = msgspec.structs.replace(change, expects=(slow.fingerprint_seen("ledger/r"),))
+    quick.write("bronze/a", b"of the newer receipt")
+    quick.write("ledger/r", b"newer")
+    slow.write("_journal/0-late.json", msgspec.json.encode(late))
+    assert recover(quick) == 1
+    assert contents(quick) == {"bronze/a": b"of the newer receipt", "bronze/gone": b"old", "ledger/r": b"newer"}
+
+
+def test_a_lease_counts_from_when_its_renewal_was_asked_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer may come late; others count from the renewal itself."""
+    monkeypatch.setattr(s3_lock, "TIME_TO_LIVE_SECONDS", 2.0)
+    store = machine("slow")
+    write = S3Store.write
+
+    def slowly(self: S3Store, key: str, data: bytes, expect: str = ANY) -> str:
+        done = write(self, key, data, expect)
+        threading.Event().wait(1.6 if key.startswith(".lock-") else 0)  # longer than a lease may be unrenewed
+        return done
+
+    monkeypatch.setattr(S3Store, "write", slowly)
+    with store.lock("publish") as lease, pytest.raises(LostLock):
+        lease.check()
+
+
+def test_a_copy_of_a_machines_folder_is_another_machine(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [machine("same").machine, machine("same").machine]
+    monkeypatch.setattr("socket.gethostname", lambda: "a host made of the same image")
+    names.append(machine("same").machine)
+    assert (names[0] == names[1], names[0] == names[2]) == (True, False)
