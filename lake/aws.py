@@ -24,9 +24,11 @@ __all__ = [
     "Credentials",
     "NoSuchBucket",
     "StoreUnavailable",
+    "address_of",
     "client",
     "config",
     "credentials",
+    "environment",
     "explained",
     "own_endpoint",
     "region_of",
@@ -51,8 +53,9 @@ _DENIED = frozenset(
 )
 
 
+_PROXIES = frozenset(("http_proxy", "https_proxy", "no_proxy", "all_proxy"))
 _MAKING = threading.RLock()  # botocore's sessions must not make two clients at once
-_Process = tuple[int, tuple[tuple[str, str], ...]]
+Environment = tuple[int, tuple[tuple[str, str], ...]]
 
 
 class AccessDenied(PermissionError):
@@ -78,16 +81,20 @@ class Credentials(NamedTuple):
         return "Credentials(…)"
 
 
+class _Addressed(Exception):
+    """Carries the address of a request that is not sent."""
+
+
 def client(access: AwsAccess, service: str, endpoint_url: str | None = None) -> Any:
     """Return a client of a service (`s3`, `sqs`, `sts`, …); the same one for the same access, per process."""
     with _MAKING:
-        return _client(access, service, endpoint_url, _here())
+        return _client(access, service, endpoint_url, environment())
 
 
 def session(access: AwsAccess) -> boto3.Session:
     """Return the session that clients are made of, with the credentials of the chain or of the role."""
     with _MAKING:
-        return _session(access, _here())
+        return _session(access, environment())
 
 
 def credentials(access: AwsAccess) -> Credentials:
@@ -96,7 +103,7 @@ def credentials(access: AwsAccess) -> Credentials:
     Raises:
         AccessDenied: the standard chain has none.
     """
-    found = _session(access, _here()).get_credentials()
+    found = _session(access, environment()).get_credentials()
     if found is None:
         raise AccessDenied(_no_credentials())
     frozen = found.get_frozen_credentials()
@@ -105,13 +112,31 @@ def credentials(access: AwsAccess) -> Credentials:
 
 def region_of(access: AwsAccess) -> str:
     """Return the region that requests are signed for."""
-    return access.region or _session(access, _here()).region_name or "us-east-1"
+    return access.region or _session(access, environment()).region_name or "us-east-1"
 
 
 def own_endpoint(access: AwsAccess) -> str:
     """Return the address of an S3-compatible store, by the settings or by AWS_ENDPOINT_URL; empty when it is AWS."""
     url = str(client(access, "s3").meta.endpoint_url)
     return "" if ".amazonaws.com" in (urlsplit(url).hostname or "") else url
+
+
+def address_of(access: AwsAccess, bucket: str) -> str:
+    """Return the address that the client sends requests for a bucket's objects to, as `https://…/`; asks no server."""
+    with _MAKING:
+        maker = _session(access, environment()).client(
+            "s3", endpoint_url=access.endpoint_url, region_name=region_of(access), config=config(access)
+        )
+
+    def stop(request: Any, **_: Any) -> None:
+        raise _Addressed(request.url)
+
+    maker.meta.events.register("before-send.s3.GetObject", stop)
+    try:
+        maker.get_object(Bucket=bucket, Key="x")
+    except _Addressed as found:
+        return str(found).removesuffix("x")
+    raise AssertionError("botocore sends requests without asking `before-send`")
 
 
 def explained(problem: Exception, action: str, bucket: str, key: str = "") -> Exception:
@@ -160,7 +185,7 @@ def _no_credentials() -> str:
 
 
 @lru_cache(maxsize=64)
-def _client(access: AwsAccess, service: str, endpoint_url: str | None, process: _Process) -> Any:
+def _client(access: AwsAccess, service: str, endpoint_url: str | None, process: Environment) -> Any:
     endpoint = endpoint_url or (access.endpoint_url if service == "s3" else None)
     return _session(access, process).client(
         service, endpoint_url=endpoint, region_name=region_of(access), config=config(access)
@@ -185,7 +210,7 @@ def config(access: AwsAccess) -> Config:
 
 
 @lru_cache(maxsize=64)
-def _session(access: AwsAccess, process: _Process) -> boto3.Session:
+def _session(access: AwsAccess, process: Environment) -> boto3.Session:
     base = boto3.Session(profile_name=access.profile, region_name=access.region)
     if access.role_arn is None:
         return base
@@ -210,8 +235,9 @@ def _session(access: AwsAccess, process: _Process) -> boto3.Session:
     return boto3.Session(botocore_session=assumed, region_name=access.region or base.region_name)
 
 
-def _here() -> _Process:
-    """Tell processes apart, for a forked child must not share connections, and other AWS_* variables."""
+def environment() -> Environment:
+    """What clients and connections are kept by besides the access: a forked child must not share them, and the chain
+    reads AWS_* variables and the ones that name a proxy."""
     return os.getpid(), tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
 
 

@@ -8,7 +8,6 @@ What belongs here: a signed GET and its connections. What does not: errors and r
 """
 
 import os
-import threading
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,14 +16,13 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.httpsession import get_cert_path
 
-from lake.aws import CONNECTIONS, config, region_of, session
+from lake.aws import CONNECTIONS, address_of, environment, region_of, session
 from lake.s3_options import AwsAccess
 
-_RESOLVING = threading.Lock()  # botocore's sessions must not make two clients at once
 _REFUSED: set[str] = set()  # buckets' addresses that answered in a way that only the client knows to follow
+_Environment = tuple[int, tuple[tuple[str, str], ...]]
 
 
 def signed_get(access: AwsAccess, bucket: str, key: str, headers: dict[str, str]) -> Any:
@@ -36,15 +34,14 @@ def signed_get(access: AwsAccess, bucket: str, key: str, headers: dict[str, str]
     found = session(access).get_credentials()
     if found is None:
         return None
-    with _RESOLVING:
-        base = _base(access, bucket, os.getpid())
+    base = _base(access, bucket, environment())
     if base is None or base in _REFUSED:
         return None
     url = base + quote(key, safe="/~")
     request = AWSRequest(method="GET", url=url, headers=headers)
     S3SigV4Auth(found.get_frozen_credentials(), "s3", region_of(access)).add_auth(request)
     try:
-        answer = _connections(access, os.getpid()).request(
+        answer = _connections(access, environment()).request(
             "GET", url, headers=dict(request.headers), preload_content=False, decode_content=False, redirect=False
         )
     except (urllib3.exceptions.HTTPError, OSError):
@@ -59,19 +56,17 @@ def signed_get(access: AwsAccess, bucket: str, key: str, headers: dict[str, str]
 
 
 @lru_cache(maxsize=256)
-def _base(access: AwsAccess, bucket: str, process: int) -> str | None:
-    """Return the address under which a bucket's objects lie, as botocore's rules resolve it; None behind a proxy."""
-    used = config(access).merge(Config(signature_version="s3v4"))
-    maker = session(access).client("s3", endpoint_url=access.endpoint_url, region_name=region_of(access), config=used)
-    signed = str(maker.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "x"}))
-    address = urlsplit(signed)
+def _base(access: AwsAccess, bucket: str, seen: _Environment) -> str | None:
+    """Return the address under which a bucket's objects lie; None behind a proxy."""
+    base = address_of(access, bucket)
+    address = urlsplit(base)
     if getproxies().get(address.scheme) and not proxy_bypass(address.hostname or ""):
         return None
-    return signed.split("?", 1)[0].removesuffix("x")
+    return base
 
 
 @lru_cache(maxsize=64)
-def _connections(access: AwsAccess, process: int) -> urllib3.PoolManager:
+def _connections(access: AwsAccess, seen: _Environment) -> urllib3.PoolManager:
     timeout = urllib3.Timeout(connect=access.connect_timeout_seconds, read=access.read_timeout_seconds)
     certificates = os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True)
     return urllib3.PoolManager(maxsize=CONNECTIONS, timeout=timeout, retries=False, ca_certs=certificates)
