@@ -5,6 +5,7 @@ does not: which buckets and keys (`lake.s3_store`, `ingest.transports`). No key 
 """
 
 import os
+import re
 import threading
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -53,6 +54,9 @@ _DENIED = frozenset(
 )
 
 
+# "… is not authorized to perform: kms:Decrypt on resource: …": what AWS says is missing ("Troubleshoot access denied
+# (403 Forbidden) errors in Amazon S3", Amazon S3 User Guide).
+_PERMISSION = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z*]+)")
 _PROXIES = frozenset(("http_proxy", "https_proxy", "no_proxy", "all_proxy"))
 _MAKING = threading.RLock()  # botocore's sessions must not make two clients at once
 Environment = tuple[int, tuple[tuple[str, str], ...]]
@@ -155,7 +159,8 @@ def explained(problem: Exception, action: str, bucket: str, key: str = "") -> Ex
                 f"{where}: there is no bucket {bucket} at this endpoint, or not in this account's reach"
             )
         if code in _DENIED:
-            return AccessDenied(_denial(code, action, where))
+            found = _PERMISSION.search(str(problem.response.get("Error", {}).get("Message", "")))
+            return AccessDenied(_denial(code, action, where, found[1] if found else action))
         if code == "RequestTimeTooSkewed":
             return AccessDenied(
                 f"{action} on {where} was refused ({code}): this machine's clock is wrong; set it (NTP) and run again"
@@ -167,14 +172,15 @@ def explained(problem: Exception, action: str, bucket: str, key: str = "") -> Ex
     return problem
 
 
-def _denial(code: str, action: str, where: str) -> str:
+def _denial(code: str, action: str, where: str, permission: str) -> str:
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
         return f"{action} on {where} was denied ({code}): the access key is not known there, or its secret is wrong"
     if code == "ExpiredToken":
         return f"{action} on {where} was denied ({code}): the credentials have expired; renew them and run again"
-    return (
-        f"{action} on {where} was denied ({code}): allow the permission {action} there, and its KMS key if it has one"
-    )
+    told = f"{action} on {where} was denied ({code}): allow the permission"
+    if permission.startswith("kms:"):
+        return f"{told} {permission} on the KMS key of the object"
+    return f"{told} {permission} there, and its KMS key if it has one"
 
 
 def _no_credentials() -> str:

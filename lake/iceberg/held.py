@@ -10,8 +10,8 @@ from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
+from lake.curated import Slot
 from lake.iceberg.data_files import mark_of
-from lake.iceberg.wanted import Slot
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import msgspec
 from pyiceberg.table import Table
 
 from lake import paths
+from lake.curated import Slot, TableName, mark
 from lake.iceberg.held import HeldFile, held_files
-from lake.iceberg.wanted import Slot, TableName, mark
 from lake.publish import Change, publish
 from lake.receipts import BuildReceipt
 from lake.store import Store

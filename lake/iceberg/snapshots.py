@@ -16,12 +16,12 @@ from pyiceberg.expressions.parser import parse
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from lake.curated import Slot, mark
 from lake.iceberg.catalogue import IcebergError, Place
 from lake.iceberg.data_files import Rows, Written, new_name
 from lake.iceberg.file_io import address, key_of
 from lake.iceberg.held import HeldFile, held_files
 from lake.iceberg.schema import Fit, evolve
-from lake.iceberg.wanted import Slot, mark
 from lake.publish import Workplace
 from lake.receipts import BuildReceipt
 from lake.staleness import lost_file

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pyiceberg.table import Table
 
+from lake.curated import TableName, wanted
 from lake.iceberg.catalogue import Place, find, open_catalogue, published_tables
 from lake.iceberg.snapshots import Hours, changes
-from lake.iceberg.wanted import TableName, wanted
 from lake.store import Store
 
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
+from lake.curated import TableName
 from lake.iceberg.catalogue import IcebergError, Place, chosen, open_catalogue, published_tables
 from lake.iceberg.data_files import mark_of
 from lake.iceberg.file_io import address, key_of
 from lake.iceberg.held import referenced
-from lake.iceberg.wanted import TableName
 from lake.store import ObjectInfo, Store
 
 _ONCE_A = timedelta(days=1)  # listing a table's files every hour would cost more than it frees

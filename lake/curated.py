@@ -1,6 +1,6 @@
-"""What Iceberg tables should hold: the build receipts, by table, source and hour, each with a mark of its build.
+"""What the curated tables hold: the newest build of every source and event hour, each with a mark that tells it apart.
 
-What belongs here: reading the ledger for publishing. What does not: Iceberg.
+What belongs here: reading the ledger for whoever passes tables on (Iceberg, exports). What does not: where they go.
 """
 
 import hashlib
