@@ -24,6 +24,13 @@ setup: .venv/.complete ## Create .venv with the locked dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes -r $<
 	@touch $@
 
+COUNTERPARTS := .venv/counterparts/fakesnow/.complete .venv/counterparts/bqemulator/.complete
+
+.venv/counterparts/%/.complete: tests/simulators/requirements-%.lock | setup  # servers that speak as Snowflake and BigQuery
+	$(PYTHON) -m venv .venv/counterparts/$*
+	.venv/counterparts/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 demo: setup ## Generate a simulated estate, land it, build it, balance it (under 3 minutes)
 	$(BIN)/python -m orchestration.demo
 
@@ -36,7 +43,7 @@ dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
 	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project
 
-test: setup .venv/.spark ## Run the tests
+test: setup .venv/.spark $(COUNTERPARTS) ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup ## Formatting, lint, types, SQL lint, generated files, tests

@@ -16,6 +16,8 @@ LEDGER = "ledger"
 STAGING = "_staging"
 JOURNAL = "_journal"
 SPOOL = "_spool"
+EXPORTING = "_exporting"  # what destinations that cannot replace an hour have taken; ids of events, no values
+REFUSED = "refused"  # rows that a destination refused, whole, with its own code
 ERASURES = "erasures"  # standing conditions, which may name a person: close this folder to all but landing and erasing
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -123,6 +125,26 @@ def unreadable_message(source: str, digest: str) -> str:
 def build_receipt(model: str, hour: datetime) -> str:
     """Return the key of the receipt of one model and one event hour."""
     return f"{LEDGER}/build/{checked(model)}/{hour_folder(hour)}.json"
+
+
+def export_receipts(destination: str, table: str) -> str:
+    """Return the folder of the receipts of one table at one destination."""
+    return f"{LEDGER}/export/{checked(destination)}/{checked(table)}"
+
+
+def export_day(destination: str, table: str, day: str) -> str:
+    """Return the key of the receipts of one table at one destination and day (`YYYY-MM-DD`)."""
+    return f"{export_receipts(destination, table)}/date={day}.json"
+
+
+def export_progress(destination: str, table: str, hour: datetime) -> str:
+    """Return the folder of what a destination that cannot replace an hour has taken of it."""
+    return f"{EXPORTING}/{checked(destination)}/{checked(table)}/{hour_folder(hour)}"
+
+
+def refused_file(destination: str, table: str, hour: datetime) -> str:
+    """Return the key of the rows of an event hour that a destination refused."""
+    return f"{REFUSED}/{checked(destination)}/{checked(table)}/{hour_folder(hour)}/part.parquet"
 
 
 def silver_folder(table: str, source: str) -> str:

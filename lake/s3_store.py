@@ -255,7 +255,10 @@ class S3Store:
         self._staged.update(wanted)
 
     def _upload(self, key: str) -> None:
-        path = self.prepared(key)
+        self.put(self.prepared(key), key)
+
+    def put(self, path: Path, key: str) -> None:
+        """Replace one object by a file of this machine: one PUT, or parts that appear together."""
         with self._explained("s3:PutObject", key):
             if path.stat().st_size <= _ONE_PUT_BYTES:
                 with path.open("rb") as body:

@@ -106,6 +106,10 @@ class Store(Protocol):
         """
         ...
 
+    def put(self, path: Path, key: str) -> None:
+        """Replace one object by a file of this machine, at once; the file stays. Any size, in bounded memory."""
+        ...
+
     def fingerprint_seen(self, key: str) -> str:
         """Return the fingerprint of what this thread last read of a key, or of what is there now; else `ABSENT`."""
         ...
@@ -232,6 +236,25 @@ class LocalStore:
         self.move(temporary, key)
         written = self.info(key)
         return written.fingerprint if written else ABSENT
+
+    def put(self, path: Path, key: str) -> None:
+        """Replace one file: a copy beside it, fsync, rename."""
+        target = self.path / key
+        copy = target.with_name(f".tmp-{uuid.uuid4().hex}")
+        for attempt in range(_RACES):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("rb") as held, copy.open("xb") as out:
+                    shutil.copyfileobj(held, out, 1 << 20)
+                    out.flush()
+                    os.fsync(out.fileno())
+                copy.replace(target)
+                return
+            except FileNotFoundError:  # another process may have removed the folder as an empty one
+                if attempt == _RACES - 1 or not path.exists():
+                    raise
+            finally:
+                copy.unlink(missing_ok=True)
 
     def fingerprint_seen(self, key: str) -> str:
         """Return the fingerprint of what is there now; else `ABSENT`."""

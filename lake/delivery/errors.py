@@ -1,0 +1,32 @@
+"""What can go wrong with a delivery. Whatever it is: the rows are in the lake, and the hour stays behind until it goes.
+
+What belongs here: the errors that destinations raise. What does not: retrying.
+"""
+
+
+class ExportError(RuntimeError):
+    """A partition was not delivered. The message says what to do, and what the destination holds now."""
+
+
+class BadDeclaration(ValueError):
+    """What a model's meta or the settings say of an export cannot be used; the message names where it is said."""
+
+
+class SchemaConflict(ExportError):
+    """The destination's table has a column whose type cannot become the one that the rows need. Nothing was changed."""
+
+
+class DestinationDenied(ExportError):
+    """Credentials are missing, wrong or expired, or a permission is missing; the message names which."""
+
+
+class DestinationUnavailable(ExportError):
+    """The destination did not answer, is full, or throttles, after all retries within the bound."""
+
+
+class RowsRefused(ExportError):
+    """The destination took the request and refused what is in it (a wrong type, a quota on size)."""
+
+
+class Mismatch(ExportError):
+    """The destination holds other rows than were pushed; the receipt says both counts and checksums."""

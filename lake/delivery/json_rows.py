@@ -1,0 +1,78 @@
+"""Rows as JSON texts, the same for every destination that takes JSON.
+
+What belongs here: the SQL that writes a row. What does not: envelopes around it.
+
+NULL is left out, down through objects; NULL in a list stays, an empty list, text or object stays. Times are ISO 8601 in
+UTC with six digits and `Z`; binary is base64; 64-bit integers are whole numbers; JSON columns are put in as they are.
+What is no number in JSON (NaN, Infinity) is a text.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+from duckdb.sqltypes import DuckDBPyType
+
+from lake.registry import literal, quoted
+
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a relation: its name and DuckDB type."""
+
+    name: str
+    type: DuckDBPyType
+
+
+def columns_of(relation: duckdb.DuckDBPyRelation) -> list[Column]:
+    """Return the columns of a relation."""
+    return [Column(name, type_) for name, type_ in zip(relation.columns, relation.types, strict=True)]
+
+
+def json_text(columns: Sequence[Column]) -> str:
+    """Return the SQL (VARCHAR) that writes the named columns of a row as one JSON object."""
+    fields = ", ".join(f"{quoted(each.name)} := {json_value(quoted(each.name), each.type)}" for each in columns)
+    # An RFC 7396 merge into nothing drops the NULL fields of objects, though not those in lists.
+    return f"json_merge_patch('{{}}', to_json(struct_pack({fields})))::varchar"
+
+
+def json_value(expression: str, type_: DuckDBPyType, depth: int = 0) -> str:
+    """Return SQL for a value in a shape that `to_json` writes as this module says."""
+    kind, name = type_.id, str(type_)
+    if name.startswith("TIMESTAMP"):
+        return f"strftime({expression}, {literal(_TIME)})"
+    if kind == "blob":
+        return f"base64({expression})"
+    if kind in ("float", "double"):
+        return f"case when isfinite({expression}) then to_json({expression}) else to_json({expression}::varchar) end"
+    if kind == "struct" and _differs(type_):
+        inner = ", ".join(
+            f"{quoted(field)} := {json_value(f'{expression}.{quoted(field)}', below, depth)}"
+            for field, below in _fields(type_)
+        )
+        return f"case when {expression} is not null then struct_pack({inner}) end"
+    if kind in ("list", "array") and _differs(type_):
+        each = f"e{depth}"
+        return f"list_transform({expression}, lambda {each}: {json_value(each, _child(type_), depth + 1)})"
+    return expression
+
+
+def _differs(type_: DuckDBPyType) -> bool:
+    """Whether a value holds, at any depth, something that `to_json` would write in another way."""
+    if type_.id == "struct":
+        return any(_differs(below) for _, below in _fields(type_))
+    if type_.id in ("list", "array"):
+        return _differs(_child(type_))
+    return str(type_).startswith("TIMESTAMP") or type_.id in ("blob", "float", "double")
+
+
+def _fields(type_: DuckDBPyType) -> Iterator[tuple[str, DuckDBPyType]]:
+    for name, inner in type_.children:
+        if isinstance(inner, DuckDBPyType):
+            yield name, inner
+
+
+def _child(type_: DuckDBPyType) -> DuckDBPyType:
+    return next(inner for name, inner in type_.children if name == "child" and isinstance(inner, DuckDBPyType))

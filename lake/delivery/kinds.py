@@ -1,0 +1,58 @@
+"""Kinds of destinations: the files of `lake.export`, found by their names.
+
+What belongs here: from settings to an open destination. What does not: a list of kinds.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, cast
+
+import msgspec
+
+import lake.export
+from lake.delivery.destination import Destination, Place
+from lake.delivery.errors import BadDeclaration
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A destination as the settings name it: its kind, and that kind's own `Options`."""
+
+    name: str
+    kind: str
+    options: Any
+
+    def open(self, place: Place) -> Destination:
+        """Return the destination, ready to push. Raises ExportError."""
+        return cast(Destination, module_of(self.kind).open_destination(self.name, self.options, place))
+
+
+def kinds() -> list[str]:
+    """Return the names of all kinds of destinations."""
+    return sorted(each.name for each in pkgutil.iter_modules(lake.export.__path__) if not each.name.startswith("_"))
+
+
+def module_of(kind: str) -> ModuleType:
+    """Return the file of a kind."""
+    return importlib.import_module(f"lake.export.{kind}")
+
+
+def configured(name: str, given: Mapping[str, Any]) -> Configured:
+    """Return a destination of the settings.
+
+    Raises:
+        BadDeclaration: the type is unknown, or a setting of it is unknown, missing or of another type.
+    """
+    kind = given.get("type")
+    if kind not in kinds():
+        found = f"{kind!r} is no type" if kind else "no `type` is given"
+        raise BadDeclaration(f"destinations.{name}: {found} (known: {', '.join(kinds())})")
+    rest = {key: value for key, value in given.items() if key != "type"}
+    try:
+        options = msgspec.convert(rest, module_of(str(kind)).Options, strict=False)
+    except msgspec.ValidationError as problem:
+        raise BadDeclaration(f"destinations.{name}: {problem}") from None
+    return Configured(name, str(kind), options)

@@ -1,0 +1,159 @@
+"""Files: one per table and hour, in a folder or bucket, as Parquet, NDJSON or CSV.
+
+What belongs here: writing and reading back one file. What does not: Amazon Security Lake's layout (`security_lake`).
+
+`<root>/<table>/date=YYYY-MM-DD/hour=HH/part.<format>` is replaced by one act; an hour without rows has no file. CSV
+holds objects and lists as JSON texts; an empty text is `""`, NULL is nothing.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+import msgspec
+
+from lake import duck, paths
+from lake.delivery.destination import EVENT_ID, Delivery, Held, Partition, Place
+from lake.delivery.errors import DestinationDenied, DestinationUnavailable
+from lake.delivery.json_rows import columns_of, json_text, json_value
+from lake.delivery.rows import CHECKSUM, Reader
+from lake.registry import literal, quoted
+from lake.s3_options import AwsAccess, S3Options
+from lake.store import Store, open_store
+
+TYPES = {
+    "boolean": "Parquet BOOLEAN · JSON true/false · CSV true/false",
+    "integer": "INT32, INT64 · number · number",
+    "number": "DOUBLE · number · number",
+    "text": "UTF8 · text · text",
+    "timestamp": "TIMESTAMP (µs, UTC, no zone) · ISO text with Z · ISO text with Z",
+    "date": "DATE · text · text",
+    "binary": "BYTE_ARRAY · base64 · base64",
+    "json": "JSON · as it is · JSON text",
+    "object": "group · object · JSON text",
+    "list": "LIST · array · JSON text",
+    "map": "MAP · object · JSON text",
+}
+NOTES = ("NDJSON leaves NULL out; an object whose fields are all NULL is `{}`.",)
+_ENDINGS = {"parquet": "parquet", "ndjson": "ndjson", "ndjson.gz": "ndjson.gz", "csv": "csv", "csv.gz": "csv.gz"}
+_LARGEST_LINE = 1 << 28  # bytes: rows may hold texts of 16 MB several times
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`root` is a folder or `s3://bucket/prefix`; a bucket is reached as the lake's own, or as is said here."""
+
+    root: str
+    format: Literal["parquet", "ndjson", "ndjson.gz", "csv", "csv.gz"] = "parquet"
+    region: str | None = None
+    endpoint_url: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    encryption: Literal["AES256", "aws:kms"] | None = None
+    kms_key_id: str | None = None
+
+
+def open_destination(name: str, options: Options, place: Place) -> "Files":
+    """Return the destination; no request is made."""
+    return Files(options, store_of(options.root, options, place), place.work)
+
+
+def store_of(root: str, options: Options, place: Place) -> Store:
+    """Return the store of a root; a bucket without settings of its own is reached as the lake's."""
+    given = {name: getattr(options, name) for name in ("region", "endpoint_url", "role_arn", "external_id")}
+    own = getattr(place.lake, "options", None)
+    if not root.startswith("s3://"):
+        return open_store(root)
+    if own is not None and not any(given.values()) and options.encryption is None:
+        return open_store(root, own)
+    access = AwsAccess(**given)
+    return open_store(root, S3Options(access, place.work, options.encryption, options.kms_key_id))
+
+
+class Files:
+    """A folder or bucket of files."""
+
+    def __init__(self, options: Options, store: Store, work: Path) -> None:
+        self._format, self._store, self._work = options.format, store, work
+
+    @property
+    def identity(self) -> str:
+        """Return root and format."""
+        return f"files {self._store.url('').rstrip('/')} as {self._format}"
+
+    def push(self, table: str, partition: Partition, reader: Reader) -> Delivery:
+        """Replace the hour's file; of an hour without rows it is removed."""
+        key = self._key(table, partition)
+        size = 0
+        if reader.rows:
+            self._work.mkdir(parents=True, exist_ok=True)
+            made = self._work / f"{table}-{partition}.{_ENDINGS[self._format]}"
+            self._write(reader, made)
+            size = made.stat().st_size
+        try:
+            if reader.rows:
+                self._store.put(made, key)
+                made.unlink()
+            else:
+                self._store.delete(key)
+        except PermissionError as problem:
+            raise DestinationDenied(f"{self._store.url(key)} was not written: {problem}") from problem
+        except OSError as problem:
+            raise DestinationUnavailable(f"{self._store.url(key)} was not written: {problem}") from problem
+        held = self.read_back(table, partition)
+        return Delivery(held=held, bytes=size, proof="file", remote={"file": self._store.url(key)})
+
+    def read_back(self, table: str, partition: Partition) -> Held:
+        """Count the file's rows and sum their ids."""
+        key = self._key(table, partition)
+        try:
+            if self._store.info(key) is None:
+                return Held(rows=0, checksum=0)
+            with duckdb.connect() as con:
+                duck.prepare(con, self._store)
+                row = con.execute(f"select count(*), {CHECKSUM} from {self._relation(key)}").fetchone()
+        except (OSError, duckdb.Error) as problem:
+            said = " ".join(str(problem).split())[:300]
+            raise DestinationUnavailable(f"{self._store.url(key)} cannot be read back: {said}") from problem
+        rows, checksum = row or (0, 0)
+        return Held(rows=int(rows), checksum=int(checksum))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _key(self, table: str, partition: Partition) -> str:
+        return f"{paths.checked(table)}/{partition.folder}/part.{_ENDINGS[self._format]}"
+
+    def _write(self, reader: Reader, to: Path) -> None:
+        compression = "gzip" if self._format.endswith(".gz") else "none"
+        if self._format == "parquet":
+            reader.write("select * from exported", to)
+            return
+        with reader.connect() as con:
+            columns = columns_of(con.sql("from exported"))
+        if self._format.startswith("ndjson"):
+            # One text a line: JSON has no line break outside its strings, and none inside them that is not escaped.
+            options = f"format csv, header false, delim '\x01', quote '', escape '', compression {compression}"
+            reader.write(f"select {json_text(columns)} from exported", to, options)
+            return
+        chosen = ", ".join(f"{_flat(each.name, each.type)} as {quoted(each.name)}" for each in columns)
+        reader.write(f"select {chosen} from exported", to, f"format csv, header true, compression {compression}")
+
+    def _relation(self, key: str) -> str:
+        url = literal(self._store.url(key))
+        if self._format == "parquet":
+            return f"read_parquet({url})"
+        if self._format.startswith("ndjson"):
+            options = f"columns = {{{literal(EVENT_ID)}: 'VARCHAR'}}, maximum_object_size = {_LARGEST_LINE}"
+            return f"read_json({url}, format = 'newline_delimited', {options})"
+        return f"read_csv({url}, header = true, all_varchar = true, max_line_size = {_LARGEST_LINE}, parallel = false)"
+
+
+def _flat(name: str, type_: object) -> str:
+    """Return SQL for a value of CSV: objects and lists are JSON texts."""
+    column = quoted(name)
+    kind = getattr(type_, "id", "")
+    if kind in ("struct", "list", "array", "map"):
+        return f"case when {column} is not null then to_json({json_value(column, type_)})::varchar end"  # type: ignore[arg-type]
+    if kind == "blob" or str(type_).startswith("TIMESTAMP"):
+        return json_value(column, type_)  # type: ignore[arg-type]
+    return column
