@@ -19,6 +19,13 @@ class ObjectGone(OSError):
     """
 
 
+class ObjectRefused(OSError):
+    """A store that answers will not give an object: a permission, its key or its storage class is in the way.
+
+    It says nothing of other objects. The message names bucket and key, or the file, and what is missing.
+    """
+
+
 @dataclass(frozen=True)
 class RawObject:
     """One delivered object, opened only when somebody reads it.
@@ -27,7 +34,7 @@ class RawObject:
     each time it is called; `size` is in bytes as stored (compressed, if it is); `arrived_at` is aware and in UTC;
     `fingerprint` changes whenever the content may have changed (size and mtime, an etag, or a sha256).
     `part` gives the bytes from a place up to another, where reading ahead of the turn pays: an object far away.
-    Both raise ObjectGone.
+    Both raise ObjectGone and ObjectRefused.
     """
 
     name: str

@@ -22,6 +22,7 @@ from lake.staleness import bronze_inputs, inventory_of, lost_file, row_marks
 from lake.store import Store
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED, EXPIRED = "balanced", "not built", "unbalanced", "stalled", "expired"
+INCOMPLETE = "incomplete"  # objects could not be read, and no batch holds them
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +194,8 @@ def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[Land
     read, quarantined = sum(each.read for each in batches), sum(each.quarantined for each in batches)
     broken = [f"batch {each.batch} {each.status}: {_batch_why(each)}" for each in batches if not each.conserved]
     lost = _missing_files(store, batches)
-    why = "; ".join([*broken, *lost, total.why] if total.why else [*broken, *lost])
+    unread = _unread(batches)
+    why = "; ".join(each for each in (*broken, *lost, unread, total.why) if each)
     state = total.state
     if lost or any(each.status == "published" for each in batches if not each.conserved):
         state = UNBALANCED
@@ -201,6 +203,8 @@ def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[Land
         state = STALLED
     elif total.landed != sum(each.landed for each in batches):
         state, why = UNBALANCED, f"batches landed {sum(each.landed for each in batches)}, hours hold {total.landed}"
+    elif unread and state != UNBALANCED:
+        state = INCOMPLETE
     return msgspec.structs.replace(
         total,
         read=read,
@@ -211,6 +215,21 @@ def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[Land
         balanced=state == BALANCED,
         why=why,
     )
+
+
+def _unread(batches: list[LandingReceipt]) -> str:
+    """Return which objects could not be read and stand in no batch since; empty if there are none."""
+    unread = {name: (each.landed_at, why) for each in batches for name, why in each.unreadable}
+    if not unread:
+        return ""
+    told: dict[str, str] = {}
+    for each in batches:  # in `ignored` stands what has gone meanwhile
+        for name in (*(mark.name for mark in each.objects), *(name for name, _ in each.ignored)):
+            told[name] = max(told.get(name, ""), each.landed_at)
+    left = {name: why for name, (at, why) in unread.items() if told.get(name, "") < at}
+    if not left:
+        return ""
+    return f"{len(left):,} objects could not be read and are in no batch (first: {next(iter(left.values()))})"
 
 
 def _batch_why(receipt: LandingReceipt) -> str:
@@ -236,7 +255,7 @@ def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
 
 def _sum(source: str, rows: Iterable[BalanceRow]) -> BalanceRow:
     rows = list(rows)
-    for state in (UNBALANCED, STALLED, NOT_BUILT):
+    for state in (UNBALANCED, STALLED, INCOMPLETE, NOT_BUILT):
         worst = next((row for row in rows if row.state == state), None)
         if worst is not None:
             break

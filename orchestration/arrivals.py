@@ -6,7 +6,7 @@ What belongs here: which runs the late objects of a folder make. What does not: 
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -27,7 +27,7 @@ def late_objects_sensor(sources: Mapping[dg.AssetKey, Contract], start: datetime
         minimum_interval_seconds=300,
         description=(
             "Lands an arrival hour again when objects have appeared in its source's folder after it was landed, so"
-            " that a slow copy costs no event. Off until turned on."
+            " that a slow copy costs no event; and every hour while objects of it cannot be read. Off until turned on."
         ),
     )
     def late_objects_of_all(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -43,7 +43,8 @@ def late_objects_sensor(sources: Mapping[dg.AssetKey, Contract], start: datetime
                         f" land them with: headwater land {contract.source} {names[0]} …"
                     )
                     continue
-                mark = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+                again = [f"{datetime.now(UTC):%Y%m%dT%H}"] if late.unread.get(hour) == set(names) else []
+                mark = hashlib.sha256("\n".join([*names, *again]).encode()).hexdigest()[:12]
                 requests.append(
                     dg.RunRequest(
                         run_key=f"{contract.source}/{hour:%Y%m%dT%H}/{mark}",

@@ -6,15 +6,16 @@ a source that is not configured is told. What does not: reading and fetching (`i
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingest.contracts import Contract
-from ingest.landing import FewerRecords, LandingSettings, land
+from ingest.landing import FewerRecords, LandingError, LandingSettings, land, land_files
 from ingest.landing.draining import Drained, drain, one_drainer
+from ingest.landing.failures import NoneReadable, ObjectsGone, check_none_gone
 from ingest.landing.holdings import HOUR_BATCH, Mark, batches, is_queue_batch, marks, receipts_since
-from ingest.landing.land import ObjectsGone, check_none_gone
+from ingest.objects import RawObject
 from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
 from ingest.transports.bucket import is_bucket_url
 from ingest.transports.listing import Listing
@@ -37,6 +38,7 @@ _EXAMPLES = {
 
 __all__ = [
     "HOUR_BATCH",
+    "AnnouncedUnreadable",
     "ObjectsGone",
     "SourceNotConfigured",
     "drain_queue",
@@ -45,6 +47,14 @@ __all__ = [
     "place_of",
     "settle_of",
 ]
+
+
+class AnnouncedUnreadable(LandingError):
+    """The queue announced objects that could not be read. All others, and the hour itself, have landed: `receipt`."""
+
+    def __init__(self, contract: Contract, drained: Drained, receipt: LandingReceipt) -> None:
+        self.receipt = receipt
+        super().__init__(f"{contract.source}: batch {receipt.batch} has landed, but {drained.refusal()}")
 
 
 class SourceNotConfigured(ValueError):
@@ -67,7 +77,9 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
 
     Raises:
         SourceNotConfigured: the settings do not say where to read from.
-        ObjectsGone: the hour's batch holds objects that are no longer there; nothing was changed.
+        ObjectsGone: the hour's batch holds objects that are no longer there, and is left as it is. What was new at the
+            source has landed in a batch of its own, which the message names.
+        AnnouncedUnreadable: see there.
         LandingError, FetchError: see `ingest.landing.land` and the source's `fetch_hour`.
     """
     place = place_of(settings, contract)
@@ -80,7 +92,10 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
             return _land_objects(settings, contract, place, store, hour, limits)
         with one_drainer(store, contract.source):
             drained = drain_queue(settings, contract, place, store, limits)
-            return _land_objects(settings, contract, place, store, hour, limits, drained.notes())
+            receipt = _land_objects(settings, contract, place, store, hour, limits, drained.notes())
+        if drained.refused:
+            raise AnnouncedUnreadable(contract, drained, receipt)
+        return receipt
     spool = store.prepared(f"{paths.SPOOL}/{contract.source}/{batch}")
     pages = fetch_hour(_okta(place), hour.replace(tzinfo=UTC), spool)
     try:
@@ -102,9 +117,31 @@ def _land_objects(
     limits: LandingSettings,
     notes: Sequence[str] = (),
 ) -> LandingReceipt:
-    found = _hour_listing(settings, contract, place.root, store, hour) if place.root else Listing()
+    access = access_of(settings, contract.source)
+    found = list_places(contract, [place.root], access, hour) if place.root else Listing()
     batch, told = paths.hour_name(hour), (*notes, *found.notes)
-    return land(contract, found.objects, store, batch, limits, found.ignored, notes=told)
+    held = ledger.landing(store, contract.source, batch)
+    mine = marks(held) if held else set()
+    elsewhere = _held_elsewhere(store, contract.source, hour)
+    here = {each.name for each in found.objects}
+    objects = [each for each in found.objects if (each.name, each.fingerprint) not in elsewhere]
+    try:
+        check_none_gone(contract.source, batch, held, {name for name, _ in mine} - here)
+        return land(contract, objects, store, batch, limits, found.ignored, notes=told)
+    except ObjectsGone as problem:
+        new = [each for each in objects if (each.name, each.fingerprint) not in mine]
+        raise _with_new_ones(contract, new, store, limits, problem) from problem
+
+
+def _with_new_ones(
+    contract: Contract, new: Sequence[RawObject], store: Store, limits: LandingSettings, problem: ObjectsGone
+) -> ObjectsGone:
+    """Land the new objects of an hour whose batch must stay as it is; return what to say of both."""
+    try:
+        batches = ", ".join(each.receipt.batch for each in land_files(contract, new, store, limits))
+    except NoneReadable as unreadable:
+        return ObjectsGone(f"{problem} {unreadable}")
+    return ObjectsGone(f"{problem} What is new at the source has landed as {batches}.") if batches else problem
 
 
 def drain_queue(
@@ -125,10 +162,14 @@ def drain_queue(
 
 @dataclass(frozen=True)
 class Late:
-    """Objects that came late: names by arrival hour (naive UTC), and what should be said of others, a sentence each."""
+    """Objects that came late: names by arrival hour (naive UTC), and what should be said of others, a sentence each.
+
+    `unread` are those that were there when their hour was landed, and could not be read.
+    """
 
     hours: dict[datetime, list[str]]
     notes: list[str]
+    unread: dict[datetime, set[str]] = field(default_factory=dict)
 
 
 def late_objects(settings: Settings, contract: Contract, now: datetime | None = None) -> Late:
@@ -148,7 +189,9 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
     since = paths.floor_hour(today) - timedelta(days=LATE_DAYS) if far else datetime.min + timedelta(days=1)
     store = open_lake(settings)
     found = list_places(contract, [place.root], access_of(settings, contract.source), since=since)
-    held = {mark for receipt in receipts_since(store, contract.source, since) for mark in marks(receipt)}
+    receipts = list(receipts_since(store, contract.source, since))
+    held = {mark for receipt in receipts for mark in marks(receipt)}
+    refused = {name for receipt in receipts for name, _ in receipt.unreadable}
     landed = set(batches(store, contract.source))
     late: dict[datetime, list[str]] = {}
     for each in found.objects:
@@ -157,7 +200,8 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
             late.setdefault(hour, []).append(each.name)
     strange = [f"{name}: {why}" for name, why in found.ignored if far]
     more = [f"and {len(strange) - 3} more objects like these"] if len(strange) > 3 else []
-    return Late(dict(sorted(late.items())), [*found.notes, *strange[:3], *more])
+    unread = {hour: refused.intersection(names) for hour, names in late.items()}
+    return Late(dict(sorted(late.items())), [*found.notes, *strange[:3], *more], unread)
 
 
 def place_of(settings: Settings, contract: Contract) -> ObjectSource | OktaSource:
@@ -174,18 +218,6 @@ def settle_of(settings: Settings, contract: Contract) -> timedelta:
     if isinstance(place, OktaSource):
         return timedelta(seconds=place.settle_seconds)
     return contract.cadence if contract.transport == "object_store" else OktaConfig.settle
-
-
-def _hour_listing(settings: Settings, contract: Contract, root: str, store: Store, hour: datetime) -> Listing:
-    """Return the objects of an hour that no other batch holds. Raises ObjectsGone."""
-    source, batch = contract.source, paths.hour_name(hour)
-    listing = list_places(contract, [root], access_of(settings, source), hour)
-    here = {each.name for each in listing.objects}
-    held = ledger.landing(store, source, batch)
-    check_none_gone(source, batch, held, {mark.name for mark in held.objects} - here if held else ())
-    elsewhere = _held_elsewhere(store, source, hour)
-    listing.objects = [each for each in listing.objects if (each.name, each.fingerprint) not in elsewhere]
-    return listing
 
 
 def _held_elsewhere(store: Store, source: str, hour: datetime) -> set[Mark]:

@@ -60,10 +60,10 @@ def _job(contract: Contract) -> dg.JobDefinition:
                 f"batch {receipt.batch}: {receipt.read:,} read = {receipt.landed:,} landed +"
                 f" {receipt.quarantined:,} quarantined, {len(receipt.objects)} objects"
             )
-        for note in done.notes():
-            context.log.info(note)
-        if done.unreadable or done.foreign:
-            context.log.warning("; ".join(done.notes()[-2:]))
+        for number, note in enumerate(done.notes()):
+            (context.log.warning if number else context.log.info)(note)
+        if done.refused:
+            raise LandingError(f"{contract.source}: {done.refusal()}")
 
     @dg.job(name=name, tags={"source": contract.source}, description=f"Land what {contract.source}'s queue announces.")
     def drain_job() -> None:

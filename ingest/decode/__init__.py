@@ -25,7 +25,7 @@ from ingest.decode.parquet import rows_as_json
 from ingest.decode.plain_lines import LineForm, LineFramer
 from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnreadable
 from ingest.decode.stored import StoredFile, gathered
-from ingest.objects import ObjectGone, RawObject
+from ingest.objects import ObjectGone, ObjectRefused, RawObject
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
 # 585 bytes (3 runs each, 680 to 1,080 MB/s of processor time on a busy machine).
@@ -53,7 +53,8 @@ def decode(
     `records_keys`: top-level keys whose list makes an object an envelope of records. `report` is filled on the way.
     `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same.
     The schema of a batch of lines says so in its metadata (`batches.FORM`), with the header line of their objects.
-    No content raises. Raises ObjectUnreadable when an object cannot be opened or read; one that is gone is reported.
+    No content raises. Raises ObjectUnreadable when an object cannot be opened or read; one that is gone or refused is
+    reported.
     """
     report = report if report is not None else DecodeReport()
     batches = Batches(limits.chunk_bytes)
@@ -73,12 +74,15 @@ def decode(
 
 
 def _opened(source: RawObject, report: DecodeReport) -> BinaryIO | None:
-    """The object's file; None when the object is gone, which costs its batch nothing and is reported."""
+    """The object's file; None when it is gone or not given to us, which is reported and costs other objects nothing."""
     try:
         return source.open()
     except ObjectGone as gone:
         report.ignored.append((source.name, str(gone)))
         report.gone.append(source.name)
+        return None
+    except ObjectRefused as refused:
+        report.refused.append((source.name, str(refused)))
         return None
     except OSError as error:
         raise ObjectUnreadable(source.name, f"cannot be opened: {error}") from error

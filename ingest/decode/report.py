@@ -56,7 +56,8 @@ class DecodeReport:
     `bytes_read` is as stored (compressed), `bytes_decoded` after decompression. `records` is counted where text is cut
     into records, not from the batches: it is the "read" side of the conservation equation. `members` leads from a
     value of the `object` column to the object it came from where the two differ (members of zip archives). `gone` are
-    objects that were no longer there when their turn came; they stand in `ignored` too, with the reason.
+    objects that were no longer there when their turn came; they stand in `ignored` too, with the reason. `refused` are
+    (name, why) of objects that are there and were not given.
     """
 
     bytes_read: int = 0
@@ -66,4 +67,5 @@ class DecodeReport:
     members: dict[str, str] = field(default_factory=dict)
     ignored: list[tuple[str, str]] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -4,7 +4,8 @@ What belongs here: the order of things. What does not: SQS (`ingest.transports.q
 
 A drained set of messages makes one batch (more, where it is large) of the objects that no batch holds yet. Its messages
 are deleted when the receipt is durable, never before: killed anywhere, the messages come back, and what had landed is
-found in the ledger. So redelivered and repeated messages are harmless, and each object is read once.
+found in the ledger. So redelivered and repeated messages are harmless, and each object is read once. An object that is
+there and cannot be read keeps its messages in the queue, and no other object waits for it.
 """
 
 import hashlib
@@ -13,14 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import BinaryIO
 
 import msgspec
 
 from ingest.contracts import Contract
+from ingest.landing.failures import NoneReadable
 from ingest.landing.history import groups_of
 from ingest.landing.holdings import is_queue_batch, marks, queue_batch_name, receipts_since
-from ingest.landing.land import LandingSettings, land
-from ingest.objects import ObjectGone, RawObject
+from ingest.landing.land import land
+from ingest.landing.writing import LandingSettings
+from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.announcements import Announced, UnreadableMessage, announced
 from ingest.transports.bucket_object import listed_object, raw_object
 from ingest.transports.bucket_place import BucketPlace, bucket_place
@@ -51,7 +56,8 @@ class Drained:
     """What became of the messages of a queue.
 
     `held` counts objects that a batch held already, `passed_over` those that are no event data; `unreadable` are the
-    ledger's keys of messages that are no notifications; `foreign` the objects of other sources, whose messages stay.
+    ledger's keys of messages that are no notifications. `foreign` are objects of other sources, `refused` those that
+    could not be read, by name with the reason: the messages of both stay.
     """
 
     receipts: list[LandingReceipt] = field(default_factory=list)
@@ -60,12 +66,14 @@ class Drained:
     passed_over: int = 0
     unreadable: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
     def notes(self) -> list[str]:
         """Return what a person should know, one sentence each."""
         told = []
         if self.messages:
-            batches = ", ".join(each.batch for each in self.receipts) or "no batch, all was known"
+            known = "no batch" if self.refused or self.unreadable or self.foreign else "no batch, all was known"
+            batches = ", ".join(each.batch for each in self.receipts) or known
             told.append(f"the queue gave {self.messages:,} messages; they became {batches}")
         if self.unreadable:
             told.append(
@@ -77,7 +85,16 @@ class Drained:
                 f"{len(self.foreign):,} objects were announced that are not of this source (first: {self.foreign[0]});"
                 " their messages were left in the queue. Give each source a queue of its own, or correct its root"
             )
-        return told
+        return [*told, self.refusal()] if self.refused else told
+
+    def refusal(self) -> str:
+        """Return which announced objects could not be read and why, in one sentence; empty if all could."""
+        if not self.refused:
+            return ""
+        return (
+            f"{len(self.refused):,} announced objects could not be read; their messages were left in the queue and come"
+            f" again. The first: {next(iter(self.refused.values()))}"
+        )
 
 
 @contextmanager
@@ -100,6 +117,8 @@ def drain(
     `root` is the source's `s3://bucket/prefix`: other objects are not of this source. A stalled batch is durable too:
     its messages are deleted, and `settings.stalls_as` decides about it the next time.
 
+    What could not be read is in the answer's `refused`; everything else of its set is landed.
+
     Raises:
         LandingError: a set could not be landed; its messages stay in the queue. Sets before it are landed.
         AccessDenied, StoreUnavailable: the queue or a bucket does not answer; the message says what is missing.
@@ -110,11 +129,11 @@ def drain(
     if settings.stalls_as != "stall":
         done.receipts += _decided(contract, access, store, settings)
     while True:
-        messages = queue.receive(MESSAGES)
+        messages, finished = queue.receive(MESSAGES), 0
         if messages:
             with queue.kept(messages):
-                _take_in(contract, queue, place, access, store, settings, messages, done)
-        if len(messages) < MESSAGES:
+                finished = _take_in(contract, queue, place, access, store, settings, messages, done)
+        if len(messages) < MESSAGES or not finished:
             return done
 
 
@@ -127,9 +146,10 @@ def _take_in(
     settings: LandingSettings,
     messages: Sequence[Message],
     done: Drained,
-) -> None:
+) -> int:
+    """Take in a set of messages; return how many are finished and deleted."""
     found: dict[str, Announced] = {}
-    finished: list[Message] = []
+    ours: list[tuple[Message, set[str]]] = []
     unreadable: list[tuple[Message, str]] = []
     for message in messages:
         try:
@@ -140,7 +160,7 @@ def _take_in(
         foreign = [each for each in objects if not _is_ours(contract, place, each)]
         done.foreign += [_name(each) for each in foreign]
         if not foreign:
-            finished.append(message)
+            ours.append((message, {_name(each) for each in objects}))
         for each in objects:
             if each not in foreign:
                 found[_name(each)] = max(found.get(_name(each), each), each, key=lambda one: one.order)
@@ -148,8 +168,10 @@ def _take_in(
     wanted = {name: each for name, each in found.items() if not why_not(contract, name, named=False, expected=True)}
     done.passed_over += len(found) - len(wanted)
     _land_new(contract, access, store, settings, list(wanted.values()), done)
+    finished = [message for message, names in ours if names.isdisjoint(done.refused)]
     finished += _kept_for_people(contract.source, queue, store, unreadable, done)
     queue.delete(finished)
+    return len(finished)
 
 
 def _is_ours(contract: Contract, place: BucketPlace | None, each: Announced) -> bool:
@@ -181,12 +203,20 @@ def _land_new(
     for group in groups_of(new) or ([[]] if gone else []):
         digest = hashlib.sha256("\n".join(f"{each.name} {each.fingerprint}" for each in group).encode()).hexdigest()
         batch = queue_batch_name(datetime.now(UTC), digest)
-        done.receipts.append(land(contract, group, store, batch, settings, gone))
+        try:
+            receipt = land(contract, group, store, batch, settings, gone)
+        except NoneReadable as problem:
+            done.refused |= problem.unreadable
+            if not gone:
+                continue
+            receipt = land(contract, [], store, batch, settings, gone)
         gone = []
+        done.refused |= receipt.unreadable
+        done.receipts.append(receipt)
 
 
 def _object(contract: Contract, access: AwsAccess, each: Announced) -> RawObject | tuple[str, str]:
-    """Return an announced object, or its name and why it cannot be read."""
+    """Return an announced object, or its name and why it is not there; one that is refused says so when it is read."""
     place, name = BucketPlace(each.bucket, "", access), _name(each)
     told = delivered_at(contract, name) or each.made_at
     if each.etag is not None and each.size is not None and told is not None:
@@ -195,6 +225,12 @@ def _object(contract: Contract, access: AwsAccess, each: Announced) -> RawObject
         return listed_object(place, each.key, delivered_at(contract, name))
     except ObjectGone as gone:
         return name, str(gone)
+    except ObjectRefused as refused:
+        return RawObject(name, partial(_refuse, str(refused)), 0, told or datetime.now(UTC), "")
+
+
+def _refuse(why: str) -> BinaryIO:
+    raise ObjectRefused(why)
 
 
 def _new(store: Store, source: str, objects: Sequence[RawObject]) -> Iterable[RawObject]:

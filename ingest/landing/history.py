@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ingest.contracts import Contract
-from ingest.landing.land import LandingSettings, land
+from ingest.landing.failures import NoneReadable
+from ingest.landing.land import land
+from ingest.landing.writing import LandingSettings
 from ingest.objects import RawObject
 from lake import ledger
 from lake.receipts import LandingReceipt
@@ -50,6 +52,7 @@ def land_files(
     """Land files and return the batches that now hold them.
 
     Raises:
+        NoneReadable: no object of a batch can be read; all other batches are landed.
         LandingError: a batch could not be landed; batches before it are landed and have their receipts.
     """
     held = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source)}
@@ -65,9 +68,16 @@ def land_files(
             kept.setdefault(owner, set()).add(each.name)
     for batch, names in sorted(kept.items()):
         landed.append(Landed(held[batch], unchanged=True, objects=frozenset(names)))
+    unread: list[NoneReadable] = []
     for group in groups_of(fresh):
-        receipt = land(contract, group, store, batch_name(group), settings, ignored, progress)
+        try:
+            receipt = land(contract, group, store, batch_name(group), settings, ignored, progress)
+        except NoneReadable as problem:
+            unread.append(problem)
+            continue
         landed.append(Landed(receipt, unchanged=False, objects=frozenset(each.name for each in group)))
+    if unread:
+        raise unread[0]
     return landed
 
 

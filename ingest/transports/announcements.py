@@ -45,7 +45,8 @@ def announced(body: str, shape: str) -> list[Announced]:
     """
     try:
         message = _opened(body)
-        return list(_of_fdr(message) if shape == "crowdstrike_fdr" else _of_s3(message))
+        is_fdr = shape == "crowdstrike_fdr" and not _is_of_s3(message)  # who copies it to a bucket of his own has S3's
+        return list(_of_fdr(message) if is_fdr else _of_s3(message))
     except (json.JSONDecodeError, RecursionError) as problem:
         raise UnreadableMessage(f"not JSON: {problem}") from None
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, OSError) as problem:
@@ -64,6 +65,10 @@ def _opened(body: str) -> Mapping[str, Any]:
             return message
         message = json.loads(message["Message"])
     raise UnreadableMessage("more envelopes than SNS makes")
+
+
+def _is_of_s3(message: Mapping[str, Any]) -> bool:
+    return "files" not in message and bool(message.keys() & {"Records", "detail-type", "Event"})
 
 
 def _of_s3(message: Mapping[str, Any]) -> Iterator[Announced]:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest.objects import ObjectGone, RawObject
+from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.bucket_place import BucketPlace
 from lake.aws import StoreUnavailable, client, explained
 from lake.signed_get import signed_get
@@ -27,8 +27,26 @@ PART_BYTES = 8 << 20
 _READ_BYTES = 64 << 10  # what a connection that breaks may cost
 _BODIES = 6  # that may break off in a row without a byte more
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 10.0
+# Answers that are about who asks, or about how busy the server is, not about the object.
+_OF_NO_OBJECT = frozenset(
+    (
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "SignatureDoesNotMatch",
+        "SlowDown",
+        "TooManyRequests",
+    )
+)
+_OF_NO_OBJECT_STATUS = frozenset((408, 429))
 _BROKEN_BODY = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
 _GONE = "deleted after it was listed and before it was read; nothing of it was landed, and if it comes back it is read"
+# "HeadObject" and "GetObject", Amazon S3 API Reference: without s3:ListBucket a missing object answers 403, not 404.
+_MAY_BE_GONE = "; without s3:ListBucket on the bucket, an object that is gone is denied as well"
 _REPLACED = "replaced after it was listed and before it was read; the new object is read when it is listed next"
 
 
@@ -50,13 +68,13 @@ def listed_object(place: BucketPlace, key: str, arrived_at: datetime | None) -> 
 
     Raises:
         ObjectGone: there is no such object.
+        ObjectRefused: the store answers, and will not give it.
         AccessDenied, StoreUnavailable: the message names bucket, key and what is missing.
     """
     try:
         found = client(place.access, "s3").head_object(Bucket=place.bucket, Key=key)
     except (ClientError, BotoCoreError) as problem:
-        said = explained(problem, "s3:GetObject", place.bucket, key)
-        raise (ObjectGone(_GONE) if isinstance(said, FileNotFoundError) else said) from problem
+        raise _told(problem, place, key) from problem
     modified_at = found["LastModified"].astimezone(UTC)
     return raw_object(place, key, found["ETag"].strip('"'), found["ContentLength"], arrived_at or modified_at)
 
@@ -66,6 +84,7 @@ def read_part(place: BucketPlace, key: str, etag: str, size: int, begin: int, en
 
     Raises:
         ObjectGone: the object is deleted, or has another etag.
+        ObjectRefused: the store answers, and will not give it.
         AccessDenied, StoreUnavailable: the message names bucket, key and what is missing.
     """
     held = bytearray()
@@ -75,7 +94,7 @@ def read_part(place: BucketPlace, key: str, etag: str, size: int, begin: int, en
         try:
             _append(held, _body(place, key, etag, size, begin + before, end))
         except _BROKEN_BODY as problem:
-            if isinstance(problem, ObjectGone | PermissionError | StoreUnavailable):
+            if isinstance(problem, ObjectGone | ObjectRefused | PermissionError | StoreUnavailable):
                 raise
             broken = broken + 1 if len(held) == before else 1
             if broken >= _BODIES:
@@ -107,10 +126,23 @@ def _body(place: BucketPlace, key: str, etag: str, size: int, begin: int, end: i
         status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if status == 412:
             raise ObjectGone(_REPLACED) from None
-        said = explained(problem, "s3:GetObject", place.bucket, key)
-        raise (ObjectGone(_GONE) if isinstance(said, FileNotFoundError) else said) from problem
+        raise _told(problem, place, key) from problem
     except BotoCoreError as problem:
         raise explained(problem, "s3:GetObject", place.bucket, key) from problem
+
+
+def _told(problem: ClientError | BotoCoreError, place: BucketPlace, key: str) -> Exception:
+    """Return the error to raise for one of botocore's: the object is gone, is refused, or the store is out of reach."""
+    said = explained(problem, "s3:GetObject", place.bucket, key)
+    if isinstance(said, FileNotFoundError):
+        return ObjectGone(_GONE)
+    if not isinstance(problem, ClientError):
+        return said
+    code = str(problem.response.get("Error", {}).get("Code", ""))
+    status = int(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+    if code in _OF_NO_OBJECT or status in _OF_NO_OBJECT_STATUS or not 400 <= status < 500:
+        return said
+    return ObjectRefused(f"{said}{_MAY_BE_GONE if code in ('AccessDenied', '403') else ''}")
 
 
 def _wait(broken: int) -> None:

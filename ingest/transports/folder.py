@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingest.contracts import Contract
-from ingest.objects import ObjectGone, RawObject
+from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_of, why_not
 
 _DATE_FOLDERS = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})(?:/(\d{2}))?(?:/|$)")
@@ -80,6 +80,8 @@ def _open(path: str) -> BinaryIO:
         return Path(path).open("rb")
     except FileNotFoundError:
         raise ObjectGone("deleted after it was listed and before it was read") from None
+    except PermissionError:
+        raise ObjectRefused(f"{path}: reading it is not permitted to this user") from None
 
 
 def _walk(folder: str, hour: datetime | None) -> Iterator[str]:

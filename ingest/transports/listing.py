@@ -20,7 +20,7 @@ class Listing:
 
     `notes` say what a person should know of how it was found. `requests` and `keys` count what listing a bucket cost:
     requests made, and keys and folders that the answers named. `found` counts objects that stand in no list here,
-    for another way of landing took them.
+    for another way of landing took them. `refused` are (name, why) of objects that are there and could not be read.
     """
 
     objects: list[RawObject] = field(default_factory=list)
@@ -29,6 +29,7 @@ class Listing:
     requests: int = 0
     keys: int = 0
     found: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, other: "Listing") -> None:
         """Take in what another place holds."""

@@ -14,7 +14,7 @@ from lake.receipts import LandingReceipt
 from orchestration.assets.hours import hour_of_key
 from orchestration.assets.landing_told import landing_metadata
 from orchestration.checks.landing import landing_check_specs, landing_checks
-from orchestration.collecting import SourceNotConfigured, land_hour
+from orchestration.collecting import AnnouncedUnreadable, SourceNotConfigured, land_hour
 from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
 
@@ -73,6 +73,10 @@ def _land_all(
             receipts[key] = _land_one(context, settings, contract, hour_of_key(key))
         except SourceNotConfigured:
             raise
+        except AnnouncedUnreadable as problem:
+            receipts[key] = problem.receipt
+            failures[key] = str(problem)
+            context.log.error(failures[key])
         except Exception as problem:  # one hour that cannot be landed does not keep the others from landing
             failures[key] = f"{type(problem).__name__}: {problem}"
             context.log.error(f"{contract.source} {key}: {problem}")

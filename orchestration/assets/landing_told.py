@@ -47,6 +47,8 @@ def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) 
         )
     if receipt.violations:
         told["violations"] = dg.MetadataValue.md(violations_table(contract, receipt))
+    if receipt.unreadable:
+        told["objects_that_could_not_be_read"] = dg.MetadataValue.md(table(("object", "why"), receipt.unreadable))
     if receipt.coverage:
         told["coverage_records"] = sum(each.records for each in receipt.coverage)
         told["coverage"] = dg.MetadataValue.md(coverage_table(receipt.coverage))

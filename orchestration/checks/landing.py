@@ -23,7 +23,7 @@ def landing_check_specs(key: dg.AssetKey, contract: Contract) -> list[dg.AssetCh
             BALANCE,
             asset=key,
             blocking=True,
-            description="Every record read is in bronze or in quarantine, and the receipt's files are there.",
+            description="Every object was read, every record is in bronze or quarantine, and all files are there.",
         ),
         dg.AssetCheckSpec(
             DRIFT,
@@ -74,6 +74,8 @@ def _imbalance(store: Store, receipt: LandingReceipt) -> str:
     if not receipt.conserved:
         gone = f" + {receipt.erased:,} erased" if receipt.erased else ""
         return f"{receipt.read:,} read, but {receipt.landed:,} landed + {receipt.quarantined:,} quarantined{gone}"
+    if receipt.unreadable:
+        return f"{len(receipt.unreadable):,} objects could not be read (first: {receipt.unreadable[0][1]})"
     rows = sum(mark.rows for mark in receipt.files)
     if rows != receipt.landed:
         return f"{receipt.landed:,} landed, but its bronze files hold {rows:,}"

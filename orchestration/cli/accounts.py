@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lake import ledger
-from lake.balance import NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
+from lake.balance import INCOMPLETE, NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.balance import balance as balance_of
 from lake.coverage import coverage_of, sentence
 from lake.quarantine import page, summary
@@ -98,7 +98,7 @@ def _remarks(sheet: Balance) -> list[str]:
     lines += [
         f"{row.source}: {row.why}"
         for row in sheet.sources
-        if row.state in (UNBALANCED, STALLED) and row.source not in named
+        if row.state in (UNBALANCED, STALLED, INCOMPLETE) and row.source not in named
     ]
     if len(lines) > MOST_REMARKS:
         lines[MOST_REMARKS:] = [f"… and {len(lines) - MOST_REMARKS:,} more that do not balance; --json has all"]

@@ -23,6 +23,8 @@ from orchestration.collecting import SourceNotConfigured, drain_queue, place_of
 from orchestration.places import access_of, list_places
 from orchestration.settings import ObjectSource, OktaSource
 
+_MOST_UNREAD = 10
+
 
 @app.command()
 def sources(json: Json = False) -> None:
@@ -87,7 +89,7 @@ def land(
         with _progress(f"landing {source}", sum(each.size for each in listing.objects), hidden=json) as advance:
             done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
     _report_landing(source, listing, done, json)
-    if any(each.receipt.status == "stalled" for each in done):
+    if any(each.receipt.status == "stalled" for each in done) or _unread(listing, done):
         raise typer.Exit(1)
 
 
@@ -106,7 +108,8 @@ def _drained(held: Contract, store: Store, limits: LandingSettings) -> tuple[Lis
         drained = drain_queue(settings(), held, place, store, limits)
     done = [Landed(each, False, frozenset(mark.name for mark in each.objects)) for each in drained.receipts]
     objects = [each for receipt in drained.receipts for each in receipt.objects]
-    return Listing(notes=drained.notes(), found=len(objects) + drained.held), done
+    refused = list(drained.refused.items())
+    return Listing(notes=drained.notes(), found=len(objects) + drained.held + len(refused), refused=refused), done
 
 
 def _report_landing(source: str, listing: Listing, done: list[Landed], json: bool) -> None:
@@ -114,7 +117,8 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
     if json:
         batches = [{"unchanged": each.unchanged, "receipt": each.receipt} for each in done]
         objects = len(listing.objects) or listing.found
-        print_json({"source": source, "objects": objects, **counts, "ignored": listing.ignored, "batches": batches})
+        beside = {"ignored": listing.ignored, "unreadable": _unread(listing, done), "notes": listing.notes}
+        print_json({"source": source, "objects": objects, **counts, **beside, "batches": batches})
         return
     for each in done:
         receipt = each.receipt
@@ -136,6 +140,11 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
     for why, passed in _passed_over(listing, done).items():
         which = passed[0] if len(passed) == 1 else f"{len(passed):,} objects like {passed[0]}"
         say(f"  passed over {which}: {why}")
+    unread = _unread(listing, done)
+    for name, why in unread[:_MOST_UNREAD]:
+        say(f"  could not be read, and was left out: {why if name in why else f'{name}: {why}'}")
+    if len(unread) > _MOST_UNREAD:
+        say(f"  and {len(unread) - _MOST_UNREAD:,} more objects could not be read; --json has all")
     for note in listing.notes:
         say(f"note: {note}")
     if not listing.objects and not listing.found:
@@ -143,6 +152,12 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
     erased = sum(each.receipt.erased for each in done)
     gone = f" + {erased:,} erased on request" if erased else ""
     out.print(f"{counts['read']:,} read = {counts['landed']:,} landed + {counts['quarantined']:,} quarantined{gone}")
+
+
+def _unread(listing: Listing, done: list[Landed]) -> list[tuple[str, str]]:
+    """Return the objects that are there and could not be read by this call, with the reason."""
+    fresh = (pair for each in done if not each.unchanged for pair in each.receipt.unreadable)
+    return list(dict([*listing.refused, *fresh]).items())
 
 
 def _passed_over(listing: Listing, done: list[Landed]) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from lake import ledger
 from lake.aws import AccessDenied, AwsAccess
 from lake.receipts import LandingReceipt
 from lake.store import LocalStore
+from orchestration.checks.landing import _imbalance
 from orchestration.collecting import land_hour, late_objects
 from orchestration.settings import ObjectSource, S3Access, Settings
 from tests.orchestration.cloudtrail_hours import SOURCE, call
@@ -144,6 +145,41 @@ def test_denied_reading_lands_nothing_and_names_the_permission(
         with pytest.raises(LandingError, match=rf"s3:GetObject on s3://{trail.bucket}/{key} was denied"):
             trail.land()
     assert [] == list(ledger.landings(trail.store))
+
+
+def test_one_denied_object_leaves_its_hour_incomplete_and_is_looked_for_until_it_lands(
+    tmp_path: Path, s3_server: S3Server, s3_environment: str
+) -> None:
+    now = datetime.now(UTC).replace(minute=10, second=0, microsecond=0, tzinfo=None) - timedelta(hours=5)
+    hour = now.replace(minute=0)
+    with FaultyProxy(s3_server.url) as proxy:
+        trail = Trail(tmp_path, s3_server, proxy.url)
+        trail.deliver(now, "a")
+        name = f"s3://{trail.bucket}/{trail.deliver(now, 'secret')}"
+        proxy.inject(Fault("error", "GET", "_secret", status=403, code="AccessDenied", times=None))
+        first = trail.land(hour)
+        assert (1, [name], ["a"]) == (first.landed, [each for each, _ in first.unreadable], trail.uids())
+        assert f"1 objects could not be read (first: s3:GetObject on {name} was denied" in _imbalance(
+            trail.store, first
+        )
+        late = late_objects(trail.settings, CONTRACT)
+        assert ({hour: [name]}, {hour: {name}}) == (late.hours, late.unread)
+        proxy.heal()
+        assert (2, ()) == ((again := trail.land(hour)).landed, again.unreadable)
+        assert {} == late_objects(trail.settings, CONTRACT).hours
+    assert ["a", "secret"] == trail.uids()
+
+
+def test_what_is_new_in_an_hour_lands_though_older_objects_of_it_are_gone(trail: Trail) -> None:
+    gone = trail.deliver(at(5), "a")
+    before = trail.land()
+    trail.client.delete_object(Bucket=trail.bucket, Key=gone)
+    trail.deliver(at(6), "late")
+    for said in ("holds 1 objects that are no longer .* has landed as files-", "bronze keeps what it has.$"):
+        with pytest.raises(ObjectsGone, match=said):
+            trail.land()
+    assert before == ledger.landing(trail.store, SOURCE, before.batch)
+    assert ["a", "late"] == trail.uids()
 
 
 def test_objects_that_come_after_their_hour_was_landed_are_found_in_the_last_days(trail: Trail) -> None:

@@ -1,6 +1,7 @@
 """Queues: what is announced lands once, whatever is repeated, killed or unreadable; messages go when receipts stand."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from ingest.landing import LandingError, LandingSettings, land_files
 from ingest.landing.draining import Drained, UnreadableRecord, one_drainer
 from ingest.transports import bucket
 from lake import ledger
+from lake.balance import balance
 from lake.receipts import LandingReceipt
-from orchestration.collecting import drain_queue, land_hour, late_objects
+from orchestration.collecting import AnnouncedUnreadable, drain_queue, land_hour, late_objects
 from orchestration.lakes import open_lake
 from orchestration.queues import queue_schedules
 from orchestration.settings import ObjectSource, S3Access, S3Lake
@@ -88,17 +90,94 @@ def test_what_is_announced_lands_once_and_its_messages_go(trail: Announcing) -> 
     assert ["a", "b", "c+ d"] == trail.uids()
 
 
-def test_a_set_that_cannot_be_landed_keeps_its_messages(
-    tmp_path: Path, s3_server: S3Server, s3_environment: str
-) -> None:
+@pytest.fixture
+def denying(tmp_path: Path, s3_server: S3Server, s3_environment: str) -> Iterator[tuple[Announcing, FaultyProxy, str]]:
+    """Three objects are announced, of which one may not be read; the way to it, and its name."""
     with FaultyProxy(s3_server.url) as proxy:
         trail = Announcing(tmp_path, s3_server, proxy.url)
-        trail.announce(trail.deliver(at(5), "a"))
+        keys = [trail.deliver(at(minute), uid) for minute, uid in ((5, "a"), (6, "secret"), (7, "c"))]
+        for key in keys:
+            trail.announce(key)
+        proxy.inject(Fault("error", "GET", "_secret", status=403, code="AccessDenied", times=None))
+        yield trail, proxy, f"s3://{trail.bucket}/{keys[1]}"
+
+
+def test_an_object_that_is_denied_holds_up_no_other_and_lands_when_it_may(
+    denying: tuple[Announcing, FaultyProxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail, proxy, name = denying
+    monkeypatch.setattr("ingest.transports.queue.HIDDEN_SECONDS", 1)
+    done = trail.drain()
+    assert (["a", "c"], [name]) == (trail.uids(), list(done.refused))
+    assert f"s3:GetObject on {name} was denied (AccessDenied): allow the permission s3:GetObject" in done.notes()[-1]
+    ((told, _),) = done.receipts[0].unreadable
+    assert (name, 1) == (told, sum(trail.waiting()))
+    again = _until_received(trail, 1)  # the queue gives it again: no batch for nothing
+    assert ([], [name], 1) == (again.receipts, list(again.refused), len(list(ledger.landings(trail.store))))
+    assert "are in no batch" in balance(trail.store).total.why
+    proxy.heal()
+    trail.announce(trail.deliver(at(8), "d"))
+    _until_received(trail, 2)
+    assert (["a", "c", "d", "secret"], (0, 0)) == (trail.uids(), trail.waiting())
+    assert "are in no batch" not in balance(trail.store).total.why
+
+
+def test_the_hour_lands_and_says_which_announced_object_is_denied(
+    denying: tuple[Announcing, FaultyProxy, str],
+) -> None:
+    trail, proxy, name = denying
+    trail.deliver(at(9), "never announced")
+    with pytest.raises(AnnouncedUnreadable, match=f"batch 20260302T05 has landed, but .*{name}"):
+        trail.land()
+    assert (["a", "c", "never announced"], (0, 1)) == (trail.uids(), trail.waiting())
+    receipt = ledger.landing(trail.store, SOURCE, "20260302T05")
+    assert receipt and [name] == [each for each, _ in receipt.unreadable]
+    proxy.heal()
+    assert 2 == trail.land().landed  # the listing finds it before its message comes again
+    assert ["a", "c", "never announced", "secret"] == trail.uids()
+
+
+def test_dagster_fails_the_drain_of_a_denied_object_and_lands_the_others(
+    denying: tuple[Announcing, FaultyProxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail, _, name = denying
+    monkeypatch.setattr("orchestration.queues.load_settings", lambda: trail.settings)
+    job = queue_schedules(trail.settings, [CONTRACT]).resolve_job_def("drain_aws_cloudtrail")
+    with pytest.raises(LandingError, match=f"1 announced objects could not be read.*{name}"):
+        job.execute_in_process()
+    assert (["a", "c"], (0, 1)) == (trail.uids(), trail.waiting())
+
+
+def test_a_queue_of_nothing_but_denied_objects_is_not_asked_for_ever(
+    tmp_path: Path, s3_server: S3Server, s3_environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.landing.draining.MESSAGES", 2)
+    with FaultyProxy(s3_server.url) as proxy:
+        trail = Announcing(tmp_path, s3_server, proxy.url)
+        for minute in range(30):
+            trail.announce(trail.deliver(at(minute), f"a{minute}"))
         proxy.inject(Fault("error", "GET", "_CloudTrail_", status=403, code="AccessDenied", times=None))
-        with pytest.raises(LandingError, match=r"s3:GetObject on .* was denied"):
-            trail.drain()
-        assert (0, 1) == trail.waiting()
+        done = trail.drain()
+        assert ([], True) == (done.receipts, 2 <= len(done.refused) < 30)
+        assert 30 == sum(trail.waiting())
         assert [] == list(ledger.landings(trail.store))
+        proxy.heal()
+        assert 28 >= landed(trail.drain().receipts) > 0
+
+
+def test_a_message_of_many_objects_stays_while_one_of_them_is_denied(
+    denying: tuple[Announcing, FaultyProxy, str],
+) -> None:
+    trail, proxy, name = denying
+    keys = [name.split("/", 3)[3], trail.deliver(at(10), "e")]
+    made = [
+        {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": trail.bucket}, "object": {"key": key}}}
+        for key in keys
+    ]
+    trail.send({"Records": made})
+    proxy.inject(Fault("error", "HEAD", "_secret", status=403, code="AccessDenied", times=None))
+    done = trail.drain()
+    assert (["a", "c", "e"], [name], (0, 2)) == (trail.uids(), list(done.refused), trail.waiting())
 
 
 def test_killed_between_receipt_and_deletion_nothing_lands_twice(

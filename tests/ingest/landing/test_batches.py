@@ -1,14 +1,17 @@
 """Batches: landing again, sets that grow, objects and contracts that change, and sets of unusual size."""
 
+import io
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from ingest.landing import LandingError, LandingSettings, land, land_files
-from ingest.objects import RawObject
+from ingest.landing import LandingError, LandingSettings, NoneReadable, ObjectsGone, land, land_files
+from ingest.objects import ObjectRefused, RawObject
 from lake import ledger
+from lake.balance import balance
 from lake.store import Store, open_store
 from tests.ingest.landing.landed import GOOD, files_of, lines, raw, strange
 
@@ -105,12 +108,66 @@ def test_ten_thousand_small_objects_are_one_batch(store: Store) -> None:
     assert receipt.seconds < 30  # 1.5 s on two idle cores
 
 
-def test_an_object_that_cannot_be_read_publishes_nothing(store: Store) -> None:
-    def gone() -> object:
-        raise OSError("gone")
+def unreadable(name: str, problem: OSError) -> RawObject:
+    """An object whose reading fails at the second byte, or, when it is refused, at once."""
 
-    with pytest.raises(LandingError, match=r"was not landed: .*gone"):
-        land(strange(), [raw(lines(GOOD)), replace(raw(b"", "x"), open=gone)], store, "b")  # type: ignore[arg-type]
+    class Breaking(io.BytesIO):
+        def read(self, count: int | None = -1) -> bytes:
+            if self.tell():
+                raise problem
+            return super().read(1)
+
+    def opening() -> BinaryIO:
+        if isinstance(problem, ObjectRefused):
+            raise problem
+        return Breaking(b"{}")
+
+    return replace(raw(b"", name), open=opening)
+
+
+@pytest.mark.parametrize("problem", [ObjectRefused("s3://b/k was denied"), OSError("broke off")])
+def test_an_object_that_cannot_be_read_is_left_out_and_named(store: Store, problem: OSError) -> None:
+    first, last = raw(lines(GOOD), "a"), raw(lines({**GOOD, "number": 2}, "nonsense"), "z")
+    receipt = land(strange(), [first, unreadable("x", problem), last], store, "b")
+    assert (3, 2, 1, ["a", "z"]) == (
+        receipt.read,
+        receipt.landed,
+        receipt.quarantined,
+        [mark.name for mark in receipt.objects],
+    )
+    ((name, why),) = receipt.unreadable
+    assert ("x", True) == (name, str(problem) in why)
+    assert f"1 objects could not be read and are in no batch (first: {why})" in balance(store).sources[0].why
+    land(strange(), [raw(lines(GOOD), "x")], store, "c")  # it can be read now
+    assert "could not be read" not in balance(store).sources[0].why
+
+
+def test_a_batch_of_which_nothing_can_be_read_publishes_nothing(store: Store) -> None:
+    with pytest.raises(NoneReadable, match="none of its 1 objects could be read; the first: denied"):
+        land(strange(), [unreadable("x", ObjectRefused("denied"))], store, "b")
+    with pytest.raises(LandingError, match=r"was not landed: x: cannot be read at byte 1: broke off"):
+        land(strange(), [unreadable("x", OSError("broke off"))], store, "b")
+    assert list(store.list()) == []
+
+
+def test_a_store_out_of_reach_is_no_matter_of_single_objects(store: Store) -> None:
+    objects = [raw(lines(GOOD)), *(unreadable(f"x{n}", OSError("no answer")) for n in range(9))]
+    with pytest.raises(LandingError, match=r"was not landed: x0: .*no answer"):
+        land(strange(), objects, store, "b")
+    assert list(store.list()) == []
+
+
+def test_a_batch_keeps_what_it_landed_of_an_object_that_is_refused_now(store: Store) -> None:
+    before = land(strange(), [raw(lines(GOOD), "a"), raw(lines(GOOD), "x")], store, "b")
+    with pytest.raises(ObjectsGone, match=r"holds 1 objects that cannot be read any more \(first: denied\)"):
+        land(strange(), [raw(lines(GOOD), "a"), unreadable("x", ObjectRefused("denied"))], store, "b")
+    assert before == ledger.landing(store, "strange", "b")
+
+
+def test_pages_of_an_answer_land_all_or_none(store: Store) -> None:
+    for problem in (ObjectRefused("denied"), OSError("broke off")):
+        with pytest.raises(LandingError, match=f"was not landed: .*{problem}"):
+            land(strange(), [raw(lines(GOOD)), unreadable("x", problem)], store, "b", may_shrink=False)
     assert list(store.list()) == []
 
 

@@ -99,6 +99,10 @@ def test_a_batch_of_crowdstrike_announces_its_files() -> None:
     assert expected == announced(json.dumps(FDR), "crowdstrike_fdr")
 
 
+def test_who_copies_the_feed_to_a_bucket_of_his_own_has_notifications_of_s3() -> None:
+    assert announced(json.dumps(s3_event()), "s3_event") == announced(json.dumps(s3_event()), "crowdstrike_fdr")
+
+
 @pytest.mark.parametrize(
     ("body", "shape", "said"),
     [
@@ -110,7 +114,7 @@ def test_a_batch_of_crowdstrike_announces_its_files() -> None:
         ('{"Records": [1]}', "s3_event", "not a s3_event notification"),
         ('{"detail-type": "Order Placed", "source": "shop"}', "s3_event", "an event of 'shop'"),
         (json.dumps(sns({"a": 1})), "s3_event", "expected Records of an S3 event"),
-        (json.dumps(s3_event()), "crowdstrike_fdr", "not a crowdstrike_fdr notification"),
+        ('{"bucket": "b"}', "crowdstrike_fdr", "not a crowdstrike_fdr notification"),
         (json.dumps(FDR), "s3_event", "expected Records"),
         (json.dumps({**FDR, "bucket": 7}), "crowdstrike_fdr", "expected a name, found 7"),
         (json.dumps({**FDR, "timestamp": 10**30}), "crowdstrike_fdr", "not a crowdstrike_fdr notification"),

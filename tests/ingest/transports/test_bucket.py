@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ingest.contracts import Contract, load_contracts
 from ingest.contracts.layouts import read_template
-from ingest.objects import ObjectGone, RawObject
+from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports import bucket
 from ingest.transports.listing import Listing
-from lake.aws import AccessDenied, AwsAccess, NoSuchBucket, StoreUnavailable
+from lake.aws import AccessDenied, AwsAccess, NoSuchBucket, StoreUnavailable, explained
 from tests.simulators.faulty_http import Fault, FaultyProxy
 from tests.simulators.s3 import S3Server, put_all
 
@@ -238,12 +239,41 @@ def test_an_object_that_is_deleted_or_replaced_after_the_listing_is_gone(
         found.open()
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (403, "AccessDenied", ObjectRefused),
+        (403, "InvalidObjectState", ObjectRefused),  # archived since it was listed
+        (400, "KMS.DisabledException", ObjectRefused),
+        (403, "InvalidAccessKeyId", AccessDenied),  # these four are about who asks, or about the server
+        (400, "ExpiredToken", AccessDenied),
+        (403, "RequestTimeTooSkewed", AccessDenied),
+        (503, "ServiceUnavailable", StoreUnavailable),
+    ],
+)
+def test_what_is_about_one_object_is_told_apart_from_what_is_about_all(
+    put: Put, s3_server: S3Server, trail: Contract, status: int, code: str, kind: type[Exception]
+) -> None:
+    with FaultyProxy(s3_server.url) as proxy:
+        found = only(put, replace(access_to(proxy.url), attempts=1), trail, BODY)
+        proxy.inject(Fault("error", "GET", "_CloudTrail_", status=status, code=code, times=None))
+        with pytest.raises(kind, match=f"s3:GetObject on {found.name} .*{code}"):
+            found.open()
+
+
+def test_the_permission_that_aws_names_is_named() -> None:
+    said = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: kms:Decrypt on the resource …"
+    problem = ClientError({"Error": {"Code": "AccessDenied", "Message": said}}, "GetObject")
+    told = "s3:GetObject on s3://b/k was denied (AccessDenied): allow the permission kms:Decrypt on the KMS key"
+    assert f"{told} of the object" == str(explained(problem, "s3:GetObject", "b", "k"))
+
+
 def test_denied_access_names_bucket_key_and_permission(put: Put, s3_server: S3Server, trail: Contract) -> None:
     with FaultyProxy(s3_server.url) as proxy:
         access = access_to(proxy.url)
         found = only(put, access, trail, BODY)
         proxy.inject(Fault("error", "GET", "_CloudTrail_", status=403, code="AccessDenied", times=None))
-        with pytest.raises(AccessDenied, match=rf"s3:GetObject on {found.name} was denied"):
+        with pytest.raises(ObjectRefused, match=rf"s3:GetObject on {found.name} was denied .* without s3:ListBucket"):
             found.open()
         proxy.inject(Fault("error", "GET", "list-type=2", status=403, code="AccessDenied", times=None))
         with pytest.raises(AccessDenied, match=rf"s3:ListBucket on s3://{put.name}/AWSLogs/ was denied"):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.lakes import headwater
 from tests.orchestration.cloudtrail_hours import SOURCE, call
+from tests.simulators.faulty_http import Fault, FaultyProxy
 from tests.simulators.s3 import S3Server
 
 KEY = "AWSLogs/100200300401/CloudTrail/eu-west-1/2026/03/02/100200300401_CloudTrail_eu-west-1_20260302T0505Z_x.json.gz"
@@ -45,6 +46,30 @@ def test_a_queue_lands_what_it_announces(place: str) -> None:
     assert (0, "0 read = 0 landed + 0 quarantined") == (empty.code, empty.out.strip().splitlines()[-1])
     after = headwater("land", SOURCE, place, "--json")
     assert (True, 1) == (after.json["batches"][0]["unchanged"], after.json["landed"])
+
+
+@pytest.mark.parametrize("way", ["--queue", "path"])
+def test_an_object_that_may_not_be_read_is_named_and_the_command_ends_with_one(
+    way: str, place: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqs, bucket, other = s3_server.client("sqs"), place.removeprefix("s3://"), KEY.replace("_x", "_y")
+    s3_server.client().copy_object(Bucket=bucket, Key=other, CopySource=f"{bucket}/{KEY}")
+    made = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": other}}}
+    url = sqs.get_queue_url(QueueName=bucket)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [made]}))
+    where = "--queue" if way == "--queue" else place
+    denied = f"s3:GetObject on {place}/{other} was denied (AccessDenied): allow the permission s3:GetObject"
+    with FaultyProxy(s3_server.url) as proxy, monkeypatch.context() as through:
+        through.setenv("AWS_ENDPOINT_URL", proxy.url)
+        proxy.inject(Fault("error", "GET", "_y.json", status=403, code="AccessDenied", times=None))
+        answer = headwater("land", SOURCE, where)
+    assert (1, True) == (answer.code, f"could not be read, and was left out: {denied}" in answer.out), answer.out
+    assert "1 read = 1 landed + 0 quarantined" in answer.out
+    sheet = headwater("balance")
+    assert (1, True) == (sheet.code, f"1 objects could not be read and are in no batch (first: {denied}" in sheet.out)
+    whole = headwater("land", SOURCE, place, "--json")
+    assert (0, 2) == (whole.code, whole.json["landed"]), whole.err
+    assert "could not be read" not in headwater("balance").out
 
 
 @pytest.mark.parametrize(
