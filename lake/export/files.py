@@ -154,6 +154,6 @@ def _flat(name: str, type_: object) -> str:
     kind = getattr(type_, "id", "")
     if kind in ("struct", "list", "array", "map"):
         return f"case when {column} is not null then to_json({json_value(column, type_)})::varchar end"  # type: ignore[arg-type]
-    if kind == "blob" or str(type_).startswith("TIMESTAMP"):
+    if kind == "blob" or kind.startswith("timestamp"):
         return json_value(column, type_)  # type: ignore[arg-type]
     return column
