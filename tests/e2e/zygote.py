@@ -9,6 +9,7 @@ die after some seconds is killed from outside, also in the middle of what DuckDB
 What belongs here: starting, counting, killing. What does not: what must hold afterwards (`test_killed`).
 """
 
+import importlib
 import json
 import os
 import signal
@@ -64,14 +65,16 @@ class Zygote:
         seconds: float = 0.0,
         answered: bool = False,
         environment: Mapping[str, str] | None = None,
+        patched: Mapping[str, object] | None = None,
     ) -> Ended:
         """Run a command on a lake, killed at its `act`-th change of the lake, or after some seconds, or not.
 
-        `answered`: the change of a lake in a bucket is made before the child dies.
+        `answered`: the change of a lake in a bucket is made before the child dies. `patched`: what names of modules
+        (`ingest.transports.queue.HIDDEN_SECONDS`) stand for in the child.
         """
         assert self._process.stdin and self._process.stdout
         job = {"lake": str(lake), "words": words, "project": str(project), "act": act, "seconds": seconds}
-        job |= {"answered": answered, "environment": dict(environment or {})}
+        job |= {"answered": answered, "environment": dict(environment or {}), "patched": dict(patched or {})}
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         return Ended(**json.loads(self._process.stdout.readline()))
@@ -87,6 +90,9 @@ def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
     from orchestration.cli import main
 
     orchestration.building.PROJECT = Path(job["project"])
+    for name, value in job["patched"].items():
+        module, _, attribute = name.rpartition(".")
+        setattr(importlib.import_module(module), attribute, value)
     acts = _requests(job) if job["lake"].startswith("s3://") else _file_acts(job)
     sys.argv = ["headwater", *job["words"]]
     code = 0
