@@ -16,6 +16,7 @@ import msgspec
 
 from lake import ledger, removal
 from lake.build import DISPOSITIONS
+from lake.delivery.delivered import delivered, mismatches
 from lake.inventory import Known
 from lake.receipts import BuildReceipt, FileMark, LandingReceipt, Removed
 from lake.staleness import bronze_inputs, inventory_of, lost_file, row_marks
@@ -42,6 +43,7 @@ class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     erased: int = 0
     expired: int = 0
+    delivered: dict[str, int] = {}  # destination → published events that stand there
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +52,12 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     hours: tuple[BalanceRow, ...]
     sources: tuple[BalanceRow, ...]
     total: BalanceRow
+    misdelivered: tuple[str, ...] = ()  # hours whose destination holds other rows than were pushed
 
     @property
     def balanced(self) -> bool:
-        """Whether every equation holds."""
-        return self.total.balanced
+        """Whether every equation holds, and every destination holds what was pushed."""
+        return self.total.balanced and not self.misdelivered
 
 
 def balance(
@@ -63,11 +66,13 @@ def balance(
     first: str | None = None,
     last: str | None = None,
     tables: Callable[[str], Iterable[str]] | None = None,
+    deliveries: bool = False,
 ) -> Balance:
     """Return the balance sheet of the lake, of some sources, or of the hours from `first` to `last` (both included).
 
     With a range, the totals are the sums of its rows; without one they are over whole batches. `tables` names the
-    models that a source's hours are built by; without it they are those that were ever built.
+    models that a source's hours are built by; without it they are those that were ever built. With `deliveries`, the
+    rows also tell what stands at each destination.
     """
     hours: list[BalanceRow] = []
     totals: list[BalanceRow] = []
@@ -81,7 +86,30 @@ def balance(
         hours += rows
         batches = receipts if first is None and last is None else None
         totals.append(_total(store, source, rows, batches))
-    return Balance(hours=tuple(hours), sources=tuple(totals), total=_sum("total", totals))
+    sheet = Balance(hours=tuple(hours), sources=tuple(totals), total=_sum("total", totals))
+    return _with_deliveries(store, sheet) if deliveries else sheet
+
+
+def _with_deliveries(store: Store, sheet: Balance) -> Balance:
+    """Return the sheet with what stands at each destination, in every row."""
+    held = delivered(store)
+    hours = tuple(
+        msgspec.structs.replace(row, delivered=dict(held.get((row.source, row.hour), {}))) for row in sheet.hours
+    )
+    sources = tuple(
+        msgspec.structs.replace(row, delivered=_added(each for each in hours if each.source == row.source))
+        for row in sheet.sources
+    )
+    total = msgspec.structs.replace(sheet.total, delivered=_added(sources))
+    return Balance(hours=hours, sources=sources, total=total, misdelivered=tuple(mismatches(store)))
+
+
+def _added(rows: Iterable[BalanceRow]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in rows:
+        for destination, events in row.delivered.items():
+            found[destination] = found.get(destination, 0) + events
+    return found
 
 
 def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: set[str]) -> list[BalanceRow]:

@@ -4,8 +4,9 @@ What belongs here: reading the ledger for whoever passes tables on (Iceberg, exp
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -47,14 +48,30 @@ class Slot(NamedTuple):
         return self.hour[:10]
 
 
-def wanted(store: Store) -> dict[TableName, dict[Slot, BuildReceipt]]:
-    """Return the newest build of every slot of every table; an hour that became empty is a receipt without a file."""
+def wanted(store: Store, tables: Iterable[str] | None = None) -> dict[TableName, dict[Slot, BuildReceipt]]:
+    """Return the newest build of every slot of every table, or of those named.
+
+    An hour that became empty is a receipt without a file.
+    """
+    named = set(tables) if tables is not None else None
     found: dict[TableName, dict[Slot, BuildReceipt]] = {}
     for model in ledger.built_models(store):
+        if named is not None and model.split("__", 1)[0] not in named:
+            continue
         receipts = ledger.builds(store, model).values()
         for name, slot, receipt in _slots(list(receipts)):
             found.setdefault(name, {})[slot] = receipt
     return found
+
+
+def wanted_day(store: Store, name: TableName, day: str) -> dict[TableName, dict[Slot, BuildReceipt]]:
+    """Return the newest build of every slot of one table and day (`YYYY-MM-DD`)."""
+    found: dict[Slot, BuildReceipt] = {}
+    for model in ledger.built_models(store):
+        if model.split("__", 1)[0] == name.table:
+            receipts = ledger.build_day(store, model, date.fromisoformat(day)).values()
+            found.update({Slot(each.source, each.hour): each for each in receipts if each.table == name.table})
+    return {name: found}
 
 
 def _slots(receipts: list[BuildReceipt]) -> Iterator[tuple[TableName, Slot, BuildReceipt]]:

@@ -15,6 +15,7 @@ from lake import ledger
 from orchestration.arrivals import late_objects_sensor
 from orchestration.assets.bronze import bronze_asset, bronze_key
 from orchestration.assets.dbt_graph import dbt_command, read_manifest
+from orchestration.assets.exports import export_assets
 from orchestration.assets.hours import hourly
 from orchestration.assets.iceberg import iceberg_tables
 from orchestration.assets.silver import built_tables, silver_assets, view_specs
@@ -22,6 +23,8 @@ from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks
 from orchestration.checks.integrity import integrity_check, integrity_schedule
+from orchestration.export_sensor import export_sensor
+from orchestration.exports import declared_exports
 from orchestration.maintenance import maintenance
 from orchestration.queues import queue_schedules
 from orchestration.schedules import arrival_schedule, landing_schedules
@@ -35,7 +38,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
     """Return the definitions over a dbt project.
 
     Raises:
-        SettingsError, ContractError, ManifestFailed: each says what to change.
+        SettingsError, ContractError, ManifestFailed, BadDeclaration: each says what to change.
     """
     settings, contracts, manifest = load_settings(), load_contracts(), read_manifest(project)
     partitions = hourly(settings.partitions_start)
@@ -43,6 +46,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
     raw = {bronze_key(source): contract for source, contract in contracts.items()}
     tables = {source: built_tables(source, manifest, translator) for source in contracts}
     tables = {source: found for source, found in tables.items() if found}
+    exports = declared_exports(manifest)
     newest = arrival_checks(raw)
     trail = contracts[SOURCE]
     integrity = integrity_check(bronze_key(SOURCE), trail)
@@ -52,6 +56,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
                 *(bronze_asset(contract, partitions) for contract in contracts.values()),
                 *(silver_assets(source, tables[source], manifest, translator, partitions) for source in tables),
                 *view_specs(manifest, translator),
+                *export_assets(settings, exports, tables, partitions),
             ],
             asset_checks=[newest, integrity, *(building_checks(source, found) for source, found in tables.items())],
             sensors=[
@@ -74,6 +79,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
         queue_schedules(settings, contracts.values()),
         arrival_schedule(newest),
         iceberg_tables(settings, tables),
+        export_sensor(settings, exports, ledger.hour(settings.partitions_start)),
         maintenance(),
         integrity_schedule(trail, integrity),
     )

@@ -53,6 +53,13 @@ def _folder_or_bucket(place: object) -> object:
     return str(_from_base(Path(place)))
 
 
+def _placed(key: str, value: Any) -> Any:
+    """Return a destination's setting with its path, if it is one: `root`, and what ends in `_file`."""
+    if key == "root":
+        return _folder_or_bucket(value)
+    return str(_from_base(Path(value))) if key.endswith("_file") and isinstance(value, str) else value
+
+
 class S3Access(_Strict):
     """How S3, or a store that speaks its protocol, is reached; credentials come by AWS's standard chain."""
 
@@ -204,6 +211,9 @@ class Settings(BaseSettings):
     )
     geoip: GeoIp = Field(default=GeoIp(), description="GeoIP and ASN databases.")
     iceberg: Iceberg = Field(default=Iceberg(), description="Silver and gold as Iceberg tables.")
+    destinations: dict[str, dict[str, Any]] = Field(
+        default={}, description="Where curated tables are exported to, by the names that models' meta.exports use."
+    )
     memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, description="Threads of one step.")
     partitions_start: str = Field(
@@ -235,6 +245,17 @@ class Settings(BaseSettings):
             return lake
         path = Path(lake).expanduser()
         return str(path if path.is_absolute() else (base_folder() / path).resolve())
+
+    @field_validator("destinations")
+    @classmethod
+    def _are_destinations(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Hold each against its type; folders and files start at the settings file."""
+        from lake.delivery.kinds import configured  # only those with destinations read their kinds
+
+        placed = {name: {key: _placed(key, value) for key, value in options.items()} for name, options in given.items()}
+        for name, options in placed.items():
+            configured(name, options)
+        return placed
 
     @field_validator("memory")
     @classmethod

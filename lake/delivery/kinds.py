@@ -41,7 +41,7 @@ def module_of(kind: str) -> ModuleType:
 
 
 def configured(name: str, given: Mapping[str, Any]) -> Configured:
-    """Return a destination of the settings.
+    """Return a destination of the settings. In these, `root` and names that end in `_file` are paths.
 
     Raises:
         BadDeclaration: the type is unknown, or a setting of it is unknown, missing or of another type.

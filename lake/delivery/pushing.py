@@ -1,6 +1,6 @@
 """Pushing: the hours that are behind go to their destination, each with a receipt.
 
-What belongs here: one hour of one table under its lock, from rows to receipt. What does not: a destination's ways.
+What belongs here: hours of one table under its lock, from rows to receipt. What does not: a destination's ways.
 
 Two pushes of one table at one destination wait for each other; the second finds the hour delivered. Killed anywhere,
 the hour has no new receipt, so it is behind and is pushed again: destinations replace a partition whole.
@@ -9,7 +9,7 @@ the hour has no new receipt, so it is behind and is pushed again: destinations r
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,10 @@ from pathlib import Path
 import msgspec
 
 from lake import paths
-from lake.curated import Slot, mark, wanted
+from lake.curated import Slot, mark, wanted_day
 from lake.delivery.declaration import Export
 from lake.delivery.destination import Delivery, Destination, Partition
+from lake.delivery.errors import BadDeclaration, DestinationDenied, ExportError, SchemaConflict
 from lake.delivery.receipts import Counted, ExportReceipt, exported_day, with_exports
 from lake.delivery.refused import write_refused
 from lake.delivery.rows import Reader, RowsMoved, read_rows
@@ -39,32 +40,88 @@ class Limits:
     threads: int = 2
 
 
-def push_hour(
-    store: Store, destination: Destination, export: Export, hour: str, limits: Limits | None = None, again: bool = False
-) -> ExportReceipt | None:
-    """Push one hour unless it is delivered already; with `again` in any case. Return its receipt, None if nothing is.
+@dataclass(frozen=True)
+class Pushed:
+    """What became of one hour: its receipt, or why it stays behind. Neither means that there was nothing to push."""
 
-    A receipt is also written when the destination holds other rows than were pushed: `ExportReceipt.mismatch` says so.
+    hour: str
+    receipt: ExportReceipt | None = None
+    failed: str = ""
+
+
+def push_hours(
+    store: Store,
+    destination: Destination,
+    export: Export,
+    hours: Iterable[str],
+    limits: Limits | None = None,
+    again: bool = False,
+    verify: bool = False,
+) -> Iterator[Pushed]:
+    """Push hours of one table unless they are delivered already; with `again` in any case. Yield each when it is done.
+
+    With `verify`, an hour that is delivered is pushed when the destination, asked again, holds something else.
+
+    An hour that fails stops no other, but where the reason would hold for all of them (credentials, the declaration,
+    the table's columns) the rest is not tried. A receipt is also written when the destination holds other rows than
+    were pushed: `ExportReceipt.mismatch` says so.
+    """
+    stopped = ""
+    for hour in hours:
+        if stopped:
+            yield Pushed(hour, failed=f"not tried: {stopped}")
+            continue
+        try:
+            yield Pushed(hour, push_hour(store, destination, export, hour, limits, again, verify))
+        except (BadDeclaration, SchemaConflict, DestinationDenied) as problem:
+            stopped = str(problem)
+            yield Pushed(hour, failed=stopped)
+        except ExportError as problem:
+            yield Pushed(hour, failed=str(problem))
+
+
+def push_hour(
+    store: Store,
+    destination: Destination,
+    export: Export,
+    hour: str,
+    limits: Limits | None = None,
+    again: bool = False,
+    verify: bool = False,
+) -> ExportReceipt | None:
+    """Push one hour unless it is delivered already; return the receipt that holds then, None when there is nothing.
 
     Raises:
         ExportError: the hour was not delivered, and stays behind.
         BadDeclaration: the declaration does not fit the table.
     """
     limits = limits or Limits()
-    with store.lock(f"export-{export.destination}-{export.table}") as lease, Workplace(store, "export") as work:
-        builds: Mapping[Slot, BuildReceipt] = builds_of(wanted(store), export).get(hour, {})
+    with store.lock(f"export-{export.destination}-{export.table}") as lease:
+        builds: Mapping[Slot, BuildReceipt] = _builds(store, export, hour)
         held = exported_day(store, export.destination, export.table, hour[:10]).get(hour)
-        if not again and not why_behind(held, builds, export, destination.identity):
-            return held
-        if not builds:
+        current = not why_behind(held, builds, export, destination.identity)
+        if not builds or (not again and current and (not verify or _still(destination, held))):
             return held
         started = time.monotonic()
-        reader, builds = _read(store, export, hour, builds, work.path / "rows", limits)
-        lease.check()
-        delivery = destination.push(export.table, Partition.of(hour), reader)
-        receipt = _receipt(destination, export, hour, builds, reader, delivery, time.monotonic() - started)
-        _publish(store, work, receipt, reader, delivery)
+        with Workplace(store, "export") as work:
+            reader, builds = _read(store, export, hour, builds, work.path / "rows", limits)
+            lease.check()
+            delivery = destination.push(export.table, Partition.of(hour), reader)
+            receipt = _receipt(destination, export, hour, builds, reader, delivery, time.monotonic() - started)
+            _publish(store, work, receipt, reader, delivery)
         return receipt
+
+
+def _still(destination: Destination, receipt: ExportReceipt | None) -> bool:
+    """Whether the destination still holds what a receipt says, as far as it can be asked."""
+    if receipt is None:
+        return True
+    held = destination.read_back(receipt.table, Partition.of(receipt.hour))
+    return held is None or (held.rows, held.checksum) == (receipt.held_rows, receipt.held_checksum)
+
+
+def _builds(store: Store, export: Export, hour: str) -> dict[Slot, BuildReceipt]:
+    return builds_of(wanted_day(store, export.held, hour[:10]), export).get(hour, {})
 
 
 def _read(
@@ -75,7 +132,7 @@ def _read(
         try:
             return read_rows(store, export, builds, folder, limits.memory_bytes, limits.threads), builds
         except RowsMoved:
-            now = builds_of(wanted(store), export).get(hour, {})
+            now = _builds(store, export, hour)
             if attempt == _ATTEMPTS or now == builds:
                 raise
             builds = now
@@ -96,6 +153,7 @@ def _receipt(
         destination=export.destination,
         identity=destination.identity,
         table=export.table,
+        held=str(export.held),
         hour=hour,
         declaration=export.fingerprint,
         made_of={slot.source: mark(each) for slot, each in builds.items()},

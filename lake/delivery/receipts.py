@@ -45,7 +45,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 class ExportReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What one push of one hour did.
 
-    `made_of` holds the mark of each source's build. `rows` and `checksum` are what was pushed without what was refused,
+    `held` is the lake's table (`silver/authentication`), `table` its name there. `made_of` holds the mark of each source's build. `rows` and `checksum` are what was pushed without what was refused,
     `held_rows` and `held_checksum` what the destination said afterwards. Bytes: `bytes_before` of the lake's files,
     `bytes_after` of the same rows reduced (both zstd Parquet), `bytes_pushed` as they were sent.
     """
@@ -53,6 +53,7 @@ class ExportReceipt(msgspec.Struct, frozen=True, kw_only=True):
     destination: str
     identity: str
     table: str
+    held: str
     hour: str
     declaration: str
     made_of: dict[str, str]

@@ -14,8 +14,9 @@ from lake.receipts import BuildReceipt
 from lake.store import Store
 
 Wanted = Mapping[TableName, Mapping[Slot, BuildReceipt]]
-NEVER, CHANGED, REDECLARED, MOVED, MISMATCH = (
+NEVER, AGAIN, CHANGED, REDECLARED, MOVED, MISMATCH = (
     "never pushed",
+    "asked for again",
     "built anew",
     "declared anew",
     "another destination",
@@ -55,14 +56,14 @@ def builds_of(wanted: Wanted, export: Export) -> dict[str, dict[Slot, BuildRecei
     return found
 
 
-def standing(store: Store, wanted: Wanted, export: Export, identity: str) -> Standing:
-    """Return how one table stands at the destination with an identity."""
+def standing(store: Store, wanted: Wanted, export: Export, identity: str, again: bool = False) -> Standing:
+    """Return how one table stands at the destination with an identity; with `again`, all its hours are behind."""
     receipts = exported(store, export.destination, export.table)
     builds = builds_of(wanted, export)
     behind = [
         Behind(hour, why, _since(held, receipts.get(hour)), sum(each.rows for each in held.values()))
         for hour, held in sorted(builds.items())
-        if (why := why_behind(receipts.get(hour), held, export, identity))
+        if (why := why_behind(receipts.get(hour), held, export, identity) or (AGAIN if again else ""))
     ]
     return Standing(
         export=export,

@@ -29,6 +29,7 @@ COLUMNS = {
     "balanced": "ok",
 }
 RARE = ("erased", "expired")  # shown where there are any
+_AT = "delivered at "  # columns of destinations, by their names
 MOST_HOURS, MOST_REMARKS = 1000, 10
 
 quarantine = typer.Typer(help="Records that broke the contract, whole, with the reason.", no_args_is_help=True)
@@ -49,7 +50,7 @@ def balance(
     """
     wanted = [contract(name).source for name in source] if source else None
     store = lake()
-    sheet = balance_of(store, wanted, *hour_range(first, last), tables=tables_of)
+    sheet = balance_of(store, wanted, *hour_range(first, last), tables=tables_of, deliveries=True)
     if json:
         print_json(sheet)
     else:
@@ -73,7 +74,8 @@ def _lost(store: Store, sources: list[str]) -> list[str]:
 def print_balance(sheet: Balance, by_hour: bool = False) -> None:
     """Print the sheet: hours if asked for, sources, total; below it what does not balance, and what to do."""
     columns = [name for name in COLUMNS if name not in RARE or getattr(sheet.total, name)]
-    heads = [COLUMNS[name] for name in columns]
+    columns[-1:-1] = [f"{_AT}{name}" for name in sorted(sheet.total.delivered)]
+    heads = [COLUMNS.get(name) or f"at\n{name.removeprefix(_AT)}" for name in columns]
     if by_hour:
         for source in sheet.sources:
             hours = [row for row in sheet.hours if row.source == source.source]
@@ -102,6 +104,7 @@ def _remarks(sheet: Balance) -> list[str]:
     ]
     if len(lines) > MOST_REMARKS:
         lines[MOST_REMARKS:] = [f"… and {len(lines) - MOST_REMARKS:,} more that do not balance; --json has all"]
+    lines += list(sheet.misdelivered[:MOST_REMARKS])
     unbuilt = sum(1 for row in sheet.hours if row.state == NOT_BUILT)
     if unbuilt:
         hours = "1 event hour is" if unbuilt == 1 else f"{unbuilt:,} event hours are"
@@ -110,7 +113,11 @@ def _remarks(sheet: Balance) -> list[str]:
 
 
 def _row(row: BalanceRow, second: object, columns: Iterable[str]) -> list[object]:
-    return [second, *(getattr(row, name) for name in columns)]
+    return [second, *(_value(row, name) for name in columns)]
+
+
+def _value(row: BalanceRow, column: str) -> object:
+    return row.delivered.get(column.removeprefix(_AT), 0) if column.startswith(_AT) else getattr(row, column)
 
 
 def _hours(sheet: Balance, total: BalanceRow) -> int:

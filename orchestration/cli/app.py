@@ -22,6 +22,7 @@ from orchestration.cli import (  # noqa: E402 - commands register themselves on 
     collect,
     doctor,
     erasing,
+    export,
     iceberg,
     maintenance,
     query,
@@ -29,4 +30,16 @@ from orchestration.cli import (  # noqa: E402 - commands register themselves on 
     verify,
 )
 
-__all__ = ["accounts", "app", "collect", "doctor", "erasing", "iceberg", "maintenance", "query", "trace", "verify"]
+__all__ = [
+    "accounts",
+    "app",
+    "collect",
+    "doctor",
+    "erasing",
+    "export",
+    "iceberg",
+    "maintenance",
+    "query",
+    "trace",
+    "verify",
+]

@@ -28,6 +28,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     from ingest.sources.aws_cloudtrail.digest_keys import PublicKeyError
     from ingest.transports.fetch_errors import FetchError
     from lake.condition import BadCondition
+    from lake.delivery.errors import BadDeclaration, ExportError
     from lake.erasure_rewrite import NotErased
     from lake.ledger import BrokenReceipt
     from lake.paths import BadName
@@ -46,6 +47,8 @@ def known_errors() -> tuple[type[Exception], ...]:
         SourceNotConfigured,
         BadName,
         BadCondition,
+        BadDeclaration,
+        ExportError,
         NotErased,
         BrokenReceipt,
         UnsupportedStore,
@@ -68,6 +71,7 @@ class NotFound(LookupError):
 def fail(problem: Exception) -> int:
     """Print a problem and return the exit code that belongs to it."""
     from lake.condition import BadCondition
+    from lake.delivery.errors import BadDeclaration
     from lake.store import UnsupportedStore
     from orchestration.collecting import SourceNotConfigured
     from orchestration.settings import SettingsError
@@ -76,7 +80,7 @@ def fail(problem: Exception) -> int:
     if "--json" in sys.argv:
         print(json.dumps({"error": message, "kind": type(problem).__name__}))
     err.print("error:", message, style="red", markup=False, soft_wrap=True)
-    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore, BadCondition)
+    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore, BadCondition, BadDeclaration)
     return 2 if isinstance(problem, wrong) else 1
 
 

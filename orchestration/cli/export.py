@@ -1,0 +1,243 @@
+"""Commands for exports: push what is behind, say how deliveries stand, ask destinations what they hold."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lake.delivery.declaration import Export
+from lake.delivery.destination import Partition
+from lake.delivery.errors import ExportError
+from lake.delivery.receipts import exported
+from orchestration.cli.app import Json, app
+from orchestration.cli.context import hour_range, lake, settings
+from orchestration.cli.output import UsageError, out, print_json, print_table, say
+from orchestration.exports import Stood, declared_exports, opened, push_behind, stood
+
+export = typer.Typer(help="Curated tables at their destinations, with receipts.", no_args_is_help=True)
+app.add_typer(export, name="export")
+
+Destinations = Annotated[list[str] | None, typer.Option("--destination", help="Only these, by their names.")]
+Tables = Annotated[list[str] | None, typer.Option("--table", help="Only these tables, by their names there.")]
+First = Annotated[str | None, typer.Option("--from", help="First event hour or day (UTC).")]
+Last = Annotated[str | None, typer.Option("--to", help="Last event hour or day (UTC), included.")]
+_MOST_LINES = 10
+
+
+@export.command()
+def push(
+    destination: Destinations = None,
+    table: Tables = None,
+    first: First = None,
+    last: Last = None,
+    again: Annotated[bool, typer.Option("--again", help="Also hours that are delivered already.")] = False,
+    json: Json = False,
+) -> None:
+    """Push the event hours that are behind. Each is replaced whole, and read back; what is current is left alone."""
+    used, store = settings(), lake()
+    exports = _chosen(destination, table)
+    span = hour_range(first, last)
+    rows: dict[str, dict[str, Any]] = {}
+    failures: list[str] = []
+    for each, pushed in push_behind(used, store, exports, *span, again):
+        row = rows.setdefault(str(each), _empty(each))
+        if pushed.failed:
+            row["failed"][pushed.hour] = pushed.failed
+            failures.append(f"{each} {pushed.hour}: {pushed.failed}".replace(" :", ":"))
+        elif pushed.receipt is not None:
+            row["hours"] += 1
+            row["rows"] += pushed.receipt.held_rows
+            row["refused"] += pushed.receipt.refused
+            row["bytes"] += pushed.receipt.bytes_pushed
+            if pushed.receipt.mismatch:
+                row["mismatches"][pushed.hour] = pushed.receipt.mismatch
+                failures.append(f"{each} {pushed.hour}: {pushed.receipt.mismatch}")
+    if json:
+        print_json(list(rows.values()))
+    else:
+        _print_pushed([row for row in rows.values() if row["hours"]])
+        for line in failures[:_MOST_LINES]:
+            say(line, style="red")
+        if len(failures) > _MOST_LINES:
+            say(f"… and {len(failures) - _MOST_LINES:,} more; --json has all")
+        for name in sorted({each.destination for each in exports} - used.destinations.keys()):
+            say(f"{name}: declared by models, not configured: add it under `destinations` in the settings")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _empty(each: Export) -> dict[str, Any]:
+    counts = dict.fromkeys(("hours", "rows", "refused", "bytes"), 0)
+    return {"destination": each.destination, "table": each.table, **counts, "mismatches": {}, "failed": {}}
+
+
+def _print_pushed(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        out.print("nothing was behind")
+        return
+    columns = ("destination", "table", "hours", "rows", "refused", "bytes")
+    print_table("", columns, [[row[name] for name in columns] for row in rows])
+
+
+@export.command()
+def status(destination: Destinations = None, table: Tables = None, json: Json = False) -> None:
+    """What each destination has, and what is behind, with the age of the oldest hour that waits."""
+    used, store = settings(), lake()
+    found = stood(used, store, _chosen(destination, table))
+    if json:
+        print_json([_told(each) for each in found])
+    else:
+        shown = [each for each in found if each.standing is not None]
+        heads = ("destination", "table", "hours", "rows", "refused", "behind", "oldest\nwaits", "ok")
+        if shown:
+            print_table("", heads, [_row(each) for each in shown], 1)
+        for line in _remarks(found):
+            say(line)
+        if not found:
+            out.print("no model declares an export (meta.exports)")
+    if any(each.failed or (each.standing is not None and each.standing.mismatches) for each in found):
+        raise typer.Exit(1)
+
+
+@export.command()
+def verify(
+    destination: Destinations = None, table: Tables = None, first: First = None, last: Last = None, json: Json = False
+) -> None:
+    """Ask the destinations again what they hold of what was delivered: rows, and the checksum over their keys."""
+    used, store = settings(), lake()
+    span = hour_range(first, last)
+    rows = []
+    for name in sorted({each.destination for each in _chosen(destination, table)} & used.destinations.keys()):
+        with opened(used, store, name) as there:
+            for each in _chosen([name], table):
+                receipts = exported(store, each.destination, each.table)
+                for hour, receipt in sorted(receipts.items()):
+                    if (span[0] and hour < span[0]) or (span[1] and hour > span[1]):
+                        continue
+                    if receipt.identity == there.identity:
+                        rows.append(_verified(each, hour, receipt, there))
+    wrong = [row for row in rows if row["state"] not in ("same", "cannot be asked")]
+    if json:
+        print_json(rows)
+    else:
+        asked = sum(row["state"] == "same" for row in rows)
+        say(f"{asked:,} of {len(rows):,} delivered hours hold what their receipts say")
+        unasked = sorted({row["destination"] for row in rows if row["state"] == "cannot be asked"})
+        for name in unasked:
+            say(f"{name}: cannot be asked what it holds; its receipts rest on acknowledgements")
+        for row in wrong[:_MOST_LINES]:
+            say(f"{row['destination']}/{row['table']} {row['hour']}: {row['state']}", style="red")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _verified(each: Export, hour: str, receipt: Any, there: Any) -> dict[str, Any]:
+    try:
+        held = there.read_back(each.table, Partition.of(hour))
+    except ExportError as problem:
+        state = str(problem)
+    else:
+        if held is None:
+            state = "cannot be asked"
+        elif (held.rows, held.checksum) == (receipt.held_rows, receipt.held_checksum):
+            state = "same"
+        else:
+            state = (
+                f"{held.rows:,} rows are there, the receipt says {receipt.held_rows:,}; push it again:"
+                f" headwater export push --again --destination {each.destination} --table {each.table}"
+                f" --from {hour} --to {hour}"
+            )
+    return {"destination": each.destination, "table": each.table, "hour": hour, "state": state}
+
+
+def _chosen(destinations: Sequence[str] | None, tables: Sequence[str] | None) -> Sequence[Export]:
+    """Return the declared exports of some destinations and tables. Raises UsageError naming those there are."""
+    found = declared_exports()
+    for asked, known, what in (
+        (destinations, sorted({each.destination for each in found}), "destination"),
+        (tables, sorted({each.table for each in found}), "exported table"),
+    ):
+        unknown = sorted(set(asked or ()) - set(known))
+        if unknown:
+            raise UsageError(f"no {what} {unknown[0]!r} is declared; there are {', '.join(known) or 'none'}")
+    return [
+        each
+        for each in found
+        if (not destinations or each.destination in destinations) and (not tables or each.table in tables)
+    ]
+
+
+def _row(each: Stood) -> list[object]:
+    held = each.standing
+    if held is None:
+        return []
+    oldest = min((hour.since for hour in held.behind), default="")
+    counts: list[object] = [held.hours, held.rows, held.refused, len(held.behind)]
+    return [each.export.destination, each.export.table, *counts, _age(oldest), not held.mismatches]
+
+
+def _age(since: str) -> str:
+    """Return how long ago a time (ISO) was, in the largest unit that fits."""
+    if not since:
+        return ""
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(seconds, 0)} s"
+
+
+def _remarks(found: Sequence[Stood]) -> list[str]:
+    lines = []
+    for each in found:
+        if each.failed:
+            lines.append(f"{each.export}: {each.failed}")
+        for hour, why in (each.standing.mismatches if each.standing else ())[:_MOST_LINES]:
+            lines.append(f"{each.export} {hour}: {why}")
+    unset = sorted({each.export.destination for each in found if each.standing is None and not each.failed})
+    lines += [f"{name}: declared by models, not configured" for name in unset]
+    behind = sum(len(each.standing.behind) for each in found if each.standing)
+    if behind:
+        lines.append(f"{behind:,} hours are behind: run `headwater export push`")
+    return lines
+
+
+def _told(each: Stood) -> dict[str, Any]:
+    held = each.standing
+    state = "failed" if each.failed else "not configured" if held is None else "behind" if held.behind else "current"
+    told: dict[str, Any] = {
+        "destination": each.export.destination,
+        "table": each.export.table,
+        "model": each.export.model,
+        "type": each.kind,
+        "identity": each.identity,
+        "state": "mismatch" if held is not None and held.mismatches else state,
+        "failed": each.failed,
+    }
+    if held is not None:
+        oldest = min((hour.since for hour in held.behind), default="")
+        told |= {
+            "hours": held.hours,
+            "rows": held.rows,
+            "refused": held.refused,
+            "behind": [{"hour": one.hour, "why": one.why, "since": one.since, "rows": one.rows} for one in held.behind],
+            "oldest_waits_since": oldest,
+            "oldest_waits_seconds": _seconds(oldest),
+            "mismatches": dict(held.mismatches),
+        }
+    return told
+
+
+def _seconds(since: str) -> int | None:
+    return int((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()) if since else None
+
+
+@export.command()
+def addon(folder: Annotated[Path, typer.Argument(help="Where the add-on's folder is made.")]) -> None:
+    """Write a Splunk add-on with CIM field aliases, event types and tags for the classes that go to Splunk."""
+    from lake.export._splunk_addon import write_addon
+
+    for path in write_addon(folder):
+        say(str(path))

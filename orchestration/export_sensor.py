@@ -1,0 +1,100 @@
+"""When exports are pushed: a sensor that asks the receipts which hours are behind and requests their delivery.
+
+What belongs here: which hours behind make which runs, and remembering what was requested. What does not: what behind
+means (`lake.delivery.standing`).
+
+An hour is requested once per state of its builds and its declaration. If its run fails after its retries, it stays
+behind and is not requested again until one of them changes; run it again from the UI, or by `headwater export push`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+import dagster as dg
+
+from lake import ledger
+from lake.delivery.declaration import Export
+from lake.publish import recover
+from orchestration.assets.exports import export_key
+from orchestration.assets.hours import key_of_hour, runs_of_hours
+from orchestration.exports import Stood, stood
+from orchestration.lakes import open_lake
+from orchestration.sensors import MOST_HOURS, MOST_RUNS, RANGE_END, RANGE_START
+from orchestration.settings import Settings, load_settings
+
+Requested = dict[str, dict[str, str]]  # export → hour → mark of the state in which it was requested
+
+
+def export_sensor(settings: Settings, exports: Sequence[Export], start: datetime) -> dg.Definitions:
+    """Return the sensor over the configured exports; nothing where there are none. `start` is the first partition."""
+    used = [each for each in exports if each.destination in settings.destinations]
+    if not used:
+        return dg.Definitions()
+
+    @dg.sensor(
+        name="exports_behind_sensor",
+        asset_selection=dg.AssetSelection.assets(*map(export_key, used)),
+        minimum_interval_seconds=60,
+        description=(
+            "Pushes event hours that were built, or declared otherwise, since they were delivered. At most"
+            f" {MOST_RUNS} runs a tick, each of up to {MOST_HOURS} hours of one table. Off until turned on."
+        ),
+    )
+    def exports_behind_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = load_settings()
+        store = open_lake(now)
+        recover(store)
+        found = stood(now, store, used)
+        for each in found:
+            if each.failed:
+                context.log.warning(f"{each.export}: {each.failed}")
+        runs, requested = choose(found, json.loads(context.cursor or "{}"), start)
+        behind = sum(len(each.standing.behind) for each in found if each.standing)
+        reason = f"{behind} hours are behind, all requested already" if behind else "nothing is behind"
+        return dg.SensorResult(
+            run_requests=runs,
+            skip_reason=None if runs else dg.SkipReason(reason),
+            cursor=json.dumps(requested),
+        )
+
+    return dg.Definitions(sensors=[exports_behind_sensor])
+
+
+def choose(found: Sequence[Stood], before: Requested, start: datetime) -> tuple[list[dg.RunRequest], Requested]:
+    """Return the runs to request now, each of hours without a gap of one export; and what is requested then."""
+    runs: list[tuple[Export, list[datetime]]] = []
+    requested: Requested = {}
+    marks: dict[tuple[str, datetime], str] = {}
+    for each in found:
+        name, new = str(each.export), []
+        for behind in each.standing.behind if each.standing else ():
+            hour = ledger.hour(behind.hour)
+            marks[name, hour] = _mark(behind.since, behind.why, each.export.fingerprint, each.identity)
+            if before.get(name, {}).get(behind.hour) == marks[name, hour]:
+                requested.setdefault(name, {})[behind.hour] = marks[name, hour]
+            elif hour >= start:
+                new.append(hour)
+        runs += [(each.export, run) for run in runs_of_hours(new, MOST_HOURS)]
+    chosen = sorted(runs, key=lambda run: (run[1][0], str(run[0])))[:MOST_RUNS]
+    for export, hours in chosen:
+        for hour in hours:
+            requested.setdefault(str(export), {})[ledger.hour_text(hour)] = marks[str(export), hour]
+    return [_request(export, hours, marks) for export, hours in chosen], requested
+
+
+def _mark(*said: str) -> str:
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
+
+
+def _request(export: Export, hours: Sequence[datetime], marks: dict[tuple[str, datetime], str]) -> dg.RunRequest:
+    first, last = hours[0], hours[-1]
+    mark = _mark(*(marks[str(export), hour] for hour in hours))
+    span = {} if first == last else {RANGE_START: key_of_hour(first), RANGE_END: key_of_hour(last)}
+    return dg.RunRequest(
+        run_key=f"{export}/{ledger.hour_text(first)}/{ledger.hour_text(last)}/{mark}",
+        asset_selection=[export_key(export)],
+        partition_key=key_of_hour(first) if first == last else None,
+        tags={**span, "destination": export.destination},
+    )
