@@ -22,7 +22,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 Kind = Literal[
-    "error",  # an answer of `status` with S3's error body of `code`; the server never sees the request
+    "error",  # an answer of `status` with `body`, or S3's error body of `code`; the server never sees the request
     "hang",  # silence for `seconds`, then the connection ends; the server never sees the request
     "reset",  # the connection is reset after `at_bytes` of the answer's body
     "cut",  # the answer's body ends in good order after `at_bytes`, though more was announced
@@ -57,6 +57,7 @@ class Fault:
     times: int | None = 1
     status: int = 500
     code: str = "InternalError"
+    body: str = ""
     seconds: float = 0.0
     at_bytes: int = 0
     act: Callable[[], object] = bool
@@ -228,6 +229,10 @@ class _Handler(BaseHTTPRequestHandler):
         return answer.status, [*kept, ("Content-Length", length or "0")], data
 
     def _refuse(self, fault: Fault) -> None:
+        if fault.body:
+            given = fault.body.encode()
+            kind = [("Content-Type", "application/json"), ("Content-Length", str(len(given)))]
+            return self._answer(fault.status, kind, given)
         told = f"<Error><Code>{fault.code}</Code><Message>{_MESSAGES.get(fault.code, '')}</Message></Error>"
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n{told}'.encode()
         self._answer(fault.status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))], body)
