@@ -23,9 +23,13 @@ from typing import Any
 import msgspec
 
 from lake import paths
+from lake.condition import BadCondition, condition
 from lake.curated import TableName
+from lake.delivery.destination import EVENT_ID
 from lake.delivery.errors import BadDeclaration
 
+OF_A_MINUTE = ("time_dt", "time", "count", "start_time_dt", "end_time_dt", EVENT_ID)  # every aggregate has these
+_ALL = "true"
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
@@ -37,7 +41,7 @@ class Sample(_Strict, frozen=True):
     """Keep a share (0 to 1) of the rows for which `where` is true: the same rows every time."""
 
     share: float
-    where: str = "true"
+    where: str = _ALL
 
 
 class Aggregate(_Strict, frozen=True):
@@ -69,6 +73,14 @@ class Declared(_Strict, frozen=True):
     reduction: Reduction = Reduction()
     key: tuple[str, ...] = ()
 
+    @property
+    def expressions(self) -> dict[str, str]:
+        """Return the expressions over columns, by where they are said."""
+        drop = {f"reduction.drop[{at}]": text for at, text in enumerate(self.reduction.drop)}
+        sample = self.reduction.sample
+        sampled = {"reduction.sample.where": sample.where} if sample and sample.where != _ALL else {}
+        return ({"filter": self.filter} if self.filter else {}) | drop | sampled
+
 
 @dataclass(frozen=True)
 class Export:
@@ -94,14 +106,14 @@ class Export:
 def exports_of(model: str, layer: str, said: object) -> Iterator[Export]:
     """Yield the exports that a model's `meta.exports` declares.
 
-    A model `<class>__<source>` is one source's part of a class; any other is the whole table of its name.
+    In silver, a model `<class>__<source>` is one source's part of a class; any other is the whole table of its name.
 
     Raises:
         BadDeclaration: naming the model and what was expected.
     """
     for entry in _entries(model, said):
         _check(model, entry)
-        table, _, source = model.partition("__")
+        table, _, source = model.partition("__") if layer == paths.SILVER else (model, "", "")
         held = TableName(layer, table)
         for destination in entry.destinations:
             yield Export(destination, entry.table or model, model, held, source, entry)
@@ -116,27 +128,61 @@ def _entries(model: str, said: object) -> Sequence[Declared]:
 
 
 def _check(model: str, entry: Declared) -> None:
-    def wrong(why: str) -> BadDeclaration:
-        return BadDeclaration(f"{model}: meta.exports: {why}")
+    if wrong := _wrong(entry) or _wrong_expression(entry) or _wrong_reduction(entry):
+        raise BadDeclaration(f"{model}: meta.exports: {wrong}")
 
+
+def _wrong(entry: Declared) -> str:
     if not entry.destinations:
-        raise wrong("expected at least one name under `destinations`")
+        return "expected at least one name under `destinations`"
     for name in (*entry.destinations, *([entry.table] if entry.table else [])):
         if not paths.NAME.match(name):
-            raise wrong(f"{name!r} cannot be a name (expected {paths.NAME.pattern})")
+            return f"{name!r} cannot be a name (expected {paths.NAME.pattern})"
     if entry.columns and entry.without:
-        raise wrong("`columns` and `without` cannot both be said")
+        return "`columns` and `without` cannot both be said"
+    return _wrong_path("key", entry.key)
+
+
+def _wrong_expression(entry: Declared) -> str:
+    """Return why an expression cannot be used: it must look at the row alone, so that it says the same every time."""
+    for where, text in entry.expressions.items():
+        try:
+            condition(text)
+        except BadCondition as problem:
+            return f"{where}: {problem}"
+    return ""
+
+
+def _wrong_reduction(entry: Declared) -> str:
     sample, aggregate = entry.reduction.sample, entry.reduction.aggregate
     if sample is not None and not 0 <= sample.share <= 1:
-        raise wrong(f"sample.share {sample.share} is not between 0 and 1")
-    if aggregate is not None:
-        if not aggregate.by:
-            raise wrong("aggregate.by: expected at least one column")
-        if entry.columns or entry.without:
-            raise wrong("an aggregate has the columns of `by` and `sum`; `columns` and `without` say nothing more")
-        for path in (*aggregate.by, *aggregate.sum):
-            if not _PATH.match(path):
-                raise wrong(f"{path!r} is no column, or field of one (expected src_endpoint.ip)")
+        return f"sample.share {sample.share} is not between 0 and 1"
+    if aggregate is None:
+        return ""
+    if not aggregate.by:
+        return "aggregate.by: expected at least one column"
+    if entry.columns or entry.without:
+        return "an aggregate has the columns of `by` and `sum`; `columns` and `without` say nothing more"
+    return _wrong_path("aggregate", (*aggregate.by, *aggregate.sum)) or _wrong_aggregate(aggregate)
+
+
+def _wrong_path(where: str, said: Sequence[str]) -> str:
+    wrong = next((path for path in said if not _PATH.match(path)), None)
+    return f"{where}: {wrong!r} is no column, or field of one (expected src_endpoint.ip)" if wrong is not None else ""
+
+
+def _wrong_aggregate(said: Aggregate) -> str:
+    """Return which column of an aggregate would stand in the way of another; names differ by more than their case."""
+    seen: list[str] = []
+    for path in (each.lower() for each in (*said.by, *said.sum)):
+        if path.split(".")[0] in OF_A_MINUTE:
+            return f"aggregate: {path!r}: the rows of a minute have a column of this name already"
+        if other := next(
+            (each for each in seen if f"{path}.".startswith(f"{each}.") or each.startswith(f"{path}.")), ""
+        ):
+            return f"aggregate: {path!r} and {other!r} would be in one place"
+        seen.append(path)
+    return ""
 
 
 def unique(exports: Sequence[Export]) -> Sequence[Export]:

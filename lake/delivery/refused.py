@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lake.delivery.destination import EVENT_ID, Refusal
+from lake.delivery.json_rows import columns_of, json_text
 from lake.delivery.rows import Reader
 from lake.registry import literal
 
@@ -24,7 +25,7 @@ COLUMNS = pa.schema(
 
 
 def write_refused(reader: Reader, refused: Sequence[Refusal], to: Path) -> None:
-    """Write the refused rows: id, source, code, the destination's words, and the row as JSON."""
+    """Write the refused rows: id, source, code, the destination's words, and the row as JSON (`lake.delivery.json_rows`)."""
     told = pa.table(
         {
             EVENT_ID: [each.event_id for each in refused],
@@ -37,7 +38,8 @@ def write_refused(reader: Reader, refused: Sequence[Refusal], to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     with reader.connect() as con:
         con.register("told", told)
+        event = json_text(columns_of(con.sql("from exported")))
         con.execute(
-            f"copy (select told.*, to_json(exported)::varchar as event from told left join exported using ({EVENT_ID}))"
-            f" to {literal(str(to))} (format parquet, compression zstd)"
+            f"copy (select told.*, event from told left join (select {EVENT_ID}, {event} as event from exported)"
+            f" using ({EVENT_ID})) to {literal(str(to))} (format parquet, compression zstd)"
         )

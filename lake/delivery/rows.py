@@ -25,7 +25,7 @@ from lake.delivery.declaration import Export
 from lake.delivery.destination import EVENT_ID
 from lake.delivery.errors import BadDeclaration, ExportError
 from lake.delivery.receipts import Counted
-from lake.delivery.selecting import FATES, held_rows, make_views, no_rows, source_of
+from lake.delivery.selecting import FATES, held_rows, line_of, make_views, no_rows, source_of
 from lake.receipts import BuildReceipt
 from lake.registry import literal
 from lake.store import Store
@@ -75,7 +75,7 @@ class Reader:
             with self.connect() as con:
                 row = con.execute(f"copy ({select}) to {literal(str(to))} ({options})").fetchone()
         except duckdb.Error as problem:
-            raise ExportError(f"the rows cannot be written for the destination: {_line(problem)}") from problem
+            raise ExportError(f"the rows cannot be written for the destination: {line_of(problem)}") from problem
         return int(row[0]) if row else 0
 
     def batches(self, rows: int = 2048, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -112,7 +112,7 @@ def read_rows(
             con.execute(f"create view exported as {no_rows(export.held.layer)}")
             counted = {slot.source: Counted(published=0, rows=0) for slot in builds}
         _write(con, path)
-        made = _made(con, path)
+        made = _made(con, export, path)
     counted, rows = _with_made(export, counted, made), sum(each.rows for each in made.values())
     return Reader(
         path=path,
@@ -133,14 +133,18 @@ def _explained(export: Export) -> Iterator[None]:
     try:
         yield
     except (*_OF_SQL, *_OF_VALUES) as problem:
-        raise BadDeclaration(f"{where}: {_line(problem)}") from None
+        raise BadDeclaration(f"{where}: {line_of(problem)}") from None
+    except duckdb.InvalidInputException as problem:
+        if export.declared.expressions:  # the files were open by then
+            raise BadDeclaration(f"{where}: {line_of(problem)}") from None
+        raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
     except duckdb.OutOfMemoryException:
         raise ExportError(
             f"{export}: the hour's rows do not fit into the memory that exports may take; give them more, or leave out"
             " columns with large values (`without`)"
         ) from None
     except duckdb.Error as problem:
-        raise RowsMoved(f"{export}: the lake's files cannot be read: {_line(problem)}") from problem
+        raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
 
 
 def _connection(folder: Path, memory_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -163,7 +167,7 @@ def _open(con: duckdb.DuckDBPyConnection, export: Export, store: Store, files: M
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as problem:
-        raise RowsMoved(f"{export}: the lake's files cannot be read: {_line(problem)}") from problem
+        raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
 
 
 def _write(con: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -219,10 +223,10 @@ class _Made:
     events: int
 
 
-def _made(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, _Made]:
+def _made(con: duckdb.DuckDBPyConnection, export: Export, path: Path) -> dict[str, _Made]:
     written = f"read_parquet({literal(str(path))})"
     names = [row[0] for row in con.execute(f"describe from {written}").fetchall()]
-    events = "sum(count)" if "count" in names else "count(*)"
+    events = "sum(count)" if export.declared.reduction.aggregate and "count" in names else "count(*)"
     rows = con.execute(f"select {source_of(names)}, count(*), {CHECKSUM}, {events} from {written} group by 1")
     return {source: _Made(int(made), int(checksum), int(of)) for source, made, checksum, of in rows.fetchall()}
 
@@ -245,7 +249,3 @@ def _with_made(export: Export, counted: Mapping[str, Counted], made: Mapping[str
         name: msgspec.structs.replace(each, rows=rows[name], merged=each.rows - rows[name])
         for name, each in counted.items()
     }
-
-
-def _line(problem: Exception) -> str:
-    return " ".join(str(problem).split())[:300]

@@ -1,6 +1,6 @@
 """The SQL of an export: the lake's rows with a stable id, what becomes of each, and the shape in which they go.
 
-What belongs here: views over the files of an hour, by its declaration. What does not: running them (`lake.delivery.rows`).
+What belongs here: views over the files of an hour, by a declaration. What does not: reading (`lake.delivery.rows`).
 
 `held` are the rows with their slot's source as `_slot`, `judged` all of them with `_event_id` and `_fate`, `exported`
 those that go. What a person wrote stands on lines of its own, so that a comment at its end ends with the line.
@@ -50,8 +50,24 @@ def make_views(con: duckdb.DuckDBPyConnection, export: Export, store: Store, fil
     """
     columns = [row[0] for row in con.execute("describe held").fetchall()]
     con.execute(f"create view identified as {_identified(con, export, columns, store, files)}")
+    _check_expressions(con, export)
     con.execute(f"create view judged as select *, {_fate(export)} as _fate from identified")
-    con.execute(f"create view exported as {_shaped(export, columns)}")
+    con.execute(f"create view exported as {_shaped(con, export, columns)}")
+
+
+def _check_expressions(con: duckdb.DuckDBPyConnection, export: Export) -> None:
+    for where, text in export.declared.expressions.items():
+        try:
+            row = con.execute(f"describe select (\n{text}\n) as asked from identified").fetchone()
+        except duckdb.ProgrammingError as problem:
+            raise BadDeclaration(f"{export.model}: meta.exports: {where}: {line_of(problem)}") from None
+        if row and row[1] != "BOOLEAN":
+            raise BadDeclaration(f"{export.model}: meta.exports: {where}: it gives {row[1]}, not true or false")
+
+
+def line_of(problem: Exception) -> str:
+    """Return what DuckDB says, on one line."""
+    return " ".join(str(problem).split())[:300]
 
 
 def source_of(columns: Sequence[str]) -> str:
@@ -120,7 +136,7 @@ def _any(con: duckdb.DuckDBPyConnection, rows: str) -> bool:
     return con.execute(f"{rows} limit 1").fetchone() is not None
 
 
-def _shaped(export: Export, columns: Sequence[str]) -> str:
+def _shaped(con: duckdb.DuckDBPyConnection, export: Export, columns: Sequence[str]) -> str:
     said = export.declared
     if said.reduction.aggregate is not None:
         return _aggregated(con, said.reduction.aggregate, columns)

@@ -6,6 +6,8 @@ What belongs here: writing and reading back one file. What does not: Amazon Secu
 holds objects and lists as JSON texts; an empty text is `""`, NULL is nothing.
 """
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +21,7 @@ from lake.delivery.json_rows import columns_of, json_text, json_value
 from lake.delivery.rows import CHECKSUM, Reader
 from lake.registry import literal, quoted
 from lake.s3_options import AwsAccess, S3Options
-from lake.store import Store, open_store
+from lake.store import LocalStore, Store, open_store
 
 TYPES = {
     "boolean": "Parquet BOOLEAN · JSON true/false · CSV true/false",
@@ -34,9 +36,14 @@ TYPES = {
     "list": "LIST · array · JSON text",
     "map": "MAP · object · JSON text",
 }
-NOTES = ("NDJSON leaves NULL out; an object whose fields are all NULL is `{}`.",)
+NOTES = (
+    "NDJSON leaves NULL out, also JSON's own at the top of a JSON column; an object whose fields are all NULL is `{}`.",
+    "A changed `root` or `format` is another destination: all hours go there, and files of before stay where they are.",
+)
 _ENDINGS = {"parquet": "parquet", "ndjson": "ndjson", "ndjson.gz": "ndjson.gz", "csv": "csv", "csv.gz": "csv.gz"}
-_LARGEST_LINE = 1 << 28  # bytes: rows may hold texts of 16 MB several times
+# Bytes: DuckDB takes memory by the largest line it must expect. Rows may hold texts of 16 MB several times.
+_LARGEST_LINES = (1 << 25, 1 << 28)
+_LEFT_AFTER_SECONDS = 3600
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +61,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def open_destination(name: str, options: Options, place: Place) -> "Files":
     """Return the destination; no request is made."""
-    return Files(options, store_of(options.root, options, place), place.work)
+    return Files(options, store_of(options.root, options, place), place)
 
 
 def store_of(root: str, options: Options, place: Place) -> Store:
@@ -72,8 +79,8 @@ def store_of(root: str, options: Options, place: Place) -> Store:
 class Files:
     """A folder or bucket of files."""
 
-    def __init__(self, options: Options, store: Store, work: Path) -> None:
-        self._format, self._store, self._work = options.format, store, work
+    def __init__(self, options: Options, store: Store, place: Place) -> None:
+        self._format, self._store, self._place = options.format, store, place
 
     @property
     def identity(self) -> str:
@@ -82,14 +89,13 @@ class Files:
 
     def push(self, table: str, partition: Partition, reader: Reader) -> Delivery:
         """Replace the hour's file; of an hour without rows it is removed."""
-        key = self._key(table, partition)
-        size = 0
+        key, size = self._key(table, partition), 0
+        made = reader.path.with_name(f"part.{_ENDINGS[self._format]}-to-go")
         if reader.rows:
-            self._work.mkdir(parents=True, exist_ok=True)
-            made = self._work / f"{table}-{partition}.{_ENDINGS[self._format]}"
             self._write(reader, made)
             size = made.stat().st_size
         try:
+            remove_left(self._store, key)
             if reader.rows:
                 self._store.put(made, key)
                 made.unlink()
@@ -106,14 +112,29 @@ class Files:
         """Count the file's rows and sum their ids."""
         key = self._key(table, partition)
         try:
-            if self._store.info(key) is None:
-                return Held(rows=0, checksum=0)
-            with duckdb.connect() as con:
-                duck.prepare(con, self._store)
-                row = con.execute(f"select count(*), {CHECKSUM} from {self._relation(key)}").fetchone()
+            return self._asked(key) if self._store.info(key) is not None else Held(rows=0, checksum=0)
+        except PermissionError as problem:
+            raise DestinationDenied(f"{self._store.url(key)} cannot be read back: {problem}") from problem
         except (OSError, duckdb.Error) as problem:
             said = " ".join(str(problem).split())[:300]
-            raise DestinationUnavailable(f"{self._store.url(key)} cannot be read back: {said}") from problem
+            raise DestinationUnavailable(
+                f"{self._store.url(key)} cannot be read back: {said}. Push the hour again: the file is then replaced"
+            ) from problem
+
+    def _asked(self, key: str) -> Held:
+        *first, last = self._relations(key)
+        for relation in first:
+            try:
+                return self._held(relation, self._place.threads)
+            except (duckdb.InvalidInputException, duckdb.OutOfMemoryException):
+                continue  # perhaps only because of a larger line
+        return self._held(last, 1)
+
+    def _held(self, relation: str, threads: int) -> Held:
+        memory = f"{max(self._place.memory_bytes, 1 << 30) >> 20}MiB"
+        with duckdb.connect(config={"memory_limit": memory, "threads": threads}) as con:
+            duck.prepare(con, self._store)
+            row = con.execute(f"select count(*), {CHECKSUM} from {relation}").fetchone()
         rows, checksum = row or (0, 0)
         return Held(rows=int(rows), checksum=int(checksum))
 
@@ -138,14 +159,28 @@ class Files:
         chosen = ", ".join(f"{_flat(each.name, each.type)} as {quoted(each.name)}" for each in columns)
         reader.write(f"select {chosen} from exported", to, f"format csv, header true, compression {compression}")
 
-    def _relation(self, key: str) -> str:
+    def _relations(self, key: str) -> Iterator[str]:
+        """Yield what reads the file: with little memory, then with what its lines may need at most."""
         url = literal(self._store.url(key))
         if self._format == "parquet":
-            return f"read_parquet({url})"
-        if self._format.startswith("ndjson"):
-            options = f"columns = {{{literal(EVENT_ID)}: 'VARCHAR'}}, maximum_object_size = {_LARGEST_LINE}"
-            return f"read_json({url}, format = 'newline_delimited', {options})"
-        return f"read_csv({url}, header = true, all_varchar = true, max_line_size = {_LARGEST_LINE}, parallel = false)"
+            yield f"read_parquet({url}, hive_partitioning = false)"
+            return
+        for size in _LARGEST_LINES:
+            if self._format.startswith("ndjson"):
+                options = f"columns = {{{literal(EVENT_ID)}: 'VARCHAR'}}, maximum_object_size = {size}"
+                yield f"read_json({url}, format = 'newline_delimited', hive_partitioning = false, {options})"
+            else:
+                options = f"delim = ',', quote = '\"', escape = '\"', max_line_size = {size}, buffer_size = {size}"
+                yield f"read_csv({url}, header = true, all_varchar = true, parallel = false, {options})"
+
+
+def remove_left(store: Store, key: str) -> None:
+    """Remove what pushes that were killed while they wrote a file left beside it; a bucket keeps none."""
+    if not isinstance(store, LocalStore):
+        return
+    for path in (store.path / key).parent.glob(".tmp-*"):
+        if time.time() - path.stat().st_mtime > _LEFT_AFTER_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def _flat(name: str, type_: object) -> str:
