@@ -6,10 +6,10 @@ DEMO := .headwater/demo
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev dbt test check bench format clean
+.PHONY: help setup demo demo-s3 demo-exports dev dbt test check bench format clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .venv/.complete ## Create .venv with the locked dependencies
 
@@ -36,6 +36,9 @@ demo: setup ## Generate a simulated estate, land it, build it, balance it (under
 
 demo-s3: setup ## The same demo from a bucket into a lake in a bucket, on an S3-compatible server of its own
 	$(BIN)/python -m orchestration.demo_s3
+
+demo-exports: setup $(COUNTERPARTS) ## Export a small estate to Snowflake, BigQuery and Splunk, as counterparts on loopback
+	$(BIN)/python -m orchestration.demo_exports
 
 dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 	$(BIN)/python -m orchestration.dev

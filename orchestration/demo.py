@@ -23,6 +23,7 @@ from ingest.contracts import Contract, load_contracts
 from ingest.reference.geoip import GeoIpDatabase, load_geoip
 from lake import ledger, paths
 from lake.balance import Balance, balance
+from lake.delivery.pushing import Pushed
 from lake.publish import recover
 from lake.reading import ask
 from lake.store import Store
@@ -32,6 +33,7 @@ from orchestration.cli.output import fail, known_errors, print_table
 from orchestration.cli.query import reading
 from orchestration.collecting import land_hour
 from orchestration.estate import Arguments, generate
+from orchestration.exports import declared_exports, push_behind
 from orchestration.lakes import open_lake
 from orchestration.places import access_of, list_places
 from orchestration.settings import FILE_VARIABLE, TOP, ObjectSource, load_settings
@@ -99,6 +101,7 @@ def main(events: int = 200_000) -> int:
                 "aws_cloudtrail": {"root": str((estate / "cloudtrail").relative_to(HOME))},
                 "windows_event": {"root": str((estate / "windows").relative_to(HOME))},
             },
+            "destinations": {"files": {"type": "files", "root": "exports"}},
         },
     )
     code = tour(HOME, truth, "two folders of objects")
@@ -108,7 +111,7 @@ def main(events: int = 200_000) -> int:
 
 def simulate(estate: Path, events: int) -> Truth:
     """Generate the simulated company unless it is there; return what it wrote."""
-    step("1/5", f"a simulated company: 24 hours, about {events:,} events of three sources (deterministic by seed)")
+    step("1/6", f"a simulated company: 24 hours, about {events:,} events of three sources (deterministic by seed)")
     return generate(estate, Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
 
 
@@ -118,26 +121,52 @@ def tour(home: Path, truth: Truth, places: str) -> int:
     os.environ[FILE_VARIABLE] = str(home / "headwater.yml")
     store = open_lake(load_settings())
     recover(store)
-    step("2/5", f"landing it hour by hour: {places}, and an Okta API on loopback that throttles")
+    step("2/6", f"landing it hour by hour: {places}, and an Okta API on loopback that throttles")
     land_all(home, store, truth)
-    step("3/5", "building OCSF tables with dbt, with GeoIP as it was at the time")
+    step("3/6", "building OCSF tables with dbt, with GeoIP as it was at the time")
     load_geoip(store, [GeoIpDatabase(path) for path in sorted((estate / "reference").glob("*.mmdb"))])
     done = build(store, sorted(load_contracts()))
     hours = sum(len(found) for found in done.hours.values())
     console.print(f"    {hours} event hours built, {len(done.models)} tables" if hours else "    nothing is stale")
-    step("4/5", "the balance sheet: what became of every event")
-    sheet = balance(store, tables=tables_of)
+    told = ", ".join(sorted(load_settings().destinations))
+    step("4/6", f"exporting the curated tables, each hour read back: {told or 'no destination is configured'}")
+    undelivered = export(store)
+    step("5/6", "the balance sheet: what became of every event")
+    sheet = balance(store, tables=tables_of, deliveries=True)
     print_balance(sheet)
     wrong = compare(sheet, truth)
     for line in wrong:
         console.print(f"    the truth of the estate says otherwise: {line}", style="red")
     if not wrong:
         console.print("    … and it is what the generator says it wrote (estate/truth.json)", style="green")
-    step("5/5", "three questions: the incident that was planted")
+    step("6/6", "three questions: the incident that was planted")
     for title, question in QUESTIONS:
         console.print(f"\n{title}", style="bold")
         print_table("", *ask(reading(store, question), question))
-    return 0 if sheet.balanced and not wrong else 1
+    return 0 if sheet.balanced and not wrong and not undelivered else 1
+
+
+def export(store: Store) -> int:
+    """Push what is behind at the configured destinations; return how many hours were not delivered."""
+    done: dict[str, list[Pushed]] = {}
+    for each, pushed in push_behind(load_settings(), store, declared_exports()):
+        done.setdefault(each.destination, []).append(pushed)
+    failed = 0
+    for destination, hours in sorted(done.items()):
+        receipts = [each.receipt for each in hours if each.receipt is not None]
+        rows, sent = sum(each.held_rows for each in receipts), sum(each.bytes_pushed for each in receipts)
+        wrong = [each for each in hours if each.failed or (each.receipt is not None and each.receipt.mismatch)]
+        failed += len(wrong)
+        proofs = ", ".join(sorted({each.proof for each in receipts}))
+        console.print(
+            f"    {destination}: {len({each.table for each in receipts})} tables, {len(receipts)} hours, {rows:,} rows,"
+            f" {sent / 1e6:.1f} MB; proof: {proofs}"
+        )
+        for each in wrong[:3]:
+            console.print(f"    {destination} {each.hour}: {each.failed or each.receipt}", style="red", markup=False)
+    if not done:
+        console.print("    nothing is behind")
+    return failed
 
 
 def step(number: str, title: str) -> None:
@@ -146,11 +175,10 @@ def step(number: str, title: str) -> None:
 
 
 def write_settings(home: Path, places: dict[str, Any]) -> None:
-    """Write a demo's settings file unless it is there: the port of the simulated Okta stays the same."""
+    """Write a demo's settings file. The port of the simulated Okta stays the one that an earlier file names."""
     file = home / "headwater.yml"
-    if file.exists():
-        return
-    okta = {
+    before = yaml.safe_load(file.read_text()) if file.exists() else {"sources": {}}
+    okta = before["sources"].get("okta_system_log") or {
         "base_url": f"http://127.0.0.1:{_free_port()}",
         "budget_share": 1.0,
         "retention_days": 36500,  # the estate's day stays where it is
@@ -254,7 +282,8 @@ def farewell() -> None:
         "    .venv/bin/headwater balance --by-hour      the sheet by event hour\n"
         "    .venv/bin/headwater quarantine list        what broke its contract, and why\n"
         '    .venv/bin/headwater query "select class_name, count(*) from silver.process_activity group by 1"\n'
-        "    .venv/bin/headwater trace <metadata.uid>   from an OCSF row back to its raw text"
+        "    .venv/bin/headwater trace <metadata.uid>   from an OCSF row back to its raw text\n"
+        "    .venv/bin/headwater export status          what each destination has, and what is behind"
     )
 
 

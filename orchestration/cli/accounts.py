@@ -75,7 +75,7 @@ def print_balance(sheet: Balance, by_hour: bool = False) -> None:
     """Print the sheet: hours if asked for, sources, total; below it what does not balance, and what to do."""
     columns = [name for name in COLUMNS if name not in RARE or getattr(sheet.total, name)]
     columns[-1:-1] = [f"{_AT}{name}" for name in sorted(sheet.total.delivered)]
-    heads = [COLUMNS.get(name) or f"at\n{name.removeprefix(_AT)}" for name in columns]
+    heads = [COLUMNS.get(name) or f"delivered\n{name.removeprefix(_AT)}" for name in columns]
     if by_hour:
         for source in sheet.sources:
             hours = [row for row in sheet.hours if row.source == source.source]
