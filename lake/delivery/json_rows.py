@@ -41,11 +41,12 @@ def json_text(columns: Sequence[Column]) -> str:
 
 def _object(fields: Iterator[tuple[str, str, DuckDBPyType]]) -> str:
     # concat_ws passes over NULL, and a name put before NULL is NULL: so NULL is left out without a second pass.
-    written = [f"{literal(json.dumps(name) + ':')} || {_text(value, type_)}" for name, value, type_ in fields]
+    written = [f"{literal(json.dumps(name) + ':')} || {value_text(value, type_)}" for name, value, type_ in fields]
     return f"'{{' || concat_ws(',', {', '.join(written)}) || '}}'"
 
 
-def _text(expression: str, type_: DuckDBPyType) -> str:
+def value_text(expression: str, type_: DuckDBPyType) -> str:
+    """Return the SQL (VARCHAR) that writes one value; it is NULL where the value is."""
     if type_.id == "struct":
         fields = ((name, f"{expression}.{quoted(name)}", below) for name, below in _fields(type_))
         return f"case when {expression} is not null then {_object(fields)} end"
