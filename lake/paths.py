@@ -5,6 +5,7 @@ What does not: touching a store.
 """
 
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 BRONZE = "bronze"
@@ -145,6 +146,11 @@ def export_progress(destination: str, table: str, hour: datetime) -> str:
 def refused_file(destination: str, table: str, hour: datetime) -> str:
     """Return the key of the rows of an event hour that a destination refused."""
     return f"{REFUSED}/{checked(destination)}/{checked(table)}/{hour_folder(hour)}/part.parquet"
+
+
+def refused_folders(folders: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the folders of refused rows, of every table at every destination; `folders` is a store's."""
+    return [f"{REFUSED}/{name}/{table}" for name in folders(REFUSED) for table in folders(f"{REFUSED}/{name}")]
 
 
 def silver_folder(table: str, source: str) -> str:

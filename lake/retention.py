@@ -138,6 +138,7 @@ def _built_files(store: Store, source: str) -> Iterator[tuple[datetime, str, int
     folders = [paths.dispositions_folder(source)]
     folders += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
     folders += [f"{paths.GOLD}/{mart}/source={source}" for mart in store.folders(paths.GOLD)]
+    folders += paths.refused_folders(store.folders)
     for folder in folders:
         for each in store.list(folder):
             hour = paths.hour_of(each.key)

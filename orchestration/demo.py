@@ -149,8 +149,8 @@ def tour(home: Path, truth: Truth, places: str) -> int:
 def export(store: Store) -> int:
     """Push what is behind at the configured destinations; return how many hours were not delivered."""
     done: dict[str, list[Pushed]] = {}
-    for each, pushed in push_behind(load_settings(), store, declared_exports()):
-        done.setdefault(each.destination, []).append(pushed)
+    for exported, pushed in push_behind(load_settings(), store, declared_exports()):
+        done.setdefault(exported.destination, []).append(pushed)
     failed = 0
     for destination, hours in sorted(done.items()):
         receipts = [each.receipt for each in hours if each.receipt is not None]

@@ -3,17 +3,20 @@
 What belongs here: what needs contracts, dbt or settings. What does not: the lake's part (`lake.erasure`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingest.contracts import load_contracts
 from ingest.landing.erased import bronze_columns
 from lake import paths
+from lake.delivery.declaration import Export
+from lake.delivery.receipts import holding
 from lake.erasure import Found, Request, begin, erase, finish, search
 from lake.erasure_proof import Proof, fingerprints
 from lake.receipts import ErasureReceipt
 from lake.store import Store
 from orchestration.building import build
+from orchestration.exports import declared_exports, push_behind
 from orchestration.maintaining import resources
 from orchestration.settings import Settings
 
@@ -60,7 +63,9 @@ def carry_out(store: Store, settings: Settings, request: Request, found: Found, 
     told("looking for what is left …")
     iceberg = _iceberg(store, settings)
     proof = finish(store, request, receipt, before, used)
-    return Erased(receipt, proof, built, (*iceberg, *_older_versions(store, receipt)))
+    told("letting destinations follow …")
+    exports = _exports(store, settings, request.source, hours)
+    return Erased(receipt, proof, built, (*iceberg, *exports, *_older_versions(store, receipt)))
 
 
 def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
@@ -77,6 +82,35 @@ def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
     except IcebergError as problem:
         return (f"Iceberg tables: {problem}",)
     return tuple(failed)
+
+
+def _exports(store: Store, settings: Settings, source: str, hours: Sequence[str]) -> tuple[str, ...]:
+    """Push the hours that lost rows to whoever holds them; return, in words, where erased rows remain."""
+    held = holding(store, source, hours)
+    if not held:
+        return ()
+    declared = {str(each): each for each in declared_exports()}
+    remains = []
+    for receipt in held:
+        name = f"{receipt.destination}/{receipt.table}"
+        remains += _followed(store, settings, declared.get(name), name, receipt.hour)
+    return tuple(remains)
+
+
+def _followed(store: Store, settings: Settings, export: Export | None, name: str, hour: str) -> list[str]:
+    """Push one hour; return a line when erased rows remain at the destination, or may."""
+    if export is None or export.destination not in settings.destinations:
+        return [f"{name} {hour}: is delivered no longer, and holds what it was sent; remove it there"]
+    lines = []
+    for _, done in push_behind(settings, store, [export], hour, hour):
+        if done.failed:
+            lines.append(f"{name} {hour}: holds what it was sent until it is pushed: {done.failed}")
+        elif done.receipt is not None and done.receipt.left_behind:
+            rows = done.receipt.left_behind
+            lines.append(
+                f"{name} {hour}: {rows:,} rows were sent and cannot be removed by Headwater; delete them there"
+            )
+    return lines
 
 
 def _older_versions(store: Store, receipt: ErasureReceipt) -> tuple[str, ...]:

@@ -171,6 +171,7 @@ def _receipt(
         seconds=round(seconds, 3),
         refused=len(delivery.refused),
         refused_by_code=dict(Counter(each.code for each in delivery.refused)),
+        left_behind=delivery.left_behind,
         remote=delivery.remote,
         notes=delivery.notes,
     )

@@ -71,6 +71,7 @@ class ExportReceipt(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     refused: int = 0
     refused_by_code: dict[str, int] = {}
+    left_behind: int = 0
     remote: dict[str, str] = {}
     notes: tuple[str, ...] = ()
 
@@ -125,6 +126,17 @@ def with_exports(store: Store, receipts: Iterable[ExportReceipt]) -> list[tuple[
         text = msgspec.json.encode(dict(sorted(held.items()))).decode()
         written.append((paths.export_day(destination, table, day), text))
     return written
+
+
+def holding(store: Store, source: str, hours: Iterable[str]) -> list[ExportReceipt]:
+    """Return the receipts of hours that destinations hold rows of a source of, in order."""
+    wanted = set(hours)
+    return [
+        receipt
+        for destination, table in exporting(store)
+        for hour, receipt in exported(store, destination, table).items()
+        if hour in wanted and (counted := receipt.counted.get(source)) and counted.accounted
+    ]
 
 
 def exporting(store: Store) -> list[tuple[str, str]]:

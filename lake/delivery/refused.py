@@ -25,7 +25,7 @@ COLUMNS = pa.schema(
 
 
 def write_refused(reader: Reader, refused: Sequence[Refusal], to: Path) -> None:
-    """Write the refused rows: id, source, code, the destination's words, and the row as JSON (`lake.delivery.json_rows`)."""
+    """Write the refused rows: id, source, code, the destination's words, and the row as JSON."""
     told = pa.table(
         {
             EVENT_ID: [each.event_id for each in refused],

@@ -176,10 +176,8 @@ def _write(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         con.execute(f"{copy} {_ROW_GROUP_ROWS})")
     except duckdb.OutOfMemoryException:
-        threads = con.execute("select current_setting('threads')").fetchone()
         con.execute("set threads = 1")
         con.execute(f"{copy} {_FEWEST_ROWS})")
-        con.execute(f"set threads = {threads[0] if threads else 1}")
 
 
 def _counted(con: duckdb.DuckDBPyConnection, export: Export, builds: Mapping[Slot, BuildReceipt]) -> dict[str, Counted]:

@@ -24,15 +24,20 @@ _OPTIONS = "hive_partitioning = false, union_by_name = true"
 
 
 def held_rows(store: Store, files: Mapping[str, BuildReceipt], *, numbered: bool = False) -> str:
-    """Return a SELECT over the files of the slots, by source and each in its own order; `numbered` adds the row's."""
+    """Return a SELECT over the files of the slots, by source and each in its own order; `numbered` adds the row's.
+
+    It is one scan of all files: only so does DuckDB keep their order whatever the threads (a UNION ALL does not).
+    Columns go by name, fields of objects too; where types differ, by the one that holds the values of both.
+    """
+    urls = {source: literal(store.url(each.file)) for source, each in sorted(files.items())}
+    slot = f"case _file {' '.join(f'when {url} then {literal(source)}' for source, url in urls.items())} end"
+    # A class has no column `source` of its own; gold may have one, which stays.
+    named = f"{slot} as source, " if any(files) else ""
     numbers = ", file_row_number = true" if numbered else ""
-    parts = [
-        # A class has no column `source` of its own; gold may have one, which stays.
-        f"select {literal(source)} as _slot, *{f', {literal(source)} as source' if source else ''}"
-        f" from read_parquet({literal(store.url(each.file))}, {_OPTIONS}{numbers})"
-        for source, each in sorted(files.items())
-    ]
-    return " union all by name ".join(parts)
+    return (
+        f"select * exclude (_file), {named}{slot} as _slot"
+        f" from read_parquet([{', '.join(urls.values())}], {_OPTIONS}, filename = '_file'{numbers})"
+    )
 
 
 def no_rows(layer: str) -> str:
@@ -43,6 +48,8 @@ def no_rows(layer: str) -> str:
 
 def make_views(con: duckdb.DuckDBPyConnection, export: Export, store: Store, files: Mapping[str, BuildReceipt]) -> None:
     """Make `judged` and `exported` over `held`, which is there.
+
+    Where ids need a join, the connection gets one thread: with more, a join gives rows in another order every time.
 
     Raises:
         BadDeclaration: a column that is named is not of the table, or the key does not tell rows apart.
@@ -107,6 +114,7 @@ def _identified(
     bare = "metadata.uid is null"
     if not _any(con, "from colliding") and not _any(con, f"from held where {bare}"):
         return f"select *, {plain} as {EVENT_ID} from held"
+    con.execute("set threads = 1")
     origin = "md5(_source_object || '#' || _source_row)" if "_source_object" in columns else "''"
     shared = f"{plain} in (select id from colliding) or {bare}"
     told = f"{plain} || case when {shared} then '#' || substr(coalesce({origin}, ''), 1, 12) else '' end"
