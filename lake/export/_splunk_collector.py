@@ -89,6 +89,7 @@ class Collector:
     ) -> None:
         self.url, self.channel = url.rstrip("/"), channel
         self._token, self._timeout, self._bound = token, timeout_seconds, retry_seconds
+        self._verify = verify
         self.ended = Event()  # set when nothing more is wanted: who waits here then gives up
         self.waits = 0
         self._lock = Lock()
@@ -96,7 +97,6 @@ class Collector:
         # with the indexer that took the events.
         self._session = requests.Session()
         self._session.auth = _Header(token)
-        self._session.verify = verify
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections + 1, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -186,6 +186,7 @@ class Collector:
             data=data,
             headers={"Content-Type": "application/json", "X-Splunk-Request-Channel": self.channel, **headers},
             timeout=self._timeout,
+            verify=self._verify,  # said with each request, or REQUESTS_CA_BUNDLE would take the place of `ca_file`
             allow_redirects=False,
         )
 
@@ -228,12 +229,12 @@ class Collector:
 
     def _tls(self, problem: Exception) -> str:
         return (
-            f"{self.url}: the server's certificate was not accepted ({self._clean(problem)}). Set `ca_file` to the"
+            f"{self._clean(problem)}. The server's certificate is not accepted: set `ca_file` to the"
             " certificates that it is signed with"
         )
 
     def _clean(self, problem: Exception) -> str:
-        return f"{self.url}: {self.hidden(' '.join(str(problem).split())[:200])}"
+        return f"{self.url}: {self.hidden(' '.join(str(_cause(problem)).split()))}"
 
     def hidden(self, text: str) -> str:
         """Return words of a server without the token, and not too many."""
@@ -254,6 +255,10 @@ def _asked_to_wait(answer: requests.Response) -> float | None:
 
 def _never_sent(problem: Any) -> bool:
     """Whether the connection was not made, so that no event can have gone."""
-    cause = problem.args[0] if problem.args else None
-    reason = getattr(cause, "reason", cause)
-    return isinstance(problem, requests.ConnectTimeout) or type(reason).__name__ == "NewConnectionError"
+    return isinstance(problem, requests.ConnectTimeout) or type(_cause(problem)).__name__ == "NewConnectionError"
+
+
+def _cause(problem: Any) -> Any:
+    """Return what an error of `requests` is wrapped around."""
+    inner = problem.args[0] if problem.args else problem
+    return getattr(inner, "reason", None) or inner

@@ -109,7 +109,7 @@ def batches(con: duckdb.DuckDBPyConnection, sql: str, most: int, most_bytes: int
     """Yield batches of at most `most` events and `most_bytes`; an event that is larger goes alone."""
     con.execute("set arrow_large_buffer_size = true")
     held = Batch()
-    for rows in con.execute(sql).fetch_record_batch(_ROWS):
+    for rows in con.execute(sql).to_arrow_reader(_ROWS):
         lines = _lines(rows.column("line"))
         told = zip(*(rows.column(name).to_pylist() for name in ("id", "source", "content")), lines, strict=True)
         for id_, source, hashed, line in told:

@@ -1,0 +1,6 @@
+"""The lakes of the tests of deliveries, and the servers that they go to."""
+
+from tests.lake.delivery.conftest import any_lake, lake
+from tests.lake.export.snowflake_there import fakesnow, snowflake_there
+
+__all__ = ["any_lake", "fakesnow", "lake", "snowflake_there"]
