@@ -16,6 +16,7 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "futureTolerance": str,
     "volatile": list,
     "recordsKeys": list,
+    "wrappers": list,
     "arrivalPattern": str,
     "arrivalFormat": str,
     "ignore": list,

@@ -12,6 +12,7 @@ from ingest.contracts.errors import Place, one_of
 from ingest.contracts.layouts import KeyLayout, read_layouts
 
 _TRANSPORTS: Final = ("object_store", "http_cursor")
+_WRAPPERS: Final = ("cloudwatch_logs", "eventbridge")
 _NOTIFICATIONS: Final = ("s3_event", "crowdstrike_fdr")
 
 
@@ -21,6 +22,7 @@ class Delivery:
 
     transport: str
     records_keys: tuple[str, ...]
+    wrappers: tuple[str, ...]
     arrival_pattern: re.Pattern[str] | None
     arrival_format: str | None
     ignore: tuple[str, ...]
@@ -41,6 +43,7 @@ def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
     pattern, arrival_format = _arrival(custom, place)
     return Delivery(
         transport=transport,
+        wrappers=_wrappers(custom, place.at("wrappers")),
         records_keys=texts(custom.get("recordsKeys", ["Records"]), "recordsKeys", place),
         arrival_pattern=pattern,
         arrival_format=arrival_format,
@@ -50,6 +53,14 @@ def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
         notifications=notifications,
         complete_batch=read_complete_batch(custom, place.at("completeBatch")),
     )
+
+
+def _wrappers(custom: dict[str, Any], place: Place) -> tuple[str, ...]:
+    found = texts(custom.get("wrappers"), "wrappers", place)
+    for each in found:
+        if each not in _WRAPPERS:
+            raise place.error(f"found {each!r}, {one_of(_WRAPPERS)}")
+    return found
 
 
 def _tolerance(custom: dict[str, Any], place: Place) -> timedelta:

@@ -214,6 +214,7 @@ class Contract:
     fingerprint: str
     vendor: str
     key_layouts: tuple[KeyLayout, ...] = ()
+    wrappers: tuple[str, ...] = ()
     notifications: str = "s3_event"
     limitations: str = ""
     open_record: bool = False

@@ -77,6 +77,7 @@ def load_contract(path: Path | str) -> Contract:
         volatile=_volatile(custom, fields, top.at("volatile")),
         transport=delivery.transport,
         records_keys=delivery.records_keys,
+        wrappers=delivery.wrappers,
         arrival_pattern=delivery.arrival_pattern,
         arrival_format=delivery.arrival_format,
         ignore=delivery.ignore,

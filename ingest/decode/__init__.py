@@ -2,20 +2,21 @@
 
 `decode` is the whole interface. The parts: `stored`, `compression` and `archive` (stored bytes to plain bytes),
 `parquet` (rows as JSON), `encoding` (to UTF-8), `framing` with `lines`, `documents` and `splitter` (JSON text to
-records), `plain_lines` (other text to records), `batches` (records to Arrow), `report` (limits and counts). What a
-record means, and whether it keeps its contract, is decided in landing.
+records), `plain_lines` (other text to records), `wrapped` (records inside of other services' documents), `batches`
+(records to Arrow), `report` (limits and counts). What a record means, and whether it keeps its contract, is decided in
+landing.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import BinaryIO, cast
 
 import pyarrow as pa
 
 from ingest.decode.archive import ZIP_MAGIC, member_bytes, members, why_ignored
-from ingest.decode.batches import JSON_FORM, LINES, SCHEMA, Batches
+from ingest.decode.batches import JSON_FORM, LINES, SCHEMA, Batches, Piece
 from ingest.decode.compression import Broken, decompressed, peek
 from ingest.decode.documents import BLANKS, Envelopes
 from ingest.decode.encoding import unescaped, utf8
@@ -25,6 +26,7 @@ from ingest.decode.parquet import rows_as_json
 from ingest.decode.plain_lines import LineForm, LineFramer
 from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnreadable
 from ingest.decode.stored import StoredFile, gathered
+from ingest.decode.wrapped import CLOUDWATCH_LOGS, EVENTBRIDGE, details, is_subscription, messages
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
@@ -41,6 +43,7 @@ def decode(
     records_keys: tuple[str, ...] = ("Records",),
     report: DecodeReport | None = None,
     lines: LineForm | None = None,
+    wrappers: Collection[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Batches (see `SCHEMA`) of the records of all objects, in order; small objects share a batch.
 
@@ -53,8 +56,8 @@ def decode(
     `records_keys`: top-level keys whose list makes an object an envelope of records. `report` is filled on the way.
     `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same.
     The schema of a batch of lines says so in its metadata (`batches.FORM`), with the header line of their objects.
-    No content raises. Raises ObjectUnreadable when an object cannot be opened or read; one that is gone or refused is
-    reported.
+    `wrappers`: what may stand around records, see `wrapped`. No content raises. Raises ObjectUnreadable when an object
+    cannot be opened or read; one that is gone or refused is reported.
     """
     report = report if report is not None else DecodeReport()
     batches = Batches(limits.chunk_bytes)
@@ -67,7 +70,11 @@ def decode(
         with opened:
             file = StoredFile(source.name, opened)
             for name, chunks in _streams(source, file, limits, report):
-                yield from _records(name, chunks, limits, envelopes, batches, report, count, lines)
+                plain = utf8(_counted(chunks, report))
+                framer = _framer(plain, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers)
+                for first_row, part in _pieces(framer, report, count):
+                    inner = details(part) if EVENTBRIDGE in wrappers else part
+                    yield from batches.add(name, first_row, inner, _form(framer))
             count.bytes += file.bytes_read
             report.bytes_read += file.bytes_read
     yield from batches.rest()
@@ -88,22 +95,18 @@ def _opened(source: RawObject, report: DecodeReport) -> BinaryIO | None:
         raise ObjectUnreadable(source.name, f"cannot be opened: {error}") from error
 
 
-def _records(
-    name: str,
-    chunks: Iterator[bytes],
-    limits: Limits,
-    envelopes: Envelopes,
-    batches: Batches,
-    report: DecodeReport,
-    count: ObjectCount,
-    lines: LineForm | None,
-) -> Iterator[pa.RecordBatch]:
-    head, text = peek(utf8(_counted(chunks, report)), _SNIFFED_BYTES)
-    framer: Framer | LineFramer
-    if lines is None or head.lstrip(BLANKS)[:1] in (b"{", b"["):
-        framer = Framer(text, limits, envelopes)
-    else:
-        framer = LineFramer(text, limits, lines)
+def _framer(
+    plain: Iterator[bytes], limits: Limits, envelopes: Envelopes, lines: LineForm | None, subscribed: bool
+) -> Framer | LineFramer:
+    head, text = peek(plain, _SNIFFED_BYTES)
+    is_json = lines is None or head.lstrip(BLANKS)[:1] in (b"{", b"[")
+    if subscribed and is_subscription(head):
+        text, is_json = messages(text, limits.max_document_bytes), lines is None
+    return LineFramer(text, limits, lines) if lines and not is_json else Framer(text, limits, envelopes)
+
+
+def _pieces(framer: Framer | LineFramer, report: DecodeReport, count: ObjectCount) -> Iterator[tuple[int, Piece]]:
+    """The pieces of one object that hold records, each with the number of its first one; all records are counted."""
     row = 1
     counted = 0
     for part in framer.pieces():
@@ -111,7 +114,7 @@ def _records(
         count.records += framer.count - counted
         counted = framer.count
         if len(part.lines):
-            yield from batches.add(name, row, part, _form(framer))
+            yield row, part
         row += len(part.lines)
     report.records += framer.count - counted
     count.records += framer.count - counted

@@ -29,7 +29,7 @@ from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.announcements import Announced, UnreadableMessage, announced
 from ingest.transports.bucket_object import listed_object, raw_object
 from ingest.transports.bucket_place import BucketPlace, bucket_place
-from ingest.transports.listing import delivered_at, hour_of, why_not
+from ingest.transports.listing import delivered_at, hour_of, lies_as_by_firehose, why_not
 from ingest.transports.queue import Message, Queue
 from lake import ledger, paths
 from lake.aws import AwsAccess
@@ -179,6 +179,8 @@ def _is_ours(contract: Contract, place: BucketPlace | None, each: Announced) -> 
         return True
     if place and (each.bucket != place.bucket or not each.key.startswith(place.prefix)):
         return False
+    if place and lies_as_by_firehose(each.key.removeprefix(place.prefix)):
+        return True
     return not contract.key_layouts or any(layout.day.fits(each.key) for layout in contract.key_layouts)
 
 

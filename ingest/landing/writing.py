@@ -89,7 +89,8 @@ class Writing:
         sql = TextSql(contract, stalls_as) if is_text else ContractSql(contract, stalls_as)
         report, drift, coverage = DecodeReport(), DriftCounter(sql.layout), CoverageCounter(contract)
         objects, limits = read_ahead(self.objects), self.settings.limits
-        batches = self._told(decode(objects, limits, contract.records_keys, report, line_form(contract)))
+        form, wrappers = line_form(contract), contract.wrappers
+        batches = self._told(decode(objects, limits, contract.records_keys, report, form, wrappers))
         if is_text:
             stream = text_values(batches, TextFields(contract, drift), coverage, report)
         else:

@@ -3,6 +3,7 @@
 What belongs here: which names are event data, and when an object arrived. What does not: walking places.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,6 +12,10 @@ from ingest.contracts import Contract
 from ingest.objects import RawObject
 
 DATA_SUFFIXES = frozenset((".json", ".parquet", ".jsonl", ".ndjson", ".log", ".gz", ".gzip", ".zst", ".zstd", ".zip"))
+# "Amazon S3 object name format", Amazon Data Firehose Developer Guide: stream, version, time, random; no suffix unless
+# one is set. Without a prefix of one's own, YYYY/MM/dd/HH/ (UTC) stands before it.
+_FIREHOSE = re.compile(r"-\d+-\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2}-[0-9A-Za-z-]{8,40}(?:\.[a-z.]+)?$")
+_FIREHOSE_FOLDERS = re.compile(r"\d{4}/\d{2}/\d{2}/\d{2}/[^/]+$")
 _MARKERS = frozenset(("_SUCCESS", "_started", "_committed"))
 
 
@@ -71,10 +76,20 @@ def why_not(contract: Contract, name: str, *, named: bool, expected: bool = Fals
         return "hidden file"
     if last in _MARKERS:
         return "a marker of the writer"
-    is_data = expected or any(f".{part}" in DATA_SUFFIXES for part in last.split(".")[1:])
+    is_data = expected or is_of_firehose(last) or any(f".{part}" in DATA_SUFFIXES for part in last.split(".")[1:])
     if not is_data and delivered_at(contract, name) is None:
         return "not a data file by its name"
     return ""
+
+
+def is_of_firehose(name: str) -> bool:
+    """Return whether an object's own name is one that Amazon Data Firehose gives."""
+    return _FIREHOSE.search(name) is not None
+
+
+def lies_as_by_firehose(key: str) -> bool:
+    """Return whether a key, from its source's root on, is one that Amazon Data Firehose makes by itself."""
+    return _FIREHOSE_FOLDERS.match(key) is not None and is_of_firehose(key)
 
 
 def hour_of(at: datetime) -> datetime:

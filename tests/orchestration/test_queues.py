@@ -269,6 +269,17 @@ def test_objects_of_another_source_are_left_in_the_queue_and_digests_are_passed_
     assert any("Give each source a queue of its own" in note for note in done.notes())
 
 
+def test_what_firehose_puts_right_below_the_root_is_of_the_source(trail: Announcing) -> None:
+    name = "trail-1-2026-03-02-05-04-03-0d0b8e0c-1111-2222-3333-444455556666"
+    for folder in ("logs/", "logs/waf/"):
+        key = f"{folder}2026/03/02/05/{name}"
+        event = json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": call("a", "2026-03-02T05:01:00Z")})
+        trail.client.put_object(Bucket=trail.bucket, Key=key, Body=event.encode())
+        trail.announce(key)
+    done = trail.drain()
+    assert (["a"], 1) == (trail.uids(), len(done.foreign))
+
+
 def test_an_object_that_is_gone_when_its_message_comes_is_reported(trail: Announcing) -> None:
     key = trail.deliver(at(5), "a")
     trail.announce(key)

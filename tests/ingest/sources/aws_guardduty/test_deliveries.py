@@ -94,10 +94,7 @@ def test_the_time_that_a_table_export_writes_is_utc(tmp_path: Path) -> None:
     ("record", "reason"),
     [
         ({"Type": "Notification", "Message": json.dumps(FINDING)}, ("missing_field", "findingId")),
-        (
-            {"messageType": "DATA_MESSAGE", "logEvents": [{"message": json.dumps(FINDING)}]},
-            ("missing_field", "findingId"),
-        ),
+        ({"messageType": "DATA_MESSAGE", "logEvents": [{"message": "text"}]}, ("not_json", "")),
         (envelope("a text"), ("missing_field", "updatedAt")),
         ({**FINDING, "updatedAt": None}, ("missing_field", "updatedAt")),
         ({**FINDING, "updatedAt": "yesterday"}, ("bad_event_time", "updatedAt")),

@@ -1,0 +1,114 @@
+"""Records that another AWS service wrapped on their way: taken out, so that they are what the vendor wrote.
+
+Belongs here: two wrappers. `cloudwatch_logs`: a subscription of CloudWatch Logs, through Firehose or not, whose
+documents hold records as texts ("Log group-level subscription filters", Amazon CloudWatch Logs User Guide: messageType,
+owner, logGroup, …, logEvents [id, timestamp, message]). `eventbridge`: an event that holds the record as its `detail`
+("AWS service events delivered by EventBridge", Amazon EventBridge User Guide). Not here: which sources have them.
+
+What is not sound passes as it is, so that it ends in quarantine, whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+import pyarrow.compute as pc
+
+from ingest.decode.batches import Piece, piece_of
+from ingest.decode.compression import Broken
+from ingest.decode.documents import BLANKS
+
+CLOUDWATCH_LOGS: Final = "cloudwatch_logs"
+EVENTBRIDGE: Final = "eventbridge"
+
+# AWS writes messageType first. Inside a text the quotation marks would be escaped, so this is where a document begins.
+_BEGIN = re.compile(rb'\{\s*"messageType"\s*:')
+_LONGEST_BEGIN = 64
+_EVENT_BEGINS = '{"version"'  # the first key of an event, by which others are passed by at next to no cost
+
+
+class _LogEvent(msgspec.Struct):
+    message: str
+
+
+class _Document(msgspec.Struct):
+    kind: str = msgspec.field(name="messageType")
+    events: list[_LogEvent] = msgspec.field(name="logEvents")
+
+
+class _Event(msgspec.Struct):
+    kind: str = msgspec.field(name="detail-type")
+    detail: msgspec.Raw
+
+
+_DOCUMENTS = msgspec.json.Decoder(_Document)
+_EVENTS = msgspec.json.Decoder(_Event)
+
+
+def is_subscription(head: bytes) -> bool:
+    """Whether an object that begins so is of a subscription of CloudWatch Logs."""
+    return _BEGIN.match(head.lstrip(BLANKS)) is not None
+
+
+def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """The messages of a subscription's documents, a line each. Control messages, which are no records, are left out.
+
+    A document longer than `most` bytes, or damaged, passes as it is; Broken comes after all that could be read.
+    """
+    held, looked = b"", 1
+    broken: Broken | None = None
+    while broken is None:
+        try:
+            chunk = next(chunks)
+        except StopIteration:
+            break
+        except Broken as problem:
+            broken = problem
+            break
+        held += chunk
+        cuts = [0, *(found.start() for found in _BEGIN.finditer(held, looked))]
+        for begin, end in pairwise(cuts):
+            yield _texts(held[begin:end])
+        held = held[cuts[-1] :]
+        looked = max(1, len(held) - _LONGEST_BEGIN)
+        if len(held) > most:
+            yield held
+            held, looked = b"", 1
+    if broken is not None:
+        yield held  # cut off: the decoder makes it one record, with the reason
+        raise broken
+    yield _texts(held)
+
+
+def details(part: Piece) -> Piece:
+    """The same records; in the stead of an event of EventBridge its `detail`."""
+    may_be = pc.starts_with(part.lines, _EVENT_BEGINS)
+    if not pc.any(may_be).as_py():
+        return part
+    pairs = zip(part.lines.to_pylist(), may_be.to_pylist(), strict=True)
+    made = piece_of([_detail(text.encode()) if event else text.encode() for text, event in pairs])
+    return Piece(made.lines, {**made.problems, **part.problems})
+
+
+def _texts(document: bytes) -> bytes:
+    if not document.strip(BLANKS):
+        return b""
+    try:
+        found = _DOCUMENTS.decode(document)
+    except (msgspec.DecodeError, RecursionError):
+        return document.rstrip(BLANKS) + b"\n"
+    if found.kind == "CONTROL_MESSAGE":
+        return b""
+    return b"".join(each.message.rstrip("\r\n").encode() + b"\n" for each in found.events)
+
+
+def _detail(text: bytes) -> bytes:
+    try:
+        detail = bytes(_EVENTS.decode(text).detail)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+    return detail if detail[:1] == b"{" else text
