@@ -75,7 +75,9 @@ def wanted_day(store: Store, name: TableName, day: str) -> dict[TableName, dict[
 
 
 def _slots(receipts: list[BuildReceipt]) -> Iterator[tuple[TableName, Slot, BuildReceipt]]:
-    layer = next((each.file.split("/")[0] for each in receipts if each.file), paths.SILVER)
+    # Of a table whose hours are all empty no file tells the layer; silver has sources.
+    guess = paths.SILVER if any(each.source for each in receipts) else paths.GOLD
+    layer = next((each.file.split("/")[0] for each in receipts if each.file), guess)
     for each in receipts:
         if each.table != DISPOSITIONS and layer in TableName.LAYERS:
             yield TableName(layer, each.table), Slot(each.source, each.hour), each
