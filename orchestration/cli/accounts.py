@@ -134,7 +134,14 @@ def quarantine_list(
         print_json(rows)
     elif rows:
         shown = [{**row, "found": _short(row["found"])} for row in rows]
-        print_table("", list(shown[0]), [list(row.values()) for row in shown])
+        replaced = sum(row["superseded"] for row in rows)
+        heads = [name for name in shown[0] if name != "superseded" or replaced]
+        print_table("", heads, [[row[name] for name in heads] for row in shown])
+        if replaced:
+            say(
+                f"superseded: {replaced:,} of them are of objects that were replaced at the source since, and whose"
+                " later version has landed without a broken record"
+            )
     else:
         out.print("quarantine is empty")
 
@@ -155,6 +162,8 @@ def quarantine_show(
         say(f"{row['_source_object']} row {row['_source_row']}", style="bold")
         field = f" {row['field']}" if row["field"] else ""
         say(f"  {row['reason']}{field}: expected {row['expected']}, found {row['found']}")
+        if row["_landed_since"]:
+            say(f"  a later version of this object has landed whole since, in batch {row['_landed_since']}")
         say(f"  {row['_raw'][:2000]}")
     if not rows:
         out.print("nothing in quarantine" + (f" with reason {reason}" if reason else ""))

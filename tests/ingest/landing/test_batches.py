@@ -12,6 +12,7 @@ from ingest.landing import LandingError, LandingSettings, NoneReadable, ObjectsG
 from ingest.objects import ObjectRefused, RawObject
 from lake import ledger
 from lake.balance import balance
+from lake.quarantine import page, successors, summary
 from lake.store import Store, open_store
 from tests.ingest.landing.landed import GOOD, files_of, lines, raw, strange
 
@@ -148,6 +149,19 @@ def test_a_batch_of_which_nothing_can_be_read_publishes_nothing(store: Store) ->
     with pytest.raises(LandingError, match=r"was not landed: x: cannot be read at byte 1: broke off"):
         land(strange(), [unreadable("x", OSError("broke off"))], store, "b")
     assert list(store.list()) == []
+
+
+def test_what_was_quarantined_of_an_object_is_superseded_by_its_whole_successor(store: Store) -> None:
+    cut, other = raw(lines(GOOD, "cut o"), "a", "1"), raw(lines(GOOD, "nonsense"), "z")
+    (first,) = land_files(strange(), [cut, other], store)
+    assert [0] == [row["superseded"] for row in summary(store)]
+    land_files(strange(), [raw(lines(GOOD, "cut off"), "a", "2"), other], store)  # broken as well
+    assert {} == successors(store, "strange")
+    (_, whole) = land_files(strange(), [raw(lines(GOOD, GOOD), "a", "3"), other], store)
+    assert [(2, 1)] == [(row["records"], row["superseded"]) for row in summary(store)]
+    told = {(row["_source_object"], row["_landed_since"]) for row in page(store, "strange", None, 9)}
+    assert {("a", whole.receipt.batch), ("z", None)} == told
+    assert first.receipt.conserved and whole.receipt.conserved
 
 
 def test_a_store_out_of_reach_is_no_matter_of_single_objects(store: Store) -> None:

@@ -13,7 +13,7 @@ BALANCE_KEYS = {"read", "landed", "quarantined", "duplicates", "filtered", "publ
 COMMANDS = {
     ("sources",): {"source", "title", "version", "owner", "configured", "batches", "landed", "quarantined"},
     ("balance",): {"hours", "sources", "total"},
-    ("quarantine", "list"): {"source", "reason", "field", "records", "expected", "found"},
+    ("quarantine", "list"): {"source", "reason", "field", "records", "superseded", "expected", "found"},
     ("quarantine", "show", SOURCE): {"_raw", "reason", "field", "_source_object", "_source_row", "_batch"},
     ("query", "select 1 as one, 'x' as two"): {"one", "two"},
     ("trace", "copied"): {"uid", "events", "records", "batches"},
