@@ -133,7 +133,7 @@ def _read(
             return read_rows(store, export, builds, folder, limits.memory_bytes, limits.threads), builds
         except RowsMoved:
             now = _builds(store, export, hour)
-            if attempt == _ATTEMPTS or now == builds:
+            if attempt == _ATTEMPTS or not now or now == builds:  # none: the hour has just expired, and stays there
                 raise
             builds = now
     raise AssertionError("unreachable")

@@ -1,0 +1,286 @@
+"""Pushing an hour: once, with a receipt that says what became of every row, and what is behind afterwards."""
+
+import threading
+from dataclasses import replace
+
+import duckdb
+import msgspec
+import pytest
+
+from lake import ledger, paths
+from lake.delivery import pushing
+from lake.delivery.destination import Partition
+from lake.delivery.errors import DestinationUnavailable, ExportError
+from lake.delivery.pushing import push_hour
+from lake.delivery.receipts import exported, exporting
+from lake.delivery.standing import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
+from tests.lake.delivery.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, event_ids, export, gold_export, held_of
+from tests.lake.delivery.shelf import Shelf
+
+NEXT = "2026-03-02T05"
+
+
+def there(shelf: Shelf, hour: str = HOUR, table: str = "authentication") -> list[str]:
+    return [row["_event_id"] for row in shelf.held.get((table, hour), ())]
+
+
+class TestReceipts:
+    def test_a_push_leaves_a_receipt_of_what_was_pushed_and_what_is_there(self, any_lake: SmallLake) -> None:
+        any_lake.silver(rows=7)
+        any_lake.silver(rows=3, source=CLOUDTRAIL)
+        shelf, wanted = Shelf(), export(filter="status_id = 1")
+        receipt = any_lake.push(shelf, wanted)
+        reader = any_lake.read(wanted)
+        assert {HOUR: receipt} == dict(exported(any_lake.store, "there", "authentication"))
+        assert (reader.rows, reader.checksum) == (receipt.rows, receipt.checksum)
+        assert shelf.read_back("authentication", Partition.of(HOUR)) == held_of(receipt)
+        assert (True, "", {OKTA, CLOUDTRAIL}) == (receipt.matches, receipt.mismatch, set(receipt.made_of))
+        assert event_ids(reader) == there(shelf)
+        assert {CLOUDTRAIL: (3, 2, 1), OKTA: (7, 4, 3)} == {
+            name: (each.published, each.filtered, each.delivered) for name, each in receipt.counted.items()
+        }
+        assert [("there", "authentication")] == exporting(any_lake.store)
+        assert [] == [each.key for each in any_lake.store.list(paths.STAGING)]
+
+    def test_pushing_again_is_pushing_once(self, lake: SmallLake) -> None:
+        lake.silver()
+        shelf = Shelf()
+        first = lake.push(shelf, export())
+        assert (first, 1) == (lake.push(shelf, export()), shelf.pushes)
+        second = lake.push(shelf, export(), again=True)
+        assert (2, first.checksum, first.held_checksum) == (shelf.pushes, second.checksum, second.held_checksum)
+
+    def test_an_hour_that_nobody_built_gives_none(self, lake: SmallLake) -> None:
+        lake.silver()
+        assert push_hour(lake.store, Shelf(), export(), NEXT) is None
+
+    def test_rows_that_the_destination_lost_are_a_mismatch_that_stays_behind(self, lake: SmallLake) -> None:
+        lake.silver()
+        shelf = Shelf(loses=lambda row: row["metadata"]["uid"] == "m3")
+        receipt = lake.push(shelf, export())
+        assert (False, "10 rows were pushed, 9 are there") == (receipt.matches, receipt.mismatch)
+        assert [(HOUR, MISMATCH)] == lake.behind(shelf, export())
+        assert ((HOUR, receipt.mismatch),) == lake.standing(shelf, export()).mismatches
+        shelf.loses = lambda row: False
+        assert lake.push(shelf, export()).matches
+        assert [] == lake.behind(shelf, export())
+
+    def test_other_rows_of_the_same_number_are_a_mismatch(self, lake: SmallLake) -> None:
+        lake.silver()
+        receipt = lake.push(Shelf(), export())
+        other = msgspec.structs.replace(receipt, held_checksum=receipt.checksum + 1)
+        assert "10 rows were pushed and are there, but not the same ones (checksum over keys)" == other.mismatch
+
+    def test_what_stands_there_is_asked_on_request(self, lake: SmallLake) -> None:
+        lake.silver()
+        shelf = Shelf()
+        lake.push(shelf, export())
+        shelf.held["authentication", HOUR].pop()
+        assert 1 == shelf.pushes
+        push_hour(lake.store, shelf, export(), HOUR, verify=True)
+        push_hour(lake.store, shelf, export(), HOUR, verify=True)
+        assert (2, 10) == (shelf.pushes, len(there(shelf)))
+
+
+class TestRefused:
+    def test_refused_rows_are_kept_whole_with_the_destinations_own_code_until_they_go(
+        self, any_lake: SmallLake
+    ) -> None:
+        any_lake.silver(rows=6)
+        any_lake.silver(rows=3, source=CLOUDTRAIL)
+        shelf = Shelf(refuses=lambda row: {1: "E1", 2: "E2"}.get(row["severity_id"], ""))
+        receipt = any_lake.push(shelf, export())
+        assert (5, 4, {"E1": 2, "E2": 2}, True) == (
+            receipt.rows,
+            receipt.refused,
+            receipt.refused_by_code,
+            receipt.matches,
+        )
+        assert {CLOUDTRAIL: (3, 2, 1), OKTA: (6, 2, 4)} == {
+            name: (each.rows, each.refused, each.delivered) for name, each in receipt.counted.items()
+        }
+        assert all(each.conserved for each in receipt.counted.values())
+        assert [] == any_lake.behind(shelf, export())
+        assert 4 == any_lake.standing(shelf, export()).refused
+        kept = self.refused(any_lake)
+        assert [(f"{OKTA}:m1", OKTA, "E1", "no E1 here", "signed in as u1", "2026-03-02T04:00:01.000000Z")] == kept[:1]
+        assert 4 == len(kept)
+
+        shelf.refuses = lambda row: "E3" if row["severity_id"] == 1 else ""
+        any_lake.push(shelf, export(), again=True)
+        assert {"E3"} == {row[2] for row in self.refused(any_lake)}
+        shelf.refuses = lambda row: ""
+        assert any_lake.push(shelf, export(), again=True).matches
+        assert any_lake.store.info(paths.refused_file("there", "authentication", ledger.hour(HOUR))) is None
+
+    @staticmethod
+    def refused(lake: SmallLake) -> list[tuple[str, ...]]:
+        key = paths.refused_file("there", "authentication", ledger.hour(HOUR))
+        file = lake.scratch / "refused.parquet"
+        file.write_bytes(lake.store.read(key))
+        with duckdb.connect() as con:
+            return con.execute(
+                "select _event_id, source, code, said, event ->> 'message', event ->> 'time_dt'"
+                f" from '{file}' order by source desc, _event_id"
+            ).fetchall()
+
+
+class TestStanding:
+    def test_what_is_behind_and_why(self, lake: SmallLake) -> None:
+        lake.silver()
+        lake.silver(NEXT, rows=2)
+        shelf, wanted = Shelf(), export()
+        assert [(HOUR, NEVER), (NEXT, NEVER)] == lake.behind(shelf, wanted)
+        lake.push(shelf, wanted)
+        assert [(NEXT, NEVER)] == lake.behind(shelf, wanted)
+        lake.push(shelf, wanted, NEXT)
+        assert [] == lake.behind(shelf, wanted)
+        held = lake.standing(shelf, wanted)
+        assert (2, 12) == (held.hours, held.rows)
+
+        lake.silver()
+        assert [(HOUR, CHANGED)] == lake.behind(shelf, wanted)
+        lake.push(shelf, wanted)
+        lake.silver(rows=1, source=CLOUDTRAIL)
+        assert [(HOUR, CHANGED)] == lake.behind(shelf, wanted)
+        lake.push(shelf, wanted)
+        narrowed = export(filter="status_id = 1")
+        assert [(HOUR, REDECLARED), (NEXT, REDECLARED)] == lake.behind(shelf, narrowed)
+        assert [(HOUR, MOVED), (NEXT, MOVED)] == lake.behind(replace(shelf, identity="another shelf"), wanted)
+        assert [] == lake.behind(shelf, wanted)
+
+    def test_what_is_missing_is_told_since_the_build_that_the_destination_lacks(self, lake: SmallLake) -> None:
+        lake.silver()
+        shelf = Shelf()
+        lake.push(shelf, export())
+        newer = lake.silver(rows=3)
+        (behind,) = lake.standing(shelf, export()).behind
+        assert (newer.built_at, 3) == (behind.since, behind.rows)
+
+    def test_an_hour_that_became_empty_becomes_empty_there(self, lake: SmallLake) -> None:
+        shelf = Shelf()
+        for build, wanted in ((lake.silver, export(filter="status_id = 1")), (lake.gold, gold_export())):
+            build()
+            lake.push(shelf, wanted)
+            build(rows=0)
+            assert [(HOUR, CHANGED)] == lake.behind(shelf, wanted)
+            receipt = lake.push(shelf, wanted)
+            assert (True, 0, []) == (receipt.matches, receipt.rows, there(shelf, table=wanted.table))
+            assert [] == lake.behind(shelf, wanted)
+
+    def test_an_hour_that_was_always_empty_has_nothing_to_push(self, lake: SmallLake) -> None:
+        lake.silver(rows=0)
+        assert [] == lake.behind(Shelf(), export())
+
+    def test_an_hour_that_expired_in_the_lake_is_not_behind_and_stays_there(self, lake: SmallLake) -> None:
+        built = lake.silver()
+        shelf = Shelf()
+        lake.push(shelf, export())
+        lake.expire(built)
+        assert [] == lake.behind(shelf, export())
+        assert lake.push(shelf, export(), again=True).rows == 10 == len(there(shelf))
+        lake.expire(lake.silver(NEXT))
+        assert [] == lake.behind(shelf, export())
+        assert push_hour(lake.store, shelf, export(), NEXT) is None
+
+    def test_pushing_to_one_destination_says_nothing_of_another(self, lake: SmallLake) -> None:
+        lake.silver()
+        lake.push(Shelf(), export(destination="one"))
+        assert [(HOUR, NEVER)] == lake.behind(Shelf(), export(destination="two"))
+        assert [(HOUR, NEVER)] == lake.behind(Shelf(), export(destination="one", table="another"))
+
+
+class TestFaults:
+    def test_an_hour_that_fails_stays_behind_and_the_next_push_delivers_it(self, lake: SmallLake) -> None:
+        lake.silver()
+
+        def refuse() -> None:
+            raise DestinationUnavailable("the shelf is full: make room, then push again")
+
+        shelf = Shelf(act=refuse)
+        with pytest.raises(DestinationUnavailable):
+            lake.push(shelf, export())
+        assert [(HOUR, NEVER)] == lake.behind(shelf, export())
+        assert [] == [each.key for each in lake.store.list(paths.STAGING)]
+        shelf.act = bool
+        assert lake.push(shelf, export()).matches
+
+    def test_an_hour_built_anew_while_it_is_read_is_read_again(
+        self, any_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        any_lake.silver(rows=3)
+        read, reads = pushing.read_rows, []
+
+        def late(*given: object, **more: object) -> object:
+            reads.append(given)
+            if len(reads) == 1:
+                any_lake.silver(rows=5)
+            return read(*given, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(pushing, "read_rows", late)
+        shelf = Shelf()
+        receipt = any_lake.push(shelf, export())
+        assert (2, 5, 5, True) == (len(reads), receipt.rows, len(there(shelf)), receipt.matches)
+        assert [] == any_lake.behind(shelf, export())
+
+    def test_an_hour_built_anew_with_as_many_rows_while_it_is_pushed_is_behind_again(self, lake: SmallLake) -> None:
+        lake.silver(rows=3)
+        shelf = Shelf(act=lambda: lake.silver(rows=[7, 8, 9]))
+        lake.push(shelf, export())
+        assert [(HOUR, CHANGED)] == lake.behind(shelf, export())
+        shelf.act = bool
+        lake.push(shelf, export())
+        assert [f"{OKTA}:m{n}" for n in (7, 8, 9)] == there(shelf)
+
+    def test_an_hour_that_expires_while_it_is_read_is_not_emptied_there(
+        self, lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        built = lake.silver()
+        shelf = Shelf()
+        lake.push(shelf, export())
+        read = pushing.read_rows
+
+        def late(*given: object, **more: object) -> object:
+            if lake.builds(export()):
+                lake.expire(built)
+            return read(*given, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(pushing, "read_rows", late)
+        with pytest.raises(ExportError, match="cannot be read"):
+            lake.push(shelf, export(), again=True)
+        assert 10 == len(there(shelf))
+
+    def test_a_damaged_file_delivers_nothing_and_changes_nothing_there(self, lake: SmallLake) -> None:
+        lake.silver()
+        shelf = Shelf()
+        lake.push(shelf, export())
+        lake.store.write(lake.silver().file, b"damaged")
+        with pytest.raises(ExportError, match="cannot be read"):
+            lake.push(shelf, export())
+        assert (1, 10, [(HOUR, CHANGED)]) == (shelf.pushes, len(there(shelf)), lake.behind(shelf, export()))
+
+    def test_two_pushes_at_once_push_once(self, any_lake: SmallLake) -> None:
+        any_lake.silver()
+        both = threading.Barrier(2)
+        shelf, receipts = Shelf(), []
+
+        def push() -> None:
+            both.wait()
+            receipts.append(any_lake.push(shelf, export()))
+
+        threads = [threading.Thread(target=push) for _ in range(2)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert (1, 1) == (shelf.pushes, len({each.pushed_at + str(each.seconds) for each in receipts}))
+
+    def test_a_receipt_changed_by_hand_is_told(self, lake: SmallLake) -> None:
+        lake.silver()
+        lake.push(Shelf(), export())
+        key = paths.export_day("there", "authentication", HOUR[:10])
+        lake.store.write(key, lake.store.read(key)[:-9])
+        with pytest.raises(ledger.BrokenReceipt, match=f"{key} is no receipt of deliveries: .* Delete it"):
+            lake.push(Shelf(), export())
+        lake.store.delete(key)
+        assert lake.push(Shelf(), export()).matches
