@@ -183,17 +183,15 @@ class Splunk:
         notes, (sure, perhaps) = [], gone
         if changed:
             notes.append(
-                f"{changed:,} events went again under the same event_id (changed, or sent before without an"
-                " acknowledgement); the newest has the largest pushed_at"
+                f"sent again under their event_id, as changed or not acknowledged before: {changed:,} of the events;"
+                " the newest has the largest pushed_at"
             )
         if sure or perhaps:
-            more = f", and {perhaps:,} more may" if perhaps else ""
-            notes.append(
-                f"{sure:,} events that are no longer in the table stand in Splunk{more}: Splunk removes none by itself"
-            )
+            more = f" (and {perhaps:,} that were sent and not acknowledged)" if perhaps else ""
+            notes.append(f"no longer in the table, and still in Splunk, which removes nothing: events {sure:,}{more}")
         if sending is not None and sending.repeated:
             notes.append(
-                f"{sending.repeated:,} bodies went again because an answer was lost: their events may be there twice"
+                f"sent again because an answer was lost: bodies {sending.repeated:,}, whose events may be there twice"
             )
         return Delivery(
             held=held,

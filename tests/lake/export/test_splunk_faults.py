@@ -82,7 +82,7 @@ def test_a_body_that_was_not_taken_goes_again(splunk, kind):
     splunk.hec.inject(kind)
     receipt = push(splunk)
     assert receipt.matches and once(splunk, range(ROWS))
-    assert "1 bodies went again because an answer was lost" in receipt.notes[0]
+    assert "sent again because an answer was lost: bodies 1" in receipt.notes[0]
 
 
 def test_after_a_lost_answer_events_are_there_twice_at_most_and_searches_find_each_once(splunk):
@@ -91,12 +91,12 @@ def test_after_a_lost_answer_events_are_there_twice_at_most_and_searches_find_ea
     assert receipt.matches and newest_is(splunk, range(ROWS), receipt)
     counts = splunk.hec.counts()
     assert sorted(counts) == ids(range(ROWS)) and sum(counts.values()) == ROWS + 50
-    assert receipt.notes == ("1 bodies went again because an answer was lost: their events may be there twice",)
+    assert receipt.notes == ("sent again because an answer was lost: bodies 1, whose events may be there twice",)
 
 
 def test_a_server_error_of_unknown_outcome_is_told_of(splunk):
     splunk.hec.inject("answer", code=8)
-    assert "went again" in push(splunk).notes[0]
+    assert "sent again" in push(splunk).notes[0]
     assert once(splunk, range(ROWS))
 
 
@@ -267,7 +267,7 @@ def test_what_may_be_in_splunk_is_known_also_after_a_push_that_failed(splunk):
     splunk.hec.heal()
     splunk.lake.silver(rows=ROWS - 10)
     receipt = push(splunk)
-    assert receipt.matches and "0 events that are no longer" in receipt.notes[1] and "10 more may" in receipt.notes[1]
+    assert receipt.matches and "events 0 (and 10 that were sent and not acknowledged)" in receipt.notes[1]
 
 
 def test_a_change_whose_outcome_is_unknown_and_that_is_taken_back_goes_again(splunk):
