@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lake import s3_store
+from lake.s3_options import AwsAccess, S3Options
 from lake.store import ABSENT, Conflict, LocalStore, Store, UnsupportedStore, open_store
 from tests.lake.stores import KINDS, opened
 
@@ -92,6 +94,43 @@ def test_what_a_step_prepared_is_moved_to_its_place_once(store: Store) -> None:
     assert not [entry.key for entry in store.list("_staging")]
 
 
+def test_a_file_of_this_machine_replaces_an_object_whole_and_stays(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "made here"
+    for data in (b"first", b"", b"longer than a buffer" * 200_000):
+        file.write_bytes(data)
+        store.put(file, "x/y/part.bin")
+        assert (data, data) == (store.read("x/y/part.bin"), file.read_bytes())
+    assert [entry.key for entry in store.list()] == ["x/y/part.bin"]
+    assert not list(tmp_path.rglob(".tmp-*"))
+    with pytest.raises(FileNotFoundError):
+        store.put(tmp_path / "nowhere", "x/z")
+    assert store.info("x/z") is None
+
+
+def test_whoever_reads_while_a_file_is_put_sees_the_old_bytes_or_the_new(store: Store, tmp_path: Path) -> None:
+    sizes = [1_000_000, 3_000_000]
+    files = [tmp_path / str(size) for size in sizes]
+    for size, file in zip(sizes, files, strict=True):
+        file.write_bytes(bytes([size % 251]) * size)
+    store.put(files[0], "x/part.bin")
+    ended = threading.Event()
+
+    def put() -> None:
+        for _ in range(10):
+            for file in files:
+                store.put(file, "x/part.bin")
+        ended.set()
+
+    writer = threading.Thread(target=put)
+    writer.start()
+    seen = set()
+    while not ended.is_set():
+        data = store.read("x/part.bin")
+        seen.add((len(data), len(set(data))))
+    writer.join()
+    assert seen <= {(size, 1) for size in sizes}
+
+
 def test_many_objects_are_removed_at_once(store: Store) -> None:
     for number in range(5):
         store.write(f"x/{number}", b"")
@@ -137,6 +176,36 @@ def test_deleting_takes_emptied_folders_along_but_not_the_root(tmp_path: Path) -
     store.delete("x/b")
     assert (tmp_path / "lake").is_dir()
     assert not (tmp_path / "lake/x").exists()
+
+
+def test_an_emptied_folder_that_goes_meanwhile_stops_no_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever removes the last file of a folder takes the folder along, also right after another made it."""
+    store, file, races = LocalStore(tmp_path / "lake"), tmp_path / "file", [1, 2]
+    file.write_bytes(b"x")
+    mkdir = Path.mkdir
+
+    def emptied(self: Path, *given: int, **more: bool) -> None:
+        mkdir(self, *given, **more)
+        if self.name == "y" and self.is_dir() and races and races.pop():
+            self.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", emptied)
+    store.put(file, "x/y/z")
+    assert (b"x", []) == (store.read("x/y/z"), races)
+
+
+def test_a_file_too_large_for_one_request_goes_in_parts_that_appear_together(
+    tmp_path: Path, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_store, "_ONE_PUT_BYTES", 1 << 20)
+    store = open_store(f"s3://{s3_bucket}/x", S3Options(AwsAccess(), tmp_path / "scratch"))
+    file = tmp_path / "file"
+    file.write_bytes(bytes(range(256)) * (9 << 12))  # 9 MiB: boto3's parts are of 8
+    store.put(file, "y")
+    assert file.read_bytes() == store.read("y")
+    missing = open_store(f"s3://{s3_bucket}-missing/x", S3Options(AwsAccess(), tmp_path / "scratch"))
+    with pytest.raises(OSError, match=f"there is no bucket {s3_bucket}-missing"):
+        missing.put(file, "y")
 
 
 def test_a_lock_is_free_again_when_its_holder_dies(tmp_path: Path) -> None:
