@@ -26,7 +26,15 @@ from ingest.decode.parquet import rows_as_json
 from ingest.decode.plain_lines import LineForm, LineFramer
 from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnreadable
 from ingest.decode.stored import StoredFile, gathered
-from ingest.decode.wrapped import CLOUDWATCH_LOGS, EVENTBRIDGE, details, is_subscription, messages
+from ingest.decode.wrapped import (
+    CLOUDWATCH_LOGS,
+    EVENTBRIDGE,
+    details,
+    is_export,
+    is_subscription,
+    messages,
+    unstamped,
+)
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
@@ -99,6 +107,8 @@ def _framer(
     plain: Iterator[bytes], limits: Limits, envelopes: Envelopes, lines: LineForm | None, subscribed: bool
 ) -> Framer | LineFramer:
     head, text = peek(plain, _SNIFFED_BYTES)
+    if subscribed and is_export(head):
+        head, text = peek(unstamped(text), _SNIFFED_BYTES)
     is_json = lines is None or head.lstrip(BLANKS)[:1] in (b"{", b"[")
     if subscribed and is_subscription(head):
         text, is_json = messages(text, limits.max_document_bytes), lines is None

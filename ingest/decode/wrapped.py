@@ -2,7 +2,8 @@
 
 Belongs here: two wrappers. `cloudwatch_logs`: a subscription of CloudWatch Logs, through Firehose or not, whose
 documents hold records as texts ("Log group-level subscription filters", Amazon CloudWatch Logs User Guide: messageType,
-owner, logGroup, …, logEvents [id, timestamp, message]). `eventbridge`: an event that holds the record as its `detail`
+owner, logGroup, …, logEvents [id, timestamp, message]), or an export of it to S3, whose lines begin with the time at
+which CloudWatch Logs took the message. `eventbridge`: an event that holds the record as its `detail`
 ("AWS service events delivered by EventBridge", Amazon EventBridge User Guide). Not here: which sources have them.
 
 What is not sound passes as it is, so that it ends in quarantine, whole.
@@ -28,6 +29,8 @@ EVENTBRIDGE: Final = "eventbridge"
 # AWS writes messageType first. Inside a text the quotation marks would be escaped, so this is where a document begins.
 _BEGIN = re.compile(rb'\{\s*"messageType"\s*:')
 _LONGEST_BEGIN = 64
+_STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
+_LONGEST_LINE = 1 << 20  # that is waited for; of a longer one the begin is looked at
 _EVENT_BEGINS = '{"version"'  # the first key of an event, by which others are passed by at next to no cost
 
 
@@ -82,6 +85,39 @@ def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
         yield held  # cut off: the decoder makes it one record, with the reason
         raise broken
     yield _texts(held)
+
+
+def is_export(head: bytes) -> bool:
+    """Whether an object that begins so is of an export of CloudWatch Logs."""
+    return _STAMP.match(head) is not None
+
+
+def unstamped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of an export without the time in front of them. Broken comes after all that could be read."""
+    held, at_begin = b"", True
+    broken: Broken | None = None
+    while broken is None:
+        try:
+            held += next(chunks)
+        except StopIteration:
+            break
+        except Broken as problem:
+            broken = problem
+            break
+        end = held.rfind(b"\n") + 1 or (len(held) if len(held) > _LONGEST_LINE else 0)
+        if end:
+            yield _without_stamps(held[:end], at_begin)
+            at_begin, held = held[:end].endswith(b"\n"), held[end:]
+    yield _without_stamps(held, at_begin)
+    if broken is not None:
+        raise broken
+
+
+def _without_stamps(text: bytes, at_begin: bool) -> bytes:
+    if at_begin:
+        return _STAMP.sub(b"", text)
+    first = text.find(b"\n") + 1 or len(text)  # the rest of a line whose begin has gone out already
+    return text[:first] + _STAMP.sub(b"", text[first:])
 
 
 def details(part: Piece) -> Piece:

@@ -7,12 +7,13 @@ A message that was received is hidden from others for `HIDDEN_SECONDS`; `kept` h
 works on it. One that is not deleted comes back by itself.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,25 @@ _OF_ONE_REQUEST = 10  # messages; SQS's maximum
 _WAIT_SECONDS = 1  # asking every server of the queue, which a request without waiting does not
 _GATHERING_SECONDS = 20.0  # a queue into which messages trickle all the time is not waited for to be empty
 
+_REGION = r"(?P<region>[a-z]{2}[a-z-]*-\d+)"
+_USUAL = re.compile(
+    rf"sqs\.{_REGION}\.amazonaws\.com(?:\.cn)?|(?:{_REGION.replace('region', 'older')}\.)?queue\.amazonaws\.com"
+)
+_OTHER = re.compile(rf"(?:^|\.)sqs(?:-fips)?\.{_REGION}\.(?:.*\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)$")
+
+
+def endpoint_of(url: str) -> tuple[str | None, str | None]:
+    """Return where a queue is asked, None for the usual endpoint of its region; and the region that its address tells.
+
+    Addresses: "Amazon SQS endpoints and quotas", AWS General Reference. Private endpoints (VPC), FIPS and dual-stack
+    ones are asked as they are written, and so is a server that speaks SQS.
+    """
+    parts = urlsplit(url)
+    usual, other = _USUAL.fullmatch(parts.hostname or ""), _OTHER.search(parts.hostname or "")
+    if usual:
+        return None, usual["region"] or usual["older"] or "us-east-1"
+    return f"{parts.scheme}://{parts.netloc}", other["region"] if other else None
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -39,13 +59,12 @@ class Message:
 
 
 class Queue:
-    """One queue. Its address tells the endpoint: AWS's own, or a server that speaks SQS."""
+    """One queue. Its address tells the endpoint and the region, which may be another one than the bucket's or ours."""
 
     def __init__(self, url: str, access: AwsAccess) -> None:
         self.url = url
-        parts = urlsplit(url)
-        own = not (parts.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
-        self._client = client(access, "sqs", f"{parts.scheme}://{parts.netloc}" if own else None)
+        endpoint, region = endpoint_of(url)
+        self._client = client(replace(access, region=region) if region else access, "sqs", endpoint)
 
     def receive(self, most: int) -> list[Message]:
         """Return the messages that are there, up to about `most`; each once.

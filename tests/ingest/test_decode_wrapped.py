@@ -86,6 +86,23 @@ def test_lines_inside_documents_are_lines() -> None:
     assert [("2 a", None), ("3 b", None)] == list(texts(subscribed("2 a\n", "3 b"), form))
 
 
+@pytest.mark.parametrize("chunk", [1, 30, 5000])
+def test_lines_of_an_export_are_records_without_the_time_in_front(chunk: int) -> None:
+    inner = ['{"a":1}', '{"b":"2026-03-02T05:00:00.000Z x"}', "nonsense", '{"c":"' + "x" * 3000 + '"}']
+    content = "".join(f"2026-03-02T05:00:00.000Z {text}\n" for text in inner).encode()
+    found = list(texts(content, chunk_bytes=chunk))
+    assert inner == [text for text, _ in found]
+    cut = list(texts(gzip.compress(content, compresslevel=0)[:-100], chunk_bytes=chunk))
+    assert (inner[:3], "truncated_object") == ([text for text, _ in cut[:3]], cut[3][1])
+
+
+def test_a_line_longer_than_is_waited_for_keeps_its_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.decode.wrapped._LONGEST_LINE", 30)
+    inner = ['{"a":"' + "2026-03-02T05:00:00.000Z " * 9 + '"}', '{"b":2}']
+    content = "".join(f"2026-03-02T05:00:00.000Z {text}\n" for text in inner).encode()
+    assert inner == [text for text, _ in texts(content, chunk_bytes=7)]
+
+
 def test_the_detail_of_an_event_is_the_record() -> None:
     events = [bridged({"eventID": "a", "n": 1.50}), bridged("a text"), "{broken", json.dumps({"eventID": "b"})]
     found = list(texts("\n".join(events).encode()))
@@ -112,6 +129,9 @@ def test_flows_of_a_log_group_land_in_the_default_format(tmp_path: Path) -> None
     result = landed(tmp_path, subscribed(FLOW, quiet, custom) + CONTROL, load_contracts()["aws_vpc_flow"])
     assert [("10.0.0.1", 2, FLOW)] == result.bronze("srcaddr, dstport, _raw")
     assert [("wrong_field_count",)] == result.quarantine("reason")
+    lines = f"2026-03-02T05:00:01.000Z {FLOW}\n".encode() * 2
+    exported = landed(tmp_path / "exported", lines, load_contracts()["aws_vpc_flow"])
+    assert [("10.0.0.1", 2, FLOW)] * 2 == exported.bronze("srcaddr, dstport, _raw")
     assert (2, ["NODATA"]) == (result.receipt.read, [each.status for each in result.receipt.coverage])
 
 
