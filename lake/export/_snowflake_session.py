@@ -129,6 +129,8 @@ def session(name: str, options: Options, parameters: Mapping[str, Any]) -> Itera
 
 
 def _client() -> Any:
+    # Its client would otherwise ask the metadata services of three clouds where it runs, to tell Snowflake.
+    os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
     try:
         import snowflake.connector
     except ImportError:

@@ -59,9 +59,9 @@ def evolve(table: str, change: Evolution) -> list[str]:
 
 
 def create_staged(staged: str, columns: Sequence[Column]) -> str:
-    """Return the statement that makes the push's own table."""
+    """Return the statement that makes the push's own table; OR REPLACE, so that it may be sent again."""
     fields = ", ".join(f"C{number} {each.staged}" for number, each in enumerate(columns))
-    return f"CREATE TEMPORARY TABLE {staged} ({fields})"
+    return f"CREATE OR REPLACE TEMPORARY TABLE {staged} ({fields})"
 
 
 def put(file: Path, staged: str) -> str:
@@ -98,11 +98,6 @@ def insert(table: str, partition: Partition, staged: str, columns: Sequence[Colu
         f"INSERT INTO {table_name(table)} ({names})"
         f" SELECT {values}, {_day(partition)}, {partition.hour.hour} FROM {staged}"
     )
-
-
-def drop(staged: str) -> str:
-    """Return the statement that drops the push's table, and its stage with it."""
-    return f"DROP TABLE IF EXISTS {staged}"
 
 
 def held(table: str, partition: Partition) -> str:

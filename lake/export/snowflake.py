@@ -170,7 +170,6 @@ def _replaced(
         held = _held(asked, table, partition)
         if held == written.held:
             break
-    asked.run(sql.drop(staged), "dropping the temporary table")
     return Delivery(held=held, bytes=written.bytes, proof="query", refused=written.refused, remote=_remote(asked))
 
 

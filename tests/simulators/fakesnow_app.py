@@ -6,6 +6,7 @@ Not here: starting it (`tests.simulators.fakesnow`), and SQL: every statement is
 Snowflake's Python client from version 5 on takes no login without a master token and no stage without a region;
 fakesnow 0.12 leaves both out, and tells every upload not to overwrite. A transaction that is idle for five minutes
 while another waits for it is rolled back by Snowflake; fakesnow keeps it for ever: `/counterpart/end-sessions` ends it.
+A statement that is sent again with the id of its request is answered by Snowflake as it was and not run again; so here.
 `/counterpart/logins` tells what the last logins said, for tests.
 """
 
@@ -19,9 +20,10 @@ import shutil
 import socket
 import sys
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import parse_qs
 
 import uvicorn
 from fakesnow.server import app, sessions
@@ -34,6 +36,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 LOGIN, QUERY = "/session/v1/login-request", "/queries/v1/query-request"
 END, LOGINS = "/counterpart/end-sessions", "/counterpart/logins"
 _logins: deque[dict[str, Any]] = deque(maxlen=100)
+_answers: OrderedDict[str, tuple[int, dict[str, Any]]] = OrderedDict()
 
 
 async def amended(scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,9 +46,17 @@ async def amended(scope: Scope, receive: Receive, send: Send) -> None:
         await _answer(send, _end_sessions())
     elif path == LOGINS:
         await _answer(send, {"logins": list(_logins)})
-    elif path in (LOGIN, QUERY):
-        status, body = await _asked(scope, _remembering(scope, receive) if path == LOGIN else receive)
+    elif path == LOGIN:
+        status, body = await _asked(scope, _remembering(scope, receive))
         await _answer(send, _complete(path, body), status)
+    elif path == QUERY:
+        request = parse_qs(scope["query_string"].decode()).get("requestId", [""])[0]
+        if request not in _answers:
+            status, body = await _asked(scope, receive)
+            _answers[request] = status, _complete(path, body)
+            while len(_answers) > 100:
+                _answers.popitem(last=False)
+        await _answer(send, _answers[request][1], _answers[request][0])
     else:
         await app(scope, receive, send)
 
