@@ -30,6 +30,7 @@ import msgspec
 from lake.delivery.destination import EVENT_ID, Delivery, Held, Partition, Place
 from lake.delivery.errors import DestinationDenied, ExportError
 from lake.delivery.rows import Reader
+from lake.export._splunk_addon import write_addon as write_addon  # for `headwater export addon`
 from lake.export._splunk_collector import Collector
 from lake.export._splunk_events import Shape, batches, columns, content, select
 from lake.export._splunk_progress import Progress
