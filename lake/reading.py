@@ -1,7 +1,7 @@
 """Reading the lake with SQL: one connection with a view for every table, and no way to write.
 
-What belongs here: `bronze.<source>`, `silver.<class>`, `gold.<mart>`, `quarantine.<source>`, `ledger.*`,
-`reference.*` as DuckDB views, and the guard around what a reader may run. What does not: printing.
+What belongs here: `bronze.<source>`, `silver.<class>`, `gold.<mart>`, `quarantine.<source>`,
+`refused.<destination>`, `ledger.*`, `reference.*` as DuckDB views, and the guard around what a reader may run. What does not: printing.
 
 Bronze and quarantine show what receipts name, so a file that a killed step left is never seen. Views are made only
 for the schemas that the question mentions: the ledger of three years takes a second to read.
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lake import duck, ledger, paths, quarantine
 from lake.balance import balance
+from lake.delivery.receipts import exported, exporting
 from lake.holdings import addresses, held_files
 from lake.registry import empty_select, literal, quoted, typed_select
 from lake.store import Store
@@ -45,7 +46,7 @@ def connect(
     `sources` and `classes` give the columns that a table has even before its first file; `reference` gives SELECTs.
     """
     con = duck.connect(store)
-    for schema in ("bronze", "silver", "gold", "quarantine", "ledger", "reference"):
+    for schema in ("bronze", "silver", "gold", "quarantine", "refused", "ledger", "reference"):
         con.execute(f"create schema {schema}")
         if not question or re.search(rf"\b{schema}\b", question, re.IGNORECASE) or _browses(question):
             for name, select in _views(store, schema, sources, classes, reference or {}, con):
@@ -109,6 +110,14 @@ def _views(
     elif schema == "gold":
         for mart in sorted({entry.key.split("/")[1] for entry in store.list(paths.GOLD)}):
             yield mart, f"select * from read_parquet({literal(store.url(f'{paths.GOLD}/{mart}/**/*.parquet'))})"
+    elif schema == "refused":
+        for destination in store.folders(paths.REFUSED):
+            files = literal(store.url(f"{paths.REFUSED}/{destination}/*/date=*/hour=*/part.parquet"))
+            yield (
+                destination,
+                "select split_part(filename, '/', -4) as \"table\", * exclude (filename) from read_parquet("
+                f"{files}, filename = true, hive_partitioning = true, hive_types_autocast = false)",
+            )
     elif schema == "reference":
         yield from reference.items()
     else:
@@ -129,8 +138,13 @@ def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str,
         for model in ledger.built_models(store)
         for receipt in ledger.builds(store, model).values()
     ]
-    hours = [msgspec.to_builtins(row) for row in balance(store).hours]
-    for name, rows in (("landings", landings), ("builds", builds), ("balance", hours)):
+    hours = [msgspec.to_builtins(row) for row in balance(store, deliveries=True).hours]
+    exports = [
+        msgspec.to_builtins(receipt) | {"matches": receipt.matches}
+        for destination, table in exporting(store)
+        for receipt in exported(store, destination, table).values()
+    ]
+    for name, rows in (("landings", landings), ("builds", builds), ("balance", hours), ("exports", exports)):
         if rows:
             flat = [{key: _plain(value) for key, value in row.items()} for row in rows]
             con.register(f"_ledger_{name}", pa.Table.from_pylist(flat))

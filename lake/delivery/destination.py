@@ -67,7 +67,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """What one push did: rows and bytes sent, what came back, and how that is proven.
 
-    `left_behind` are rows that an earlier push sent, that the hour has no longer, and that the destination cannot remove.
+    `left_behind` are rows that an earlier push sent, that the hour has no longer, and the destination cannot remove.
     `proof` is `query` (the destination was asked), `acknowledgements` (it confirmed each batch) or `file` (the file was
     read back). `sent` are rows of this push alone, where earlier ones already stood. `remote` names what the
     destination calls it (a job, a query), `notes` what a person should know.

@@ -42,11 +42,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What became of one hour: its receipt, or why it stays behind. Neither means that there was nothing to push."""
+    """What became of one hour: its receipt, or why it stays behind. Neither means that there was nothing to push.
+
+    `lasting` says that trying again would not heal it: somebody has to change something first.
+    """
 
     hour: str
     receipt: ExportReceipt | None = None
     failed: str = ""
+    lasting: bool = False
 
 
 def push_hours(
@@ -69,13 +73,13 @@ def push_hours(
     stopped = ""
     for hour in hours:
         if stopped:
-            yield Pushed(hour, failed=f"not tried: {stopped}")
+            yield Pushed(hour, failed=f"not tried: {stopped}", lasting=True)
             continue
         try:
             yield Pushed(hour, push_hour(store, destination, export, hour, limits, again, verify))
         except (BadDeclaration, SchemaConflict, DestinationDenied) as problem:
             stopped = str(problem)
-            yield Pushed(hour, failed=stopped)
+            yield Pushed(hour, failed=stopped, lasting=True)
         except ExportError as problem:
             yield Pushed(hour, failed=str(problem))
 

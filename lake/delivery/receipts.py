@@ -45,9 +45,10 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 class ExportReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What one push of one hour did.
 
-    `held` is the lake's table (`silver/authentication`), `table` its name there. `made_of` holds the mark of each source's build. `rows` and `checksum` are what was pushed without what was refused,
-    `held_rows` and `held_checksum` what the destination said afterwards. Bytes: `bytes_before` of the lake's files,
-    `bytes_after` of the same rows reduced (both zstd Parquet), `bytes_pushed` as they were sent.
+    `held` is the lake's table (`silver/authentication`), `table` its name there; `made_of` holds the mark of each
+    source's build. `rows` and `checksum` are what was pushed without what was refused, `held_rows` and `held_checksum`
+    what the destination said afterwards. Bytes: `bytes_before` of the lake's files, `bytes_after` of the same rows
+    reduced (both zstd Parquet), `bytes_pushed` as they were sent. `left_behind`: see `Delivery`.
     """
 
     destination: str

@@ -12,7 +12,7 @@ import dagster as dg
 
 from lake import ledger
 from lake.delivery.declaration import Export, plain
-from lake.delivery.errors import BadDeclaration, DestinationDenied, ExportError, SchemaConflict
+from lake.delivery.errors import BadDeclaration, DestinationDenied
 from lake.delivery.pushing import Pushed, push_hours
 from lake.delivery.receipts import ExportReceipt
 from orchestration.assets.hours import hour_texts, key_of_hour
@@ -88,16 +88,17 @@ def _asset(
         try:
             with opened(settings, store, export.destination) as destination:
                 done = list(push_hours(store, destination, export, hours, limits_of(settings), verify=True))
-        except (BadDeclaration, DestinationDenied, SchemaConflict) as problem:
+        except (BadDeclaration, DestinationDenied) as problem:  # it cannot even be opened
             raise dg.Failure(str(problem), allow_retries=False) from problem
-        except ExportError as problem:
-            raise NotDelivered(str(problem)) from problem
-        for hour, told in told_of(done).items():
-            context.add_asset_metadata(told, asset_key=key, partition_key=key_of_hour(hour))
+        for hour, receipt in told_of(done).items():
+            context.add_asset_metadata(receipt, asset_key=key, partition_key=key_of_hour(hour))
         failed = [each for each in done if each.failed]
         if failed:
             lines = "\n".join(f"{each.hour}: {each.failed}" for each in failed)
-            raise NotDelivered(f"{len(failed)} of {len(done)} hours were not delivered:\n{lines}")
+            told = f"{len(failed)} of {len(done)} hours were not delivered:\n{lines}"
+            if any(each.lasting for each in failed):
+                raise dg.Failure(told, allow_retries=False)
+            raise NotDelivered(told)
         receipts = [each.receipt for each in done if each.receipt is not None]
         yield dg.MaterializeResult(check_results=[*_checks(key, receipts, len(done))])
 

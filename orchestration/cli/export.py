@@ -239,5 +239,4 @@ def addon(folder: Annotated[Path, typer.Argument(help="Where the add-on's folder
     """Write a Splunk add-on with CIM field aliases, event types and tags for the classes that go to Splunk."""
     from lake.export._splunk_addon import write_addon
 
-    for path in write_addon(folder):
-        say(str(path))
+    say(str(write_addon(folder)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+import dagster as dg
 import msgspec
 import pytest
 
@@ -17,6 +18,7 @@ from ingest.transports import bucket
 from lake import ledger
 from lake.balance import balance
 from lake.receipts import LandingReceipt
+from orchestration.assets.bronze import bronze_asset
 from orchestration.collecting import AnnouncedUnreadable, drain_queue, land_hour, late_objects
 from orchestration.lakes import open_lake
 from orchestration.queues import queue_schedules
@@ -146,6 +148,27 @@ def test_dagster_fails_the_drain_of_a_denied_object_and_lands_the_others(
     with pytest.raises(LandingError, match=f"1 announced objects could not be read.*{name}"):
         job.execute_in_process()
     assert (["a", "c"], (0, 1)) == (trail.uids(), trail.waiting())
+
+
+def test_dagster_fails_the_hour_of_a_denied_object_and_keeps_what_landed(
+    denying: tuple[Announcing, FaultyProxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail, proxy, name = denying
+    monkeypatch.setattr("orchestration.assets.bronze.load_settings", lambda: trail.settings)
+    hours = dg.HourlyPartitionsDefinition(start_date="2026-03-02-00:00")
+    asset, key = bronze_asset(CONTRACT, hours), "2026-03-02-05:00"
+    trail.deliver(at(9), "never announced")
+    with dg.DagsterInstance.ephemeral() as instance:
+        for announced in (True, False):  # then its message is hidden, and the listing alone meets it
+            ran = dg.materialize([asset], partition_key=key, instance=instance, raise_on_error=False)
+            assert not ran.success, announced
+            said = "".join(str(event.event_specific_data) for event in ran.all_events)
+            assert name in said and "could not be read" in said
+            landed = instance.get_materialized_partitions(asset.key)
+            assert {key} == landed
+        proxy.heal()
+        assert dg.materialize([asset], partition_key=key, instance=instance).success
+    assert ["a", "c", "never announced", "secret"] == trail.uids()
 
 
 def test_a_queue_of_nothing_but_denied_objects_is_not_asked_for_ever(

@@ -1,0 +1,213 @@
+"""Exports under Dagster: an asset for each table at each configured destination, its checks, retries and sensor."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lake import ledger
+from lake.delivery.destination import Held
+from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable
+from lake.export.files import Files
+from lake.store import LocalStore
+from orchestration.assets.exports import export_assets, export_key
+from orchestration.assets.hours import hourly, key_of_hour
+from orchestration.checks.building import BuiltTable
+from orchestration.export_sensor import choose, export_sensor
+from orchestration.exports import declared_exports, push_behind, stood
+from orchestration.settings import PROJECT, SettingsError, load_settings
+from tests.lake.delivery.lakes import OKTA, SmallLake, export
+
+FIRST, SECOND = "2026-03-02T04", "2026-03-02T05"
+START = "2026-03-01T00"
+BUILT = BuiltTable(dg.AssetKey(["silver", f"authentication__{OKTA}"]), f"authentication__{OKTA}")
+TABLES = {OKTA: [BUILT], "aws_cloudtrail": []}
+EXPORT = export(destination="there")
+KEY = dg.AssetKey(["export", "there", "authentication"])
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallLake]:
+    """A lake with two hours of sign-ins, and settings with one destination."""
+    monkeypatch.delenv("HEADWATER_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    settings = {
+        "lake": "lake",
+        "partitions_start": START,
+        "destinations": {"there": {"type": "files", "root": "there"}},
+    }
+    (tmp_path / "headwater.yml").write_text(json.dumps(settings))
+    monkeypatch.setattr("orchestration.assets.exports._RETRY", dg.RetryPolicy(max_retries=2))  # without its waits
+    made = SmallLake(LocalStore(tmp_path / "lake"), tmp_path)
+    made.silver(FIRST, rows=5)
+    made.silver(SECOND, rows=7)
+    yield made
+
+
+def run(*hours: str) -> dg.ExecuteInProcessResult:
+    (assets,) = export_assets(load_settings(), [EXPORT], TABLES, hourly(START))
+    keys = [key_of_hour(ledger.hour(hour)) for hour in hours]
+    span = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+    defined = dg.Definitions(assets=[assets, dg.AssetSpec(BUILT.key, partitions_def=hourly(START))])
+    job = defined.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(asset_selection=[KEY], tags=span, raise_on_error=False)
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
+
+
+def test_every_curated_table_of_the_project_declares_where_it_goes() -> None:
+    declared = {each.table for each in declared_exports() if each.destination == "files"}
+    folders = {path.name for path in (PROJECT / "models" / "silver").iterdir() if (path / f"{path.name}.sql").exists()}
+    assert folders == declared
+
+
+def test_an_export_is_an_asset_over_the_hours_of_what_it_is_made_of(lake: SmallLake) -> None:
+    (assets,) = export_assets(load_settings(), [EXPORT, export(destination="elsewhere")], TABLES, hourly(START))
+    spec = assets.specs_by_key[KEY]
+    assert KEY == export_key(EXPORT)
+    assert [BUILT.key] == [dep.asset_key for dep in spec.deps]
+    assert hourly(START) == assets.partitions_def and {"files"} == spec.kinds
+    assert dg.BackfillPolicy.single_run() == assets.backfill_policy and {"export_there"} == assets.op.pools
+    assert 2 == assets.op.retry_policy.max_retries  # type: ignore[union-attr]
+    assert {"delivered", "nothing_refused"} == {each.name for each in assets.check_specs}
+
+
+def test_a_range_of_hours_is_delivered_by_one_run_and_told_hour_by_hour(lake: SmallLake) -> None:
+    result = run(FIRST, SECOND)
+    assert result.success and {"delivered": True, "nothing_refused": True} == checks(result)
+    told = {
+        each.partition: each.metadata["rows_at_destination"].value
+        for each in result.asset_materializations_for_node("export__there__authentication")
+    }
+    assert {"2026-03-02-04:00": 5, "2026-03-02-05:00": 7} == told
+    assert [] == lake.behind(lake.destination(), replace(EXPORT))
+
+
+def test_an_hour_that_was_changed_at_the_destination_is_pushed_again_when_it_is_asked_for(lake: SmallLake) -> None:
+    assert run(FIRST).success
+    (file,) = lake.scratch.glob("there/authentication/date=*/hour=04/part.parquet")
+    before = file.read_bytes()
+    file.unlink()
+    assert run(FIRST).success
+    assert before == file.read_bytes()
+
+
+def test_a_destination_that_holds_something_else_fails_the_check(
+    lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Files, "read_back", lambda *_: Held(rows=4, checksum=1))
+    result = run(FIRST)
+    assert {"delivered": False, "nothing_refused": True} == checks(result)
+    (told,) = [each for each in result.get_asset_check_evaluations() if not each.passed]
+    assert f"{FIRST}: 5 rows were pushed, 4 are there" == told.description
+    assert dg.AssetCheckSeverity.ERROR == told.severity
+
+
+def failing(problem: Exception) -> Any:
+    def push(*_: object) -> None:
+        raise problem
+
+    return push
+
+
+def test_a_destination_that_is_down_is_tried_again_and_its_hours_stay_behind(
+    lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Files, "push", failing(DestinationUnavailable("the warehouse is down")))
+    result = run(FIRST, SECOND)
+    assert not result.success
+    events = [each for each in result.all_events if each.event_type_value in ("STEP_FAILURE", "STEP_UP_FOR_RETRY")]
+    assert ["STEP_UP_FOR_RETRY", "STEP_UP_FOR_RETRY", "STEP_FAILURE"] == [each.event_type_value for each in events]
+    assert all("the warehouse is down" in str(each.event_specific_data) for each in events)
+    assert [FIRST, SECOND] == [hour for hour, _ in lake.behind(lake.destination(), EXPORT)]
+
+
+def test_what_trying_again_would_not_heal_is_not_tried_again(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def push(*_: object) -> None:
+        tried.append(1)
+        raise DestinationDenied("the key has expired")
+
+    monkeypatch.setattr(Files, "push", push)
+    result = run(FIRST, SECOND)
+    assert not result.success and [1] == tried
+    assert not [each for each in result.all_events if each.event_type_value == "STEP_UP_FOR_RETRY"]
+
+
+def test_the_sensor_asks_for_what_is_behind_once_and_again_when_it_is_built_anew(lake: SmallLake) -> None:
+    def tick(cursor: str | None) -> dg.SensorResult:
+        (sensor,) = export_sensor(load_settings(), [EXPORT], ledger.hour(START)).sensors or ()
+        with dg.DagsterInstance.ephemeral() as instance:
+            found = sensor(dg.build_sensor_context(instance, cursor=cursor))
+            assert isinstance(found, dg.SensorResult)
+            return found
+
+    first = tick(None)
+    (asked,) = first.run_requests or ()
+    assert [KEY] == asked.asset_selection and "there" == asked.tags["destination"]
+    assert "2026-03-02-05:00" == asked.tags["dagster/asset_partition_range_end"]
+    second = tick(first.cursor)
+    assert not second.run_requests and "2 hours are behind" in str(second.skip_reason)
+    run(FIRST, SECOND)
+    assert "nothing is behind" in str(tick(second.cursor).skip_reason)
+    lake.silver(SECOND, rows=8)
+    (asked,) = tick(second.cursor).run_requests or ()
+    assert "2026-03-02-05:00" == asked.partition_key
+
+
+def test_hours_before_the_first_partition_are_left_to_the_command(lake: SmallLake) -> None:
+    found = stood(load_settings(), lake.store, [EXPORT])
+    runs, _ = choose(found, {}, ledger.hour(SECOND))
+    assert ["2026-03-02-05:00"] == [each.partition_key for each in runs]
+
+
+def test_one_export_that_fails_stops_no_other(lake: SmallLake) -> None:
+    broken = export(destination="there", table="broken", filter="no_such_column = 1")
+    done = [
+        (each.table, pushed.hour, pushed.failed)
+        for each, pushed in push_behind(load_settings(), lake.store, [broken, EXPORT])
+    ]
+    assert [("authentication", FIRST, ""), ("authentication", SECOND, "")] == [each for each in done if not each[2]]
+    (first, rest) = [why for _, _, why in done if why]
+    assert "no_such_column" in first and rest.startswith("not tried: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"type": "carrier_pigeon"}, "destinations.there: 'carrier_pigeon' is no type (known: "),
+        ({"root": "x"}, "destinations.there: no `type` is given"),
+        ({"type": "files"}, "missing required field `root`"),
+        ({"type": "files", "root": "x", "colour": "red"}, "unknown field `colour`"),
+    ],
+)
+def test_a_destination_that_cannot_be_is_named_when_settings_are_read(
+    lake: SmallLake, tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "headwater.yml").write_text(json.dumps({"destinations": {"there": given}}))
+    with pytest.raises(SettingsError) as told:
+        load_settings()
+    assert said in str(told.value)
+
+
+def test_two_exports_to_one_table_are_an_error() -> None:
+    manifest = {
+        "nodes": {
+            model: {
+                "resource_type": "model",
+                "name": model,
+                "fqn": ["headwater", "silver", model],
+                "config": {"meta": {"exports": {"destinations": ["there"], "table": "same"}}},
+            }
+            for model in ("authentication", "api_activity")
+        }
+    }
+    with pytest.raises(BadDeclaration, match="authentication and api_activity both export to there/same"):
+        declared_exports(manifest)
