@@ -131,7 +131,10 @@ def _text(value: object) -> str:
 
 
 def _size(value: object) -> int | None:
-    return int(str(value)) if value is not None else None
+    size = int(str(value)) if value is not None else None
+    if size is not None and size < 0:
+        raise UnreadableMessage(f"expected a size in bytes, found {value!r}")
+    return size
 
 
 def _etag(value: object) -> str | None:

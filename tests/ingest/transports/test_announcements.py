@@ -117,6 +117,11 @@ def test_who_copies_the_feed_to_a_bucket_of_his_own_has_notifications_of_s3() ->
         ('{"bucket": "b"}', "crowdstrike_fdr", "not a crowdstrike_fdr notification"),
         (json.dumps(FDR), "s3_event", "expected Records"),
         (json.dumps({**FDR, "bucket": 7}), "crowdstrike_fdr", "expected a name, found 7"),
+        (
+            json.dumps({**FDR, "files": [{"path": "p", "size": -1}]}),
+            "crowdstrike_fdr",
+            "expected a size in bytes, found -1",
+        ),
         (json.dumps({**FDR, "timestamp": 10**30}), "crowdstrike_fdr", "not a crowdstrike_fdr notification"),
     ],
 )
