@@ -1,6 +1,7 @@
 """Files of this machine: one that may not be read stops no other."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,10 @@ def test_a_file_that_may_not_be_read_is_left_out_and_named(tmp_path: Path, monke
         (tmp_path / f"{name}.json").write_bytes(lines(call(name, "2026-03-02T05:01:00Z")))
     whole = Path.open
 
-    def opening(path: Path, *words: str) -> object:  # whoever runs tests may be allowed everything
+    def opening(path: Path, *words: Any, **more: Any) -> Any:  # whoever runs tests may be allowed everything
         if path.name == "secret.json":
             raise PermissionError(13, "Permission denied")
-        return whole(path, *words)
+        return whole(path, *words, **more)
 
     store, places = open_store(tmp_path / "lake"), [tmp_path / "a.json", tmp_path / "secret.json"]
     with monkeypatch.context() as patched:
