@@ -29,6 +29,9 @@ _NOT_SETTINGS = frozenset(
 )
 
 
+_SECRETS = ("_TOKEN", "_PASSWORD", "_PASSPHRASE", "_API_KEY")  # variables that settings name; read when they are used
+
+
 class SettingsError(ValueError):
     """Settings that cannot be used. One line a problem; the message names the key and where it was given."""
 
@@ -298,7 +301,7 @@ def load_settings() -> Settings:
         if name.startswith("HEADWATER_")
         and name not in _NOT_SETTINGS
         and name.removeprefix("HEADWATER_").split("__")[0].lower() not in Settings.model_fields
-        and not name.endswith("_TOKEN")
+        and not name.endswith(_SECRETS)
     )
     if unknown:
         raise SettingsError(f"unknown setting {unknown[0]} (known: {', '.join(sorted(Settings.model_fields))})")

@@ -20,6 +20,7 @@ from lake.publish import recover
 from lake.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.output import out, print_json, say
+from orchestration.exports import declared_exports, stood
 from orchestration.lakes import open_lake
 from orchestration.reach import why_unreachable
 from orchestration.settings import OktaSource, Settings, config_file, load_settings
@@ -67,6 +68,7 @@ def examine() -> Iterator[Finding]:
         return
     yield from _sources(used, store)
     yield from _reference(store, bool(used.geoip.city or used.geoip.asn))
+    yield from _destinations(used, store)
     yield from _generated()
 
 
@@ -151,6 +153,31 @@ def _reference(store: Store, configured: bool) -> Iterator[Finding]:
         else:
             advice = "set geoip.city and geoip.asn to MaxMind-format files; until then locations stay empty"
             yield Finding(table, "note", "no database is configured", advice)
+
+
+def _destinations(used: Settings, store: Store) -> Iterator[Finding]:
+    exports = declared_exports()
+    for name in sorted(used.destinations.keys() - {each.destination for each in exports}):
+        yield Finding(f"destination {name}", "warning", "no model exports to it", "name it in a model's meta.exports")
+    for name in sorted({each.destination for each in exports}):
+        mine = [each for each in exports if each.destination == name]
+        if name not in used.destinations:
+            found, advice = f"{len(mine)} tables are declared for it", f"set destinations.{name} to export them"
+            yield Finding(f"destination {name}", "note", f"not configured; {found}", advice)
+            continue
+        stands = stood(used, store, mine)
+        failed = next((each.failed for each in stands if each.failed), "")
+        wrong = sum(len(each.standing.mismatches) for each in stands if each.standing)
+        behind = sum(len(each.standing.behind) for each in stands if each.standing)
+        if failed:
+            yield Finding(f"destination {name}", "error", failed, "see `headwater export status`")
+        elif wrong:
+            found = f"{wrong} hours hold other rows than were pushed"
+            yield Finding(f"destination {name}", "error", found, f"run `headwater export push --destination {name}`")
+        else:
+            advice = "run `headwater export push`, or turn on exports_behind_sensor" if behind else ""
+            found = f"{len(mine)} tables, {behind:,} hours behind"
+            yield Finding(f"destination {name}", "note" if behind else "ok", found, advice)
 
 
 def _generated() -> Iterator[Finding]:
