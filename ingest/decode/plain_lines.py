@@ -5,6 +5,7 @@ Belongs here: cutting lines, finding the header line. Not here: JSON (`framing.p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from ingest.decode.report import Limits
 from ingest.decode.splitter import Head
 
 _BLANKS = b" \t\r\n"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_KNOWN = 3  # names that a header with many unknown ones must have
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,13 @@ class LineForm:
     header_names: frozenset[str] = frozenset()
 
     def is_header(self, line: str) -> bool:
-        """Whether a line names fields: most of its values are known names. No value of a record is called `srcaddr`."""
+        """Whether a line names fields: most of its values are known names, or all could be names and some are known.
+
+        No value of a record is called `srcaddr`, and a record has values that are no names: numbers, addresses.
+        """
         names = line.split(self.delimiter) if self.header_names else []
-        return sum(name.lower() in self.header_names for name in names) * 2 > len(names)
+        known = sum(name.lower() in self.header_names for name in names)
+        return known * 2 > len(names) or (known >= _KNOWN and all(_NAME.fullmatch(name) for name in names))
 
 
 class LineFramer:

@@ -43,6 +43,23 @@ def test_an_export_without_a_header_is_read_in_the_default_format(tmp_path: Path
     assert 1 == found.receipt.coverage[0].records
 
 
+def test_flows_of_a_transit_gateway_land_though_half_of_their_fields_are_others(tmp_path: Path) -> None:
+    """Default format of "Transit Gateway Flow Logs": delivered among the others, version 6."""
+    tgw = "resource-type tgw-id tgw-attachment-id tgw-src-vpc-account-id tgw-dst-vpc-account-id tgw-src-vpc-id"
+    lost = "packets-lost-no-route packets-lost-blackhole packets-lost-mtu-exceeded packets-lost-ttl-expired tgw-src-eni"
+    names = f"version {tgw} account-id srcaddr dstaddr start end log-status {lost} bytes"
+    values = (
+        "6 TransitGateway tgw-1 tgw-attach-1 1 2 vpc-1 1 192.0.2.1 192.0.2.2 1772427600 1772427660 OK 0 0 0 0 eni-1 9"
+    )
+    found = landed(tmp_path, f"{names}\n{values}\n".encode(), CONTRACT)
+    assert [(6, "192.0.2.1", 9, names, values)] == found.bronze("version, srcaddr, bytes, log_format, _raw")
+    assert {*tgw.split(), *lost.split()} == {each.field for each in found.receipt.drift}
+    words = landed(
+        tmp_path / "words", b"version srcaddr dstaddr 192.0.2.1 a b c d e f\n", CONTRACT
+    )  # a number: no header
+    assert [("wrong_field_count",)] == words.quarantine("reason")
+
+
 @pytest.mark.parametrize("spelling", ["text", "parquet"])
 def test_every_field_of_every_version_has_its_column(tmp_path: Path, spelling: str) -> None:
     names = [each.name if spelling == "parquet" else each.name.replace("_", "-") for each in FIELDS]
