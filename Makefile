@@ -56,6 +56,7 @@ check: setup ## Formatting, lint, types, SQL lint, generated files, tests
 	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
 	$(BIN)/python -m ingest.contract_artifacts --check
 	$(BIN)/python -m lake.ocsf.generate --check
+	$(BIN)/python -m lake.delivery.type_table --check
 	$(MAKE) test
 
 bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run
