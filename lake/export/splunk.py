@@ -199,6 +199,7 @@ class Splunk:
             bytes=sending.bytes if sending else 0,
             proof="acknowledgements" if self._options.acknowledge else "responses",
             sent=sending.sent if sending else 0,
+            left_behind=sure + perhaps,
             refused=tuple(sorted(sending.refused, key=lambda each: each.event_id)) if sending else (),
             remote={"channel": self._channel(table)},
             notes=tuple(notes),

@@ -150,6 +150,7 @@ def main(words: list[str] | None = None) -> None:
     """Serve until SIGTERM, SIGINT, or until the starting process closes our stdin."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulators.bqemulator", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input is closed; it does")
     given = parser.parse_args(words)
     if not installed():
         raise SystemExit(ABSENT)
