@@ -42,7 +42,10 @@ def newest_check(asked: dg.AssetCheckKey, store: Store, settings: Settings, cont
     receipt = ledger.landing(store, contract.source, paths.hour_name(hour))
     passed = receipt is not None and receipt.status == "published"
     words = f"{ledger.hour_text(hour)} landed: {receipt.landed:,} records" if receipt else ""
-    if not passed:
+    if receipt and passed and receipt.unreadable:
+        passed = False
+        words += f", without {len(receipt.unreadable):,} objects that could not be read: {receipt.unreadable[0][1]}"
+    elif not passed:
         newest = newest_hour_batch(store, contract.source)
         words = (
             f"arrival hour {ledger.hour_text(hour)} (UTC) has not landed"

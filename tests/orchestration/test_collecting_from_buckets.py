@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -15,6 +16,7 @@ from lake import ledger
 from lake.aws import AccessDenied, AwsAccess
 from lake.receipts import LandingReceipt
 from lake.store import LocalStore
+from orchestration.checks.arrival import newest_check
 from orchestration.checks.landing import _imbalance
 from orchestration.collecting import land_hour, late_objects
 from orchestration.settings import ObjectSource, S3Access, Settings
@@ -148,7 +150,7 @@ def test_denied_reading_lands_nothing_and_names_the_permission(
 
 
 def test_one_denied_object_leaves_its_hour_incomplete_and_is_looked_for_until_it_lands(
-    tmp_path: Path, s3_server: S3Server, s3_environment: str
+    tmp_path: Path, s3_server: S3Server, s3_environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime.now(UTC).replace(minute=10, second=0, microsecond=0, tzinfo=None) - timedelta(hours=5)
     hour = now.replace(minute=0)
@@ -162,10 +164,19 @@ def test_one_denied_object_leaves_its_hour_incomplete_and_is_looked_for_until_it
         assert f"1 objects could not be read (first: s3:GetObject on {name} was denied" in _imbalance(
             trail.store, first
         )
+        monkeypatch.setattr("orchestration.checks.arrival.newest_closed", lambda _: hour)
+        key = dg.AssetCheckKey(dg.AssetKey(["bronze", SOURCE]), "newest")
+        newest = newest_check(key, trail.store, trail.settings, CONTRACT)
+        assert (False, True) == (
+            newest.passed,
+            "1 records, without 1 objects that could not" in str(newest.description),
+        )
         late = late_objects(trail.settings, CONTRACT)
         assert ({hour: [name]}, {hour: {name}}) == (late.hours, late.unread)
         proxy.heal()
+        assert newest_check(key, trail.store, trail.settings, CONTRACT).passed is False
         assert (2, ()) == ((again := trail.land(hour)).landed, again.unreadable)
+        assert newest_check(key, trail.store, trail.settings, CONTRACT).passed
         assert {} == late_objects(trail.settings, CONTRACT).hours
     assert ["a", "secret"] == trail.uids()
 
