@@ -24,7 +24,7 @@ from lake.delivery.errors import DestinationUnavailable
 from lake.export._splunk_collector import Answer, Collector
 from lake.export._splunk_events import Batch
 
-_SOON, _LATE = 0.1, 5.0  # seconds between two questions for acknowledgements, while some come and while none do
+_SOON, _LATE = 0.05, 5.0  # seconds between two questions for acknowledgements, while some come and while none do
 _TURN = 0.05  # seconds a thread waits before it looks whether the push has failed
 _WORDS = 300  # characters of what Splunk said
 Remember = Callable[[list[tuple[list[str], list[int]]]], None]

@@ -10,14 +10,14 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 
 # code: (HTTP status, text), as published
-CODES: Mapping[int, tuple[int, str]] = {
+CODES: dict[int, tuple[int, str]] = {
     0: (200, "Success"),
     1: (403, "Token disabled"),
     2: (401, "Token is required"),

@@ -44,7 +44,8 @@ def post(
     given = {"Authorization": f"Splunk {token}"} if token else {}
     given |= {"X-Splunk-Request-Channel": channel} if channel else {}
     data = body.encode() if isinstance(body, str) else body
-    answer = requests.post(f"{hec.url}/services/collector/{path}".rstrip("/"), data=data, headers=given | headers, timeout=5)
+    url = f"{hec.url}/services/collector/{path}".rstrip("/")
+    answer = requests.post(url, data=data, headers=given | headers, timeout=5)
     return answer.status_code, answer.json()
 
 
