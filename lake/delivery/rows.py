@@ -32,8 +32,17 @@ from lake.store import Store
 
 CHECKSUM = f"coalesce(sum(('0x' || substr(md5({EVENT_ID}), 1, 8))::bigint), 0)::bigint"
 _ROW_GROUP_ROWS, _FEWEST_ROWS = 20_480, 2_048  # DuckDB works on 2,048 rows at once
+_TOO_LARGE = (
+    "the hour's rows do not fit into the memory that exports may take; give them more, or leave out columns with large"
+    " values (`without`)"
+)
 # What DuckDB raises when a value does not fit what an expression makes of it.
-_OF_VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.TypeMismatchException)
+_OF_VALUES = (
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.TypeMismatchException,
+    UnicodeDecodeError,  # the message was cut within a letter of a value
+)
 _OF_SQL = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException, duckdb.SyntaxException)
 
 
@@ -74,7 +83,9 @@ class Reader:
         try:
             with self.connect() as con:
                 row = con.execute(f"copy ({select}) to {literal(str(to))} ({options})").fetchone()
-        except duckdb.Error as problem:
+        except duckdb.OutOfMemoryException as problem:
+            raise ExportError(f"the rows cannot be written for the destination: {_TOO_LARGE}") from problem
+        except (duckdb.Error, UnicodeDecodeError) as problem:
             raise ExportError(f"the rows cannot be written for the destination: {line_of(problem)}") from problem
         return int(row[0]) if row else 0
 
@@ -139,10 +150,7 @@ def _explained(export: Export) -> Iterator[None]:
             raise BadDeclaration(f"{where}: {line_of(problem)}") from None
         raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
     except duckdb.OutOfMemoryException:
-        raise ExportError(
-            f"{export}: the hour's rows do not fit into the memory that exports may take; give them more, or leave out"
-            " columns with large values (`without`)"
-        ) from None
+        raise ExportError(f"{export}: {_TOO_LARGE}") from None
     except duckdb.Error as problem:
         raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
 

@@ -115,7 +115,7 @@ class Files:
             return self._asked(key) if self._store.info(key) is not None else Held(rows=0, checksum=0)
         except PermissionError as problem:
             raise DestinationDenied(f"{self._store.url(key)} cannot be read back: {problem}") from problem
-        except (OSError, duckdb.Error) as problem:
+        except (OSError, duckdb.Error, UnicodeDecodeError) as problem:
             said = " ".join(str(problem).split())[:300]
             raise DestinationUnavailable(
                 f"{self._store.url(key)} cannot be read back: {said}. Push the hour again: the file is then replaced"
@@ -126,8 +126,8 @@ class Files:
         for relation in first:
             try:
                 return self._held(relation, self._place.threads)
-            except (duckdb.InvalidInputException, duckdb.OutOfMemoryException):
-                continue  # perhaps only because of a larger line
+            except (duckdb.InvalidInputException, duckdb.OutOfMemoryException, UnicodeDecodeError):
+                continue  # perhaps only because of a larger line, of which the message may hold half a letter
         return self._held(last, 1)
 
     def _held(self, relation: str, threads: int) -> Held:
