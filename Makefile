@@ -47,7 +47,7 @@ dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
 	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project
 
 test: setup .venv/.spark $(COUNTERPARTS) ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 check: setup ## Formatting, lint, types, SQL lint, generated files, tests
 	$(BIN)/ruff format --check .

@@ -20,8 +20,6 @@ from tests.e2e.lakes import headwater, leftovers, receipts, rows
 from tests.e2e.okta_logs import SOURCE, event
 from tests.e2e.zygote import Zygote
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 BUILD = ["build", "--source", SOURCE]
 _HOURS = [f"2026-03-02T0{hour}:10:00.000Z" for hour in (3, 4, 6)]
 

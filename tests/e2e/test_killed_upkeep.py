@@ -12,8 +12,6 @@ from tests.e2e.lakes import headwater, leftovers, receipts, rows
 from tests.e2e.okta_logs import SOURCE, event
 from tests.e2e.zygote import Zygote
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 COMPACT = ["compact", "--unbuilt"]
 POINTS = 12
 

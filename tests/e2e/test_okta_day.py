@@ -11,8 +11,6 @@ from lake.store import LocalStore
 from tests.e2e.lakes import Said, files, headwater, leftovers, marks, receipts, rows
 from tests.e2e.okta_logs import MODELS, SIGN_IN, SOURCE, UNROUTED, event, write
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 DATA = ("bronze", "quarantine", "silver", "ledger")
 COUNTS = ("read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions")
 

@@ -9,8 +9,6 @@ from orchestration.maintenance import maintenance
 from tests.e2e.lakes import files, headwater, leftovers, rows
 from tests.e2e.okta_logs import SOURCE, event, write
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 ANN = "actor.alternateId = 'ann@larkspur.example'"
 HOURS = [f"2026-03-02T0{hour}:10:00.000Z" for hour in (3, 4)]
 

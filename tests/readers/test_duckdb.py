@@ -7,8 +7,6 @@ from lake.registry import literal
 from tests.readers.conftest import BUILT_BY_DBT, CLASSES, Silver, ordered
 from tests.readers.type_trees import of_duckdb
 
-pytestmark = pytest.mark.xdist_group("readers")
-
 
 def read(con: duckdb.DuckDBPyConnection, folder: str) -> duckdb.DuckDBPyRelation:
     """The table as lake/README.md says to read it."""

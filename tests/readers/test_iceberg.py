@@ -14,8 +14,6 @@ from lake.store import LocalStore
 from tests.readers.conftest import CLASSES, Silver, ordered
 from tests.readers.type_trees import Tree, of_arrow, of_duckdb, with_json_as
 
-pytestmark = pytest.mark.xdist_group("readers")
-
 
 @pytest.fixture(scope="module")
 def tables(silver: Silver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:

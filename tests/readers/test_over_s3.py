@@ -18,7 +18,6 @@ from tests.readers.conftest import Silver, ordered
 from tests.simulators import s3
 from tests.simulators.s3 import S3Server
 
-pytestmark = pytest.mark.xdist_group("readers")
 TABLE = "authentication"
 
 

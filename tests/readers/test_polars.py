@@ -9,7 +9,6 @@ import pytest
 from tests.readers.conftest import CLASSES, Silver, ordered
 from tests.readers.type_trees import of_polars, with_json_as
 
-pytestmark = pytest.mark.xdist_group("readers")
 FOLDERS = {name: pl.String for name in ("source", "date", "hour")}
 
 

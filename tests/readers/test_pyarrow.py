@@ -9,7 +9,6 @@ import pytest
 from tests.readers.conftest import CLASSES, Silver, ordered
 from tests.readers.type_trees import of_arrow, with_json_as
 
-pytestmark = pytest.mark.xdist_group("readers")
 FOLDERS = ds.partitioning(pa.schema([(name, pa.string()) for name in ("source", "date", "hour")]), flavor="hive")
 
 

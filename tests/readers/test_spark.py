@@ -9,8 +9,6 @@ from tests.readers.conftest import CLASSES, Silver, ordered
 from tests.readers.spark_session import session
 from tests.readers.type_trees import of_spark, with_json_as
 
-pytestmark = pytest.mark.xdist_group("readers")
-
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:

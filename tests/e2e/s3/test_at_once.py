@@ -16,8 +16,6 @@ from tests.e2e.s3.lakes import Lake
 from tests.e2e.zygote import Ended, Zygote
 from tests.simulators import s3
 
-pytestmark = pytest.mark.xdist_group("s3_at_once")
-
 HOURS = [f"2026-03-02T{hour:02}:10:00.000Z" for hour in range(6)]
 
 

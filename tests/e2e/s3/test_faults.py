@@ -14,8 +14,6 @@ from tests.e2e.s3.conftest import IMPATIENCE_SECONDS, Way
 from tests.e2e.s3.lakes import State
 from tests.simulators.faulty_http import Fault
 
-pytestmark = pytest.mark.xdist_group("s3_faults")
-
 DELIVERED, BRONZE, RECEIPT = r"/in/.*gz$", r"/bronze/.*parquet$", r"/ledger/.*json$"
 LONG, DAY = IMPATIENCE_SECONDS * 3, 86400.0
 

@@ -112,9 +112,7 @@ def _redelivered(folder: Path) -> None:
     okta_logs.write(folder / "b.ndjson", [event("other", HOURS[0])], at=1_772_600_100)
 
 
-@pytest.mark.parametrize(
-    "half", [pytest.param(half, marks=pytest.mark.xdist_group(f"s3_kill_{half}")) for half in "ab"]
-)
+@pytest.mark.parametrize("half", ["a", "b"])  # two workers share them
 def test_killed_landings_heal(half: str, mortal: Mortal, tmp_path: Path) -> None:
     """The objects are replaced time and again, so that every landing moves, deletes, and replaces a receipt."""
     folder, deliveries = tmp_path / "delivered", (_delivered, _redelivered)
@@ -134,7 +132,6 @@ def test_killed_landings_heal(half: str, mortal: Mortal, tmp_path: Path) -> None
         number += 1
 
 
-@pytest.mark.xdist_group("s3_kill_a")
 def test_killed_compactions_heal(mortal: Mortal, tmp_path: Path) -> None:
     """Every round one more batch comes into hours that were merged before, which are merged again."""
     landed = 0
@@ -160,7 +157,6 @@ def test_killed_compactions_heal(mortal: Mortal, tmp_path: Path) -> None:
     raise AssertionError("compactions are not killed")
 
 
-@pytest.mark.xdist_group("s3_kill_b")
 def test_killed_builds_heal(mortal: Mortal, tmp_path: Path) -> None:
     folder, deliveries = tmp_path / "delivered", (_delivered, _redelivered)
     wholes, expected = [], []

@@ -12,8 +12,6 @@ from tests.e2e.s3.conftest import Way
 from tests.simulators.faulty_http import Fault
 from tests.simulators.s3 import S3Server
 
-pytestmark = pytest.mark.xdist_group("s3_faults")
-
 WHOLE = gzip.compress("".join(f"{event(f'w-{n}')}\n" for n in range(400)).encode(), mtime=0)
 OTHER = gzip.compress(f"{event('other')}\n".encode(), mtime=0)
 BROKEN = {

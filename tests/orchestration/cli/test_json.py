@@ -7,8 +7,6 @@ import pytest
 from tests.e2e.lakes import headwater
 from tests.e2e.okta_logs import SOURCE
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 BALANCE_KEYS = {"read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions", "balanced"}
 COMMANDS = {
     ("sources",): {"source", "title", "version", "owner", "configured", "batches", "landed", "quarantined"},

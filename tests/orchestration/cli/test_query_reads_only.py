@@ -7,8 +7,6 @@ import pytest
 from tests.e2e.lakes import files, headwater
 from tests.e2e.okta_logs import SOURCE
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 
 @pytest.mark.parametrize(
     "statement",

@@ -8,8 +8,6 @@ import pytest
 from tests.e2e.lakes import headwater
 from tests.e2e.okta_logs import SOURCE
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 
 def _trace(uid: str) -> dict[str, Any]:
     answer = headwater("trace", uid, "--json")

@@ -11,8 +11,6 @@ from orchestration.cli.accounts import print_balance
 from tests.e2e.lakes import headwater
 from tests.e2e.okta_logs import SOURCE
 
-pytestmark = pytest.mark.xdist_group("okta_lake")
-
 MILLIONS = 12_345_678
 
 

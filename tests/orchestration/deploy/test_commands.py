@@ -24,7 +24,6 @@ import yaml
 from tests.orchestration.deploy.test_files import COMPOSE, DEPLOY, HELM, INSTANCE, TOP, given
 
 PATIENCE_SECONDS = 240  # on a machine that does much else; what does not come up ends the test earlier
-pytestmark = pytest.mark.xdist_group("deployed")
 
 
 @pytest.fixture(scope="module")

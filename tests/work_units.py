@@ -1,0 +1,54 @@
+"""How tests are shared out between workers: what shares something dear stays together, what takes long comes first.
+
+Belongs here: the units of work, and pytest-xdist's scheduler that hands them out. Not here: fixtures.
+
+xdist's own groups (`--dist loadgroup`) are written into the ids of tests, which pytest 9.2 does not let xdist 3.8 do:
+every worker got tests of every group, and made all that they share for itself. Nothing told of it.
+"""
+
+from xdist.scheduler import LoadScopeScheduling
+
+# What begins like one of these is one unit, of what is left a file is one. The longest come first, so that no worker is
+# busy alone in the end.
+LONGEST_FIRST = (
+    "tests/e2e/s3/test_killed.py::test_killed_builds_heal",
+    "tests/e2e/s3/test_killed.py::test_killed_landings_heal[a]",
+    "tests/e2e/s3/test_killed.py::test_killed_landings_heal[b]",
+    "tests/e2e/s3/test_killed.py::test_killed_compactions_heal",
+    "tests/e2e/test_killed.py",
+    "tests/dbt/test_unit_tests.py",
+    "tests/e2e/s3/test_faults.py",
+    "tests/lake/test_erasure.py",
+    "tests/e2e/s3/test_at_once.py",
+    "tests/e2e/test_okta_day.py",
+    "tests/e2e/s3/test_objects.py",
+    "tests/dbt/test_golden.py",
+    "tests/readers/",
+    "tests/ingest/landing/test_two_readings.py",
+    "tests/ingest/landing/test_delimited.py",
+    "tests/dbt/",
+    "tests/e2e/test_estate.py",
+    "tests/orchestration/deploy/test_commands.py",
+    "tests/orchestration/cli/",
+    "tests/lake/test_compaction.py",
+    "tests/e2e/",
+    "tests/orchestration/estate/",
+)
+
+
+def unit(test: str) -> str:
+    """Return the unit of a test's id: the first of `LONGEST_FIRST` that it begins with, else its file."""
+    return next((name for name in LONGEST_FIRST if test.startswith(name)), test.split("::")[0])
+
+
+def rank(test: str) -> int:
+    """Return the place of a test's unit in the order of units."""
+    name = unit(test)
+    return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+class Units(LoadScopeScheduling):
+    """Hands out units in the order in which the workers found their tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
