@@ -80,7 +80,7 @@ def _record(where: str, path: str, name: str, inner: Mapping[str, DuckDBPyType],
 
 
 def _decimal(type_: DuckDBPyType) -> str:
-    precision, scale = (int(number) for _, number in type_.children)
+    precision, scale = (int(str(number)) for _, number in type_.children)
     return "NUMERIC" if precision - scale <= _NUMERIC_WHOLE and scale <= _NUMERIC_SCALE else "BIGNUMERIC"
 
 

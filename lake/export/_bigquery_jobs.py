@@ -31,9 +31,8 @@ _PASSING = frozenset(
         *("backendError", "internalError", "jobBackendError", "jobInternalError", "serviceUnavailable"),
     )
 )
-_DENIED = frozenset(("accessDenied", "billingNotEnabled", "blocked", "authError", "required", "forbidden"))
-_PASSING_CODES = frozenset((408, 429, 500, 502, 503, 504))
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_DENIED = frozenset(("accessDenied", "billingNotEnabled", "blocked", "authError", "forbidden"))
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 30.0
 
 
 class Passing(Exception):
@@ -128,7 +127,7 @@ class Asking:
                 found = self._started(job_id, push, start)
                 if found is None:
                     job_id = again()
-                    raise Passing(f"job {job_id} ended before this push")
+                    found = self._started(job_id, push, start)
                 ended = self.waited(found)
                 if ended.error_result:
                     job_id = again()
@@ -217,7 +216,7 @@ class Asking:
         return self._meaning(reason, int(problem.code or 0), _said(reason, problem.message, place))
 
     def _meaning(self, reason: str, code: int, told: str) -> Exception:
-        if reason in _PASSING or (code in _PASSING_CODES and reason not in _DENIED):
+        if reason in _PASSING or ((code in (408, 429) or code >= 500) and reason not in _DENIED):
             return Passing(told)
         if reason in _DENIED or code in (401, 403):
             return DestinationDenied(

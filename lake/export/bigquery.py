@@ -10,6 +10,7 @@ partition by one act. A push first waits for jobs that an earlier push left runn
 import hashlib
 import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -167,9 +168,14 @@ class BigQuery:
         from google.cloud import bigquery
 
         made = bigquery.Dataset(name)
-        made.location, made.labels = self._options.location, dict(self._options.labels)
+        made.labels = dict(self._options.labels)
+        if self._options.location:
+            made.location = self._options.location
         asking = self._asking
-        return asking.asked(lambda: asking.client.create_dataset(made, exists_ok=True, **asking.timing))
+        try:
+            return asking.asked(lambda: asking.client.create_dataset(made, **asking.timing))
+        except Taken:  # by another push, or by this one, whose answer was lost
+            return asking.asked(lambda: asking.client.get_dataset(name, **asking.timing))
 
     def _load(self, table: str, partition: Partition, reader: Reader) -> tuple[str, int, tuple[str, ...]]:
         """Write the file and load it; return the job's id, the bytes, and what a person should know."""
@@ -202,7 +208,8 @@ class BigQuery:
             try:
                 there = asking.asked(lambda: asking.client.get_table(name, **asking.timing))
             except Missing:
-                self._make(table, wanted)
+                with suppress(Taken):
+                    self._make(table, wanted)
                 continue
             held = [each.to_api_repr() for each in there.schema]
             partitioning = there.time_partitioning
@@ -237,7 +244,7 @@ class BigQuery:
             made.clustering_fields = clustered
         made.labels = dict(self._options.labels)
         asking = self._asking
-        asking.asked(lambda: asking.client.create_table(made, exists_ok=True, **asking.timing))
+        asking.asked(lambda: asking.client.create_table(made, **asking.timing))
 
     def _add(self, there: Any, after: list[fields.Field]) -> None:
         from google.cloud import bigquery

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,9 @@ async def _finish(running: JobMeta, file: Path, ctx: Any) -> None:
     error: dict[str, Any] | None = None
     rows = 0
     try:
-        await asyncio.sleep(_SLOW["seconds"])
+        until = time.monotonic() + _SLOW["seconds"]
+        while time.monotonic() < until and running.job_id not in _CANCELLED:
+            await asyncio.sleep(0.02)
         async with ctx.engine.write_lock():
             if running.job_id in _CANCELLED:
                 error = {"reason": "stopped", "message": "Job execution was cancelled"}

@@ -202,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reset()
         self._answer(status, headers, answer)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _pass
 
     def _announced(self) -> int:
         return int(self.headers.get("Content-Length") or 0)
