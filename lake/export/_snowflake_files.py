@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.delivery.destination import EVENT_ID, Held, Refusal
+from lake.delivery.errors import ExportError
 from lake.delivery.pushing import checksum_over
 from lake.delivery.rows import Reader
 from lake.export._snowflake_columns import Column, too_large
@@ -17,6 +20,7 @@ from lake.registry import literal, quoted
 
 TOO_LARGE = "value_too_large"
 _FILE_BYTES = 256 << 20  # Snowflake loads files side by side, and advises 100 to 250 MB
+_FORMAT = "format parquet, compression zstd"
 _ROW_GROUP_ROWS, _FEWEST_ROWS = 20_480, 2_048  # DuckDB works on 2,048 rows at once
 
 
@@ -32,10 +36,10 @@ class Written:
 
 def write_files(reader: Reader, columns: Sequence[Column], folder: Path) -> Written:
     """Write the rows to a folder. A row with too large a value is refused; the others go. Raises ExportError."""
-    files = _write(reader, columns, folder / "all", "")
+    files = _write(reader, columns, folder / "all")
     refused = _refused(reader, columns, files)
     if refused:
-        files = _write(reader, columns, folder / "rest", _without(refused))
+        files = _write(reader, columns, folder / "rest", refused)
     return Written(
         files=files,
         bytes=sum(each.stat().st_size for each in files),
@@ -47,27 +51,43 @@ def write_files(reader: Reader, columns: Sequence[Column], folder: Path) -> Writ
     )
 
 
-def _write(reader: Reader, columns: Sequence[Column], folder: Path, where: str) -> list[Path]:
+def _write(reader: Reader, columns: Sequence[Column], folder: Path, without: Sequence[Refusal] = ()) -> list[Path]:
     folder.mkdir(parents=True)
     values = ", ".join(f"{each.written} as C{number}" for number, each in enumerate(columns))
-    options = (
-        f"format parquet, compression zstd, row_group_size {_rows_at_once(reader)}, file_size_bytes {_FILE_BYTES},"
-        " overwrite_or_ignore"
-    )
+    left_out = ", ".join(literal(each.event_id) for each in without)
+    where = f"where {quoted(EVENT_ID)} not in ({left_out})" if without else ""
+    size = _bytes_of_a_row(reader)
+    rows = max(1, reader.memory_bytes // (32 * size))
+    if rows < _FEWEST_ROWS:
+        return _write_some_at_once(reader, f"select {values} from taken {where}", folder, rows)
+    group = min(_ROW_GROUP_ROWS, max(_FEWEST_ROWS, reader.memory_bytes // (8 * reader.threads * size)))
+    options = f"{_FORMAT}, row_group_size {group}, file_size_bytes {_FILE_BYTES}, overwrite_or_ignore"
     reader.write(f"select {values} from exported {where}", folder, options)
     return sorted(folder.glob("*.parquet"))
 
 
-def _rows_at_once(reader: Reader) -> int:
-    """Return how many rows a part of a file has: so few that those of all threads take a small part of the memory."""
+def _bytes_of_a_row(reader: Reader) -> int:
+    """Return how large a row is on average, not compressed."""
     held = pq.read_metadata(reader.path)
     size = sum(held.row_group(number).total_byte_size for number in range(held.num_row_groups))
-    each = size // max(reader.rows, 1) + 1
-    return max(_FEWEST_ROWS, min(_ROW_GROUP_ROWS, reader.memory_bytes // (8 * reader.threads * each)))
+    return size // max(reader.rows, 1) + 1
 
 
-def _without(refused: Sequence[Refusal]) -> str:
-    return f"where {quoted(EVENT_ID)} not in ({', '.join(literal(each.event_id) for each in refused)})"
+def _write_some_at_once(reader: Reader, select: str, folder: Path, rows: int) -> list[Path]:
+    """Write rows so large that the 2,048 that DuckDB takes at once, copied for every step, would not fit."""
+    files = []
+    for number, batch in enumerate(reader.batches(rows)):
+        files.append(folder / f"{number:06}.parquet")
+        try:
+            with reader.connect() as con:
+                con.register("taken", pa.Table.from_batches([batch]))
+                con.execute(f"copy ({select}) to {literal(str(files[-1]))} ({_FORMAT})")
+        except duckdb.OutOfMemoryException:
+            raise ExportError(
+                "the hour has rows too large for the memory that exports may take; give them more, or leave out columns"
+                " with large values (`without`)"
+            ) from None
+    return files
 
 
 def _refused(reader: Reader, columns: Sequence[Column], files: Sequence[Path]) -> list[Refusal]:

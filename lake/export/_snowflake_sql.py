@@ -2,8 +2,8 @@
 
 What belongs here: SQL text, with every name and value quoted. What does not: sending it (`_snowflake_session`).
 
-A push has a temporary table of its own, whose stage takes the files. Both end with the session at the latest, so that a
-push that died leaves nothing.
+A push has a temporary stage and a temporary table of its own. Both end with the session, files and all, so that a push
+that died leaves nothing. (The stage is a named one, for a load that selects cannot read a table's own.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,6 +58,11 @@ def evolve(table: str, change: Evolution) -> list[str]:
     ]
 
 
+def create_stage(staged: str) -> str:
+    """Return the statement that makes the push's own stage; OR REPLACE, so that it may be sent again."""
+    return f"CREATE OR REPLACE TEMPORARY STAGE {staged}"
+
+
 def create_staged(staged: str, columns: Sequence[Column]) -> str:
     """Return the statement that makes the push's own table; OR REPLACE, so that it may be sent again."""
     fields = ", ".join(f"C{number} {each.staged}" for number, each in enumerate(columns))
@@ -65,9 +70,9 @@ def create_staged(staged: str, columns: Sequence[Column]) -> str:
 
 
 def put(file: Path, staged: str) -> str:
-    """Return the statement that uploads a file of this machine to the stage of the push's table."""
+    """Return the statement that uploads a file of this machine to the push's stage."""
     address = text(f"file://{file.as_posix()}")
-    return f"PUT {address} @%{staged} AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = NONE OVERWRITE = TRUE PARALLEL = 4"
+    return f"PUT {address} @{staged} AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = NONE OVERWRITE = TRUE PARALLEL = 4"
 
 
 def copy(staged: str, columns: Sequence[Column]) -> str:
@@ -75,7 +80,7 @@ def copy(staged: str, columns: Sequence[Column]) -> str:
     names = ", ".join(f"C{number}" for number in range(len(columns)))
     values = ", ".join(f"$1:C{number}::{each.staged}" for number, each in enumerate(columns))
     return (
-        f"COPY INTO {staged} ({names}) FROM (SELECT {values} FROM @%{staged})"
+        f"COPY INTO {staged} ({names}) FROM (SELECT {values} FROM @{staged})"
         " FILE_FORMAT = (TYPE = PARQUET) ON_ERROR = ABORT_STATEMENT PURGE = TRUE"
     )
 

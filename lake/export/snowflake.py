@@ -3,7 +3,7 @@
 What belongs here: replacing one partition, and reading it back. What does not: statements, columns, sessions
 (`_snowflake_sql`, `_snowflake_columns`, `_snowflake_session`).
 
-The rows go as Parquet to the stage of a temporary table, are loaded into it, and one transaction replaces the
+The rows go as Parquet to a temporary stage, are loaded into a temporary table, and one transaction replaces the
 partition. Then it is counted. If another push of the same hour committed at the same time, both found nothing to delete
 and its rows stand twice: the one that committed last sees it, and replaces the partition again.
 """
@@ -106,6 +106,7 @@ class Snowflake:
         folder = self._work / staged.lower()
         try:
             written = write_files(reader, columns, folder)
+            asked.run(sql.create_stage(staged), "making a temporary stage")
             asked.run(sql.create_staged(staged, columns), "making a temporary table")
             for file in written.files:
                 asked.run(sql.put(file, staged), "uploading")

@@ -12,6 +12,7 @@ A statement that is sent again with the id of its request is answered by Snowfla
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -36,6 +37,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 LOGIN, QUERY = "/session/v1/login-request", "/queries/v1/query-request"
 END, LOGINS = "/counterpart/end-sessions", "/counterpart/logins"
 _logins: deque[dict[str, Any]] = deque(maxlen=100)
+_running: set[str] = set()
 _answers: OrderedDict[str, tuple[int, dict[str, Any]]] = OrderedDict()
 
 
@@ -43,7 +45,7 @@ async def amended(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request."""
     path = scope.get("path")
     if path == END:
-        await _answer(send, _end_sessions())
+        await _answer(send, await _end_sessions())
     elif path == LOGINS:
         await _answer(send, {"logins": list(_logins)})
     elif path == LOGIN:
@@ -52,7 +54,11 @@ async def amended(scope: Scope, receive: Receive, send: Send) -> None:
     elif path == QUERY:
         request = parse_qs(scope["query_string"].decode()).get("requestId", [""])[0]
         if request not in _answers:
-            status, body = await _asked(scope, receive)
+            _running.add(request)
+            try:
+                status, body = await _asked(scope, receive)
+            finally:
+                _running.discard(request)
             _answers[request] = status, _complete(path, body)
             while len(_answers) > 100:
                 _answers.popitem(last=False)
@@ -99,7 +105,9 @@ def _complete(path: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _end_sessions() -> dict[str, Any]:
+async def _end_sessions() -> dict[str, Any]:
+    while _running:  # what was begun for a client that is gone is finished first
+        await asyncio.sleep(0.02)
     ended = [sessions.pop(token) for token in list(sessions)]
     for each in ended:
         each.close()

@@ -15,7 +15,11 @@ from tests.lake.export.snowflake_there import PASSWORD, SnowflakeThere
 PLAIN = "began as time_dt, {'uid': 'm' || n} as metadata"
 
 
-def test_every_value_comes_back_as_it_went(lake: SmallLake, snowflake_there: SnowflakeThere) -> None:
+@pytest.mark.parametrize("fewest_rows", [2_048, 1 << 60], ids=["together", "some at once, as of large rows"])
+def test_every_value_comes_back_as_it_went(
+    lake: SmallLake, snowflake_there: SnowflakeThere, monkeypatch: pytest.MonkeyPatch, fewest_rows: int
+) -> None:
+    monkeypatch.setattr("lake.export._snowflake_files._FEWEST_ROWS", fewest_rows)
     lake.silver(rows=KINDS_ROWS, columns=KINDS, table="kinds")
     went = rows_of(lake.read(export("kinds")))
 

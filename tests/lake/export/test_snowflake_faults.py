@@ -101,7 +101,7 @@ def test_rows_that_a_load_refuses_change_nothing(
     lake.push(there, export())
     lake.silver(rows=3)
     fault = proxy.inject(answer("100069", "Error parsing JSON: unknown keyword."))
-    fault.after = 4  # describe, create, put, and the load
+    fault.after = 4  # describe, create twice, put; then the load
 
     with pytest.raises(RowsRefused, match=r"100069: Error parsing JSON.*nothing of the hour was changed"):
         lake.push(there, export())

@@ -157,12 +157,13 @@ def test_the_statements_are_those_that_snowflake_documents() -> None:
         "CREATE OR REPLACE TEMPORARY TABLE S"
         " (C0 VARCHAR, C1 NUMBER(38,0), C2 VARCHAR(134217728), C3 VARCHAR, C4 NUMBER(38,0))"
     )
+    assert sql.create_stage("S") == "CREATE OR REPLACE TEMPORARY STAGE S"
     assert sql.put(Path("/a folder/it's.parquet"), "S") == (
-        "PUT 'file:///a folder/it''s.parquet' @%S"
+        "PUT 'file:///a folder/it''s.parquet' @S"
         " AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = NONE OVERWRITE = TRUE PARALLEL = 4"
     )
     assert sql.copy("S", columns[:2]) == (
-        "COPY INTO S (C0, C1) FROM (SELECT $1:C0::VARCHAR, $1:C1::NUMBER(38,0) FROM @%S)"
+        "COPY INTO S (C0, C1) FROM (SELECT $1:C0::VARCHAR, $1:C1::NUMBER(38,0) FROM @S)"
         " FILE_FORMAT = (TYPE = PARQUET) ON_ERROR = ABORT_STATEMENT PURGE = TRUE"
     )
     assert sql.delete("logons", PARTITION) == f'DELETE FROM "LOGONS" WHERE {where}'
