@@ -70,7 +70,7 @@ def _bytes_of_a_row(reader: Reader) -> int:
     """Return how large a row is on average, not compressed."""
     held = pq.read_metadata(reader.path)
     size = sum(held.row_group(number).total_byte_size for number in range(held.num_row_groups))
-    return size // max(reader.rows, 1) + 1
+    return int(size) // max(reader.rows, 1) + 1
 
 
 def _write_some_at_once(reader: Reader, select: str, folder: Path, rows: int) -> list[Path]:

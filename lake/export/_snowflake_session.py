@@ -5,6 +5,7 @@ not: what is sent (`_snowflake_sql`).
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -131,6 +132,8 @@ def session(name: str, options: Options, parameters: Mapping[str, Any]) -> Itera
 def _client() -> Any:
     # Its client would otherwise ask the metadata services of three clouds where it runs, to tell Snowflake.
     os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+    # What it plans for later versions is nothing to those who export.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"snowflake\.connector")
     try:
         import snowflake.connector
     except ImportError:
