@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -91,8 +91,6 @@ class Collector:
         self._token, self._timeout, self._bound = token, timeout_seconds, retry_seconds
         self._verify = verify
         self.ended = Event()  # set when nothing more is wanted: who waits here then gives up
-        self.waits = 0
-        self._lock = Lock()
         # One session for all threads: where a load balancer keeps clients apart by a cookie, the acknowledgements are
         # with the indexer that took the events.
         self._session = requests.Session()
@@ -197,8 +195,6 @@ class Collector:
                 f"{last}, after retries for {self._bound:g} s. What was acknowledged is remembered; the rest, which"
                 " Splunk may hold in part, goes again with the next push"
             )
-        with self._lock:
-            self.waits += 1
         if self.ended.wait(seconds * random.uniform(0.8, 1.2)):
             raise DestinationUnavailable(last)
         return min(_LONGEST_WAIT, seconds * 2)

@@ -56,6 +56,7 @@ NOTES = (
     "Splunk only adds events: changed rows are there twice, and searches take the newest; rows that left the table"
     " stay.",
 )
+_LITTLE = 512 << 20  # bytes: two threads that write JSON of events of 2.7 kB need more (measured)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CHANNELS = uuid.UUID("6f1b8a0e-62d5-4b0f-8a9e-5d3c1f7e2b48")  # the name space of this product's channels
 
@@ -123,6 +124,8 @@ class Splunk:
         progress = Progress(self._lake, self.identity, self._name, table, partition, self._work)
         try:
             with reader.connect() as con:
+                if reader.memory_bytes < _LITTLE:
+                    con.execute("set threads = 1")
                 return self._push(con, progress, table, partition)
         except duckdb.Error as problem:
             raise ExportError(f"{table} {partition}: {' '.join(str(problem).split())[:300]}") from problem
