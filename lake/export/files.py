@@ -6,22 +6,19 @@ What belongs here: writing and reading back one file. What does not: Amazon Secu
 holds objects and lists as JSON texts; an empty text is `""`, NULL is nothing.
 """
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import duckdb
-import msgspec
 
-from lake import duck, paths
+from lake import paths
 from lake.delivery.destination import EVENT_ID, Delivery, Held, Partition, Place
-from lake.delivery.errors import DestinationDenied, DestinationUnavailable
 from lake.delivery.json_rows import columns_of, json_text, json_value
-from lake.delivery.rows import CHECKSUM, Reader
+from lake.delivery.rows import Reader
+from lake.export._files_store import Bucket, held_in, reading, remove_left, store_of, writing
 from lake.registry import literal, quoted
-from lake.s3_options import AwsAccess, S3Options
-from lake.store import LocalStore, Store, open_store
+from lake.store import Store
 
 TYPES = {
     "boolean": "Parquet BOOLEAN · JSON true/false · CSV true/false",
@@ -37,43 +34,23 @@ TYPES = {
     "map": "MAP · object · JSON text",
 }
 NOTES = (
-    "NDJSON leaves NULL out, also JSON's own at the top of a JSON column; an object whose fields are all NULL is `{}`.",
+    "NDJSON leaves NULL out; an object whose fields are all NULL is `{}`.",
     "A changed `root` or `format` is another destination: all hours go there, and files of before stay where they are.",
 )
 _ENDINGS = {"parquet": "parquet", "ndjson": "ndjson", "ndjson.gz": "ndjson.gz", "csv": "csv", "csv.gz": "csv.gz"}
 # Bytes: DuckDB takes memory by the largest line it must expect. Rows may hold texts of 16 MB several times.
 _LARGEST_LINES = (1 << 25, 1 << 28)
-_LEFT_AFTER_SECONDS = 3600
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`root` is a folder or `s3://bucket/prefix`; a bucket is reached as the lake's own, or as is said here."""
+class Options(Bucket, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A root, how it is reached, and a format."""
 
-    root: str
     format: Literal["parquet", "ndjson", "ndjson.gz", "csv", "csv.gz"] = "parquet"
-    region: str | None = None
-    endpoint_url: str | None = None
-    role_arn: str | None = None
-    external_id: str | None = None
-    encryption: Literal["AES256", "aws:kms"] | None = None
-    kms_key_id: str | None = None
 
 
 def open_destination(name: str, options: Options, place: Place) -> "Files":
     """Return the destination; no request is made."""
-    return Files(options, store_of(options.root, options, place), place)
-
-
-def store_of(root: str, options: Options, place: Place) -> Store:
-    """Return the store of a root; a bucket without settings of its own is reached as the lake's."""
-    given = {name: getattr(options, name) for name in ("region", "endpoint_url", "role_arn", "external_id")}
-    own = getattr(place.lake, "options", None)
-    if not root.startswith("s3://"):
-        return open_store(root)
-    if own is not None and not any(given.values()) and options.encryption is None:
-        return open_store(root, own)
-    access = AwsAccess(**given)
-    return open_store(root, S3Options(access, place.work, options.encryption, options.kms_key_id))
+    return Files(options, store_of(options, place), place)
 
 
 class Files:
@@ -94,49 +71,30 @@ class Files:
         if reader.rows:
             self._write(reader, made)
             size = made.stat().st_size
-        try:
+        with writing(self._store.url(key)):
             remove_left(self._store, key)
             if reader.rows:
                 self._store.put(made, key)
                 made.unlink()
             else:
                 self._store.delete(key)
-        except PermissionError as problem:
-            raise DestinationDenied(f"{self._store.url(key)} was not written: {problem}") from problem
-        except OSError as problem:
-            raise DestinationUnavailable(f"{self._store.url(key)} was not written: {problem}") from problem
         held = self.read_back(table, partition)
         return Delivery(held=held, bytes=size, proof="file", remote={"file": self._store.url(key)})
 
     def read_back(self, table: str, partition: Partition) -> Held:
         """Count the file's rows and sum their ids."""
         key = self._key(table, partition)
-        try:
+        with reading(self._store.url(key)):
             return self._asked(key) if self._store.info(key) is not None else Held(rows=0, checksum=0)
-        except PermissionError as problem:
-            raise DestinationDenied(f"{self._store.url(key)} cannot be read back: {problem}") from problem
-        except (OSError, duckdb.Error, UnicodeDecodeError) as problem:
-            said = " ".join(str(problem).split())[:300]
-            raise DestinationUnavailable(
-                f"{self._store.url(key)} cannot be read back: {said}. Push the hour again: the file is then replaced"
-            ) from problem
 
     def _asked(self, key: str) -> Held:
         *first, last = self._relations(key)
         for relation in first:
             try:
-                return self._held(relation, self._place.threads)
+                return held_in(self._store, relation, self._place, self._place.threads)
             except (duckdb.InvalidInputException, duckdb.OutOfMemoryException, UnicodeDecodeError):
                 continue  # perhaps only because of a larger line, of which the message may hold half a letter
-        return self._held(last, 1)
-
-    def _held(self, relation: str, threads: int) -> Held:
-        memory = f"{max(self._place.memory_bytes, 1 << 30) >> 20}MiB"
-        with duckdb.connect(config={"memory_limit": memory, "threads": threads}) as con:
-            duck.prepare(con, self._store)
-            row = con.execute(f"select count(*), {CHECKSUM} from {relation}").fetchone()
-        rows, checksum = row or (0, 0)
-        return Held(rows=int(rows), checksum=int(checksum))
+        return held_in(self._store, last, self._place, 1)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -172,15 +130,6 @@ class Files:
             else:
                 options = f"delim = ',', quote = '\"', escape = '\"', max_line_size = {size}, buffer_size = {size}"
                 yield f"read_csv({url}, header = true, all_varchar = true, parallel = false, {options})"
-
-
-def remove_left(store: Store, key: str) -> None:
-    """Remove what pushes that were killed while they wrote a file left beside it; a bucket keeps none."""
-    if not isinstance(store, LocalStore):
-        return
-    for path in (store.path / key).parent.glob(".tmp-*"):
-        if time.time() - path.stat().st_mtime > _LEFT_AFTER_SECONDS:
-            path.unlink(missing_ok=True)
 
 
 def _flat(name: str, type_: object) -> str:
