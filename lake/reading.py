@@ -112,11 +112,11 @@ def _views(
             yield mart, f"select * from read_parquet({literal(store.url(f'{paths.GOLD}/{mart}/**/*.parquet'))})"
     elif schema == "refused":
         for destination in store.folders(paths.REFUSED):
-            files = literal(store.url(f"{paths.REFUSED}/{destination}/*/date=*/hour=*/part.parquet"))
+            pattern = literal(store.url(f"{paths.REFUSED}/{destination}/*/date=*/hour=*/part.parquet"))
             yield (
                 destination,
                 "select split_part(filename, '/', -4) as \"table\", * exclude (filename) from read_parquet("
-                f"{files}, filename = true, hive_partitioning = true, hive_types_autocast = false)",
+                f"{pattern}, filename = true, hive_partitioning = true, hive_types_autocast = false)",
             )
     elif schema == "reference":
         yield from reference.items()

@@ -23,8 +23,9 @@ from orchestration.settings import TOP
 
 HOME = TOP / ".headwater" / "demo-exports"
 EVENTS = 20_000
+COUNTERPARTS = {"snowflake": "fakesnow", "bigquery": "bqemulator", "splunk": "splunk"}
 # What the counterparts take; real ones are read from the environment or the vendor's own chain, never from a file.
-_SECRETS = {"HEADWATER_SNOWFLAKE_PASSWORD": "demo", "HEADWATER_SPLUNK_TOKEN": "3f6f2d1e-0000-4000-8000-00000000demo"}
+SECRETS = {"HEADWATER_SNOWFLAKE_PASSWORD": "demo", "HEADWATER_SPLUNK_TOKEN": "3f6f2d1e-0000-4000-8000-00000000demo"}
 
 
 def main(events: int = EVENTS) -> int:
@@ -33,9 +34,9 @@ def main(events: int = EVENTS) -> int:
     truth = simulate(HOME / "estate", events)
     for left in (HOME / "lake" / "ledger" / "export", HOME / "lake" / "_exporting", HOME / "exports"):
         shutil.rmtree(left, ignore_errors=True)
-    os.environ |= _SECRETS
+    os.environ |= SECRETS
     with ExitStack() as running:
-        start = {name: running.enter_context(counterpart(name)) for name in ("fakesnow", "bqemulator", "splunk")}
+        start = {name: running.enter_context(counterpart(name)) for name in COUNTERPARTS.values()}
         write(start)
         told = ", ".join(f"{name} at {url}" for name, url in start.items())
         console.print(f"    counterparts on loopback: {told}")
@@ -45,9 +46,9 @@ def main(events: int = EVENTS) -> int:
 
 
 @contextmanager
-def counterpart(name: str) -> Iterator[str]:
+def counterpart(name: str, *more: str) -> Iterator[str]:
     """Run one counterpart on loopback while the block runs; give its address."""
-    words = [sys.executable, "-m", f"tests.simulators.{name}", "--until-stdin-closes"]
+    words = [sys.executable, "-m", f"tests.simulators.{name}", "--until-stdin-closes", *more]
     server = subprocess.Popen(words, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         url = server.stdout.readline().strip() if server.stdout else ""
@@ -72,8 +73,13 @@ def write(start: dict[str, str]) -> None:
 
 def destinations(start: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Return the settings of the destinations at the counterparts' addresses."""
-    host, port = start["fakesnow"].removeprefix("http://").split(":")
-    return {
+    return {kind: destination(kind, start[name]) for kind, name in COUNTERPARTS.items()}
+
+
+def destination(kind: str, url: str) -> dict[str, Any]:
+    """Return the settings of one destination at its counterpart's address."""
+    host, port = url.removeprefix("http://").split(":")
+    known: dict[str, dict[str, Any]] = {
         "snowflake": {
             "type": "snowflake",
             "account": "demo",
@@ -85,9 +91,10 @@ def destinations(start: dict[str, str]) -> dict[str, dict[str, Any]]:
             "port": int(port),
             "protocol": "http",
         },
-        "bigquery": {"type": "bigquery", "project": "demo", "dataset": "curated", "endpoint": start["bqemulator"]},
-        "splunk": {"type": "splunk", "url": start["splunk"], "token_env": "HEADWATER_SPLUNK_TOKEN", "index": "main"},
+        "bigquery": {"type": "bigquery", "project": "demo", "dataset": "curated", "endpoint": url},
+        "splunk": {"type": "splunk", "url": url, "token_env": "HEADWATER_SPLUNK_TOKEN", "index": "main"},
     }
+    return known[kind]
 
 
 if __name__ == "__main__":

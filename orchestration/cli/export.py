@@ -237,6 +237,6 @@ def _seconds(since: str) -> int | None:
 @export.command()
 def addon(folder: Annotated[Path, typer.Argument(help="Where the add-on's folder is made.")]) -> None:
     """Write a Splunk add-on with CIM field aliases, event types and tags for the classes that go to Splunk."""
-    from lake.export._splunk_addon import write_addon
+    from lake.export.splunk import write_addon
 
     say(str(write_addon(folder)))

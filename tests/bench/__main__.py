@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import buckets, measures
+from tests.bench import buckets, exports, measures
 from tests.bench.measures import Bench, Row
 
 HOME = Path(".headwater")
-MEASURES = {**measures.MEASURES, "s3": buckets.lakes, "objects": buckets.objects}
+MEASURES = {**measures.MEASURES, "s3": buckets.lakes, "objects": buckets.objects, "exports": exports.exports}
 
 
 def main() -> None:

@@ -35,6 +35,11 @@ def job(lake: Path | str, *words: str) -> Measured:
     return _run([sys.executable, "-m", "tests.bench.job", *words], lake)
 
 
+def module(lake: Path | str, name: str, *words: str) -> Measured:
+    """Run another module on a lake."""
+    return _run([sys.executable, "-m", name, *words], lake)
+
+
 def headwater(lake: Path | str, *words: str) -> Measured:
     """Run a `headwater` command on a lake."""
     return _run([sys.executable, "-c", _COMMAND, *words], lake)
