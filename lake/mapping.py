@@ -35,8 +35,7 @@ class Mappings:
             for path in sorted(project.glob(f"models/{folder}/**/*.sql"))
         }
         self._models = {path.stem: path for path in sorted(project.glob("models/**/*.sql"))}
-        loaded = (yaml.load(path.read_bytes(), _Loader) for path in sorted(project.glob("models/staging/**/*.yml")))
-        self._staging = [declared or {} for declared in loaded]
+        self._staging = [_declared(path.read_bytes()) for path in sorted(project.glob("models/staging/**/*.yml"))]
         self._seeds = [path.read_text() for path in sorted(project.glob("seeds/*.csv"))]
         self.fingerprint = lru_cache(maxsize=None)(self._fingerprint)
 
@@ -59,6 +58,11 @@ class Mappings:
         path = self._models[model]
         properties = path.with_suffix(".yml")
         return path.read_bytes() + (properties.read_bytes() if properties.exists() else b"")
+
+
+@lru_cache(maxsize=64)  # a process asks again and again, and the files hardly ever change meanwhile
+def _declared(text: bytes) -> Mapping[str, Any]:
+    return yaml.load(text, _Loader) or {}
 
 
 def _volatile_fields(declared: Mapping[str, Any], source: str) -> bytes:

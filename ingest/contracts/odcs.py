@@ -7,6 +7,7 @@ stands in `customProperties`: see `custom`. Standard: https://bitol-io.github.io
 """
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,16 @@ def load_contracts(root: Path | None = None) -> dict[str, Contract]:
 def load_contract(path: Path | str) -> Contract:
     """One contract. Raises ContractError, on one line, naming file and field."""
     file = Path(path)
-    text, document, odcs = _read(file)
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise Place(file, "contract").error(f"cannot be read: {error.strerror}") from None
+    return _contract(file, text)
+
+
+@lru_cache(maxsize=64)  # checking eight files takes 0.07 s, which commands and sensors would spend again and again
+def _contract(file: Path, text: bytes) -> Contract:
+    document, odcs = _read(file, text)
     top = Place(file, "contract")
     table = _table(odcs, file)
     custom = read_custom(odcs.customProperties, contract_properties, top.at("customProperties"))
@@ -95,13 +105,10 @@ def load_contract(path: Path | str) -> Contract:
     return contract
 
 
-def _read(file: Path) -> tuple[bytes, dict[str, Any], OpenDataContractStandard]:
+def _read(file: Path, text: bytes) -> tuple[dict[str, Any], OpenDataContractStandard]:
     place = Place(file, "contract")
     try:
-        text = file.read_bytes()
         document = yaml.load(text, Loader=_LOADER)
-    except OSError as error:
-        raise place.error(f"cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise place.error(f"not YAML: {error}") from None
     if not isinstance(document, dict):
@@ -113,7 +120,7 @@ def _read(file: Path) -> tuple[bytes, dict[str, Any], OpenDataContractStandard]:
     if odcs.kind != "DataContract" or not str(odcs.apiVersion).startswith("v3."):
         found = f"kind {odcs.kind!r} and apiVersion {odcs.apiVersion!r}"
         raise place.error(f"not ODCS v3: expected kind DataContract and apiVersion v3.x, found {found}")
-    return text, document, odcs
+    return document, odcs
 
 
 def _not_odcs(file: Path, error: ValidationError | TypeError) -> ContractError:
