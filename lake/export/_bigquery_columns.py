@@ -25,6 +25,8 @@ _SCALARS = {
     **dict.fromkeys(("tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger"), "INTEGER"),
     "ubigint": "NUMERIC",
     **dict.fromkeys(("float", "double"), "FLOAT"),
+    # JSON too: load jobs make the type JSON of CSV, Avro and JSON alone.
+    # https://cloud.google.com/bigquery/docs/json-data#limitations
     **dict.fromkeys(("varchar", "enum", "uuid"), "STRING"),
     "blob": "BYTES",
     "date": "DATE",
@@ -37,7 +39,10 @@ _API = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RE
 _NUMERIC_WHOLE, _NUMERIC_SCALE = 29, 9  # digits before and behind the point
 # https://cloud.google.com/bigquery/docs/schemas#column_names
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}\Z")
-_FORBIDDEN = ("_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_")
+_FORBIDDEN = (
+    *("_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier"),
+    *("_change_sequence_number", "_change_type", "_change_timestamp"),
+)
 
 
 def fields_of(where: str, columns: Sequence[Column]) -> list[Field]:
