@@ -296,8 +296,9 @@ def test_what_firehose_puts_right_below_the_root_is_of_the_source(trail: Announc
     name = "trail-1-2026-03-02-05-04-03-0d0b8e0c-1111-2222-3333-444455556666"
     for folder in ("logs/", "logs/waf/"):
         key = f"{folder}2026/03/02/05/{name}"
-        event = json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": call("a", "2026-03-02T05:01:00Z")})
-        trail.client.put_object(Bucket=trail.bucket, Key=key, Body=event.encode())
+        event = {"version": "0", "id": "e", "detail-type": "AWS API Call via CloudTrail"}
+        body = json.dumps({**event, "detail": call("a", "2026-03-02T05:01:00Z")}).encode()
+        trail.client.put_object(Bucket=trail.bucket, Key=key, Body=body)
         trail.announce(key)
     done = trail.drain()
     assert (["a"], 1) == (trail.uids(), len(done.foreign))
