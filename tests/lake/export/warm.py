@@ -78,6 +78,11 @@ class Warm:
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
 
+    def kill(self) -> None:
+        """Kill the push that is under way, from outside."""
+        for child in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
+            os.kill(int(child), 9)
+
     def ended(self) -> Ended:
         assert self._process.stdout
         return Ended(**json.loads(self._process.stdout.readline()))

@@ -1,0 +1,352 @@
+"""Elasticsearch: the rows of a table as documents of the Elastic Common Schema (ECS), by the bulk API.
+
+What belongs here: the settings, and one push. What does not: HTTP (`_elastic_cluster`), documents and the mapping of
+their fields (`_elastic_documents`, `_elastic_ecs.yml`).
+
+A document's `_id` follows from table, hour and event, so an event that is sent again is the same document. Documents
+carry `headwater.push`, which follows from the rows of the whole hour: what an hour had before and has no longer is
+found by it and deleted, after the new documents are there. Of the checksum a document holds its own part, in two halves
+(`checksum_high`, `checksum_low`), because Elasticsearch adds up in DOUBLE: so an hour is counted and added up there:
+
+    POST headwater-authentication-*/_search
+    {"size": 0, "track_total_hits": true, "query": {"term": {"headwater.hour": "2026-03-02T04"}},
+     "aggs": {"high": {"sum": {"field": "headwater.checksum_high"}},
+              "low": {"sum": {"field": "headwater.checksum_low"}}}}
+
+and the checksum is high · 65,536 + low.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from lake import paths
+from lake.delivery.destination import EVENT_ID, Delivery, Held, Partition, Place, Refusal
+from lake.delivery.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
+from lake.delivery.json_rows import columns_of
+from lake.delivery.rows import Reader
+from lake.delivery.selecting import line_of
+from lake.export._elastic_cluster import Cluster, Ended, TooLarge
+from lake.export._elastic_documents import OWN, OWN_TYPES, document, mapping
+from lake.registry import literal
+
+TYPES = {
+    "boolean": "boolean; in `ocsf` a keyword",
+    "integer": "long; in `ocsf` a keyword (the document's text keeps all digits)",
+    "number": "float, double; in `ocsf` a keyword",
+    "text": "keyword, wildcard, match_only_text, ip",
+    "timestamp": "date: searched by milliseconds, microseconds stay in the document's text",
+    "date": "keyword",
+    "binary": "keyword, base64",
+    "json": "in `ocsf`, flattened",
+    "object": "object; in `ocsf` flattened",
+    "list": "as its elements; in `ocsf` flattened",
+    "map": "in `ocsf`, flattened",
+}
+NOTES = (
+    "NULL is left out, and so is an empty text in ECS fields; in `ocsf` empty texts, lists and objects stay in the"
+    " document's text, though no search finds them.",
+    "Texts beyond 1,024 characters (8,191 in `ocsf`) are in the document, but not found by their whole value.",
+    "An hour is replaced document by document: new and changed ones first, then those go that it no longer has. Of a"
+    " data stream, which cannot overwrite, they go first.",
+)
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ROWS = 1024
+_TAKEN = (200, 201)
+_TURNS = 2
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`url` is the cluster's; `api_key_env` names the variable with the (encoded) API key, read when it is used.
+
+    `index` is the name of an index, or with `data_stream` of a data stream; in it `{table}` is the table, `{month}` and
+    `{day}` the event hour's (`2026.03`, `2026.03.02`). An index that is not there is made, with a mapping by which
+    nothing that arrives makes new fields; `create_index: false` leaves that to templates. A data stream needs a
+    template of your own with that mapping (`headwater.*` and `ocsf`).
+    """
+
+    url: str
+    api_key_env: str = "HEADWATER_ELASTIC_API_KEY"
+    index: str = "headwater-{table}-{month}"
+    data_stream: bool = False
+    create_index: bool = True
+    batch_bytes: int = 5_000_000
+    retry_seconds: float = 120
+    timeout_seconds: float = 120
+    verify: bool = True
+    ca_file: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an address over which the key would go in clear, and for a name that cannot be."""
+        place = urlsplit(self.url)
+        if place.scheme not in ("http", "https") or not place.hostname:
+            raise ValueError(f"url: {self.url!r} is no address (expected https://cluster.example.com:9243)")
+        if place.username or place.password:
+            raise ValueError("url: holds a password; give an API key by `api_key_env`")
+        if place.scheme == "http" and place.hostname not in _LOOPBACK:
+            raise ValueError("url: over http the API key would cross the network in clear: use https")
+        name = _filled(self.index, "table", Partition.of("2026-03-02T04"))
+        if name != name.lower() or name[:1] in "-_+." or set(name) & set('\\/*?"<>| ,#:{}') or len(name) > 200:
+            raise ValueError(f"index: {self.index!r} cannot be the name of an index")
+        if not 1000 <= self.batch_bytes <= 100_000_000:
+            raise ValueError("batch_bytes: expected 1,000 to 100,000,000 (Elasticsearch takes 100 MB)")
+
+
+def open_destination(name: str, options: Options, place: Place) -> "Elastic":
+    """Return the destination; no request is made."""
+    return Elastic(options)
+
+
+@dataclass
+class _Pushed:
+    """What has become of the documents so far."""
+
+    bytes: int = 0
+    requests: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One document to send: id in Elasticsearch, event id, source, and its text."""
+
+    id: str
+    event_id: str
+    source: str
+    text: bytes
+
+
+class Elastic:
+    """One cluster."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._opened: Cluster | None = None
+
+    @property
+    def identity(self) -> str:
+        """Return address and index."""
+        kind = "data stream" if self._options.data_stream else "index"
+        return f"elastic {self._options.url.rstrip('/')} {kind} {self._options.index}"
+
+    def push(self, table: str, partition: Partition, reader: Reader) -> Delivery:
+        """Send the hour's documents, delete those that it no longer has, and count it."""
+        index = self._index(table, partition)
+        if self._options.create_index and not self._options.data_stream and reader.rows:
+            self._cluster.create(index, {"mappings": mapping()})
+        push, done = self._token(reader), _Pushed()
+        for _ in range(_TURNS):
+            done.refused.clear()
+            self._replace(index, table, partition, reader, push, done)
+            held = self._held(index, table, partition)
+            if held.rows == reader.rows - len(done.refused):
+                break  # else another push of the hour, of other rows, was in between
+        remote = {"index": index, "requests": str(done.requests)}
+        return Delivery(held=held, bytes=done.bytes, proof="query", refused=tuple(done.refused), remote=remote)
+
+    def _replace(self, index: str, table: str, partition: Partition, reader: Reader, push: str, done: _Pushed) -> None:
+        if self._options.data_stream:
+            self._clear(index, table, partition, push)
+        for batch in self._batches(table, partition, reader, push):
+            self._send(index, batch, done)
+        if not self._options.data_stream:
+            self._clear(index, table, partition, push)
+        self._cluster.refresh(index)
+
+    def read_back(self, table: str, partition: Partition) -> Held:
+        """Count the hour's documents and add up their parts of the checksum, by a search."""
+        self._cluster.refresh(self._index(table, partition))
+        return self._held(self._index(table, partition), table, partition)
+
+    def close(self) -> None:
+        """End connections."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def _cluster(self) -> Cluster:
+        if self._opened is None:
+            key = os.environ.get(self._options.api_key_env, "").strip()
+            if not key:
+                raise DestinationDenied(f"{self._options.url}: set {self._options.api_key_env} to an API key (encoded)")
+            self._opened = Cluster(
+                self._options.url,
+                key,
+                verify=self._options.ca_file or self._options.verify,
+                timeout_seconds=self._options.timeout_seconds,
+                retry_seconds=self._options.retry_seconds,
+            )
+        return self._opened
+
+    def _index(self, table: str, partition: Partition) -> str:
+        return _filled(self._options.index, paths.checked(table), partition)
+
+    def _held(self, index: str, table: str, partition: Partition) -> Held:
+        halves = {name: {"sum": {"field": f"{OWN}.checksum_{name}"}} for name in ("high", "low")}
+        found = self._cluster.search(
+            index, {"size": 0, "track_total_hits": True, "query": _of(table, partition), "aggs": halves}
+        )
+        if found is None:
+            return Held(rows=0, checksum=0)
+        high, low = (round(found["aggregations"][name]["value"] or 0) for name in ("high", "low"))
+        return Held(rows=int(found["hits"]["total"]["value"]), checksum=(high << 16) + low)
+
+    def _clear(self, index: str, table: str, partition: Partition, push: str) -> None:
+        """Delete the documents of the hour that are of another push.
+
+        Raises:
+            RowsRefused: the index has another mapping, by which the query could find documents that are to stay.
+        """
+        types = self._cluster.types(index, f"{OWN}.*")
+        if types is None:
+            return
+        wanted = {f"{OWN}.{name}": kind for name, kind in OWN_TYPES.items()}
+        if wrong := sorted(
+            f"{name} is {types.get(name, 'missing')}" for name in wanted if types.get(name) != wanted[name]
+        ):
+            raise RowsRefused(
+                f"{self._options.url}/{index}: its mapping is not the one that exports need ({'; '.join(wrong)}): give"
+                f" its template {', '.join(f'{name}: {kind}' for name, kind in sorted(wanted.items()))}. Nothing was"
+                " deleted"
+            )
+        self._cluster.refresh(index)  # a search, and so a deletion, sees only what has been refreshed
+        old = {"must_not": [{"term": {f"{OWN}.push": push}}]}
+        query = {"bool": {"filter": [_of(table, partition)], **old}}
+        self._cluster.delete_by_query(index, query)
+
+    def _token(self, reader: Reader) -> str:
+        """Return what tells the rows of this hour from any others: their number, and a hash over all their texts."""
+        with _telling(), reader.connect() as con:
+            columns = columns_of(con.sql("from exported"))
+            text = document(columns, _classes(con, columns), {})
+            row = con.execute(f"select count(*), bit_xor(md5_number({EVENT_ID} || {text})) from exported").fetchone()
+        rows, digest = row or (0, 0)
+        return f"{rows}-{hashlib.sha256(str(digest).encode()).hexdigest()[:32]}"
+
+    def _batches(self, table: str, partition: Partition, reader: Reader, push: str) -> Iterator[list[_Row]]:
+        """Yield documents in the order of the rows, as many as a body may hold."""
+        batch: list[_Row] = []
+        size = 0
+        for row in _rows(table, partition, reader, push):
+            if batch and size + len(row.text) > self._options.batch_bytes:
+                yield batch
+                batch, size = [], 0
+            batch.append(row)
+            size += len(row.text) + 100
+        if batch:
+            yield batch
+
+    def _send(self, index: str, batch: list[_Row], done: _Pushed) -> None:
+        """Send documents until each is taken or refused. Busy shards refuse some of a body: these are sent again."""
+        ends, pause = time.monotonic() + self._options.retry_seconds, 0.25
+        while batch:
+            try:
+                ended, size = self._cluster.bulk(index, self._body(batch))
+            except TooLarge as problem:
+                if len(batch) > 1:
+                    for part in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+                        self._send(index, part, done)
+                    return
+                done.refused.append(_refusal(batch[0], "413", str(problem)))
+                return
+            done.bytes, done.requests = done.bytes + size, done.requests + 1
+            batch, last = self._left(batch, ended, done)
+            if batch and time.monotonic() + pause > ends:
+                raise DestinationUnavailable(
+                    f"{self._options.url}/{index}: {len(batch):,} documents of a body were not taken ({last}), for"
+                    f" {self._options.retry_seconds:g} seconds; push again later"
+                )
+            if batch:
+                time.sleep(pause)
+                pause = min(pause * 2, 15.0)
+
+    def _body(self, batch: list[_Row]) -> bytes:
+        # A data stream takes only `create`; what it answers with 409 is there already, of a push that broke off.
+        action = "create" if self._options.data_stream else "index"
+        return b"".join(b'{"%s":{"_id":"%s"}}\n%s\n' % (action.encode(), row.id.encode(), row.text) for row in batch)
+
+    def _left(self, batch: list[_Row], ended: Any, done: _Pushed) -> tuple[list[_Row], str]:
+        """Return the documents to send again, and why; keep those that are refused."""
+        if len(ended) != len(batch):
+            raise DestinationUnavailable(f"{self._options.url}: {len(ended)} answers to {len(batch)} documents")
+        left, last = [], ""
+        for row, each in zip(batch, ended, strict=True):
+            if each.status in _TAKEN or (each.status == 409 and self._options.data_stream):
+                continue
+            if each.status in (401, 403):
+                raise DestinationDenied(f"{self._options.url}: {each.type}: {each.reason}")
+            if each.status == 429 or each.status >= 500:
+                left.append(row)
+                last = _said(each)
+            else:
+                done.refused.append(_refusal(row, each.type or str(each.status), each.reason))
+        return left, last
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, UnicodeDecodeError, pa.ArrowException) as problem:
+        raise ExportError(f"the rows cannot be written as documents: {line_of(problem)}") from problem
+
+
+def _filled(name: str, table: str, partition: Partition) -> str:
+    parts = {"{table}": table, "{month}": f"{partition.date:%Y.%m}", "{day}": f"{partition.date:%Y.%m.%d}"}
+    for word, value in parts.items():
+        name = name.replace(word, value)
+    return name
+
+
+def _of(table: str, partition: Partition) -> Mapping[str, Any]:
+    """Return the query of a table's hour."""
+    terms = {f"{OWN}.table": table, f"{OWN}.hour": str(partition)}
+    return {"bool": {"filter": [{"term": {name: value}} for name, value in terms.items()]}}
+
+
+def _rows(table: str, partition: Partition, reader: Reader, push: str) -> Iterator[_Row]:
+    with _telling(), reader.connect() as con:
+        columns = columns_of(con.sql("from exported"))
+        part = f"('0x' || substr(md5({EVENT_ID}), 1, 8))::bigint"
+        own = {
+            "event_id": f"to_json({EVENT_ID})::varchar",
+            "table": f"to_json({literal(table)})::varchar",
+            "hour": f"to_json({literal(str(partition))})::varchar",
+            "push": f"to_json({literal(push)})::varchar",
+            "checksum_high": f"({part} >> 16)::varchar",
+            "checksum_low": f"({part} & 65535)::varchar",
+        }
+        text = document(columns, _classes(con, columns), own)
+        source = "source" if any(each.name == "source" for each in columns) else "''"
+        of_hour = literal(f"{table}\n{partition}\n")
+        batches = con.execute(
+            f"select substr(sha256({of_hour} || {EVENT_ID}), 1, 40), {EVENT_ID}, coalesce({source}, ''), encode({text})"
+            " from exported"
+        ).to_arrow_reader(_ROWS)
+        for batch in batches:
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield _Row(*row)
+
+
+def _classes(con: Any, columns: Any) -> list[int | None]:
+    if not any(each.name == "class_uid" for each in columns):
+        return []
+    return [row[0] for row in con.execute("select distinct class_uid from exported order by all").fetchall()]
+
+
+def _refusal(row: _Row, code: str, said: str) -> Refusal:
+    return Refusal(event_id=row.event_id, source=row.source, code=code, said=said)
+
+
+def _said(ended: Ended) -> str:
+    return f"{ended.status} {ended.type}: {ended.reason}"
