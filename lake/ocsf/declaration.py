@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 TAKE_OVER = "*"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 
 
 class DeclarationError(ValueError):
@@ -29,8 +30,13 @@ class Declaration:
 
 def load_declaration(path: Path) -> Declaration:
     """Read the declaration. Raises DeclarationError for a file that does not hold to the grammar."""
+    return declaration(path.read_text(encoding="utf-8"))
+
+
+def declaration(text: str) -> Declaration:
+    """Read the text of a declaration. Raises DeclarationError for one that does not hold to the grammar."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise DeclarationError(f"not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):

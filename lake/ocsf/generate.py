@@ -6,11 +6,12 @@ What does not: what stands in them (type_macros.py, caption_macros.py).
 
 import argparse
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from lake.ocsf import caption_macros, type_macros
 from lake.ocsf.attributes import EventClass, resolve
-from lake.ocsf.declaration import DeclarationError, load_declaration
+from lake.ocsf.declaration import DeclarationError, declaration, load_declaration
 from lake.ocsf.official import UnknownClass, official
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -24,8 +25,13 @@ _RENDER = {
 
 def declared_classes(dbt_project: Path = DBT_PROJECT) -> dict[str, EventClass]:
     """Return the classes that the project's declaration publishes, by name. Raises DeclarationError, UnknownClass."""
-    declaration = load_declaration(dbt_project / DECLARATION)
-    return resolve(declaration, official(declaration.version))
+    return dict(_classes((dbt_project / DECLARATION).read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=16)  # every question and every build asks, and the file hardly ever changes meanwhile
+def _classes(text: str) -> dict[str, EventClass]:
+    declared = declaration(text)
+    return resolve(declared, official(declared.version))
 
 
 def generated_files(dbt_project: Path = DBT_PROJECT) -> dict[Path, str]:
