@@ -9,6 +9,7 @@ die after some seconds is killed from outside, also in the middle of what DuckDB
 What belongs here: starting, counting, killing. What does not: what must hold afterwards (`test_killed`).
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,6 +109,7 @@ def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
         code = 99
     sys.stdout.flush()
     sys.stderr.flush()
+    counted.with_name("modules").write_text("\n".join(sys.modules))
     counted.write_text(str(acts()))
     os._exit(code)
 
@@ -172,27 +175,53 @@ def _answer(job: dict[str, Any], scratch: Path) -> Ended:
         took = time.monotonic() - began
         if done:
             code = os.waitstatus_to_exitcode(status)
+            _learn(scratch / "modules")
             return Ended(code, int(counted.read_text()), took, said.read_text(errors="replace"))
         if job["seconds"] and took >= job["seconds"]:
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.005)
 
 
+def _learn(modules: Path) -> None:
+    """Import what a child imported that ran to its end: those after it need not."""
+    for name in modules.read_text().splitlines() if modules.exists() else ():
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    modules.unlink(missing_ok=True)
+
+
 def _keep_descriptions() -> None:
     """Read botocore's descriptions of services once, here: to a child of half a second they cost as much again."""
     import boto3
-    from botocore.loaders import JSONFileLoader
+    from botocore.loaders import JSONFileLoader, Loader
 
-    read = JSONFileLoader.load_file
+    read, find = JSONFileLoader.load_file, Loader.list_available_services
     kept: dict[str, Any] = {}
+    found: dict[str, Any] = {}
 
     def load_file(self: JSONFileLoader, file_path: str) -> Any:
         if file_path not in kept:
             kept[file_path] = read(self, file_path)
         return kept[file_path]
 
-    JSONFileLoader.load_file = load_file
+    def list_available_services(self: Loader, type_name: str) -> Any:
+        if type_name not in found:
+            found[type_name] = find(self, type_name)
+        return found[type_name]
+
+    JSONFileLoader.load_file, Loader.list_available_services = load_file, list_available_services
     boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1").client("s3")
+
+
+@lru_cache
+def _make_dbts_classes(project: str, scratch: Path) -> None:
+    """Parse a project: dbt makes the readers and writers of its classes at their first use, which takes seconds."""
+    from dbt.cli.main import dbtRunner
+
+    words = ["parse", "--project-dir", project, "--profiles-dir", project, "--no-write-json", "--log-level", "none"]
+    with contextlib.chdir(scratch):
+        dbtRunner().invoke([*words, "--log-level-file", "none"])
 
 
 def _serve(scratch: Path) -> None:
@@ -203,10 +232,16 @@ def _serve(scratch: Path) -> None:
     import orchestration.building
     import orchestration.cli.app
     import orchestration.dbt_plugin  # noqa: F401
+    from ingest.contracts import load_contracts
+    from lake.ocsf.generate import declared_classes
 
     _keep_descriptions()
+    load_contracts(), declared_classes()
     for line in sys.stdin:
-        ended = _answer(json.loads(line), scratch)
+        job = json.loads(line)
+        if job["words"][0] == "build":
+            _make_dbts_classes(job["project"], scratch)
+        ended = _answer(job, scratch)
         sys.stdout.write(json.dumps(vars(ended)) + "\n")
         sys.stdout.flush()
 
