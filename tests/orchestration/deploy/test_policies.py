@@ -23,7 +23,7 @@ NEEDS = {
     "get_object": ["s3:GetObject"],
     "head_object": ["s3:GetObject", "s3:ListBucket"],
     "put_object": ["s3:PutObject"],
-    "upload_file": ["s3:PutObject", "s3:AbortMultipartUpload"],
+    "upload_fileobj": ["s3:PutObject", "s3:AbortMultipartUpload"],
     "copy_object": ["s3:GetObject", "s3:PutObject"],
     "copy": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
     "delete_objects": ["s3:DeleteObject"],
@@ -90,6 +90,15 @@ def test_the_lakes_role_may_do_what_the_lake_does() -> None:
             "sts:AssumeRole": ("arn:aws:iam::444455556666:role/headwater-reader", {}),
         }.get(action, (LAKE_OBJECT, {}))
         assert allows(ERASER if "Version" in action else WRITER, Request(action, resource, context)), action
+
+
+def test_an_exports_role_may_replace_and_read_back_files_under_its_prefix_alone() -> None:
+    there = "arn:aws:s3:::example-exports"
+    for action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"):
+        assert allows(["export-writer"], Request(action, f"{there}/curated/authentication/x.parquet"))
+        assert not allows(["export-writer"], Request(action, f"{there}/other/x.parquet"))
+        assert not allows(["export-writer"], Request(action, LAKE_OBJECT))
+    assert allows(["export-writer"], Request("s3:ListBucket", there, {"s3:prefix": "curated/"}))
 
 
 def test_a_sources_role_may_do_what_reading_sources_does() -> None:
