@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import yaml
 from duckdb.sqltypes import DuckDBPyType
 
@@ -26,7 +27,7 @@ OWN_TYPES = {
     "checksum_high": "integer",
     "checksum_low": "integer",
 }
-_TEXTS = ("keyword", "wildcard", "match_only_text", "ip")
+_TEXTS = ("keyword", "wildcard", "match_only_text")
 _IGNORED_ABOVE = 1024  # characters, as in Elastic's own mappings of ECS; of `ocsf`, what Lucene takes in UTF-8
 _FLATTENED_ABOVE = 8191
 
@@ -38,6 +39,13 @@ def ecs() -> Mapping[str, Any]:
     """Return the table."""
     held: Mapping[str, Any] = yaml.safe_load(ECS.read_text())
     return held
+
+
+def classes_of(con: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> list[int | None]:
+    """Return the class_uids in `exported`; none where it has no such column."""
+    if not any(each.name == "class_uid" for each in columns):
+        return []
+    return [row[0] for row in con.execute("select distinct class_uid from exported order by all").fetchall()]
 
 
 def document(columns: Sequence[Column], classes: Sequence[int | None], own: Mapping[str, str]) -> str:
@@ -142,7 +150,7 @@ class _Row:
         if "is" in spec:
             return self._enumeration(spec)
         if "all" in spec:
-            return self._all(spec["all"])
+            return self._all(name, spec["all"])
         if "list" in spec:
             return self._objects(spec)
         return self._computed(name, spec)
@@ -153,10 +161,12 @@ class _Row:
         if (found := self.at(path)) is None:
             return ""
         expression, type_ = found
+        if ecs()["types"].get(name) == "ip":
+            return f"to_json({_ip(expression)})::varchar" if type_.id == "varchar" else ""
         textual = ecs()["types"].get(name, "keyword") in _TEXTS
         if textual and type_.id not in ("varchar", "list"):
             return f"to_json({expression}::varchar)::varchar"
-        # An empty text says nothing in ECS, and is no IP.
+        # An empty text says nothing in ECS.
         return value_text(f"nullif({expression}, '')" if type_.id == "varchar" else expression, type_)
 
     def at(self, path: str) -> Found | None:
@@ -188,8 +198,10 @@ class _Row:
         cases = " ".join(f"when {str(value).lower()} then {literal(_json(word))}" for value, word in spec["is"].items())
         return f"case {found[0]} {cases} else {other} end"
 
-    def _all(self, paths: Sequence[str]) -> str:
-        found = [f"nullif({held[0]}, '')" for path in paths if (held := self.at(path)) is not None]
+    def _all(self, name: str, paths: Sequence[str]) -> str:
+        held = [found[0] for path in paths if (found := self.at(path)) is not None]
+        is_ip = ecs()["types"].get(name) == "ip"
+        found = [_ip(each) if is_ip else f"nullif({each}, '')" for each in held]
         if not found:
             return ""
         some = f"list_filter([{', '.join(found)}], lambda x: x is not null)"
@@ -219,6 +231,11 @@ class _Row:
             wanted = f"list_filter({expression}, lambda x: x.algorithm = {literal(spec['algorithm'])})"
             return f"to_json(lower({wanted}[1].value))::varchar"
         return f"({expression} * {int(spec['times'])})::varchar"
+
+
+def _ip(expression: str) -> str:
+    """Return the SQL of an address, or NULL for what is surely none (`-`, a name): it would cost the whole document."""
+    return f"case when regexp_full_match({expression}, '[0-9a-fA-F.:]*[.:][0-9a-fA-F.:]*') then {expression} end"
 
 
 def _fields(type_: DuckDBPyType) -> Iterator[tuple[str, DuckDBPyType]]:

@@ -36,7 +36,7 @@ from lake.delivery.json_rows import columns_of
 from lake.delivery.rows import Reader
 from lake.delivery.selecting import line_of
 from lake.export._elastic_cluster import Cluster, Ended, TooLarge
-from lake.export._elastic_documents import OWN, OWN_TYPES, document, mapping
+from lake.export._elastic_documents import OWN, OWN_TYPES, classes_of, document, mapping
 from lake.registry import literal
 
 TYPES = {
@@ -228,7 +228,7 @@ class Elastic:
         """Return what tells the rows of this hour from any others: their number, and a hash over all their texts."""
         with _telling(), reader.connect() as con:
             columns = columns_of(con.sql("from exported"))
-            text = document(columns, _classes(con, columns), {})
+            text = document(columns, classes_of(con, columns), {})
             row = con.execute(f"select count(*), bit_xor(md5_number({EVENT_ID} || {text})) from exported").fetchone()
         rows, digest = row or (0, 0)
         return f"{rows}-{hashlib.sha256(str(digest).encode()).hexdigest()[:32]}"
@@ -326,7 +326,7 @@ def _rows(table: str, partition: Partition, reader: Reader, push: str) -> Iterat
             "checksum_high": f"({part} >> 16)::varchar",
             "checksum_low": f"({part} & 65535)::varchar",
         }
-        text = document(columns, _classes(con, columns), own)
+        text = document(columns, classes_of(con, columns), own)
         source = "source" if any(each.name == "source" for each in columns) else "''"
         of_hour = literal(f"{table}\n{partition}\n")
         batches = con.execute(
@@ -336,12 +336,6 @@ def _rows(table: str, partition: Partition, reader: Reader, push: str) -> Iterat
         for batch in batches:
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 yield _Row(*row)
-
-
-def _classes(con: Any, columns: Any) -> list[int | None]:
-    if not any(each.name == "class_uid" for each in columns):
-        return []
-    return [row[0] for row in con.execute("select distinct class_uid from exported order by all").fetchall()]
 
 
 def _refusal(row: _Row, code: str, said: str) -> Refusal:

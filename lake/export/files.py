@@ -1,4 +1,4 @@
-"""Files: one per table and hour, in a folder or bucket, as Parquet, NDJSON or CSV.
+"""Files: one per table and hour, in a folder or bucket, as Parquet, NDJSON, NDJSON of ECS documents, or CSV.
 
 What belongs here: writing and reading back one file. What does not: Amazon Security Lake's layout (`security_lake`).
 
@@ -16,6 +16,7 @@ from lake import paths
 from lake.delivery.destination import EVENT_ID, Delivery, Held, Partition, Place
 from lake.delivery.json_rows import columns_of, json_text, json_value
 from lake.delivery.rows import Reader
+from lake.export._elastic_documents import OWN, classes_of, document
 from lake.export._files_store import Bucket, held_in, reading, remove_left, store_of, writing
 from lake.registry import literal, quoted
 from lake.store import Store
@@ -35,9 +36,9 @@ TYPES = {
 }
 NOTES = (
     "NDJSON leaves NULL out; an object whose fields are all NULL is `{}`.",
+    "`ecs.ndjson` holds the documents that go to Elasticsearch (see `elastic`).",
     "A changed `root` or `format` is another destination: all hours go there, and files of before stay where they are.",
 )
-_ENDINGS = {"parquet": "parquet", "ndjson": "ndjson", "ndjson.gz": "ndjson.gz", "csv": "csv", "csv.gz": "csv.gz"}
 # Bytes: DuckDB takes memory by the largest line it must expect. Rows may hold texts of 16 MB several times.
 _LARGEST_LINES = (1 << 25, 1 << 28)
 
@@ -45,7 +46,7 @@ _LARGEST_LINES = (1 << 25, 1 << 28)
 class Options(Bucket, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A root, how it is reached, and a format."""
 
-    format: Literal["parquet", "ndjson", "ndjson.gz", "csv", "csv.gz"] = "parquet"
+    format: Literal["parquet", "ndjson", "ndjson.gz", "ecs.ndjson", "ecs.ndjson.gz", "csv", "csv.gz"] = "parquet"
 
 
 def open_destination(name: str, options: Options, place: Place) -> "Files":
@@ -67,7 +68,7 @@ class Files:
     def push(self, table: str, partition: Partition, reader: Reader) -> Delivery:
         """Replace the hour's file; of an hour without rows it is removed."""
         key, size = self._key(table, partition), 0
-        made = reader.path.with_name(f"part.{_ENDINGS[self._format]}-to-go")
+        made = reader.path.with_name(f"part.{self._format}-to-go")
         if reader.rows:
             self._write(reader, made)
             size = made.stat().st_size
@@ -100,7 +101,7 @@ class Files:
         """Nothing is open."""
 
     def _key(self, table: str, partition: Partition) -> str:
-        return f"{paths.checked(table)}/{partition.folder}/part.{_ENDINGS[self._format]}"
+        return f"{paths.checked(table)}/{partition.folder}/part.{self._format}"
 
     def _write(self, reader: Reader, to: Path) -> None:
         compression = "gzip" if self._format.endswith(".gz") else "none"
@@ -109,10 +110,14 @@ class Files:
             return
         with reader.connect() as con:
             columns = columns_of(con.sql("from exported"))
-        if self._format.startswith("ndjson"):
+            classes = classes_of(con, columns)
+        if "ndjson" in self._format:
             # One text a line: JSON has no line break outside its strings, and none inside them that is not escaped.
             options = f"format csv, header false, delim '\x01', quote '', escape '', compression {compression}"
-            reader.write(f"select {json_text(columns)} from exported", to, options)
+            own = {"event_id": f"to_json({EVENT_ID})::varchar"}
+            ecs = self._format.startswith("ecs.")
+            text = document(columns, classes, own) if ecs else json_text(columns)
+            reader.write(f"select {text} from exported", to, options)
             return
         chosen = ", ".join(f"{_flat(each.name, each.type)} as {quoted(each.name)}" for each in columns)
         reader.write(f"select {chosen} from exported", to, f"format csv, header true, compression {compression}")
@@ -124,9 +129,12 @@ class Files:
             yield f"read_parquet({url}, hive_partitioning = false)"
             return
         for size in _LARGEST_LINES:
-            if self._format.startswith("ndjson"):
-                options = f"columns = {{{literal(EVENT_ID)}: 'VARCHAR'}}, maximum_object_size = {size}"
-                yield f"read_json({url}, format = 'newline_delimited', hive_partitioning = false, {options})"
+            if "ndjson" in self._format:
+                ecs = self._format.startswith("ecs.")
+                held = f"{{{OWN}: 'STRUCT(event_id VARCHAR)'}}" if ecs else f"{{{EVENT_ID}: 'VARCHAR'}}"
+                options = f"columns = {held}, maximum_object_size = {size}, hive_partitioning = false"
+                lines = f"read_json({url}, format = 'newline_delimited', {options})"
+                yield f"(select {OWN}.event_id as {EVENT_ID} from {lines})" if ecs else lines
             else:
                 options = f"delim = ',', quote = '\"', escape = '\"', max_line_size = {size}, buffer_size = {size}"
                 yield f"read_csv({url}, header = true, all_varchar = true, parallel = false, {options})"
