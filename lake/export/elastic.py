@@ -144,18 +144,21 @@ class Elastic:
         if self._options.create_index and not self._options.data_stream and reader.rows:
             self._cluster.create(index, {"mappings": mapping()})
         push, done = self._token(reader), _Pushed()
-        for _ in range(_TURNS):
+        for turn in range(_TURNS):
             done.refused.clear()
-            self._replace(index, table, partition, reader, push, done)
+            self._replace(index, table, partition, reader, push, done, anew=turn > 0)
             held = self._held(index, table, partition)
             if held.rows == reader.rows - len(done.refused):
                 break  # else another push of the hour, of other rows, was in between
         remote = {"index": index, "requests": str(done.requests)}
         return Delivery(held=held, bytes=done.bytes, proof="query", refused=tuple(done.refused), remote=remote)
 
-    def _replace(self, index: str, table: str, partition: Partition, reader: Reader, push: str, done: _Pushed) -> None:
+    def _replace(
+        self, index: str, table: str, partition: Partition, reader: Reader, push: str, done: _Pushed, anew: bool
+    ) -> None:
         if self._options.data_stream:
-            self._clear(index, table, partition, push)
+            # Once a stream has rolled over, it takes the same id again: then all of the hour goes first.
+            self._clear(index, table, partition, "" if anew else push)
         for batch in self._batches(table, partition, reader, push):
             self._send(index, batch, done)
         if not self._options.data_stream:

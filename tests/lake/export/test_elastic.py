@@ -103,6 +103,16 @@ class TestHours:
         check(lake, server, second, index)
         assert (first.held_rows, first.held_checksum) == (second.held_rows, second.held_checksum)
 
+    def test_documents_that_a_stream_took_twice_when_it_rolled_over_are_there_once_again(
+        self, lake: SmallLake, server: ElasticServer
+    ) -> None:
+        index = as_stream(server)
+        lake.silver()
+        lake.push(streamed(lake, server), export())
+        held = server.indices[index]
+        held.documents |= {f"of another backing index {id_}": each for id_, each in list(held.documents.items())[:4]}
+        check(lake, server, lake.push(streamed(lake, server), export(), again=True), index)
+
     def test_two_tables_in_one_index_do_not_touch_each_other(self, lake: SmallLake, server: ElasticServer) -> None:
         lake.silver()
         destination = there(lake, server, index="everything")

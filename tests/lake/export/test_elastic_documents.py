@@ -25,8 +25,8 @@ protocol start user
 """
 _FIELD_SETS = """
 @timestamp agent client cloud container data_stream destination device dll dns ecs email error event faas file group
-host http labels log message network observer orchestrator organization package process registry related rule server service
-source tags threat tls trace transaction url user user_agent volume vulnerability x509
+host http labels log message network observer orchestrator organization package process registry related rule server
+service source tags threat tls trace transaction url user user_agent volume vulnerability x509
 """
 CATEGORIES, TYPES, FIELD_SETS = (set(words.split()) for words in (_CATEGORIES, _TYPES, _FIELD_SETS))
 
