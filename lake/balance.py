@@ -16,7 +16,7 @@ import msgspec
 
 from lake import ledger, removal
 from lake.build import DISPOSITIONS
-from lake.delivery.delivered import delivered, mismatches
+from lake.delivery.delivered import deliveries as deliveries_of
 from lake.inventory import Known
 from lake.receipts import BuildReceipt, FileMark, LandingReceipt, Removed
 from lake.staleness import bronze_inputs, inventory_of, lost_file, row_marks
@@ -52,7 +52,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     hours: tuple[BalanceRow, ...]
     sources: tuple[BalanceRow, ...]
     total: BalanceRow
-    misdelivered: tuple[str, ...] = ()  # hours whose destination holds other rows than were pushed
+    misdelivered: tuple[str, ...] = ()  # hours whose destination holds other rows than were pushed, broken receipts
 
     @property
     def balanced(self) -> bool:
@@ -92,16 +92,18 @@ def balance(
 
 def _with_deliveries(store: Store, sheet: Balance) -> Balance:
     """Return the sheet with what stands at each destination, in every row."""
-    held = delivered(store)
+    held = deliveries_of(store)
     hours = tuple(
-        msgspec.structs.replace(row, delivered=dict(held.get((row.source, row.hour), {}))) for row in sheet.hours
+        msgspec.structs.replace(row, delivered=dict(held.events.get((row.source, row.hour), {}))) for row in sheet.hours
     )
+    by_source: dict[str, list[BalanceRow]] = {}
+    for row in hours:
+        by_source.setdefault(row.source, []).append(row)
     sources = tuple(
-        msgspec.structs.replace(row, delivered=_added(each for each in hours if each.source == row.source))
-        for row in sheet.sources
+        msgspec.structs.replace(row, delivered=_added(by_source.get(row.source, []))) for row in sheet.sources
     )
     total = msgspec.structs.replace(sheet.total, delivered=_added(sources))
-    return Balance(hours=hours, sources=sources, total=total, misdelivered=tuple(mismatches(store)))
+    return Balance(hours=hours, sources=sources, total=total, misdelivered=held.wrong)
 
 
 def _added(rows: Iterable[BalanceRow]) -> dict[str, int]:

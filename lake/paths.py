@@ -17,7 +17,7 @@ LEDGER = "ledger"
 STAGING = "_staging"
 JOURNAL = "_journal"
 SPOOL = "_spool"
-EXPORTING = "_exporting"  # what destinations that cannot replace an hour have taken; ids of events, no values
+EXPORTING = "_exporting"  # pushes that have begun, and what destinations that cannot replace an hour have taken (ids)
 REFUSED = "refused"  # rows that a destination refused, whole, with its own code
 ERASURES = "erasures"  # standing conditions, which may name a person: close this folder to all but landing and erasing
 
@@ -141,6 +141,11 @@ def export_day(destination: str, table: str, day: str) -> str:
 def export_progress(destination: str, table: str, hour: datetime) -> str:
     """Return the folder of what a destination that cannot replace an hour has taken of it."""
     return f"{EXPORTING}/{checked(destination)}/{checked(table)}/{hour_folder(hour)}"
+
+
+def export_begun(destination: str, table: str) -> str:
+    """Return the folder of the pushes of a table that have begun: one file for each hour, named after it."""
+    return f"{EXPORTING}/{checked(destination)}/{checked(table)}/begun"
 
 
 def refused_file(destination: str, table: str, hour: datetime) -> str:

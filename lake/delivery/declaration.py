@@ -18,6 +18,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -93,7 +94,7 @@ class Export:
     source: str
     declared: Declared
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return what the rows are chosen and shaped by; other destinations of the same entry do not count."""
         said = msgspec.structs.replace(self.declared, destinations=(), table="")

@@ -4,37 +4,48 @@ What belongs here: adding up export receipts by source and event hour. What does
 
 An event that two exports of one table bring to one destination is counted once; one that went up in the row of its
 minute is counted, one that was filtered, reduced away or refused is not. Receipts of pushes that do not match count
-for nothing.
+for nothing. Gold is made of published events, and counts for nothing either.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from lake import paths
 from lake.delivery.receipts import exported, exporting
+from lake.ledger import BrokenReceipt
 from lake.store import Store
 
-Delivered = Mapping[tuple[str, str], Mapping[str, int]]  # (source, hour text) → destination → events
+
+@dataclass(frozen=True)
+class Deliveries:
+    """Published events at destinations, (source, hour text) → destination → events; and a line for each thing wrong.
+
+    Wrong is an hour whose destination holds other rows than were pushed, and a receipt that cannot be read.
+    """
+
+    events: Mapping[tuple[str, str], Mapping[str, int]]
+    wrong: tuple[str, ...] = field(default=())
 
 
-def delivered(store: Store) -> Delivered:
-    """Return the events that destinations have, by source and event hour."""
+def deliveries(store: Store) -> Deliveries:
+    """Return what stands at destinations, by their receipts."""
     by_table: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
+    wrong = []
     for destination, table in exporting(store):
-        for hour, receipt in exported(store, destination, table).items():
-            for source, counted in receipt.counted.items() if receipt.matches else ():
-                held = by_table.setdefault((source, hour), {})
-                place = (destination, receipt.held)
-                held[place] = max(held.get(place, 0), counted.accounted)
-    return {at: _by_destination(held) for at, held in by_table.items()}
-
-
-def mismatches(store: Store) -> list[str]:
-    """Return a line for every hour whose destination holds other rows than were pushed."""
-    return [
-        f"{destination}/{table} {hour}: {receipt.mismatch}"
-        for destination, table in exporting(store)
-        for hour, receipt in sorted(exported(store, destination, table).items())
-        if receipt.mismatch
-    ]
+        try:
+            receipts = exported(store, destination, table)
+        except BrokenReceipt as problem:
+            wrong.append(f"{destination}/{table}: {problem}")
+            continue
+        for hour, receipt in sorted(receipts.items()):
+            if not receipt.matches:
+                wrong.append(f"{destination}/{table} {hour}: {receipt.mismatch}")
+            elif receipt.held.startswith(f"{paths.SILVER}/"):
+                for source, counted in receipt.counted.items():
+                    held = by_table.setdefault((source, hour), {})
+                    place = (destination, receipt.held)
+                    held[place] = max(held.get(place, 0), counted.accounted)
+    return Deliveries({at: _by_destination(held) for at, held in by_table.items()}, tuple(wrong))
 
 
 def _by_destination(held: Mapping[tuple[str, str], int]) -> dict[str, int]:

@@ -6,30 +6,36 @@ Two pushes of one table at one destination wait for each other; the second finds
 the hour has no new receipt, so it is behind and is pushed again: destinations replace a partition whole.
 """
 
+import errno
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import msgspec
+import pyarrow as pa
 
 from lake import paths
-from lake.curated import Slot, mark, wanted_day
+from lake.curated import Slot, mark
 from lake.delivery.declaration import Export
 from lake.delivery.destination import Delivery, Destination, Partition
-from lake.delivery.errors import BadDeclaration, DestinationDenied, ExportError, SchemaConflict
-from lake.delivery.receipts import Counted, ExportReceipt, exported_day, with_exports
+from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, ExportError, SchemaConflict
+from lake.delivery.receipts import Counted, ExportReceipt, begun_key, with_exports
 from lake.delivery.refused import write_refused
 from lake.delivery.rows import Reader, RowsMoved, read_rows
-from lake.delivery.standing import builds_of, why_behind
-from lake.publish import Change, Workplace, publish
+from lake.delivery.selecting import line_of
+from lake.delivery.standing import hour_of
+from lake.ledger import BrokenReceipt
+from lake.publish import Change, Overtaken, Workplace, publish
 from lake.receipts import BuildReceipt
-from lake.store import Store
+from lake.store import LostLock, Store
 
 _ATTEMPTS = 3  # at reading rows whose hour is built anew meanwhile
+_AWAY = 3  # hours in a row for which destination or lake did not answer, each after all its retries
 
 
 @dataclass(frozen=True)
@@ -66,22 +72,45 @@ def push_hours(
 
     With `verify`, an hour that is delivered is pushed when the destination, asked again, holds something else.
 
-    An hour that fails stops no other, but where the reason would hold for all of them (credentials, the declaration,
-    the table's columns) the rest is not tried. A receipt is also written when the destination holds other rows than
-    were pushed: `ExportReceipt.mismatch` says so.
+    An hour that fails stops no other. What is wrong with a declaration or a column may be so in one hour alone: the
+    last hour is tried next, and where that fails too, the rest is not tried; nor is it where credentials are refused,
+    or where nobody answered for some hours in a row. A receipt is also written when the destination holds other rows
+    than were pushed: `ExportReceipt.mismatch` says so.
     """
-    stopped = ""
-    for hour in hours:
+    left, stopped, probing, away = deque(hours), "", False, 0
+    tried_the_last = False
+    while left:
+        hour = left.pop() if probing else left.popleft()
         if stopped:
-            yield Pushed(hour, failed=f"not tried: {stopped}", lasting=True)
+            yield Pushed(hour, failed=f"not tried: {stopped}", lasting=away < _AWAY)
             continue
         try:
-            yield Pushed(hour, push_hour(store, destination, export, hour, limits, again, verify))
-        except (BadDeclaration, SchemaConflict, DestinationDenied) as problem:
+            pushed = Pushed(hour, push_hour(store, destination, export, hour, limits, again, verify))
+            away, probing = 0, False
+        except (BadDeclaration, SchemaConflict, BrokenReceipt) as problem:
+            pushed = Pushed(hour, failed=str(problem), lasting=True)
+            stopped = str(problem) if probing else ""
+            probing, tried_the_last = not tried_the_last, True
+        except DestinationDenied as problem:
             stopped = str(problem)
-            yield Pushed(hour, failed=stopped, lasting=True)
-        except ExportError as problem:
-            yield Pushed(hour, failed=str(problem))
+            pushed = Pushed(hour, failed=stopped, lasting=True)
+        except _OF_ONE_HOUR as problem:
+            pushed, probing = Pushed(hour, failed=told(problem)), False
+            away = away + 1 if isinstance(problem, DestinationUnavailable | OSError) else 0
+            stopped = pushed.failed if away == _AWAY else ""
+        yield pushed
+
+
+_OF_ONE_HOUR = (ExportError, OSError, LostLock, Overtaken, duckdb.Error, pa.ArrowException)
+
+
+def told(problem: Exception) -> str:
+    """Return on one line what went wrong with an hour, also where no destination said it."""
+    if isinstance(problem, ExportError | LostLock | Overtaken):
+        return str(problem)
+    if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+        return f"the disk is full ({problem.filename or 'where exports are prepared'}): make room, then push again"
+    return f"it could not be prepared or recorded, and stays behind: {line_of(problem)}"
 
 
 def push_hour(
@@ -101,19 +130,25 @@ def push_hour(
     """
     limits = limits or Limits()
     with store.lock(f"export-{export.destination}-{export.table}") as lease:
-        builds: Mapping[Slot, BuildReceipt] = _builds(store, export, hour)
-        held = exported_day(store, export.destination, export.table, hour[:10]).get(hour)
-        current = not why_behind(held, builds, export, destination.identity)
-        if not builds or (not again and current and (not verify or _still(destination, held))):
-            return held
+        now = hour_of(store, export, hour)
+        current = not now.why_behind(export, destination.identity)
+        if not now.pushable or (not again and current and (not verify or _still(destination, now.receipt))):
+            return now.receipt
         started = time.monotonic()
         with Workplace(store, "export") as work:
-            reader, builds = _read(store, export, hour, builds, work.path / "rows", limits)
+            reader, builds = _read(store, export, hour, now.builds, work.path / "rows", limits)
             lease.check()
+            _begin(store, export, hour, work.path / "begun")
             delivery = destination.push(export.table, Partition.of(hour), reader)
             receipt = _receipt(destination, export, hour, builds, reader, delivery, time.monotonic() - started)
             _publish(store, work, receipt, reader, delivery)
         return receipt
+
+
+def _begin(store: Store, export: Export, hour: str, made: Path) -> None:
+    """Note, durably, that the destination may hold other rows than the receipt says, until there is a new one."""
+    made.write_bytes(b"")
+    store.put(made, begun_key(export.destination, export.table, hour))
 
 
 def _still(destination: Destination, receipt: ExportReceipt | None) -> bool:
@@ -124,10 +159,6 @@ def _still(destination: Destination, receipt: ExportReceipt | None) -> bool:
     return held is None or (held.rows, held.checksum) == (receipt.held_rows, receipt.held_checksum)
 
 
-def _builds(store: Store, export: Export, hour: str) -> dict[Slot, BuildReceipt]:
-    return builds_of(wanted_day(store, export.held, hour[:10]), export).get(hour, {})
-
-
 def _read(
     store: Store, export: Export, hour: str, builds: Mapping[Slot, BuildReceipt], folder: Path, limits: Limits
 ) -> tuple[Reader, Mapping[Slot, BuildReceipt]]:
@@ -136,7 +167,7 @@ def _read(
         try:
             return read_rows(store, export, builds, folder, limits.memory_bytes, limits.threads), builds
         except RowsMoved:
-            now = _builds(store, export, hour)
+            now = hour_of(store, export, hour).builds
             if attempt == _ATTEMPTS or not now or now == builds:  # none: the hour has just expired, and stays there
                 raise
             builds = now
@@ -196,7 +227,10 @@ def _with_refused(counted: Mapping[str, Counted], refused: Mapping[str, int]) ->
 
 
 def _publish(store: Store, work: Workplace, receipt: ExportReceipt, reader: Reader, delivery: Delivery) -> None:
-    """Write the receipt, and the rows that were refused, as one act; rows refused by an earlier push go."""
+    """Write the receipt, and the rows that were refused, as one act; rows refused by an earlier push go.
+
+    With the receipt ends what `_begin` noted.
+    """
     key = paths.refused_file(receipt.destination, receipt.table, Partition.of(receipt.hour).hour)
     staged = work.path / "refused.parquet"
     if delivery.refused:
@@ -204,7 +238,8 @@ def _publish(store: Store, work: Workplace, receipt: ExportReceipt, reader: Read
 
     def plan() -> Change:
         moves = ((work.key_of(staged), key),) if delivery.refused else ()
-        deletes = () if delivery.refused or store.info(key) is None else (key,)
+        gone = () if delivery.refused or store.info(key) is None else (key,)
+        deletes = (begun_key(receipt.destination, receipt.table, receipt.hour), *gone)
         return Change(moves=moves, deletes=deletes, receipts=tuple(with_exports(store, [receipt])))
 
     publish(store, plan)

@@ -1,7 +1,7 @@
 """The table of types in `lake/export/README.md`, from what each destination's file says.
 
-What belongs here: writing the table (`python -m lake.delivery.type_table`) and finding drift (`--check`). What does not:
-the types themselves; `TYPES` and `NOTES` of each destination say them.
+What belongs here: writing the table (`python -m lake.delivery.type_table`) and finding drift (`--check`). What does
+not: the types themselves; `TYPES` and `NOTES` of each destination say them.
 """
 
 import sys

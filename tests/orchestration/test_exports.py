@@ -4,16 +4,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from lake import ledger
-from lake.delivery.destination import Held
+from lake.delivery.declaration import Export
+from lake.delivery.destination import Held, Place
 from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable
 from lake.export.files import Files
-from lake.store import LocalStore
+from lake.store import LocalStore, open_store
 from orchestration.assets.exports import export_assets, export_key
 from orchestration.assets.hours import hourly, key_of_hour
 from orchestration.checks.building import BuiltTable
@@ -168,15 +170,78 @@ def test_hours_before_the_first_partition_are_left_to_the_command(lake: SmallLak
     assert ["2026-03-02-05:00"] == [each.partition_key for each in runs]
 
 
+def pushed(*exports: Export) -> list[tuple[str, str, str]]:
+    """(table, hour, why it failed) of all that a push did."""
+    done = push_behind(load_settings(), open_store("lake"), exports)
+    return [(each.table, hour.hour, hour.failed) for each, hour in done]
+
+
+WELL = [("authentication", FIRST, ""), ("authentication", SECOND, "")]
+
+
 def test_one_export_that_fails_stops_no_other(lake: SmallLake) -> None:
+    lake.silver("2026-03-02T06")
     broken = export(destination="there", table="broken", filter="no_such_column = 1")
-    done = [
-        (each.table, pushed.hour, pushed.failed)
-        for each, pushed in push_behind(load_settings(), lake.store, [broken, EXPORT])
-    ]
-    assert [("authentication", FIRST, ""), ("authentication", SECOND, "")] == [each for each in done if not each[2]]
-    (first, rest) = [why for _, _, why in done if why]
-    assert "no_such_column" in first and rest.startswith("not tried: ")
+    done = pushed(broken, EXPORT)
+    assert WELL == [each for each in done if not each[2]][:2]
+    (first, last, rest) = [why for _, _, why in done if why]
+    assert "no_such_column" in first and first == last and rest.startswith("not tried: ")
+
+
+@pytest.mark.parametrize("receipt", ["build/api_activity__x", "export/there/api_activity"])
+def test_a_receipt_that_cannot_be_read_stops_its_own_table_alone(lake: SmallLake, receipt: str) -> None:
+    lake.silver(FIRST, table="api_activity", source="x")
+    lake.push(lake.destination(), other := export("api_activity"), FIRST)
+    lake.store.write(f"ledger/{receipt}/date=2026-03-02.json", b"{")
+    both = [other, EXPORT]
+    states = {each.export.table: each for each in stood(load_settings(), lake.store, both)}
+    assert "is no receipt" in states["api_activity"].failed and states["api_activity"].standing is None
+    assert 2 == len(states["authentication"].standing.behind)  # type: ignore[union-attr]
+    done = pushed(*both)
+    assert WELL == done[1:] and "is no receipt" in done[0][2] and "\n" not in done[0][2]
+
+
+def test_what_nobody_expected_is_raised_when_the_other_tables_are_done(
+    lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = Files.push
+
+    def faulty(self: Files, table: str, *given: Any) -> Any:
+        if table == "faulty":
+            raise TypeError("a fault of the destination's file")
+        return push(self, table, *given)
+
+    monkeypatch.setattr(Files, "push", faulty)
+    done = push_behind(load_settings(), lake.store, [export(table="faulty"), EXPORT])
+    assert WELL == [(each.table, hour.hour, hour.failed) for each, hour in (next(done), next(done))]
+    with pytest.raises(TypeError, match="a fault of"):
+        next(done)
+
+
+def test_tables_that_are_pushed_at_once_share_the_memory(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def note(self: Files, options: Any, store: Any, place: Place) -> None:
+        given.append(place.memory_bytes)
+        init(self, options, store, place)
+
+    init = Files.__init__
+    monkeypatch.setattr(Files, "__init__", note)
+    settings = load_settings()
+    list(push_behind(settings.model_copy(update={"threads": 2}), lake.store, [EXPORT, export(table="second")]))
+    assert [settings.memory_bytes // 4] * 2 == given
+
+
+def test_when_the_caller_stops_each_table_ends_with_the_hour_that_it_is_at(
+    lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ending(Event):
+        def is_set(self) -> bool:
+            return (Path("there") / "authentication").exists()
+
+    monkeypatch.setattr("orchestration.exports.Event", Ending)
+    assert WELL[:1] == pushed(EXPORT)
+    assert [SECOND] == [hour for hour, _ in lake.behind(lake.destination(), EXPORT)]
 
 
 @pytest.mark.parametrize(

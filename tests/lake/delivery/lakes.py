@@ -16,6 +16,7 @@ import duckdb
 import msgspec
 
 from lake import ledger
+from lake.build import DISPOSITIONS
 from lake.curated import Slot, wanted
 from lake.delivery.declaration import Export, exports_of
 from lake.delivery.destination import Destination, Held, Place
@@ -113,6 +114,11 @@ class SmallLake:
     ) -> BuildReceipt:
         """Build one hour of a table without sources."""
         return self._build(f"gold/{table}", table, "", table, hour, rows, columns)
+
+    def dispositions(self, hour: str = HOUR, source: str = OKTA) -> None:
+        """Build what became of a source's rows of an hour, as every build of the source does."""
+        model, folder = f"{DISPOSITIONS}__{source}", f"ledger/{DISPOSITIONS}/source={source}"
+        self._build(folder, model, source, DISPOSITIONS, hour, 1, "n as rows")
 
     def _build(
         self, folder: str, model: str, source: str, table: str, hour: str, rows: int | Sequence[int], columns: str

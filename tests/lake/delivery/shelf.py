@@ -15,12 +15,16 @@ from tests.lake.delivery.lakes import rows_of
 
 @dataclass
 class Shelf:
-    """`refuses` says why a row is not taken, or ""; `loses` which is taken and gone; `act` is called on a push."""
+    """`refuses` says why a row is not taken, or ""; `loses` which is taken and gone.
+
+    `act` is called on a push before anything is taken, `end` when all of it is and nothing is answered yet.
+    """
 
     identity: str = "a shelf"
     refuses: Callable[[dict[str, Any]], str] = lambda row: ""
     loses: Callable[[dict[str, Any]], bool] = lambda row: False
     act: Callable[[], object] = bool
+    end: Callable[[], object] = bool
     held: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     pushes: int = 0
 
@@ -34,6 +38,7 @@ class Shelf:
             if (code := self.refuses(row))
         ]
         self.held[table, str(partition)] = [row for row in rows if not self.refuses(row) and not self.loses(row)]
+        self.end()
         return Delivery(held=self.read_back(table, partition), bytes=1, proof="query", refused=refused)
 
     def read_back(self, table: str, partition: Partition) -> Held:
