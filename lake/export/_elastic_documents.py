@@ -200,11 +200,11 @@ class _Row:
 
     def _all(self, name: str, paths: Sequence[str]) -> str:
         held = [found[0] for path in paths if (found := self.at(path)) is not None]
-        is_ip = ecs()["types"].get(name) == "ip"
-        found = [_ip(each) if is_ip else f"nullif({each}, '')" for each in held]
-        if not found:
+        if not held:
             return ""
-        some = f"list_filter([{', '.join(found)}], lambda x: x is not null)"
+        is_ip = ecs()["types"].get(name) == "ip"
+        values = ", ".join(_ip(each) if is_ip else f"nullif({each}, '')" for each in held)
+        some = f"list_filter([{values}], lambda x: x is not null)"
         return f"to_json(list_sort(nullif(list_distinct({some}), [])))::varchar"
 
     def _objects(self, spec: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Elasticsearch: the rows of a table as documents of the Elastic Common Schema (ECS), by the bulk API.
 
-What belongs here: the settings, and one push. What does not: HTTP (`_elastic_cluster`), documents and the mapping of
-their fields (`_elastic_documents`, `_elastic_ecs.yml`).
+What belongs here: the settings, and one push. What does not: HTTP (`_elastic_cluster`), bodies (`_elastic_sending`),
+documents and the mapping of their fields (`_elastic_documents`, `_elastic_ecs.yml`).
 
 A document's `_id` follows from table, hour and event, so an event that is sent again is the same document. Documents
 carry `headwater.push`, which follows from the rows of the whole hour: what an hour had before and has no longer is
@@ -16,28 +16,20 @@ found by it and deleted, after the new documents are there. Of the checksum a do
 and the checksum is high · 65,536 + low.
 """
 
-import hashlib
 import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import duckdb
 import msgspec
-import pyarrow as pa
 
 from lake import paths
-from lake.delivery.destination import EVENT_ID, Delivery, Held, Partition, Place, Refusal
-from lake.delivery.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
-from lake.delivery.json_rows import columns_of
+from lake.delivery.destination import Delivery, Held, Partition, Place
+from lake.delivery.errors import DestinationDenied, RowsRefused
 from lake.delivery.rows import Reader
-from lake.delivery.selecting import line_of
-from lake.export._elastic_cluster import Cluster, Ended, TooLarge
-from lake.export._elastic_documents import OWN, OWN_TYPES, classes_of, document, mapping
-from lake.registry import literal
+from lake.export._elastic_cluster import Cluster
+from lake.export._elastic_documents import OWN, OWN_TYPES, mapping
+from lake.export._elastic_sending import Sending, rows, token
 
 TYPES = {
     "boolean": "boolean; in `ocsf` a keyword",
@@ -60,8 +52,6 @@ NOTES = (
     " data stream, which cannot overwrite, they go first.",
 )
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_ROWS = 1024
-_TAKEN = (200, 201)
 _TURNS = 2
 
 
@@ -106,25 +96,6 @@ def open_destination(name: str, options: Options, place: Place) -> "Elastic":
     return Elastic(options)
 
 
-@dataclass
-class _Pushed:
-    """What has become of the documents so far."""
-
-    bytes: int = 0
-    requests: int = 0
-    refused: list[Refusal] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One document to send: id in Elasticsearch, event id, source, and its text."""
-
-    id: str
-    event_id: str
-    source: str
-    text: bytes
-
-
 class Elastic:
     """One cluster."""
 
@@ -143,27 +114,25 @@ class Elastic:
         index = self._index(table, partition)
         if self._options.create_index and not self._options.data_stream and reader.rows:
             self._cluster.create(index, {"mappings": mapping()})
-        push, done = self._token(reader), _Pushed()
+        push, sending = token(reader), self._sending(index)
         for turn in range(_TURNS):
-            done.refused.clear()
-            self._replace(index, table, partition, reader, push, done, anew=turn > 0)
+            sending.refused.clear()
+            if self._options.data_stream:
+                # Once a stream has rolled over, it takes the same id again: then all of the hour goes first.
+                self._clear(index, table, partition, "" if turn else push)
+            sending.send(rows(table, partition, reader, push))
+            if not self._options.data_stream:
+                self._clear(index, table, partition, push)
+            self._cluster.refresh(index)
             held = self._held(index, table, partition)
-            if held.rows == reader.rows - len(done.refused):
+            if held.rows == reader.rows - len(sending.refused):
                 break  # else another push of the hour, of other rows, was in between
-        remote = {"index": index, "requests": str(done.requests)}
-        return Delivery(held=held, bytes=done.bytes, proof="query", refused=tuple(done.refused), remote=remote)
+        remote = {"index": index, "requests": str(sending.requests)}
+        return Delivery(held=held, bytes=sending.bytes, proof="query", refused=tuple(sending.refused), remote=remote)
 
-    def _replace(
-        self, index: str, table: str, partition: Partition, reader: Reader, push: str, done: _Pushed, anew: bool
-    ) -> None:
-        if self._options.data_stream:
-            # Once a stream has rolled over, it takes the same id again: then all of the hour goes first.
-            self._clear(index, table, partition, "" if anew else push)
-        for batch in self._batches(table, partition, reader, push):
-            self._send(index, batch, done)
-        if not self._options.data_stream:
-            self._clear(index, table, partition, push)
-        self._cluster.refresh(index)
+    def _sending(self, index: str) -> Sending:
+        said = self._options
+        return Sending(self._cluster, index, said.data_stream, said.batch_bytes, said.retry_seconds)
 
     def read_back(self, table: str, partition: Partition) -> Held:
         """Count the hour's documents and add up their parts of the checksum, by a search."""
@@ -227,82 +196,6 @@ class Elastic:
         query = {"bool": {"filter": [_of(table, partition)], **old}}
         self._cluster.delete_by_query(index, query)
 
-    def _token(self, reader: Reader) -> str:
-        """Return what tells the rows of this hour from any others: their number, and a hash over all their texts."""
-        with _telling(), reader.connect() as con:
-            columns = columns_of(con.sql("from exported"))
-            text = document(columns, classes_of(con, columns), {})
-            row = con.execute(f"select count(*), bit_xor(md5_number({EVENT_ID} || {text})) from exported").fetchone()
-        rows, digest = row or (0, 0)
-        return f"{rows}-{hashlib.sha256(str(digest).encode()).hexdigest()[:32]}"
-
-    def _batches(self, table: str, partition: Partition, reader: Reader, push: str) -> Iterator[list[_Row]]:
-        """Yield documents in the order of the rows, as many as a body may hold."""
-        batch: list[_Row] = []
-        size = 0
-        for row in _rows(table, partition, reader, push):
-            if batch and size + len(row.text) > self._options.batch_bytes:
-                yield batch
-                batch, size = [], 0
-            batch.append(row)
-            size += len(row.text) + 100
-        if batch:
-            yield batch
-
-    def _send(self, index: str, batch: list[_Row], done: _Pushed) -> None:
-        """Send documents until each is taken or refused. Busy shards refuse some of a body: these are sent again."""
-        ends, pause = time.monotonic() + self._options.retry_seconds, 0.25
-        while batch:
-            try:
-                ended, size = self._cluster.bulk(index, self._body(batch))
-            except TooLarge as problem:
-                if len(batch) > 1:
-                    for part in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
-                        self._send(index, part, done)
-                    return
-                done.refused.append(_refusal(batch[0], "413", str(problem)))
-                return
-            done.bytes, done.requests = done.bytes + size, done.requests + 1
-            batch, last = self._left(batch, ended, done)
-            if batch and time.monotonic() + pause > ends:
-                raise DestinationUnavailable(
-                    f"{self._options.url}/{index}: {len(batch):,} documents of a body were not taken ({last}), for"
-                    f" {self._options.retry_seconds:g} seconds; push again later"
-                )
-            if batch:
-                time.sleep(pause)
-                pause = min(pause * 2, 15.0)
-
-    def _body(self, batch: list[_Row]) -> bytes:
-        # A data stream takes only `create`; what it answers with 409 is there already, of a push that broke off.
-        action = "create" if self._options.data_stream else "index"
-        return b"".join(b'{"%s":{"_id":"%s"}}\n%s\n' % (action.encode(), row.id.encode(), row.text) for row in batch)
-
-    def _left(self, batch: list[_Row], ended: Any, done: _Pushed) -> tuple[list[_Row], str]:
-        """Return the documents to send again, and why; keep those that are refused."""
-        if len(ended) != len(batch):
-            raise DestinationUnavailable(f"{self._options.url}: {len(ended)} answers to {len(batch)} documents")
-        left, last = [], ""
-        for row, each in zip(batch, ended, strict=True):
-            if each.status in _TAKEN or (each.status == 409 and self._options.data_stream):
-                continue
-            if each.status in (401, 403):
-                raise DestinationDenied(f"{self._options.url}: {each.type}: {each.reason}")
-            if each.status == 429 or each.status >= 500:
-                left.append(row)
-                last = _said(each)
-            else:
-                done.refused.append(_refusal(row, each.type or str(each.status), each.reason))
-        return left, last
-
-
-@contextmanager
-def _telling() -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.Error, UnicodeDecodeError, pa.ArrowException) as problem:
-        raise ExportError(f"the rows cannot be written as documents: {line_of(problem)}") from problem
-
 
 def _filled(name: str, table: str, partition: Partition) -> str:
     parts = {"{table}": table, "{month}": f"{partition.date:%Y.%m}", "{day}": f"{partition.date:%Y.%m.%d}"}
@@ -315,35 +208,3 @@ def _of(table: str, partition: Partition) -> Mapping[str, Any]:
     """Return the query of a table's hour."""
     terms = {f"{OWN}.table": table, f"{OWN}.hour": str(partition)}
     return {"bool": {"filter": [{"term": {name: value}} for name, value in terms.items()]}}
-
-
-def _rows(table: str, partition: Partition, reader: Reader, push: str) -> Iterator[_Row]:
-    with _telling(), reader.connect() as con:
-        columns = columns_of(con.sql("from exported"))
-        part = f"('0x' || substr(md5({EVENT_ID}), 1, 8))::bigint"
-        own = {
-            "event_id": f"to_json({EVENT_ID})::varchar",
-            "table": f"to_json({literal(table)})::varchar",
-            "hour": f"to_json({literal(str(partition))})::varchar",
-            "push": f"to_json({literal(push)})::varchar",
-            "checksum_high": f"({part} >> 16)::varchar",
-            "checksum_low": f"({part} & 65535)::varchar",
-        }
-        text = document(columns, classes_of(con, columns), own)
-        source = "source" if any(each.name == "source" for each in columns) else "''"
-        of_hour = literal(f"{table}\n{partition}\n")
-        batches = con.execute(
-            f"select substr(sha256({of_hour} || {EVENT_ID}), 1, 40), {EVENT_ID}, coalesce({source}, ''), encode({text})"
-            " from exported"
-        ).to_arrow_reader(_ROWS)
-        for batch in batches:
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield _Row(*row)
-
-
-def _refusal(row: _Row, code: str, said: str) -> Refusal:
-    return Refusal(event_id=row.event_id, source=row.source, code=code, said=said)
-
-
-def _said(ended: Ended) -> str:
-    return f"{ended.status} {ended.type}: {ended.reason}"
