@@ -6,7 +6,6 @@ What belongs here: what holds for every record of the two sources. What single r
 import csv
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ingest.landing import land
 from lake.balance import balance
 from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
-from lake.store import LocalStore, open_store
+from lake.store import LocalStore
 from orchestration.building import build
 from tests.ingest.landing.landed import raw
 
@@ -90,25 +89,19 @@ def requests(rng: random.Random) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
+def lake(place: Path) -> LocalStore:
     """A lake in which odd records of both sources are landed twice, by two batches, and built."""
-    folder, rng, contracts = tmp_path_factory.mktemp("odd"), random.Random(7), load_contracts()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADWATER_LAKE", str(folder / "lake"))
-        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
-        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
-        store = open_store(str(folder / "lake"))
-        for source, data in ((FLOW, flows(rng)), (ACCESS, requests(rng))):
-            odd = replace(raw(data), name="odd")
-            for batch in ("one", "two"):
-                land(contracts[source], [odd], store, batch)
-        if DOSSIER.is_dir():
-            with (DOSSIER / "vpcflowlog.raw").open(newline="") as file:
-                lines = [" ".join(values) for values in csv.reader(file)]  # the example is written with commas
-            land(contracts[FLOW], [replace(raw("\n".join(lines).encode()), name="dossier")], store, "dossier")
-        build(store, [FLOW, ACCESS])
-        assert isinstance(store, LocalStore)
-        yield store
+    rng, contracts, store = random.Random(7), load_contracts(), LocalStore(place / "lake")
+    for source, data in ((FLOW, flows(rng)), (ACCESS, requests(rng))):
+        odd = replace(raw(data), name="odd")
+        for batch in ("one", "two"):
+            land(contracts[source], [odd], store, batch)
+    if DOSSIER.is_dir():
+        with (DOSSIER / "vpcflowlog.raw").open(newline="") as file:
+            lines = [" ".join(values) for values in csv.reader(file)]  # the example is written with commas
+        land(contracts[FLOW], [replace(raw("\n".join(lines).encode()), name="dossier")], store, "dossier")
+    build(store, [FLOW, ACCESS])
+    return store
 
 
 @pytest.mark.parametrize("source", [FLOW, ACCESS])

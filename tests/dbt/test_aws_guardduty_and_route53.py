@@ -6,10 +6,7 @@ become is in `golden/`.
 
 import copy
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytest
 
 from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
+from tests.e2e.lakes import Said, headwater
 
 GUARDDUTY, ROUTE53 = "aws_guardduty", "aws_route53_resolver"
 TABLES = {GUARDDUTY: "detection_finding", ROUTE53: "dns_activity"}
@@ -95,37 +93,26 @@ def odd(source: str) -> list[Record]:
     return found
 
 
-def headwater(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line of this environment."""
-    command = [Path(sys.executable).with_name("headwater"), *words]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER_", "DBT_"))}
-    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False)
+def done(*words: str | Path) -> Said:
+    """Run a command that must go well."""
+    said = headwater(*words)
+    assert said.code == 0, said.out[-3000:] + said.err[-3000:]
+    return said
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(place: Path) -> Built:
     """Odd records, and real ones where they are, landed and built by the command line."""
-    folder = tmp_path_factory.mktemp("aws")
-    places_of = {name: str(folder / name) for name in ("lake", "target", "logs")}
-    environment = {
-        "HEADWATER_LAKE": places_of["lake"],
-        "DBT_TARGET_PATH": places_of["target"],
-        "DBT_LOG_PATH": places_of["logs"],
-    }
     real = {
         GUARDDUTY: [SHARED / "panther_samples/AWS.GuardDuty.ndjson"],
         ROUTE53: [DOSSIERS / "v1.5.0/Route53/samples/route53.raw"],
     }
     for source in TABLES:
-        path = folder / f"{source}.ndjson"
+        path = place / f"{source}.ndjson"
         path.write_text("".join(json.dumps(each) + "\n" for each in odd(source)))
-        done = headwater("land", source, path, *(each for each in real[source] if each.exists()), **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-    done = headwater("build", **environment)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    done = headwater("balance", "--json", **environment)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return Built(folder / "lake", json.loads(done.stdout))
+        done("land", source, path, *(each for each in real[source] if each.exists()))
+    done("build")
+    return Built(place / "lake", done("balance", "--json").json)
 
 
 @pytest.mark.parametrize("source", TABLES)

@@ -6,11 +6,9 @@ What belongs here: what holds for every event of this source, through the comman
 
 import csv
 import json
-import os
 import random
-import subprocess
-import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
 from lake.store import open_store
 from orchestration.settings import PROJECT
+from tests.e2e.lakes import headwater
 
 SOURCE = "crowdstrike_fdr"
 SAMPLES = Path(__file__).parents[3] / "shared/data/panther_samples/Crowdstrike.FDREvent.ndjson"
@@ -90,7 +89,7 @@ OTHERS: list[Any] = [
 VALUES: list[Any] = [*TEXTS, *PLACES, *ADDRESSES, *OTHERS]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Built:
     """A lake in which the generated and the real events are landed and built, and what was put in."""
 
@@ -98,6 +97,7 @@ class Built:
     names: list[str]
     balance: dict[str, Any]
 
+    @cached_property
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """Every published event with its class."""
         found = []
@@ -156,33 +156,22 @@ def generated(choose: random.Random, names: list[str]) -> list[dict[str, Any]]:
     return events
 
 
-def headwater(folder: Path, *words: str) -> dict[str, Any]:
+def done(*words: str) -> dict[str, Any]:
     """What a command says with `--json`; it must find all well."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
-    places = {
-        "HEADWATER_LAKE": str(folder / "lake"),
-        "DBT_TARGET_PATH": str(folder / "t"),
-        "DBT_LOG_PATH": str(folder / "l"),
-    }
-    program = Path(sys.executable).parent / "headwater"
-    said = subprocess.run(
-        [program, *words, "--json"], env=kept | places, cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-3000:]
-    answer = json.loads(said.stdout)
-    return answer if isinstance(answer, dict) else {"all": answer}
+    said = headwater(*words, "--json")
+    assert said.code == 0, said.out[-3000:] + said.err[-3000:]
+    return said.json if isinstance(said.json, dict) else {"all": said.json}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    folder = tmp_path_factory.mktemp("falcon")
+def built(place: Path) -> Built:
     choose = random.Random(20260302)
     names = kinds(choose)
-    file = folder / "generated.ndjson"
+    file = place / "generated.ndjson"
     file.write_text("".join(json.dumps(each) + "\n" for each in generated(choose, names)))
-    headwater(folder, "land", SOURCE, str(file), *([str(SAMPLES)] if SAMPLES.exists() else []))
-    headwater(folder, "build")
-    return Built(folder / "lake", names, headwater(folder, "balance"))
+    done("land", SOURCE, str(file), *([str(SAMPLES)] if SAMPLES.exists() else []))
+    done("build")
+    return Built(place / "lake", names, done("balance"))
 
 
 def test_every_kind_of_event_lands_and_none_is_drift(built: Built) -> None:
@@ -200,7 +189,7 @@ def test_every_kind_of_event_is_published_under_its_name_in_the_class_of_its_rou
     known = routes()
     published = {
         event["metadata"]["uid"]: (event["metadata"]["event_code"], str(event["class_uid"]), event.get("activity_name"))
-        for _, event in built.events()
+        for _, event in built.events
         if event["metadata"]["event_code"] in built.names
     }
     codes = {code: (uid, activity) for code, uid, activity in published.values()}
@@ -217,7 +206,7 @@ def test_every_kind_of_event_is_published_under_its_name_in_the_class_of_its_rou
 
 def test_the_balance_closes_over_generated_and_real_events(built: Built) -> None:
     total = built.balance["total"]
-    events = built.events()
+    events = built.events
     assert total["balanced"]
     assert total["read"] == total["landed"] + total["quarantined"]
     assert total["landed"] == total["published"] == len(events)
@@ -235,7 +224,7 @@ def test_every_published_event_is_valid_ocsf(built: Built) -> None:
 def test_real_processes_and_connections_keep_what_names_them(built: Built) -> None:
     records = [json.loads(line) for line in SAMPLES.read_text().splitlines()]
     real = [record["event"] for record in records if "event" in record]
-    published = [event for _, event in built.events()]
+    published = [event for _, event in built.events]
     processes = [event["process"] for event in published if event["class_uid"] == 1007]
     named = {(each.get("uid"), str(each.get("pid", "")), each.get("cmd_line")) for each in processes}
     started = [event for event in real if event["event_simpleName"] == "ProcessRollup2"]

@@ -32,29 +32,27 @@ Event = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lake(place: Path) -> Path:
     """A lake in which all cases are landed and built by one dbt run."""
-    folder = tmp_path_factory.mktemp("golden")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADWATER_LAKE", str(folder / "lake"))
-        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
-        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
-        store = open_store(str(folder / "lake"))
-        contracts = load_contracts()
-        sources = sorted({case.parent.name for case in _CASES})
-        for source in sources:
-            objects = list_objects(contracts[source], [case for case in _CASES if case.parent.name == source]).objects
-            land_files(
-                contracts[source], [replace(each, name=_object_name(Path(each.name))) for each in objects], store
-            )
-        build(store, sources)
-    return folder / "lake"
+    store, contracts = open_store(str(place / "lake")), load_contracts()
+    sources = sorted({case.parent.name for case in _CASES})
+    for source in sources:
+        objects = list_objects(contracts[source], [case for case in _CASES if case.parent.name == source]).objects
+        land_files(contracts[source], [replace(each, name=_object_name(Path(each.name))) for each in objects], store)
+    build(store, sources)
+    return place / "lake"
+
+
+@pytest.fixture(scope="module")
+def tables(lake: Path) -> dict[Path, set[str]]:
+    """The files of the classes, with the objects whose records they publish."""
+    return {file: _objects_of(file) for _, files in _tables(lake) for file in files}
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
-def test_records_become_the_expected_events(case: Path, lake: Path) -> None:
+def test_records_become_the_expected_events(case: Path, tables: dict[Path, set[str]]) -> None:
     """Every record of the case is published as the event that was reviewed."""
-    published = _events_of(case, lake)
+    published = _events_of(_object_name(case.resolve()), tables)
     expected = case.with_name(f"{case.stem}-expected.json")
     if _UPDATE:
         expected.write_text(json.dumps(published, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
@@ -80,12 +78,17 @@ def _object_name(case: Path) -> str:
     return case.relative_to(_GOLDEN.resolve()).as_posix()
 
 
-def _events_of(case: Path, lake: Path) -> list[Event]:
-    """Return the events published from a case, sorted by uid, without the time they were logged."""
+def _objects_of(file: Path) -> set[str]:
+    rows = duckdb.read_parquet(str(file), hive_partitioning=False).project("_source_object").distinct()
+    return {name for (name,) in rows.fetchall()}
+
+
+def _events_of(name: str, tables: dict[Path, set[str]]) -> list[Event]:
+    """Return the events published from an object, sorted by uid, without the time they were logged."""
     events: list[Event] = []
-    for _, files in _tables(lake):
-        rows = duckdb.connect().read_parquet([str(file) for file in files], hive_partitioning=False)
-        of_case = duckdb.ColumnExpression("_source_object") == duckdb.ConstantExpression(_object_name(case.resolve()))
+    for file in [file for file, objects in tables.items() if name in objects]:
+        rows = duckdb.read_parquet(str(file), hive_partitioning=False)
+        of_case = duckdb.ColumnExpression("_source_object") == duckdb.ConstantExpression(name)
         events += [json.loads(text) for text in event_texts(rows.filter(of_case))]
     for event in events:
         del event["metadata"]["logged_time"]

@@ -13,9 +13,9 @@ from orchestration.settings import PROJECT
 SILVER = PROJECT / "models" / "silver"
 
 
-def test_the_unit_tests_of_the_mappings_pass(tmp_path: Path) -> None:
+def test_the_unit_tests_of_the_mappings_pass(tmp_path: Path, target: Path) -> None:
     words = ["test", "--select", "test_type:unit", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    places = ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")]
+    places = ["--target-path", str(target), "--log-path", str(tmp_path / "logs")]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
     said = subprocess.run(
         [Path(sys.executable).parent / "dbt", "--no-use-colors", *words, *places],
