@@ -36,6 +36,10 @@ _TOO_LARGE = (
     "the hour's rows do not fit into the memory that exports may take; give them more, or leave out columns with large"
     " values (`without`)"
 )
+_NO_SPACE = "No space left on device"  # as the system says it in DuckDB's messages
+_DISK_FULL = (
+    "the disk where exports are prepared is full (in a lake in a bucket, `scratch`): make room, then push again"
+)
 # What DuckDB raises when a value does not fit what an expression makes of it.
 _OF_VALUES = (
     duckdb.ConversionException,
@@ -86,7 +90,8 @@ class Reader:
         except duckdb.OutOfMemoryException as problem:
             raise ExportError(f"the rows cannot be written for the destination: {_TOO_LARGE}") from problem
         except (duckdb.Error, UnicodeDecodeError) as problem:
-            raise ExportError(f"the rows cannot be written for the destination: {line_of(problem)}") from problem
+            why = _DISK_FULL if _NO_SPACE in str(problem) else line_of(problem)
+            raise ExportError(f"the rows cannot be written for the destination: {why}") from problem
         return int(row[0]) if row else 0
 
     def batches(self, rows: int = 2048, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -108,7 +113,7 @@ def read_rows(
     Raises:
         BadDeclaration: an expression of the declaration, or a column, is not of this table.
         RowsMoved: a file is not the one that its receipt names, or cannot be read.
-        ExportError: the rows do not fit into the memory.
+        ExportError: the rows do not fit into the memory, or not on the disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "rows.parquet"
@@ -152,6 +157,8 @@ def _explained(export: Export) -> Iterator[None]:
     except duckdb.OutOfMemoryException:
         raise ExportError(f"{export}: {_TOO_LARGE}") from None
     except duckdb.Error as problem:
+        if _NO_SPACE in str(problem):
+            raise ExportError(f"{export}: {_DISK_FULL}") from problem
         raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
 
 

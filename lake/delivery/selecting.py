@@ -79,7 +79,7 @@ def line_of(problem: Exception) -> str:
 
 def source_of(columns: Sequence[str]) -> str:
     """Return the SQL of a row's source, a text."""
-    return "coalesce(source, '')" if "source" in columns else "''"
+    return "coalesce(source::varchar, '')" if "source" in columns else "''"
 
 
 def _fate(export: Export) -> str:
@@ -109,7 +109,7 @@ def _identified(
         if said.reduction.aggregate is not None and said.reduction.sample is None:
             return f"select *, null::varchar as {EVENT_ID} from held"  # rows of a minute get ids of their own
         raise BadDeclaration(f"{export.model}: the table has no metadata.uid: name its `key` in meta.exports")
-    plain = f"{source_of(columns)} || ':' || coalesce(metadata.uid, '')"
+    plain = f"{source_of(columns)} || ':' || coalesce(metadata.uid::varchar, '')"
     con.execute(f"create table colliding as select {plain} as id from held group by all having count(*) > 1")
     bare = "metadata.uid is null"
     if not _any(con, "from colliding") and not _any(con, f"from held where {bare}"):
@@ -122,7 +122,10 @@ def _identified(
     if not _any(con, "from twins"):
         return f"select *, {told} as {EVENT_ID} from held"
     con.execute(f"create view numbered as {held_rows(store, files, numbered=True)}")
-    twin = f"case when {told} in (select id from twins) then '#' || file_row_number else '' end"
+    number = "'#' || file_row_number"
+    twin = f"case when {told} in (select id from twins) then {number} else '' end"
+    if _any(con, f"from (select {told} || {twin} as id from numbered) select id group by id having count(*) > 1"):
+        twin = number  # a uid that looks like another's id: every row gets its number, which nothing can look like
     return f"select * exclude (file_row_number), {told} || {twin} as {EVENT_ID} from numbered"
 
 

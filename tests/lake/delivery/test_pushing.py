@@ -1,5 +1,6 @@
 """Pushing an hour: once, with a receipt that says what became of every row, and what is behind afterwards."""
 
+import errno
 import threading
 from dataclasses import replace
 
@@ -8,13 +9,16 @@ import msgspec
 import pytest
 
 from lake import ledger, paths
+from lake.aws import StoreUnavailable
 from lake.delivery import pushing
+from lake.delivery.declaration import Export
 from lake.delivery.destination import Partition
-from lake.delivery.errors import DestinationUnavailable, ExportError
-from lake.delivery.pushing import push_hour
+from lake.delivery.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
+from lake.delivery.pushing import Pushed, push_hour, push_hours
 from lake.delivery.receipts import exported, exporting
 from lake.delivery.standing import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
-from tests.lake.delivery.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, event_ids, export, gold_export, held_of
+from lake.publish import Overtaken
+from tests.lake.delivery.lakes import CLOUDTRAIL, EVENT, HOUR, OKTA, SmallLake, event_ids, export, gold_export, held_of
 from tests.lake.delivery.shelf import Shelf
 
 NEXT = "2026-03-02T05"
@@ -70,6 +74,13 @@ class TestReceipts:
         receipt = lake.push(Shelf(), export())
         other = msgspec.structs.replace(receipt, held_checksum=receipt.checksum + 1)
         assert "10 rows were pushed and are there, but not the same ones (checksum over keys)" == other.mismatch
+
+    def test_a_row_twice_and_another_missing_are_a_mismatch(self, lake: SmallLake) -> None:
+        lake.silver()
+        shelf = Shelf()
+        shelf.end = lambda: shelf.held["authentication", HOUR].__setitem__(3, shelf.held["authentication", HOUR][4])
+        receipt = lake.push(shelf, export())
+        assert (10, 10, False) == (receipt.rows, receipt.held_rows, receipt.matches)
 
     def test_what_stands_there_is_asked_on_request(self, lake: SmallLake) -> None:
         lake.silver()
@@ -204,6 +215,83 @@ class TestFaults:
         assert [] == [each.key for each in lake.store.list(paths.STAGING)]
         shelf.act = bool
         assert lake.push(shelf, export()).matches
+
+    def test_a_column_that_old_hours_do_not_have_stops_those_alone(self, lake: SmallLake) -> None:
+        for at in range(4):
+            lake.silver(f"2026-03-02T0{at}", rows=2, columns=EVENT if at < 2 else f"{EVENT}, n as newer")
+        done = self.push(lake, Shelf(), export(columns=["newer"]), 4)
+        assert {0: True, 1: True, 2: False, 3: False} == {at: bool(done[at].failed) for at in done}
+        assert all(done[at].lasting and "names 'newer'" in done[at].failed for at in (0, 1))
+
+    def test_what_is_wrong_in_the_first_and_the_last_hour_is_not_tried_in_those_between(self, lake: SmallLake) -> None:
+        for at in range(5):
+            lake.silver(f"2026-03-02T0{at}", rows=2)
+        done = self.push(lake, shelf := Shelf(), export(columns=["newer"]), 5)
+        assert [False, True, True, True, False] == [done[at].failed.startswith("not tried: ") for at in range(5)]
+        assert (True, 0) == (all(each.lasting for each in done.values()), shelf.pushes)
+
+    @pytest.mark.parametrize(
+        ("problem", "tried", "lasting"),
+        [
+            (DestinationDenied("expired"), 1, True),
+            (DestinationUnavailable("away"), 3, False),
+            (StoreUnavailable("away"), 3, False),
+            (RowsRefused("no"), 6, False),
+            (Overtaken("another writer"), 6, False),
+            (duckdb.IOException("away"), 6, False),
+        ],
+    )
+    def test_what_holds_for_all_hours_is_not_tried_for_each(
+        self, lake: SmallLake, problem: Exception, tried: int, lasting: bool
+    ) -> None:
+        def refuse() -> None:
+            raise problem
+
+        for at in range(6):
+            lake.silver(f"2026-03-02T0{at}", rows=2)
+        shelf = Shelf(act=refuse)
+        done = self.push(lake, shelf, export(), 6)
+        assert (tried, lasting) == (shelf.pushes, done[5].lasting)
+        assert all(str(problem) in each.failed for each in done.values())
+        assert 6 == len(lake.behind(shelf, export()))
+
+    def test_a_destination_that_answers_in_between_is_not_away(self, lake: SmallLake) -> None:
+        for at in range(6):
+            lake.silver(f"2026-03-02T0{at}", rows=2)
+
+        def refuse() -> None:
+            if shelf.pushes != 3:
+                raise DestinationUnavailable("away")
+
+        shelf = Shelf(act=refuse)
+        done = self.push(lake, shelf, export(), 6)
+        assert ([2], 6) == ([at for at, each in done.items() if not each.failed], shelf.pushes)
+
+    def test_a_full_disk_is_told_in_one_line_and_nothing_is_half(self, lake: SmallLake) -> None:
+        def fill() -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", "/data/lake/_staging/x")
+
+        lake.silver()
+        shelf = Shelf(end=fill)
+        done = self.push(lake, shelf, export(), 5)
+        assert "the disk is full (/data/lake/_staging/x): make room, then push again" == done[4].failed
+        assert {} == exported(lake.store, "there", "authentication")
+        assert [] == [each.key for each in lake.store.list(paths.STAGING)]
+        shelf.end = bool
+        assert lake.push(shelf, export()).matches
+
+    def test_a_receipt_that_cannot_be_read_stops_its_own_day_alone(self, lake: SmallLake) -> None:
+        lake.silver()
+        lake.silver("2026-03-03T00")
+        lake.store.write(paths.export_day("there", "authentication", HOUR[:10]), b"{")
+        first, second = push_hours(lake.store, Shelf(), export(), [HOUR, "2026-03-03T00"])
+        assert ("Delete it" in first.failed, first.lasting, second.failed) == (True, True, "")
+
+    @staticmethod
+    def push(lake: SmallLake, shelf: Shelf, wanted: Export, hours: int) -> dict[int, Pushed]:
+        """Push hours from 0; return what became of each, by its number."""
+        done = push_hours(lake.store, shelf, wanted, [f"2026-03-02T0{at}" for at in range(hours)])
+        return {int(each.hour[-2:]): each for each in done}
 
     def test_an_hour_built_anew_while_it_is_read_is_read_again(
         self, any_lake: SmallLake, monkeypatch: pytest.MonkeyPatch

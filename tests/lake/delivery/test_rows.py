@@ -73,6 +73,21 @@ class TestIds:
         assert (5, 5) == (reader.rows, len(set(event_ids(reader))))
         assert event_ids(reader) == event_ids(lake.read(export()))
 
+    def test_a_uid_that_looks_like_the_id_of_another_event_shares_it_with_none(self, lake: SmallLake) -> None:
+        """Whoever sends events may choose their uid."""
+        uids = "['a', 'a', 'a##1', 'a##0', 'b', 'a#', null, '#'][n + 1]"
+        columns = EVENT.replace("'m' || n,", f"{uids},")
+        lake.silver(rows=8, columns=f"{columns[: columns.index(chr(39) + 'objects/')]} 'x' as _other")
+        reader = lake.read(export())
+        assert (8, 8) == (reader.rows, len(set(event_ids(reader))))
+        assert event_ids(reader) == event_ids(lake.read(export()))
+
+    @pytest.mark.parametrize("uid", ["null::integer", "n::integer", "repeat('x', 100_000) || n"])
+    def test_uids_may_be_numbers_or_long(self, lake: SmallLake, uid: str) -> None:
+        lake.silver(rows=3, columns=EVENT.replace("'m' || n,", f"{uid},"))
+        reader = lake.read(export())
+        assert (3, checksum_over(event_ids(reader))) == (len(set(event_ids(reader))), reader.checksum)
+
     def test_the_declared_key_makes_the_id_of_a_table_without_uid(self, lake: SmallLake) -> None:
         lake.gold()
         first = event_ids(lake.read(gold_export()))
@@ -366,6 +381,18 @@ class TestSize:
         lake.silver(rows=20_000, columns=f"{EVENT}, repeat(md5(n::varchar), 625) as large")
         reader = lake.read(export(columns=["large"]), memory_bytes=550 << 20)
         assert 20_000 == reader.rows
+
+    def test_a_full_disk_is_told_and_no_half_file_is_taken_for_the_rows(self, lake: SmallLake) -> None:
+        lake.silver(rows=200)
+        folder = lake.scratch / "full"
+        folder.mkdir()
+        for name in ("rows.parquet", "tmp_rows.parquet"):
+            (folder / name).symlink_to("/dev/full")
+        with pytest.raises(ExportError, match=r"^there/authentication: the disk .* is full .*: make room"):
+            rows.read_rows(lake.store, export(), lake.builds(export()), folder)
+        (lake.scratch / "made").symlink_to("/dev/full")
+        with pytest.raises(ExportError, match=r"cannot be written for the destination: the disk .* is full"):
+            lake.read(export()).write("from exported", lake.scratch / "made")
 
     def test_rows_that_fit_into_no_memory_are_told(self, lake: SmallLake) -> None:
         lake.silver(rows=200, columns=f"{EVENT}, repeat(md5(n::varchar), 32_000) as large")
