@@ -49,7 +49,7 @@ class Sending:
     create: bool
     batch_bytes: int
     retry_seconds: float
-    bytes: int = 0
+    sent_bytes: int = 0
     requests: int = 0
     refused: list[Refusal] = field(default_factory=list)
 
@@ -83,7 +83,7 @@ class Sending:
                     return
                 self.refused.append(_refusal(batch[0], "413", str(problem)))
                 return
-            self.bytes, self.requests = self.bytes + size, self.requests + 1
+            self.sent_bytes, self.requests = self.sent_bytes + size, self.requests + 1
             batch, last = self._left(batch, ended)
             if batch and time.monotonic() + pause > ends:
                 raise DestinationUnavailable(

@@ -128,7 +128,9 @@ class Elastic:
             if held.rows == reader.rows - len(sending.refused):
                 break  # else another push of the hour, of other rows, was in between
         remote = {"index": index, "requests": str(sending.requests)}
-        return Delivery(held=held, bytes=sending.bytes, proof="query", refused=tuple(sending.refused), remote=remote)
+        return Delivery(
+            held=held, bytes=sending.sent_bytes, proof="query", refused=tuple(sending.refused), remote=remote
+        )
 
     def _sending(self, index: str) -> Sending:
         said = self._options
