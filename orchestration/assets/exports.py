@@ -1,20 +1,33 @@
 """Exports as assets: one per table and destination, over the same event hours as the tables they are made of.
 
-What belongs here: the assets, their check, what is told of them. What does not: delivering (`lake.delivery`), when it
-is asked for (`orchestration.export_sensor`). Only destinations that the settings name have assets.
+What belongs here: the assets, and what they do. What does not: what is told of them (`exports_told`), delivering
+(`lake.delivery`), when it is asked for (`orchestration.export_sensor`). Only destinations that the settings name have
+assets.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from lake import ledger
-from lake.delivery.declaration import Export, plain
-from lake.delivery.errors import BadDeclaration, DestinationDenied
+from lake.delivery.declaration import Export
+from lake.delivery.destination import Delivery, Destination, Held, Partition
+from lake.delivery.errors import BadDeclaration, DestinationDenied, ExportError
 from lake.delivery.pushing import Pushed, push_hours
-from lake.delivery.receipts import ExportReceipt
+from lake.delivery.receipts import ExportReceipt, exported_day
+from lake.delivery.rows import Reader
+from lake.store import Store
+from orchestration.assets.exports_told import (
+    CHECKS,
+    changed_there,
+    definition_metadata,
+    described,
+    one_line,
+    receipt_metadata,
+    results,
+)
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.landing_told import table
 from orchestration.checks.building import BuiltTable
@@ -22,12 +35,9 @@ from orchestration.exports import destinations_of, limits_of, opened
 from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
 
-ROOM, DELIVERED, REFUSED = "export", "delivered", "nothing_refused"
+ROOM = "export"
+_MOST_REASONS = 10
 _RETRY = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-
-
-class NotDelivered(RuntimeError):
-    """Some hours were not delivered: they are in the lake, and stay behind. Each is named with why."""
 
 
 def export_key(export: Export) -> dg.AssetKey:
@@ -70,98 +80,91 @@ def _asset(
         group_name=f"export_{export.destination}",
         kinds={kind},
         tags={"layer": ROOM, "destination": export.destination},
-        description=f"`{export.held}` at `{export.destination}`, hour by hour; declared by `{export.model}`.",
-        metadata={"declaration": dg.MetadataValue.json(plain(export.declared))},
-        check_specs=[
-            dg.AssetCheckSpec(
-                DELIVERED,
-                asset=key,
-                description="Per event hour, the destination holds the rows that were pushed: count and checksum.",
-            ),
-            dg.AssetCheckSpec(REFUSED, asset=key, description="No row was refused by the destination by itself."),
-        ],
+        description=described(export, kind),
+        metadata=definition_metadata(export, kind),
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=said) for name, said in CHECKS.items()],
     )
     def deliver(context: dg.AssetExecutionContext) -> Iterator[Any]:
         settings = load_settings()
         store = open_lake(settings)
         hours = hour_texts(context.partition_keys)
+        done: list[Pushed] = []
+        began = datetime.now(UTC).replace(microsecond=0)
         try:
             with opened(settings, store, export.destination) as destination:
-                done = list(push_hours(store, destination, export, hours, limits_of(settings), verify=True))
-        except (BadDeclaration, DestinationDenied) as problem:  # it cannot even be opened
-            raise dg.Failure(str(problem), allow_retries=False) from problem
-        for hour, receipt in told_of(done).items():
-            context.add_asset_metadata(receipt, asset_key=key, partition_key=key_of_hour(hour))
-        failed = [each for each in done if each.failed]
-        if failed:
-            lines = "\n".join(f"{each.hour}: {each.failed}" for each in failed)
-            told = f"{len(failed)} of {len(done)} hours were not delivered:\n{lines}"
-            if any(each.lasting for each in failed):
-                raise dg.Failure(told, allow_retries=False)
-            raise NotDelivered(told)
+                watched = _Watched(destination, store, export)
+                for each in push_hours(store, watched, export, hours, limits_of(settings), verify=True):
+                    done.append(each)
+                    if each.receipt is not None:
+                        context.log.info(one_line(each.receipt, _is_of_now(each.receipt, began)))
+                    if each.hour in watched.changed:
+                        context.log.warning(f"{each.hour}: {changed_there(*watched.changed[each.hour])}")
+        except (BadDeclaration, ExportError) as problem:  # it cannot even be opened
+            raise dg.Failure(str(problem), allow_retries=not _is_lasting(problem)) from None
+        if failed := [each for each in done if each.failed]:
+            yield from _what_went(key, done, began)
+            raise _failure(failed, len(hours))
+        for hour, told in told_of(done).items():
+            context.add_asset_metadata(told, asset_key=key, partition_key=key_of_hour(hour))
         receipts = [each.receipt for each in done if each.receipt is not None]
-        yield dg.MaterializeResult(check_results=[*_checks(key, receipts, len(done))])
+        yield dg.MaterializeResult(check_results=[*results(key, receipts, len(done), watched.changed)])
 
     return deliver
 
 
+class _Watched:
+    """A destination that remembers which delivered hours were found changed when it was asked for them again."""
+
+    def __init__(self, destination: Destination, store: Store, export: Export) -> None:
+        self._destination, self._store, self._export = destination, store, export
+        self.changed: dict[str, tuple[ExportReceipt, Held]] = {}
+
+    @property
+    def identity(self) -> str:
+        return self._destination.identity
+
+    def push(self, table: str, partition: Partition, reader: Reader) -> Delivery:
+        return self._destination.push(table, partition, reader)
+
+    def read_back(self, table: str, partition: Partition) -> Held | None:
+        held = self._destination.read_back(table, partition)
+        hour = str(partition)
+        receipt = exported_day(self._store, self._export.destination, table, hour[:10]).get(hour)
+        if held and receipt and (held.rows, held.checksum) != (receipt.held_rows, receipt.held_checksum):
+            self.changed[hour] = receipt, held
+        return held
+
+    def close(self) -> None:
+        self._destination.close()
+
+
 def told_of(done: Sequence[Pushed]) -> dict[datetime, dict[str, Any]]:
     """Return what the receipts of some hours say, by hour (naive UTC), as metadata."""
-    return {ledger.hour(each.hour): _told(each.receipt) for each in done if each.receipt is not None}
+    return {ledger.hour(each.hour): receipt_metadata(each.receipt) for each in done if each.receipt is not None}
 
 
-def _told(receipt: ExportReceipt) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "rows": receipt.rows,
-        "rows_at_destination": receipt.held_rows,
-        "sent": receipt.sent,
-        "proof": receipt.proof,
-        "bytes_before": receipt.bytes_before,
-        "bytes_after_reduction": receipt.bytes_after,
-        "bytes_pushed": receipt.bytes_pushed,
-        "seconds": receipt.seconds,
-        "pushed_at": receipt.pushed_at,
-        "dagster/partition_row_count": receipt.held_rows,
-    }
-    names = ("published", "filtered", "dropped", "sampled_out", "merged", "rows", "refused")
-    rows = [(source, *(getattr(each, name) for name in names)) for source, each in receipt.counted.items()]
-    told["by_source"] = dg.MetadataValue.md(table(("source", *names), rows))
-    if receipt.refused:
-        told["refused_by_code"] = dg.MetadataValue.md(table(("code", "rows"), sorted(receipt.refused_by_code.items())))
-    if receipt.remote:
-        told["at_the_destination"] = dg.MetadataValue.json(receipt.remote)
-    if receipt.notes:
-        told["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in receipt.notes))
-    return told
+def _is_of_now(receipt: ExportReceipt, began: datetime) -> bool:
+    return datetime.fromisoformat(receipt.pushed_at) >= began
 
 
-def _checks(key: dg.AssetKey, receipts: Sequence[ExportReceipt], hours: int) -> Iterator[dg.AssetCheckResult]:
-    wrong = [(each.hour, each.mismatch) for each in receipts if not each.matches]
-    rows = sum(each.held_rows for each in receipts)
-    proofs = ", ".join(sorted({each.proof for each in receipts})) or "nothing to push"
-    yield dg.AssetCheckResult(
-        asset_key=key,
-        check_name=DELIVERED,
-        passed=not wrong,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=(
-            "; ".join(f"{hour}: {why}" for hour, why in wrong[:5])
-            if wrong
-            else f"{rows:,} rows in {hours} hours are there, and are the ones that were pushed ({proofs})"
-        ),
-        metadata={"rows": rows, "mismatches": len(wrong)},
-    )
-    refused: dict[str, int] = {}
-    for each in receipts:
-        for code, number in each.refused_by_code.items():
-            refused[code] = refused.get(code, 0) + number
-    yield dg.AssetCheckResult(
-        asset_key=key,
-        check_name=REFUSED,
-        passed=not refused,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=(
-            f"refused, and kept whole in the lake's folder refused/: {refused}" if refused else "nothing was refused"
-        ),
-        metadata={"refused": sum(refused.values())},
+def _is_lasting(problem: Exception) -> bool:
+    return isinstance(problem, BadDeclaration | DestinationDenied)
+
+
+def _what_went(key: dg.AssetKey, done: Sequence[Pushed], began: datetime) -> Iterator[dg.AssetMaterialization]:
+    """Tell Dagster of the hours that this run delivered before it fails: they are there, and need no other run."""
+    went = [each for each in done if each.receipt is not None and _is_of_now(each.receipt, began)]
+    for hour, told in told_of(went).items():
+        yield dg.AssetMaterialization(key, partition=key_of_hour(hour), metadata=told)
+
+
+def _failure(failed: Sequence[Pushed], of: int) -> dg.Failure:
+    """Return what a run fails with; it is tried again unless somebody has to change something first."""
+    told = f"{len(failed)} of {of} hours were not delivered. They are in the lake, and stay behind"
+    reasons = {each.failed.removeprefix("not tried: "): None for each in failed}
+    lines = "\n".join([*reasons][:_MOST_REASONS])
+    return dg.Failure(
+        f"{told}:\n{lines}",
+        metadata={"not_delivered": dg.MetadataValue.md(table(("hour", "why"), [(e.hour, e.failed) for e in failed]))},
+        allow_retries=not any(each.lasting for each in failed),
     )

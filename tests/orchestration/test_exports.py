@@ -12,8 +12,9 @@ import pytest
 
 from lake import ledger
 from lake.delivery.declaration import Export
-from lake.delivery.destination import Held, Place
+from lake.delivery.destination import Delivery, Held, Partition, Place
 from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable
+from lake.delivery.rows import Reader
 from lake.export.files import Files
 from lake.store import LocalStore, open_store
 from orchestration.assets.exports import export_assets, export_key
@@ -77,12 +78,23 @@ def test_an_export_is_an_asset_over_the_hours_of_what_it_is_made_of(lake: SmallL
     assert hourly(START) == assets.partitions_def and {"files"} == spec.kinds
     assert dg.BackfillPolicy.single_run() == assets.backfill_policy and {"export_there"} == assets.op.pools
     assert 2 == assets.op.retry_policy.max_retries  # type: ignore[union-attr]
-    assert {"delivered", "nothing_refused"} == {each.name for each in assets.check_specs}
+    assert {"delivered", "nothing_refused", "unchanged_there"} == {each.name for each in assets.check_specs}
+
+
+def test_the_page_of_an_export_says_in_words_what_goes_where(lake: SmallLake) -> None:
+    said = {"filter": "status_id = 2", "without": ["unmapped"], "reduction": {"drop": ["is_alert"]}}
+    (assets,) = export_assets(load_settings(), [export(destination="there", **said)], TABLES, hourly(START))
+    spec = assets.specs_by_key[KEY]
+    first = str(spec.description).splitlines()[0]
+    goes = "the rows with `status_id = 2` without unmapped, reduced (drop)"
+    assert f"authentication to there (files): {goes}." == first
+    shown = spec.metadata["declared"].value
+    assert {"filter": "status_id = 2", "without": ["unmapped"], "reduction": {"drop": ["is_alert"]}} == shown
 
 
 def test_a_range_of_hours_is_delivered_by_one_run_and_told_hour_by_hour(lake: SmallLake) -> None:
     result = run(FIRST, SECOND)
-    assert result.success and {"delivered": True, "nothing_refused": True} == checks(result)
+    assert result.success and {"delivered": True, "nothing_refused": True, "unchanged_there": True} == checks(result)
     told = {
         each.partition: each.metadata["rows_at_destination"].value
         for each in result.asset_materializations_for_node("export__there__authentication")
@@ -91,13 +103,17 @@ def test_a_range_of_hours_is_delivered_by_one_run_and_told_hour_by_hour(lake: Sm
     assert [] == lake.behind(lake.destination(), replace(EXPORT))
 
 
-def test_an_hour_that_was_changed_at_the_destination_is_pushed_again_when_it_is_asked_for(lake: SmallLake) -> None:
+def test_an_hour_that_was_changed_at_the_destination_is_pushed_again_and_told(lake: SmallLake) -> None:
     assert run(FIRST).success
     (file,) = lake.scratch.glob("there/authentication/date=*/hour=04/part.parquet")
     before = file.read_bytes()
     file.unlink()
-    assert run(FIRST).success
-    assert before == file.read_bytes()
+    result = run(FIRST)
+    assert result.success and before == file.read_bytes()
+    assert {"delivered": True, "nothing_refused": True, "unchanged_there": False} == checks(result)
+    (told,) = [each for each in result.get_asset_check_evaluations() if not each.passed]
+    assert f"{FIRST}: 0 rows were found, 5 were delivered at " in str(told.description)
+    assert all(checks(run(FIRST)).values())
 
 
 def test_a_destination_that_holds_something_else_fails_the_check(
@@ -105,7 +121,7 @@ def test_a_destination_that_holds_something_else_fails_the_check(
 ) -> None:
     monkeypatch.setattr(Files, "read_back", lambda *_: Held(rows=4, checksum=1))
     result = run(FIRST)
-    assert {"delivered": False, "nothing_refused": True} == checks(result)
+    assert {"delivered": False, "nothing_refused": True, "unchanged_there": True} == checks(result)
     (told,) = [each for each in result.get_asset_check_evaluations() if not each.passed]
     assert f"{FIRST}: 5 rows were pushed, 4 are there" == told.description
     assert dg.AssetCheckSeverity.ERROR == told.severity
@@ -128,6 +144,23 @@ def test_a_destination_that_is_down_is_tried_again_and_its_hours_stay_behind(
     assert ["STEP_UP_FOR_RETRY", "STEP_UP_FOR_RETRY", "STEP_FAILURE"] == [each.event_type_value for each in events]
     assert all("the warehouse is down" in str(each.event_specific_data) for each in events)
     assert [FIRST, SECOND] == [hour for hour, _ in lake.behind(lake.destination(), EXPORT)]
+
+
+def test_hours_that_went_before_a_run_failed_are_told(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Files.push
+
+    def push(self: Files, table: str, partition: Partition, reader: Reader) -> Delivery:
+        if str(partition) == SECOND:
+            raise DestinationDenied("the key has expired")
+        return whole(self, table, partition, reader)
+
+    monkeypatch.setattr(Files, "push", push)
+    result = run(FIRST, SECOND)
+    assert not result.success
+    (told,) = [each for each in result.all_events if each.event_type_value == "ASSET_MATERIALIZATION"]
+    assert "2026-03-02-04:00" == told.partition
+    (failure,) = [each for each in result.all_events if each.event_type_value == "STEP_FAILURE"]
+    assert "1 of 2 hours were not delivered" in str(failure.event_specific_data)
 
 
 def test_what_trying_again_would_not_heal_is_not_tried_again(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
