@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,13 +21,14 @@ from lake.store import LocalStore, open_store
 from orchestration.assets.exports import export_assets, export_key
 from orchestration.assets.hours import hourly, key_of_hour
 from orchestration.checks.building import BuiltTable
-from orchestration.export_sensor import choose, export_sensor
+from orchestration.export_sensor import AGAIN_HOURS, choose, export_sensor
 from orchestration.exports import declared_exports, push_behind, stood
 from orchestration.settings import PROJECT, SettingsError, load_settings
 from tests.lake.delivery.lakes import OKTA, SmallLake, export
 
 FIRST, SECOND = "2026-03-02T04", "2026-03-02T05"
 START = "2026-03-01T00"
+NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 BUILT = BuiltTable(dg.AssetKey(["silver", f"authentication__{OKTA}"]), f"authentication__{OKTA}")
 TABLES = {OKTA: [BUILT], "aws_cloudtrail": []}
 EXPORT = export(destination="there")
@@ -199,8 +201,29 @@ def test_the_sensor_asks_for_what_is_behind_once_and_again_when_it_is_built_anew
 
 def test_hours_before_the_first_partition_are_left_to_the_command(lake: SmallLake) -> None:
     found = stood(load_settings(), lake.store, [EXPORT])
-    runs, _ = choose(found, {}, ledger.hour(SECOND))
+    runs, _ = choose(found, {}, ledger.hour(SECOND), NOW)
     assert ["2026-03-02-05:00"] == [each.partition_key for each in runs]
+
+
+def test_what_stays_behind_is_asked_for_again_after_some_hours_by_another_run(lake: SmallLake) -> None:
+    found = stood(load_settings(), lake.store, [EXPORT])
+    first, requested = choose(found, {}, ledger.hour(START), NOW)
+    runs, waiting = choose(found, requested, ledger.hour(START), NOW + timedelta(hours=AGAIN_HOURS, seconds=-1))
+    assert [] == runs and requested == waiting
+    again, _ = choose(found, requested, ledger.hour(START), NOW + timedelta(hours=AGAIN_HOURS))
+    assert [each.tags for each in first] == [each.tags for each in again]
+    assert first[0].run_key != again[0].run_key
+
+
+def test_the_sensor_tells_of_a_destination_that_cannot_be_opened(
+    lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lake.export.files.open_destination", failing(DestinationDenied("the key has expired")))
+    (sensor,) = export_sensor(load_settings(), [EXPORT], ledger.hour(START)).sensors or ()
+    with dg.DagsterInstance.ephemeral() as instance:
+        found = sensor(dg.build_sensor_context(instance))
+    assert isinstance(found, dg.SensorResult)
+    assert "there: the key has expired" == str(found.skip_reason.skip_message if found.skip_reason else "")
 
 
 def pushed(*exports: Export) -> list[tuple[str, str, str]]:
