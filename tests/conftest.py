@@ -34,6 +34,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def okta_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dbt project with Okta's sign-ins and base events only; its parsed state is kept for the session."""
+    from tests.e2e import okta_logs  # most tests need nothing of the orchestration
+
+    return okta_logs.project(tmp_path_factory.mktemp("dbt") / "project")
+
+
+@pytest.fixture(scope="session")
 def s3_server() -> Iterator[s3.S3Server]:
     """An S3-compatible server for all tests of this worker."""
     with s3.S3Server() as server:

@@ -1,16 +1,10 @@
-"""Lakes for the tests of the whole way: each test gets its own folder, dbt projects are copied once a session."""
+"""Lakes for the tests of the whole way: each test gets its own folder."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import okta_logs
-
-
-@pytest.fixture(scope="session")
-def okta_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dbt project with Okta's sign-ins and base events only; its parsed state is kept for the session."""
-    return okta_logs.project(tmp_path_factory.mktemp("dbt") / "project")
 
 
 @pytest.fixture

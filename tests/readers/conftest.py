@@ -53,11 +53,11 @@ def ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silver]:
+def silver(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Iterator[Silver]:
     """Hours 03 to 05 are dbt's; of those in `MADE`, with every kind of value, two are of a later mapping."""
     place = tmp_path_factory.mktemp("readers")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestration.building.PROJECT", okta_logs.project(place / "project"))
+        patch.setattr("orchestration.building.PROJECT", okta_project)
         patch.setenv("HEADWATER_LAKE", str(place / "lake"))
         patch.delenv("HEADWATER_CONFIG", raising=False)
         patch.chdir(place)

