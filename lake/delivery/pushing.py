@@ -30,7 +30,7 @@ from lake.delivery.rows import Reader, RowsMoved, read_rows
 from lake.delivery.selecting import line_of
 from lake.delivery.standing import hour_of
 from lake.ledger import BrokenReceipt
-from lake.publish import Change, Overtaken, Workplace, publish
+from lake.publish import Change, Overtaken, Workplace, publish, recover
 from lake.receipts import BuildReceipt
 from lake.store import LostLock, Store
 
@@ -167,6 +167,7 @@ def _read(
         try:
             return read_rows(store, export, builds, folder, limits.memory_bytes, limits.threads), builds
         except RowsMoved:
+            recover(store)  # of a change that is being applied, files may be there and receipts not yet
             now = hour_of(store, export, hour).builds
             if attempt == _ATTEMPTS or not now or now == builds:  # none: the hour has just expired, and stays there
                 raise

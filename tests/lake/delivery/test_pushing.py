@@ -17,7 +17,7 @@ from lake.delivery.errors import DestinationDenied, DestinationUnavailable, Expo
 from lake.delivery.pushing import Pushed, push_hour, push_hours
 from lake.delivery.receipts import exported, exporting
 from lake.delivery.standing import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
-from lake.publish import Overtaken
+from lake.publish import Change, Overtaken
 from tests.lake.delivery.lakes import CLOUDTRAIL, EVENT, HOUR, OKTA, SmallLake, event_ids, export, gold_export, held_of
 from tests.lake.delivery.shelf import Shelf
 
@@ -310,6 +310,25 @@ class TestFaults:
         receipt = any_lake.push(shelf, export())
         assert (2, 5, 5, True) == (len(reads), receipt.rows, len(there(shelf)), receipt.matches)
         assert [] == any_lake.behind(shelf, export())
+
+    def test_an_hour_whose_new_file_is_there_before_its_receipt_is_read_when_both_are(
+        self, any_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        built = any_lake.silver(rows=3)
+        key, store = ledger.build_day_key(built.model, ledger.hour(HOUR).date()), any_lake.store
+        before = store.read(key)
+        any_lake.silver(rows=5)
+        change = Change(receipts=((key, store.read(key).decode()),))
+        store.write(key, before)
+        read = pushing.read_rows
+
+        def late(*given: object, **more: object) -> object:
+            if not list(store.list(paths.JOURNAL)):
+                store.write(f"{paths.JOURNAL}/1.json", msgspec.json.encode(change))
+            return read(*given, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(pushing, "read_rows", late)
+        assert (5, True) == ((receipt := any_lake.push(Shelf(), export())).rows, receipt.matches)
 
     def test_an_hour_built_anew_with_as_many_rows_while_it_is_pushed_is_behind_again(self, lake: SmallLake) -> None:
         lake.silver(rows=3)
