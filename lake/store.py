@@ -226,16 +226,25 @@ class LocalStore:
             return self._write(key, data)
 
     def _write(self, key: str, data: bytes) -> str:
-        temporary = f"{STAGING}/.tmp-{uuid.uuid4().hex}"
-        path = self.path / temporary
+        for attempt in range(_RACES):
+            temporary = f"{STAGING}/.tmp-{uuid.uuid4().hex}"
+            self._write_durably(self.path / temporary, data)
+            try:
+                self.move(temporary, key)
+                break
+            except FileNotFoundError:  # another process took it for what a dead step left (`lake.publish.sweep`)
+                if attempt == _RACES - 1:
+                    raise
+        written = self.info(key)
+        return written.fingerprint if written else ABSENT
+
+    @staticmethod
+    def _write_durably(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        self.move(temporary, key)
-        written = self.info(key)
-        return written.fingerprint if written else ABSENT
 
     def put(self, path: Path, key: str) -> None:
         """Replace one file: a copy beside it, fsync, rename."""

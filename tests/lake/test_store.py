@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lake import s3_store
+from lake.publish import sweep
 from lake.s3_options import AwsAccess, S3Options
 from lake.store import ABSENT, Conflict, LocalStore, Store, UnsupportedStore, open_store
 from tests.lake.stores import KINDS, opened
@@ -192,6 +193,22 @@ def test_an_emptied_folder_that_goes_meanwhile_stops_no_put(tmp_path: Path, monk
     monkeypatch.setattr(Path, "mkdir", emptied)
     store.put(file, "x/y/z")
     assert (b"x", []) == (store.read("x/y/z"), races)
+
+
+def test_a_temporary_file_that_a_sweep_takes_stops_no_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What destinations remember is written beside the publishing lock, while other steps clear up."""
+    store, move, moves = LocalStore(tmp_path), LocalStore.move, []
+
+    def late(self: LocalStore, key: str, to: str) -> None:
+        moves.append(key)
+        if len(moves) == 1:
+            assert 1 == sweep(store)
+        move(self, key, to)
+
+    monkeypatch.setattr(LocalStore, "move", late)
+    store.write("a/b", b"1")
+    assert (b"1", 2) == (store.read("a/b"), len(moves))
+    assert [] == list((tmp_path / "_staging").glob("*"))
 
 
 def test_a_file_too_large_for_one_request_goes_in_parts_that_appear_together(
