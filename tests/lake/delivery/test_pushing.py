@@ -18,6 +18,7 @@ from lake.delivery.pushing import Pushed, push_hour, push_hours
 from lake.delivery.receipts import exported, exporting
 from lake.delivery.standing import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
 from lake.publish import Change, Overtaken
+from lake.store import Lease, LostLock
 from tests.lake.delivery.lakes import CLOUDTRAIL, EVENT, HOUR, OKTA, SmallLake, event_ids, export, gold_export, held_of
 from tests.lake.delivery.shelf import Shelf
 
@@ -266,6 +267,18 @@ class TestFaults:
         shelf = Shelf(act=refuse)
         done = self.push(lake, shelf, export(), 6)
         assert ([2], 6) == ([at for at, each in done.items() if not each.failed], shelf.pushes)
+
+    def test_who_has_lost_the_lock_pushes_nothing(self, lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+        def lost(_: Lease) -> None:
+            raise LostLock("the lock could not be renewed in time")
+
+        lake.silver()
+        lake.silver(NEXT)
+        shelf = Shelf()
+        monkeypatch.setattr(Lease, "check", lost)
+        done = list(push_hours(lake.store, shelf, export(), [HOUR, NEXT]))
+        assert [("the lock could not be renewed in time", False)] * 2 == [(each.failed, each.lasting) for each in done]
+        assert (0, []) == (shelf.pushes, list(lake.store.list(paths.EXPORTING)))
 
     def test_a_full_disk_is_told_in_one_line_and_nothing_is_half(self, lake: SmallLake) -> None:
         def fill() -> None:
