@@ -10,6 +10,7 @@ another.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -61,6 +62,7 @@ class Condition:
         return "" if row and row[1] == "BOOLEAN" else f"it gives {row and row[1]}, not true or false"
 
 
+@lru_cache(maxsize=8)  # an erasure checks its condition at every step, each time with a DuckDB of its own
 def condition(text: str) -> Condition:
     """Return a checked condition.
 

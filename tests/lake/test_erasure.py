@@ -73,8 +73,7 @@ def says(store: LocalStore, text: str) -> list[str]:
     found = []
     for each in store.list():
         if each.key.endswith(".parquet"):
-            with duckdb.connect() as con:
-                rows = con.execute(f"select held::varchar from read_parquet('{store.url(each.key)}') held").fetchall()
+            rows = duckdb.execute(f"select held::varchar from read_parquet('{store.url(each.key)}') held").fetchall()
             if any(text in str(row[0]) for row in rows):
                 found.append(each.key)
         elif text.encode() in store.read(each.key):
@@ -281,8 +280,7 @@ def test_killed_at_any_act_and_asked_again_it_ends_as_if_never_killed(
 
 def _uids(store: LocalStore) -> set[str]:
     files = [store.url(key) for key in keys(store, "silver")]
-    with duckdb.connect() as con:
-        rows = con.execute("select split_part(metadata.uid, '|', 1) from read_parquet(?)", [files]).fetchall()
+    rows = duckdb.execute("select split_part(metadata.uid, '|', 1) from read_parquet(?)", [files]).fetchall()
     return {str(row[0]) for row in rows}
 
 
