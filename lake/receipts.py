@@ -97,8 +97,8 @@ class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What landing one batch did, and what became of it. Conserved when read = landed + quarantined + erased + expired.
 
     `landed` and `quarantined` are rows that the lake has; `removed` tells of those that went later. Records of
-    `coverage` are no events: they came besides those `read`, and landed nowhere. `unreadable` are (name, why) of objects
-    that were there and could not be read: the batch is without them until it, or another batch, holds them.
+    `coverage` are no events: they came besides those `read`, and landed nowhere. `unreadable` are (name, why) of
+    objects that were there and could not be read: the batch is without them until it, or another batch, holds them.
     """
 
     source: str

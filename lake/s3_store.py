@@ -259,12 +259,11 @@ class S3Store:
 
     def put(self, path: Path, key: str) -> None:
         """Replace one object by a file of this machine: one PUT, or parts that appear together."""
-        with self._explained("s3:PutObject", key):
-            with path.open("rb") as body:
-                if path.stat().st_size <= _ONE_PUT_BYTES:
-                    self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, **self._sealed())
-                else:  # not `upload_file`, which hides what was refused behind an error of its own
-                    self.client.upload_fileobj(body, self.bucket, self.prefix + key, ExtraArgs=self._sealed())
+        with self._explained("s3:PutObject", key), path.open("rb") as body:
+            if path.stat().st_size <= _ONE_PUT_BYTES:
+                self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, **self._sealed())
+            else:  # not `upload_file`, which hides what was refused behind an error of its own
+                self.client.upload_fileobj(body, self.bucket, self.prefix + key, ExtraArgs=self._sealed())
 
     def prepared(self, key: str) -> Path:
         """Return where on this machine a step prepares the file of a staging key."""

@@ -4,6 +4,6 @@ What belongs here: how one destination takes a partition and says what it holds.
 the rows, the receipts (`lake.delivery`).
 
 A file has `Options` (a msgspec struct: what the settings may say), `TYPES` (kind of value → the destination's type, for
-the documentation), `NOTES` (what does not come back as it went), and `open_destination(name, options, place)`, which makes
-no request and needs no secret. A vendor's client is imported when it is used.
+the documentation), `NOTES` (what does not come back as it went), and `open_destination(name, options, place)`, which
+makes no request and needs no secret. A vendor's client is imported when it is used.
 """
