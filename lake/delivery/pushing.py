@@ -24,11 +24,11 @@ from lake.curated import Slot, mark
 from lake.delivery.declaration import Export
 from lake.delivery.destination import Delivery, Destination, Partition
 from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, ExportError, SchemaConflict
+from lake.delivery.hours import hour_of
 from lake.delivery.receipts import Counted, ExportReceipt, begun_key, with_exports
 from lake.delivery.refused import write_refused
 from lake.delivery.rows import Reader, RowsMoved, read_rows
 from lake.delivery.selecting import line_of
-from lake.delivery.standing import hour_of
 from lake.ledger import BrokenReceipt
 from lake.publish import Change, Overtaken, Workplace, publish, recover
 from lake.receipts import BuildReceipt

@@ -1,36 +1,16 @@
 """How deliveries stand: which hours of which table are behind at which destination, since when, and what is wrong.
 
-What belongs here: comparing build receipts with export receipts. What does not: pushing. Nothing has to remember what
-to push: an hour is behind when its receipt was not made of the builds that the lake has now, by today's declaration,
-or when a push of it began and did not end.
-
-An hour that expired stays at the destination as it is. A source whose table the project has no longer leaves: its hour
-was built, and this table is not among what was built. Where the whole ledger of builds is gone, nothing leaves; the
-hours are built again first.
+What belongs here: a table's hours together. What does not: why one is behind (`hours`), or pushing. Nothing has to
+remember what to push: it follows from receipts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from lake import ledger, paths
-from lake.build import DISPOSITIONS
-from lake.curated import Slot, TableName, mark, wanted_day
 from lake.delivery.declaration import Export
-from lake.delivery.receipts import ExportReceipt, begun, begun_key, exported, exported_day
-from lake.receipts import BuildReceipt
+from lake.delivery.hours import AGAIN, Wanted, hours_of
+from lake.delivery.receipts import begun, exported
 from lake.store import Store
-
-Wanted = Mapping[TableName, Mapping[Slot, BuildReceipt]]
-NEVER, AGAIN, CHANGED, REDECLARED, MOVED, MISMATCH, GONE, BROKEN_OFF = (
-    "never pushed",
-    "asked for again",
-    "built anew",
-    "declared anew",
-    "another destination",
-    "mismatch",
-    "no longer built",
-    "broken off",
-)
 
 
 @dataclass(frozen=True)
@@ -55,58 +35,6 @@ class Standing:
     mismatches: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True)
-class Hour:
-    """One hour: its builds, its receipt, whether a source of it has expired, and since when a push has begun.
-
-    The receipt may be made of sources without a build receipt: `gone` are those that have left the table, `unknown`
-    tells that there are others.
-    """
-
-    receipt: ExportReceipt | None = None
-    begun: str = ""
-    builds: dict[Slot, BuildReceipt] = field(default_factory=dict)
-    expired: bool = False
-    gone: bool = False
-    unknown: bool = False
-
-    @property
-    def pushable(self) -> bool:
-        """Whether there is anything to push: builds, or rows that may be there and are no longer in the lake.
-
-        What has expired cannot be read any more, and is not taken away.
-        """
-        return bool(self.builds) or (not self.expired and not self.unknown and (self.gone or bool(self.begun)))
-
-    def why_behind(self, export: Export, identity: str) -> str:
-        """Return why the hour must be pushed, or "". One without rows that was never pushed has nothing to push."""
-        if not self.pushable:
-            return ""
-        return self._differs(export, identity) or (BROKEN_OFF if self.begun else "")
-
-    def _differs(self, export: Export, identity: str) -> str:
-        if self.receipt is None:
-            return NEVER if any(each.rows for each in self.builds.values()) else ""
-        if self.receipt.identity != identity:
-            return MOVED
-        if self.receipt.declaration != export.fingerprint:
-            return REDECLARED
-        if not self.receipt.matches:
-            return MISMATCH
-        if any(self.receipt.made_of.get(slot.source) != mark(each) for slot, each in self.builds.items()):
-            return CHANGED
-        return GONE if self.gone else ""
-
-    def since(self, why: str) -> str:
-        """Return when the first build was made that the receipt does not know; else when the rows went that differ."""
-        known = self.receipt.made_of if self.receipt is not None else {}
-        if new := [each.built_at for slot, each in self.builds.items() if known.get(slot.source) != mark(each)]:
-            return min(new)
-        if self.receipt is not None and why in (MOVED, REDECLARED, GONE):
-            return self.receipt.pushed_at
-        return self.begun if why == BROKEN_OFF else min((each.built_at for each in self.builds.values()), default="")
-
-
 def standing(store: Store, wanted: Wanted, export: Export, identity: str, again: bool = False) -> Standing:
     """Return how one table stands at the destination with an identity; with `again`, all its hours are behind.
 
@@ -114,7 +42,7 @@ def standing(store: Store, wanted: Wanted, export: Export, identity: str, again:
         BrokenReceipt: a receipt of the table cannot be read.
     """
     receipts = exported(store, export.destination, export.table)
-    hours = _hours(store, wanted, export, receipts, begun(store, export.destination, export.table))
+    hours = hours_of(store, wanted, export, receipts, begun(store, export.destination, export.table))
     behind, mismatches, rows, refused = [], [], 0, 0
     for text, hour in sorted(hours.items()):
         if why := hour.why_behind(export, identity) or (AGAIN if again and hour.builds else ""):
@@ -124,79 +52,6 @@ def standing(store: Store, wanted: Wanted, export: Export, identity: str, again:
             if told := hour.receipt.mismatch:
                 mismatches.append((text, told))
     return Standing(export, len(receipts), rows, refused, tuple(behind), tuple(mismatches))
-
-
-def hour_of(store: Store, export: Export, hour: str) -> Hour:
-    """Return how one hour is now. Raises BrokenReceipt."""
-    held = exported_day(store, export.destination, export.table, hour[:10]).get(hour)
-    marker = store.info(begun_key(export.destination, export.table, hour))
-    began = {hour: marker.modified_at.isoformat(timespec="seconds")} if marker else {}
-    builds = wanted_day(store, export.held, hour[:10])
-    here = {name: {slot: each for slot, each in found.items() if slot.hour == hour} for name, found in builds.items()}
-    return _hours(store, here, export, {hour: held} if held else {}, began).get(hour, Hour())
-
-
-def builds_of(wanted: Wanted, export: Export) -> dict[str, dict[Slot, BuildReceipt]]:
-    """Return the builds that an export's hours are made of, by hour text; hours that expired are left out."""
-    found: dict[str, dict[Slot, BuildReceipt]] = {}
-    for slot, build in _slots(wanted, export):
-        if not build.expired_at:
-            found.setdefault(slot.hour, {})[slot] = build
-    return found
-
-
-def _slots(wanted: Wanted, export: Export) -> Iterator[tuple[Slot, BuildReceipt]]:
-    return (each for each in wanted.get(export.held, {}).items() if export.source in ("", each[0].source))
-
-
-def _hours(
-    store: Store, wanted: Wanted, export: Export, receipts: Mapping[str, ExportReceipt], began: Mapping[str, str]
-) -> dict[str, Hour]:
-    hours = {text: Hour(receipt, began.get(text, "")) for text, receipt in receipts.items()}
-    hours |= {text: Hour(None, since) for text, since in began.items() if text not in receipts}
-    held = wanted.get(export.held, {})
-    for slot, build in _slots(wanted, export):
-        if (hour := hours.get(slot.hour)) is None:
-            hour = hours[slot.hour] = Hour()
-        if build.expired_at:
-            hour.expired = True
-        else:
-            hour.builds[slot] = build
-    missing = [
-        slot
-        for text, receipt in receipts.items()
-        for source in receipt.made_of
-        if (slot := Slot(source, text)) not in held
-    ]
-    gone = _gone(store, export, missing)
-    for slot in missing:
-        hours[slot.hour].gone |= slot in gone
-        hours[slot.hour].unknown |= slot not in gone
-    return hours
-
-
-def _gone(store: Store, export: Export, missing: Iterable[Slot]) -> set[Slot]:
-    """Return which slots without a build receipt have left the table: others of their source and hour were built.
-
-    One whose file is still there has only lost its receipt.
-    """
-    by_source: dict[str, set[str]] = {}
-    for source, hour in missing:
-        by_source.setdefault(source, set()).add(hour)
-    built = {
-        Slot(source, hour)
-        for source, hours in by_source.items()
-        if source
-        for hour in hours & ledger.builds(store, f"{DISPOSITIONS}__{source}").keys()
-    }
-    files = {slot: _file(export, slot) for slot in built}
-    held = store.infos(files.values())
-    return {slot for slot, file in files.items() if held[file] is None}
-
-
-def _file(export: Export, slot: Slot) -> str:
-    folder = paths.silver_folder(export.held.table, slot.source)
-    return f"{folder}/{paths.hour_folder(ledger.hour(slot.hour))}/part.parquet"
 
 
 def in_range(behind: Iterable[Behind], first: str | None, last: str | None) -> list[Behind]:

@@ -20,11 +20,12 @@ from lake.build import DISPOSITIONS
 from lake.curated import Slot, wanted
 from lake.delivery.declaration import Export, exports_of
 from lake.delivery.destination import Destination, Held, Place
+from lake.delivery.hours import hour_of
 from lake.delivery.kinds import configured
 from lake.delivery.pushing import Limits, push_hour
 from lake.delivery.receipts import ExportReceipt
 from lake.delivery.rows import Reader, read_rows
-from lake.delivery.standing import Standing, builds_of, standing
+from lake.delivery.standing import Standing, standing
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt
 from lake.registry import literal
@@ -170,7 +171,7 @@ class SmallLake:
 
     def builds(self, export: Export, hour: str = HOUR) -> Mapping[Slot, BuildReceipt]:
         """Return the builds that an export's hour is made of now."""
-        return builds_of(wanted(self.store), export).get(hour, {})
+        return hour_of(self.store, export, hour).builds
 
     def read(self, export: Export, hour: str = HOUR, memory_bytes: int = 1 << 30, threads: int = 2) -> Reader:
         """Return the rows that a push of an hour would get."""

@@ -3,6 +3,7 @@
 import errno
 import threading
 from dataclasses import replace
+from typing import Any
 
 import duckdb
 import msgspec
@@ -12,11 +13,11 @@ from lake import ledger, paths
 from lake.aws import StoreUnavailable
 from lake.delivery import pushing
 from lake.delivery.declaration import Export
-from lake.delivery.destination import Partition
+from lake.delivery.destination import Delivery, Held, Partition
 from lake.delivery.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
+from lake.delivery.hours import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
 from lake.delivery.pushing import Pushed, push_hour, push_hours
 from lake.delivery.receipts import exported, exporting
-from lake.delivery.standing import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
 from lake.publish import Change, Overtaken
 from lake.store import Lease, LostLock
 from tests.lake.delivery.lakes import CLOUDTRAIL, EVENT, HOUR, OKTA, SmallLake, event_ids, export, gold_export, held_of
@@ -54,6 +55,27 @@ class TestReceipts:
         assert (first, 1) == (lake.push(shelf, export()), shelf.pushes)
         second = lake.push(shelf, export(), again=True)
         assert (2, first.checksum, first.held_checksum) == (shelf.pushes, second.checksum, second.held_checksum)
+
+    def test_what_a_destination_tells_of_a_push_is_in_the_receipt(self, lake: SmallLake) -> None:
+        class Teller(Shelf):
+            def push(self, *given: Any) -> Delivery:
+                told = super().push(*given)
+                return msgspec.structs.replace(
+                    told, sent=2, left_behind=1, remote={"job": "j1"}, notes=("seen",), proof="acknowledgements"
+                )
+
+            def read_back(self, *given: Any) -> Held:
+                return super().read_back(*given) if self.pushes < 2 else None  # type: ignore[return-value]
+
+        lake.silver(rows=3)
+        first = lake.push(Shelf(), export(destination="plain"))
+        assert (3, 0, {}, (), 1) == (first.sent, first.left_behind, first.remote, first.notes, first.bytes_pushed)
+        told = lake.push(teller := Teller(), export())
+        assert (2, 1, {"job": "j1"}, ("seen",)) == (told.sent, told.left_behind, told.remote, told.notes)
+        assert ("acknowledgements", lake.read(export()).bytes_after) == (told.proof, told.bytes_after)
+        teller.pushes = 2
+        push_hour(lake.store, teller, export(), HOUR, verify=True)
+        assert 2 == teller.pushes  # one that cannot be asked is believed
 
     def test_an_hour_that_nobody_built_gives_none(self, lake: SmallLake) -> None:
         lake.silver()

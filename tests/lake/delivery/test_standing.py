@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from lake import paths
+from lake import ledger, paths
 from lake.build import retire
 from lake.curated import wanted
 from lake.delivery.declaration import Export
 from lake.delivery.delivered import deliveries
 from lake.delivery.errors import DestinationUnavailable
+from lake.delivery.hours import AGAIN, BROKEN_OFF, CHANGED, GONE, MISMATCH, MOVED, NEVER, REDECLARED, UNKEPT
 from lake.delivery.pushing import push_hour, push_hours
 from lake.delivery.receipts import begun, exported, holding
-from lake.delivery.standing import AGAIN, BROKEN_OFF, CHANGED, GONE, MISMATCH, MOVED, NEVER, REDECLARED, standing
+from lake.delivery.standing import standing
 from lake.store import LocalStore
 from tests.lake.delivery.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export, gold_export
 from tests.lake.delivery.shelf import Shelf
@@ -67,6 +68,9 @@ class TestSourcesThatLeave:
         lake.dispositions()
         shelf = Shelf()
         lake.push(shelf, export())
+        shelf.end = killed
+        with pytest.raises(Killed):
+            lake.push(shelf, export(), again=True)
         if left == "the files":
             lake.store.delete(f"ledger/build/authentication__{OKTA}")
         else:
@@ -75,7 +79,7 @@ class TestSourcesThatLeave:
         for declared in (export(), export(filter="true = is_alert")):
             assert [] == lake.behind(shelf, declared)
             push_hour(lake.store, shelf, declared, HOUR, again=True)
-        assert (1, 3) == (shelf.pushes, len(there(shelf)))
+        assert (2, 3) == (shelf.pushes, len(there(shelf)))
         lake.silver(rows=3)
         assert [(HOUR, CHANGED)] == lake.behind(shelf, export())
 
@@ -189,6 +193,25 @@ class TestPushesThatBrokeOff:
         assert [("other", "authentication", HOUR), ("there", "authentication", HOUR)] == holding(
             lake.store, OKTA, [HOUR]
         )
+
+
+class TestRefused:
+    def test_rows_that_were_refused_are_kept_again_when_the_hour_of_another_source_took_them_along(
+        self, any_lake: SmallLake
+    ) -> None:
+        """Retention and erasure remove the refused rows of an hour, whosesoever they are."""
+        okta = any_lake.silver(rows=3)
+        any_lake.silver(rows=3, source=CLOUDTRAIL)
+        shelf = Shelf(refuses=lambda row: "E1" if row["metadata"]["uid"] == "m1" else "")
+        any_lake.push(shelf, export())
+        assert [] == any_lake.behind(shelf, export())
+        key = paths.refused_file("there", "authentication", ledger.hour(HOUR))
+        any_lake.expire(okta)
+        any_lake.store.delete(key)
+        assert [(HOUR, UNKEPT)] == any_lake.behind(shelf, export())
+        receipt = any_lake.push(shelf, export())
+        assert ({"E1": 1}, True) == (receipt.refused_by_code, any_lake.store.info(key) is not None)
+        assert [] == any_lake.behind(shelf, export())
 
 
 class TestSince:

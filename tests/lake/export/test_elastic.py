@@ -10,9 +10,9 @@ import pytest
 from lake import ledger, paths
 from lake.delivery.destination import Destination, Partition
 from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
+from lake.delivery.hours import CHANGED, NEVER
 from lake.delivery.kinds import configured
 from lake.delivery.receipts import ExportReceipt
-from lake.delivery.standing import CHANGED, NEVER
 from lake.export import _elastic_documents as documents
 from tests.lake.delivery.lakes import (
     CLOUDTRAIL,

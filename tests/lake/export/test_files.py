@@ -20,9 +20,9 @@ import pytest
 from lake import duck
 from lake.delivery.destination import Partition
 from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable
+from lake.delivery.hours import MOVED
 from lake.delivery.json_rows import columns_of, json_text
 from lake.delivery.kinds import configured
-from lake.delivery.standing import MOVED
 from lake.export import _files_store
 from lake.publish import sweep
 from lake.s3_options import AwsAccess

@@ -10,8 +10,8 @@ from pyarrow import fs
 
 from lake.delivery.destination import Destination, Partition
 from lake.delivery.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, RowsRefused
+from lake.delivery.hours import MISMATCH, MOVED
 from lake.delivery.kinds import configured
-from lake.delivery.standing import MISMATCH, MOVED
 from tests.lake.delivery.lakes import (
     CLOUDTRAIL,
     EVENT,
