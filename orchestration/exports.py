@@ -31,7 +31,7 @@ _MEMORY_SHARE = 2  # of the settings' memory: DuckDB while it reads the rows, th
 class Stood:
     """How one declared export stands; `standing` is None where its destination is not configured or cannot be opened.
 
-    `identity` says where its destination is, `failed` why it cannot be opened.
+    `identity` says where its destination is, `failed` why it cannot be opened, `lacking` what pushing would miss.
     """
 
     export: Export
@@ -39,6 +39,7 @@ class Stood:
     identity: str = ""
     standing: Standing | None = None
     failed: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 def declared_exports(manifest: Manifest | None = None, project: Path = PROJECT) -> Sequence[Export]:
@@ -105,6 +106,7 @@ class _Where:
     kind: str = ""
     identity: str = ""
     failed: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 def _where(settings: Settings, store: Store, name: str) -> _Where:
@@ -114,7 +116,7 @@ def _where(settings: Settings, store: Store, name: str) -> _Where:
         return _Where()
     try:
         with opened(settings, store, name) as destination:
-            return _Where(known.kind, destination.identity)
+            return _Where(known.kind, destination.identity, lacking=tuple(known.lacking))
     except ExportError as problem:
         return _Where(known.kind, failed=str(problem))
 
@@ -131,7 +133,7 @@ def _stood_of(store: Store, exports: Sequence[Export], table: str, where: Mappin
             held = None if failed else standing(store, builds, each, there.identity)
         except BrokenReceipt as problem:
             failed = str(problem)
-        yield Stood(each, there.kind, there.identity, held, failed)
+        yield Stood(each, there.kind, there.identity, held, failed, there.lacking)
 
 
 def push_behind(

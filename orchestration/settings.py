@@ -309,7 +309,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as problem:
         where = str(file) if file else "HEADWATER_* variables"
-        lines = [f"{'.'.join(map(str, each['loc']))}: {_said(each['msg'])}" for each in problem.errors()]
+        lines = [_line(".".join(map(str, each["loc"])), _said(each["msg"])) for each in problem.errors()]
         raise SettingsError(f"settings ({where}): " + "; ".join(lines)) from None
     except (yaml.YAMLError, SettingsSourceError) as problem:
         raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
@@ -356,9 +356,14 @@ def _read_mapping(file: Path) -> dict[str, Any]:
     return held or {}
 
 
+def _line(where: str, said: str) -> str:
+    return said if said.startswith(f"{where}.") else f"{where}: {said}"
+
+
 def _said(message: str) -> str:
     """Return a message of pydantic in the words of a user who wrote a file."""
-    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown setting")
+    said = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown setting")
+    return said.replace("Input should be a valid dictionary", "expected `key: value` lines below it")
 
 
 def config_file() -> Path | None:

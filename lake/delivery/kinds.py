@@ -4,9 +4,12 @@ What belongs here: from settings to an open destination. What does not: a list o
 """
 
 import importlib
+import os
 import pkgutil
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -28,6 +31,35 @@ class Configured:
     def open(self, place: Place) -> Destination:
         """Return the destination, ready to push. Raises ExportError."""
         return cast(Destination, module_of(self.kind).open_destination(self.name, self.options, place))
+
+    @property
+    def lacking(self) -> list[str]:
+        """Return what the settings name and this machine lacks: variables, files to read, a folder to write to."""
+        given = {name: getattr(self.options, name) for name in self.options.__struct_fields__}
+        named = [(f"destinations.{self.name}.{name}", said) for name, said in given.items() if said]
+        return [
+            *(
+                f"the variable {said} is not set ({where} names it)"
+                for where, said in named
+                if where.endswith("_env") and not os.environ.get(said)
+            ),
+            *(
+                f"{said} cannot be read ({where} names it)"
+                for where, said in named
+                if where.endswith("_file") and not os.access(said, os.R_OK)
+            ),
+            *(
+                f"{said} cannot be written to ({where} names it)"
+                for where, said in named
+                if where.endswith(".root") and "://" not in said and not _is_writable(Path(said))
+            ),
+        ]
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or made."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def kinds() -> list[str]:
@@ -54,5 +86,14 @@ def configured(name: str, given: Mapping[str, Any]) -> Configured:
     try:
         options = msgspec.convert(rest, module_of(str(kind)).Options, strict=False)
     except msgspec.ValidationError as problem:
-        raise BadDeclaration(f"destinations.{name}: {problem}") from None
+        raise BadDeclaration(f"destinations.{name}{_said(str(problem), module_of(str(kind)).Options)}") from None
     return Configured(name, str(kind), options)
+
+
+def _said(message: str, options: type[msgspec.Struct]) -> str:
+    """Return what msgspec says of settings, as somebody says who wrote a file: where, and what is known."""
+    found = re.fullmatch(r"(.*?)(?: - at `\$(.*)`)?", message, re.DOTALL)
+    said, where = (found[1], found[2] or "") if found else (message, "")
+    said = said.removeprefix("Object contains ").removeprefix("Object ")
+    known = f" (known: {', '.join(sorted(options.__struct_encode_fields__))})" if said.startswith("unknown") else ""
+    return f"{where}: {said[:1].lower()}{said[1:]}{known}"

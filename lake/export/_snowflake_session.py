@@ -4,6 +4,7 @@ What belongs here: Snowflake's own client (`snowflake-connector-python`), which 
 not: what is sent (`_snowflake_sql`).
 """
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -141,6 +142,8 @@ def _client() -> Any:
             "Snowflake's client is not installed: install Headwater with the extra `snowflake`"
             " (pip install 'headwater[snowflake]')"
         ) from None
+    # It warns at every login that it looks for a proxy in the environment; its errors are raised as well.
+    logging.getLogger("snowflake.connector._core").setLevel(logging.ERROR)
     return snowflake.connector
 
 

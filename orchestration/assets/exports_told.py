@@ -40,8 +40,9 @@ def described(export: Export, kind: str) -> str:
     columns = f"without {', '.join(said.without)}" if said.without else columns
     reduced = [name for name in ("drop", "sample", "aggregate") if getattr(said.reduction, name)]
     how = f", reduced ({', '.join(reduced)})" if reduced else ""
+    where = export.destination if export.destination == kind else f"{export.destination} ({kind})"
     return (
-        f"{export.held.table} to {export.destination} ({kind}): {' '.join(filter(None, (rows, columns)))}{how}.\n\n"
+        f"{export.held.table} to {where}: {' '.join(filter(None, (rows, columns)))}{how}.\n\n"
         f"Each event hour replaces that hour of the table `{export.table}` there, and is read back. Declared by the"
         f" model `{export.model}` (`meta.exports`). What the command line delivered shows here once it is materialised:"
         " the destination is asked, and pushed to only if it holds something else."

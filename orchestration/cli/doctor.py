@@ -5,6 +5,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.metadata import version
 
 import msgspec
@@ -20,6 +21,7 @@ from lake.publish import recover
 from lake.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.output import out, print_json, say
+from orchestration.export_reach import unanswered
 from orchestration.exports import declared_exports, stood
 from orchestration.lakes import open_lake
 from orchestration.reach import why_unreachable
@@ -162,15 +164,19 @@ def _destinations(used: Settings, store: Store) -> Iterator[Finding]:
     for name in sorted({each.destination for each in exports}):
         mine = [each for each in exports if each.destination == name]
         if name not in used.destinations:
-            found, advice = f"{len(mine)} tables are declared for it", f"set destinations.{name} to export them"
+            meant = get_close_matches(name, used.destinations, 1)
+            advice = f"is {meant[0]} meant? Else set" if meant else "set"
+            found, advice = f"{len(mine)} tables are declared for it", f"{advice} destinations.{name} to export them"
             yield Finding(f"destination {name}", "note", f"not configured; {found}", advice)
             continue
         stands = stood(used, store, mine)
         failed = next((each.failed for each in stands if each.failed), "")
         wrong = sum(len(each.standing.mismatches) for each in stands if each.standing)
         behind = sum(len(each.standing.behind) for each in stands if each.standing)
+        failed = failed or "; ".join(stands[0].lacking) or unanswered(used, store, mine[0])
         if failed:
-            yield Finding(f"destination {name}", "error", failed, "see `headwater export status`")
+            advice = "nothing is lost: its hours stay behind; then run `headwater export push`" if behind else ""
+            yield Finding(f"destination {name}", "error", failed, advice)
         elif wrong:
             found = f"{wrong} hours hold other rows than were pushed"
             yield Finding(f"destination {name}", "error", found, f"run `headwater export push --destination {name}`")

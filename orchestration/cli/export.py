@@ -1,20 +1,21 @@
 """Commands for exports: push what is behind, say how deliveries stand, ask destinations what they hold."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lake.delivery.declaration import Export
-from lake.delivery.destination import Partition
-from lake.delivery.errors import ExportError
-from lake.delivery.receipts import exported
 from orchestration.cli.app import Json, app
+from orchestration.cli.asked_again import Wrong, print_wrong, verify_all
 from orchestration.cli.context import hour_range, lake, settings
 from orchestration.cli.output import UsageError, out, print_json, print_table, say
-from orchestration.exports import Stood, declared_exports, opened, push_behind, stood
+from orchestration.exports import Stood, declared_exports, push_behind, stood
+from orchestration.settings import Settings
 
 export = typer.Typer(help="Curated tables at their destinations, with receipts.", no_args_is_help=True)
 app.add_typer(export, name="export")
@@ -40,12 +41,12 @@ def push(
     exports = _chosen(destination, table)
     span = hour_range(first, last)
     rows: dict[str, dict[str, Any]] = {}
-    failures: list[str] = []
+    failures: list[Wrong] = []
     for each, pushed in push_behind(used, store, exports, *span, again):
         row = rows.setdefault(str(each), _empty(each))
         if pushed.failed:
             row["failed"][pushed.hour] = pushed.failed
-            failures.append(f"{each} {pushed.hour}: {pushed.failed}".replace(" :", ":"))
+            failures.append((each, pushed.hour, pushed.failed.removeprefix("not tried: ")))
         elif pushed.receipt is not None:
             row["hours"] += 1
             row["rows"] += pushed.receipt.held_rows
@@ -53,17 +54,16 @@ def push(
             row["bytes"] += pushed.receipt.bytes_pushed
             if pushed.receipt.mismatch:
                 row["mismatches"][pushed.hour] = pushed.receipt.mismatch
-                failures.append(f"{each} {pushed.hour}: {pushed.receipt.mismatch}")
+                failures.append((each, pushed.hour, pushed.receipt.mismatch))
     if json:
         print_json(list(rows.values()))
     else:
-        _print_pushed([row for row in rows.values() if row["hours"]])
-        for line in failures[:_MOST_LINES]:
-            say(line, style="red")
-        if len(failures) > _MOST_LINES:
-            say(f"… and {len(failures) - _MOST_LINES:,} more; --json has all")
-        for name in sorted({each.destination for each in exports} - used.destinations.keys()):
-            say(f"{name}: declared by models, not configured: add it under `destinations` in the settings")
+        _print_pushed([row for row in rows.values() if row["hours"]], bool(failures))
+        print_wrong(failures)
+        if failed := sum(len(row["failed"]) for row in rows.values()):
+            say(f"{failed:,} hours were not delivered: they are in the lake, and stay behind")
+        for line in _unset(exports, used):
+            say(line)
     if failures:
         raise typer.Exit(1)
 
@@ -73,12 +73,23 @@ def _empty(each: Export) -> dict[str, Any]:
     return {"destination": each.destination, "table": each.table, **counts, "mismatches": {}, "failed": {}}
 
 
-def _print_pushed(rows: Sequence[dict[str, Any]]) -> None:
+def _print_pushed(rows: Sequence[dict[str, Any]], failed: bool) -> None:
     if not rows:
-        out.print("nothing was behind")
+        if not failed:
+            out.print("nothing was behind")
         return
     columns = ("destination", "table", "hours", "rows", "refused", "bytes")
     print_table("", columns, [[row[name] for name in columns] for row in rows])
+
+
+def _unset(exports: Sequence[Export], used: Settings) -> list[str]:
+    """Return a line for each destination that models declare and the settings do not name."""
+    lines = []
+    for name in sorted({each.destination for each in exports} - used.destinations.keys()):
+        meant = get_close_matches(name, used.destinations, 1)
+        told = f"is {meant[0]} meant?" if meant else "add it under `destinations` in the settings"
+        lines.append(f"{name}: declared by models, not configured: {told}")
+    return lines
 
 
 @export.command()
@@ -93,11 +104,11 @@ def status(destination: Destinations = None, table: Tables = None, json: Json = 
         heads = ("destination", "table", "hours", "rows", "refused", "behind", "oldest\nwaits", "ok")
         if shown:
             print_table("", heads, [_row(each) for each in shown], 1)
-        for line in _remarks(found):
+        for line in [*_remarks(found), *_unset([each.export for each in found], used)]:
             say(line)
         if not found:
             out.print("no model declares an export (meta.exports)")
-    if any(each.failed or (each.standing is not None and each.standing.mismatches) for each in found):
+    if any(each.failed or each.lacking or (each.standing and each.standing.mismatches) for each in found):
         raise typer.Exit(1)
 
 
@@ -107,49 +118,18 @@ def verify(
 ) -> None:
     """Ask the destinations again what they hold of what was delivered: rows, and the checksum over their keys."""
     used, store = settings(), lake()
-    span = hour_range(first, last)
-    rows = []
-    for name in sorted({each.destination for each in _chosen(destination, table)} & used.destinations.keys()):
-        with opened(used, store, name) as there:
-            for each in _chosen([name], table):
-                receipts = exported(store, each.destination, each.table)
-                for hour, receipt in sorted(receipts.items()):
-                    if (span[0] and hour < span[0]) or (span[1] and hour > span[1]):
-                        continue
-                    if receipt.identity == there.identity:
-                        rows.append(_verified(each, hour, receipt, there))
-    wrong = [row for row in rows if row["state"] not in ("same", "cannot be asked")]
+    span, chosen = hour_range(first, last), _chosen(destination, table)
+    verified = verify_all(used, store, chosen, span)
     if json:
-        print_json(rows)
+        print_json(verified.rows)
     else:
-        asked = sum(row["state"] == "same" for row in rows)
-        say(f"{asked:,} of {len(rows):,} delivered hours hold what their receipts say")
-        unasked = sorted({row["destination"] for row in rows if row["state"] == "cannot be asked"})
-        for name in unasked:
-            say(f"{name}: cannot be asked what it holds; its receipts rest on acknowledgements")
-        for row in wrong[:_MOST_LINES]:
-            say(f"{row['destination']}/{row['table']} {row['hour']}: {row['state']}", style="red")
-    if wrong:
+        for line in verified.lines():
+            say(line)
+        print_wrong(verified.wrong)
+        for line in _unset(chosen, used):
+            say(line)
+    if verified.wrong:
         raise typer.Exit(1)
-
-
-def _verified(each: Export, hour: str, receipt: Any, there: Any) -> dict[str, Any]:
-    try:
-        held = there.read_back(each.table, Partition.of(hour))
-    except ExportError as problem:
-        state = str(problem)
-    else:
-        if held is None:
-            state = "cannot be asked"
-        elif (held.rows, held.checksum) == (receipt.held_rows, receipt.held_checksum):
-            state = "same"
-        else:
-            state = (
-                f"{held.rows:,} rows are there, the receipt says {receipt.held_rows:,}; push it again:"
-                f" headwater export push --again --destination {each.destination} --table {each.table}"
-                f" --from {hour} --to {hour}"
-            )
-    return {"destination": each.destination, "table": each.table, "hour": hour, "state": state}
 
 
 def _chosen(destinations: Sequence[str] | None, tables: Sequence[str] | None) -> Sequence[Export]:
@@ -193,15 +173,17 @@ def _remarks(found: Sequence[Stood]) -> list[str]:
     lines = []
     for each in found:
         if each.failed:
-            lines.append(f"{each.export}: {each.failed}")
+            lines.append(f"{each.export.destination}: {each.failed}")
+        lines += [f"{each.export.destination}: {missing}" for missing in each.lacking]
         for hour, why in (each.standing.mismatches if each.standing else ())[:_MOST_LINES]:
             lines.append(f"{each.export} {hour}: {why}")
-    unset = sorted({each.export.destination for each in found if each.standing is None and not each.failed})
-    lines += [f"{name}: declared by models, not configured" for name in unset]
-    behind = sum(len(each.standing.behind) for each in found if each.standing)
+    behind = Counter(hour.why for each in found if each.standing for hour in each.standing.behind)
     if behind:
-        lines.append(f"{behind:,} hours are behind: run `headwater export push`")
-    return lines
+        why = ", ".join(f"{number:,} {name}" for name, number in sorted(behind.items()))
+        lines.append(f"{behind.total():,} hours are behind ({why}): run `headwater export push`")
+    elif any(each.standing for each in found):
+        lines.append("nothing is behind")
+    return [*dict.fromkeys(lines)]
 
 
 def _told(each: Stood) -> dict[str, Any]:
@@ -215,6 +197,7 @@ def _told(each: Stood) -> dict[str, Any]:
         "identity": each.identity,
         "state": "mismatch" if held is not None and held.mismatches else state,
         "failed": each.failed,
+        "lacking": list(each.lacking),
     }
     if held is not None:
         oldest = min((hour.since for hour in held.behind), default="")

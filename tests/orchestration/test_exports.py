@@ -38,7 +38,8 @@ KEY = dg.AssetKey(["export", "there", "authentication"])
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallLake]:
     """A lake with two hours of sign-ins, and settings with one destination."""
-    monkeypatch.delenv("HEADWATER_CONFIG", raising=False)
+    for name in ("HEADWATER_CONFIG", "HEADWATER_LAKE"):  # a lake that other tests share stays theirs
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     settings = {
         "lake": "lake",
@@ -305,12 +306,17 @@ def test_when_the_caller_stops_each_table_ends_with_the_hour_that_it_is_at(
     [
         ({"type": "carrier_pigeon"}, "destinations.there: 'carrier_pigeon' is no type (known: "),
         ({"root": "x"}, "destinations.there: no `type` is given"),
+        ("there", "destinations.there: expected `key: value` lines below it"),
         ({"type": "files"}, "missing required field `root`"),
-        ({"type": "files", "root": "x", "colour": "red"}, "unknown field `colour`"),
+        (
+            {"type": "files", "root": "x", "colour": "red"},
+            "there: unknown field `colour` (known: encryption, endpoint_url",
+        ),
+        ({"type": "files", "root": 7}, "destinations.there.root: expected `str`, got `int`"),
     ],
 )
 def test_a_destination_that_cannot_be_is_named_when_settings_are_read(
-    lake: SmallLake, tmp_path: Path, given: dict[str, Any], said: str
+    lake: SmallLake, tmp_path: Path, given: Any, said: str
 ) -> None:
     (tmp_path / "headwater.yml").write_text(json.dumps({"destinations": {"there": given}}))
     with pytest.raises(SettingsError) as told:

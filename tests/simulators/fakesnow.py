@@ -20,7 +20,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv/counterparts/fakesnow/bin/python"
 APP = Path(__file__).with_name("fakesnow_app.py")
-COMMAND = (str(PYTHON), "-P", str(APP))  # -P: the folder of this file, which is named as the package, is not searched
+# -P: the folder of this file, which is named as the package, is not searched; -W: its own warnings are nobody's here.
+COMMAND = (str(PYTHON), "-W", "ignore", "-P", str(APP))
 MISSING = "" if PYTHON.exists() else "fakesnow is not installed: run make test, which installs it"
 
 

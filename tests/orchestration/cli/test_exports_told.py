@@ -48,6 +48,45 @@ def test_what_is_behind_is_told_pushed_and_asked_again(own_lake: Path) -> None:
     assert "headwater export push --again --destination files" in wrong["state"]
 
 
+def test_a_reason_is_told_once_for_all_hours_and_tables_that_it_keeps_behind(
+    own_lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEADWATER_SPLUNK_TOKEN", raising=False)
+    settings = json.loads((own_lake / "headwater.yml").read_text())
+    settings["destinations"] = {"splunk": {"type": "splunk", "url": "http://127.0.0.1:9"}}
+    (own_lake / "headwater.yml").write_text(json.dumps(settings))
+    said = headwater("export", "push", "--destination", "splunk")
+    (told,) = [line for line in said.out.splitlines() if "HEADWATER_SPLUNK_TOKEN is not set" in line]
+    assert 1 == said.code and told.startswith("splunk/authentication, ") and "nothing was behind" not in said.out
+    assert "hours were not delivered: they are in the lake, and stay behind" in said.out
+    for command in (("export", "status", "--destination", "splunk"), ("doctor",)):
+        said = headwater(*command)
+        assert 1 == said.code and 1 == said.out.count("the variable HEADWATER_SPLUNK_TOKEN is not set"), said.out
+
+
+def test_a_destination_that_does_not_answer_is_an_error_of_the_doctor_and_of_verify(own_lake: Path) -> None:
+    assert 0 == headwater("export", "push", "--table", "authentication").code
+    assert (
+        "ok      destination files" in headwater("doctor").out or "note    destination files" in headwater("doctor").out
+    )
+    shutil.rmtree(own_lake / "out")
+    (own_lake / "out").write_text("no folder")
+    said = headwater("doctor")
+    assert 1 == said.code and "error   destination files: " in said.out
+    said = headwater("export", "verify", "--destination", "files")
+    assert 1 == said.code and "files/authentication" in said.out
+
+
+def test_hours_that_were_delivered_to_another_place_are_not_asked_for_here(own_lake: Path) -> None:
+    assert 0 == headwater("export", "push", "--table", "authentication").code
+    settings = json.loads((own_lake / "headwater.yml").read_text())
+    settings["destinations"]["files"]["root"] = "moved"
+    (own_lake / "headwater.yml").write_text(json.dumps(settings))
+    said = headwater("export", "verify")
+    assert 0 == said.code and "hours were delivered to another place" in said.out
+    assert "another destination" in headwater("export", "status", "--destination", "files").out
+
+
 def test_a_destination_that_is_not_configured_is_told_and_no_error(own_lake: Path) -> None:
     said = headwater("export", "status")
     assert 0 == said.code and "snowflake: declared by models, not configured" in said.out
