@@ -138,7 +138,8 @@ def push_hour(
         with Workplace(store, "export") as work:
             reader, builds = _read(store, export, hour, now.builds, work.path / "rows", limits)
             lease.check()
-            _begin(store, export, hour, work.path / "begun")
+            if not now.begun:
+                _begin(store, export, hour, work.path / "begun")
             delivery = destination.push(export.table, Partition.of(hour), reader)
             receipt = _receipt(destination, export, hour, builds, reader, delivery, time.monotonic() - started)
             _publish(store, work, receipt, reader, delivery)

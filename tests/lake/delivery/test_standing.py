@@ -12,7 +12,7 @@ from lake.delivery.delivered import deliveries
 from lake.delivery.errors import DestinationUnavailable
 from lake.delivery.hours import AGAIN, BROKEN_OFF, CHANGED, GONE, MISMATCH, MOVED, NEVER, REDECLARED, UNKEPT
 from lake.delivery.pushing import push_hour, push_hours
-from lake.delivery.receipts import begun, exported, holding
+from lake.delivery.receipts import begun, begun_key, exported, holding
 from lake.delivery.standing import standing
 from lake.store import LocalStore
 from tests.lake.delivery.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export, gold_export
@@ -181,6 +181,9 @@ class TestPushesThatBrokeOff:
         (failed,) = push_hours(lake.store, shelf, export(), [HOUR], again=True)
         assert ("no answer", False) == (failed.failed, failed.lasting)
         assert [(HOUR, BROKEN_OFF)] == lake.behind(shelf, export())
+        noted = lake.store.info(begun_key("there", "authentication", HOUR))
+        assert 1 == len(list(push_hours(lake.store, shelf, export(), [HOUR])))
+        assert noted == lake.store.info(begun_key("there", "authentication", HOUR))  # it waits since the first
 
     def test_an_erasure_knows_of_hours_whose_rows_may_be_there(self, lake: SmallLake) -> None:
         lake.silver(rows=3)
