@@ -24,6 +24,9 @@ from lake.store import Store
 from orchestration.assets.dbt_graph import Manifest, read_manifest
 from orchestration.settings import PROJECT, Settings
 
+_LEAST_BYTES = (
+    256 << 20
+)  # of memory for one table: of the curated classes, none could be read with 64 MiB, all with 128
 _MEMORY_SHARE = 2  # of the settings' memory: DuckDB while it reads the rows, the client while it sends them
 
 
@@ -150,8 +153,9 @@ def push_behind(
     fails, in whatever way, stops no other. When the caller stops, each table ends with the hour that it is at.
     """
     mine = [each for each in exports if each.destination in settings.destinations]
-    at_once = max(1, min(settings.threads, len(mine)))
-    limits = Limits(limits_of(settings).memory_bytes // at_once, max(1, settings.threads // at_once))
+    memory = limits_of(settings).memory_bytes
+    at_once = max(1, min(settings.threads, len(mine), memory // _LEAST_BYTES))
+    limits = Limits(memory // at_once, max(1, settings.threads // at_once))
     ending = Event()
 
     def push(export: Export) -> list[Pushed]:

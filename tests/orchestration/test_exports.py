@@ -284,9 +284,12 @@ def test_tables_that_are_pushed_at_once_share_the_memory(lake: SmallLake, monkey
 
     init = Files.__init__
     monkeypatch.setattr(Files, "__init__", note)
-    settings = load_settings()
-    list(push_behind(settings.model_copy(update={"threads": 2}), lake.store, [EXPORT, export(table="second")]))
+    both, settings = [EXPORT, export(table="second")], load_settings()
+    list(push_behind(settings.model_copy(update={"threads": 2}), lake.store, both))
     assert [settings.memory_bytes // 4] * 2 == given
+    given.clear()
+    list(push_behind(settings.model_copy(update={"threads": 64, "memory": "600MiB"}), lake.store, both, again=True))
+    assert [300 << 20] * 2 == given  # one after the other: with less memory each, neither would go
 
 
 def test_when_the_caller_stops_each_table_ends_with_the_hour_that_it_is_at(

@@ -13,7 +13,7 @@ from lake.delivery.errors import DestinationUnavailable
 from lake.delivery.hours import AGAIN, BROKEN_OFF, CHANGED, GONE, MISMATCH, MOVED, NEVER, REDECLARED, UNKEPT
 from lake.delivery.pushing import push_hour, push_hours
 from lake.delivery.receipts import begun, begun_key, exported, holding
-from lake.delivery.standing import standing
+from lake.delivery.standing import Behind, in_range, standing
 from lake.store import LocalStore
 from tests.lake.delivery.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export, gold_export
 from tests.lake.delivery.shelf import Shelf
@@ -227,6 +227,8 @@ class TestSince:
             return [(each.why, each.since) for each in found.behind]
 
         assert [(NEVER, first.built_at)] == waits()
+        both = lake.silver(source=CLOUDTRAIL)
+        assert first.built_at < both.built_at and [(NEVER, first.built_at)] == waits()
         pushed = lake.push(shelf, export()).pushed_at
         assert [(REDECLARED, pushed)] == waits(export(filter="true = is_alert"))
         assert [(MOVED, pushed)] == waits(identity="another")
@@ -236,6 +238,15 @@ class TestSince:
         shelf.loses = lambda row: True
         lake.push(shelf, export())
         assert [(MISMATCH, first.built_at)] == waits()
+
+    def test_a_range_is_from_its_first_to_its_last_hour(self) -> None:
+        behind = [Behind(hour, NEVER, "", 1) for hour in ("2026-03-02T03", HOUR, NEXT, "2026-03-02T06")]
+        assert behind[1:3] == in_range(behind, HOUR, NEXT)
+        assert (behind[:2], behind[2:], behind) == (
+            in_range(behind, None, HOUR),
+            in_range(behind, NEXT, None),
+            in_range(behind, None, None),
+        )
 
     def test_an_hour_is_asked_for_again_only_where_there_is_something_to_push(self, lake: SmallLake) -> None:
         lake.expire(lake.silver())
