@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from lake.duck import at_hand
 from lake.registry import empty_select
 
 _PARTS = frozenset(
@@ -62,14 +63,14 @@ class Condition:
         return "" if row and row[1] == "BOOLEAN" else f"it gives {row and row[1]}, not true or false"
 
 
-@lru_cache(maxsize=8)  # an erasure checks its condition at every step, each time with a DuckDB of its own
+@lru_cache(maxsize=8)  # an erasure checks its condition at every step
 def condition(text: str) -> Condition:
     """Return a checked condition.
 
     Raises:
         BadCondition: the text is not one expression over columns, or it holds something that is not allowed.
     """
-    with duckdb.connect() as con:
+    with at_hand() as con:
         row = con.execute("select json_serialize_sql(?)", [f"select {text}"]).fetchone()
     parsed = json.loads(row[0]) if row else {}
     if parsed.get("error", True):

@@ -4,7 +4,9 @@ What belongs here: the httpfs extension, from the installed package, and the sec
 not: SQL over tables (`lake.registry`, `lake.reading`). A secret is never part of a message or of a logged statement.
 """
 
+import os
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +23,24 @@ _TIMEOUT_SECONDS = 60
 
 class ExtensionMissing(RuntimeError):
     """A DuckDB extension is neither installed as a package nor by DuckDB itself."""
+
+
+def at_hand(threads: int | None = 1) -> duckdb.DuckDBPyConnection:
+    """Return a connection of a DuckDB that this process keeps, in UTC: starting one takes 10 ms of the processor.
+
+    For questions about values and files of this machine that need little memory. What is registered, and the time zone,
+    is the connection's own; nothing may be created in it, and nothing else set. `threads`: None for as many as there
+    are cores.
+    """
+    con = _kept(os.getpid(), threads).cursor()
+    con.execute("set timezone = 'UTC'")
+    return con
+
+
+@lru_cache(maxsize=4)
+def _kept(process: int, threads: int | None) -> duckdb.DuckDBPyConnection:
+    """Return the process's own DuckDB: in a forked process that of its parent has lost its threads."""
+    return duckdb.connect(config={} if threads is None else {"threads": threads})
 
 
 def connect(store: Store, config: Mapping[str, str | int] | None = None) -> duckdb.DuckDBPyConnection:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest.decode.compression import Broken
+from lake.duck import at_hand
 
 MAGIC = b"PAR1"
 _ROWS = 8192
@@ -25,7 +26,7 @@ def rows_as_json(file: BinaryIO) -> Iterator[bytes]:
     `file` must be seekable: the columns are described at the end.
     """
     rows = 0
-    con = duckdb.connect(config={"threads": 1})
+    con = at_hand()
     try:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=_ROWS):
             con.register("parquet_rows", pa.Table.from_batches([batch]))

@@ -5,12 +5,12 @@ What belongs here: looking at decoded batches. What does not: judging records; a
 
 import threading
 
-import duckdb
 import pyarrow as pa
 
 from ingest.contracts.paths import json_path
 from ingest.landing.spellings import Layout
 from ingest.landing.sql_text import listed
+from lake.duck import at_hand
 from lake.receipts import Drift
 
 _RECORD = "$"
@@ -23,7 +23,7 @@ class DriftCounter:
 
     def __init__(self, layout: Layout) -> None:
         self._known = layout.known_names()
-        self._con = duckdb.connect(config={"threads": 1})
+        self._con = at_hand()
         self._records: dict[str, int] = {}
         self._samples: dict[str, str] = {}
         self._lock = threading.Lock()

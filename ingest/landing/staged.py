@@ -20,6 +20,7 @@ from ingest.landing.flags import holder
 from ingest.landing.sql_text import listed, literal
 from lake import ledger, paths
 from lake.checksums import checksum, sums
+from lake.duck import at_hand
 from lake.publish import Workplace
 from lake.receipts import FileMark, LandingReceipt, ObjectMark, Violations
 
@@ -60,8 +61,7 @@ def receipt_of(
     stalls_as: str,
 ) -> LandingReceipt:
     """Return the receipt of what was staged; its times are filled in by the caller."""
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with at_hand(threads=None) as con:
         files = tuple(_mark(con, contract, staged, path, bronze=True) for path in staged.bronze_files())
         rejects = tuple(_mark(con, contract, staged, path, bronze=False) for path in staged.quarantine_files())
         violations = (*_rejections(con, contract, staged, stalls_as), *_emptied(con, contract, staged))

@@ -10,7 +10,6 @@ pattern that forbids it costs more than the conversion.
 import re
 from collections.abc import Iterable
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +19,7 @@ from ingest.decode import SCHEMA, LineForm
 from ingest.decode.batches import FORM, LINES
 from ingest.landing.drift import DriftCounter
 from ingest.landing.text_values import Taken, from_delimited, from_json, from_pattern
+from lake.duck import at_hand
 
 TYPES = {"string": pa.utf8(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 HEADER_TYPE = pa.dictionary(pa.int32(), pa.utf8())  # the same for all records of an object
@@ -51,7 +51,7 @@ class TextFields:
 
     def __init__(self, contract: Contract, drift: DriftCounter) -> None:
         self._fields, self._format, self._drift = contract.fields, contract.format, drift
-        self._con = duckdb.connect(config={"threads": 1})
+        self._con = at_hand()
         self._types = [
             HEADER_TYPE if each.name == contract.format.header_field else TYPES[each.type] for each in self._fields
         ]

@@ -76,10 +76,6 @@ class Writing:
         except duckdb.OutOfMemoryException:
             self.staged.clear()
             counted = self._read_into(self._in_two_passes)
-        rejected = self.staged.bronze / f"date={QUARANTINE_PARTITION}"
-        if rejected.exists():
-            with connect(self.settings, self.staged) as con:
-                con.execute(quarantine_statement(self.contract, rejected, self.staged.quarantine))
         return counted
 
     def _read_into(self, copy: _Copy) -> _Counted:
@@ -98,6 +94,10 @@ class Writing:
         with connect(self.settings, self.staged) as con:
             con.register("decoded", stream if self.progress is None else _watched(stream, report, self.progress))
             copy(con, judged_query(sql, self.staged.batch, latest), report)
+            con.unregister("decoded")
+            rejected = self.staged.bronze / f"date={QUARANTINE_PARTITION}"
+            if rejected.exists():
+                con.execute(quarantine_statement(self.contract, rejected, self.staged.quarantine))
         return report, drift, coverage
 
     def _told(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
