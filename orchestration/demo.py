@@ -163,7 +163,8 @@ def export(store: Store) -> int:
             f" {sent / 1e6:.1f} MB; proof: {proofs}"
         )
         for each in wrong[:3]:
-            console.print(f"    {destination} {each.hour}: {each.failed or each.receipt}", style="red", markup=False)
+            why = each.failed or (each.receipt.mismatch if each.receipt is not None else "")
+            console.print(f"    {destination} {each.hour}: {why}", style="red", markup=False)
     if not done:
         console.print("    nothing is behind")
     return failed

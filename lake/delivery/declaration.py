@@ -27,7 +27,7 @@ from lake import paths
 from lake.condition import BadCondition, condition
 from lake.curated import TableName
 from lake.delivery.destination import EVENT_ID
-from lake.delivery.errors import BadDeclaration
+from lake.delivery.errors import BadDeclaration, plainly
 
 OF_A_MINUTE = ("time_dt", "time", "count", "start_time_dt", "end_time_dt", EVENT_ID)  # every aggregate has these
 _ALL = "true"
@@ -125,7 +125,7 @@ def _entries(model: str, said: object) -> Sequence[Declared]:
     try:
         return msgspec.convert(given, tuple[Declared, ...])
     except msgspec.ValidationError as problem:
-        raise BadDeclaration(f"{model}: meta.exports: {problem}") from None
+        raise BadDeclaration(f"{model}: meta.exports{plainly(problem)}") from None
 
 
 def _check(model: str, entry: Declared) -> None:

@@ -1,7 +1,13 @@
 """What can go wrong with a delivery. Whatever it is: the rows are in the lake, and the hour stays behind until it goes.
 
-What belongs here: the errors that destinations raise. What does not: retrying.
+What belongs here: the errors that destinations raise, and saying in plain words what cannot be read. What does not:
+retrying.
 """
+
+import re
+from collections.abc import Iterable
+
+import msgspec
 
 
 class ExportError(RuntimeError):
@@ -30,3 +36,12 @@ class RowsRefused(ExportError):
 
 class Mismatch(ExportError):
     """The destination holds other rows than were pushed; the receipt says both counts and checksums."""
+
+
+def plainly(problem: msgspec.ValidationError, known: Iterable[str] = ()) -> str:
+    """Return what is wrong with something that a person wrote: where in it (`.timeout`, `[0]` or nothing), then why."""
+    found = re.fullmatch(r"(.*?)(?: - at `\$(.*)`)?", str(problem), re.DOTALL)
+    said, where = (found[1], found[2] or "") if found else (str(problem), "")
+    said = said.removeprefix("Object contains ").removeprefix("Object ")
+    names = ", ".join(sorted(known)) if said.startswith("unknown") else ""
+    return f"{where}: {said[:1].lower()}{said[1:]}" + (f" (known: {names})" if names else "")

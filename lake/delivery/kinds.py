@@ -6,7 +6,6 @@ What belongs here: from settings to an open destination. What does not: a list o
 import importlib
 import os
 import pkgutil
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 
 import lake.export
 from lake.delivery.destination import Destination, Place
-from lake.delivery.errors import BadDeclaration
+from lake.delivery.errors import BadDeclaration, plainly
 
 
 @dataclass(frozen=True)
@@ -86,14 +85,6 @@ def configured(name: str, given: Mapping[str, Any]) -> Configured:
     try:
         options = msgspec.convert(rest, module_of(str(kind)).Options, strict=False)
     except msgspec.ValidationError as problem:
-        raise BadDeclaration(f"destinations.{name}{_said(str(problem), module_of(str(kind)).Options)}") from None
+        known = module_of(str(kind)).Options.__struct_encode_fields__
+        raise BadDeclaration(f"destinations.{name}{plainly(problem, known)}") from None
     return Configured(name, str(kind), options)
-
-
-def _said(message: str, options: type[msgspec.Struct]) -> str:
-    """Return what msgspec says of settings, as somebody says who wrote a file: where, and what is known."""
-    found = re.fullmatch(r"(.*?)(?: - at `\$(.*)`)?", message, re.DOTALL)
-    said, where = (found[1], found[2] or "") if found else (message, "")
-    said = said.removeprefix("Object contains ").removeprefix("Object ")
-    known = f" (known: {', '.join(sorted(options.__struct_encode_fields__))})" if said.startswith("unknown") else ""
-    return f"{where}: {said[:1].lower()}{said[1:]}{known}"

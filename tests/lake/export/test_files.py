@@ -294,7 +294,7 @@ class TestSettings:
     def test_what_is_wrong_with_them_is_told_by_name(self) -> None:
         for given, told in (
             ({"type": "files"}, "destinations.x: .*`root`"),
-            ({"type": "files", "root": "r", "format": "xml"}, r"destinations\.x: Invalid enum value 'xml'"),
+            ({"type": "files", "root": "r", "format": "xml"}, r"destinations\.x\.format: invalid enum value 'xml'"),
             ({"type": "files", "root": "r", "password": "hunter2"}, "unknown field `password`"),
             ({"type": "filez", "root": "r"}, "'filez' is no type"),
             ({"root": "r"}, "no `type` is given"),
