@@ -31,7 +31,7 @@ COUNTERPARTS := .venv/counterparts/fakesnow/.complete .venv/counterparts/bqemula
 	.venv/counterparts/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-demo: setup ## Generate a simulated estate, land it, build it, balance it (under 3 minutes)
+demo: setup ## Generate a simulated estate, land it, build it, export it, balance it (about 4 minutes with the installation)
 	$(BIN)/python -m orchestration.demo
 
 demo-s3: setup ## The same demo from a bucket into a lake in a bucket, on an S3-compatible server of its own

@@ -67,7 +67,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cluster_by: tuple[str, ...] = _CLUSTERED_BY
     max_load_bytes: int | None = None
     endpoint: str | None = None
-    retry_seconds: float = 300.0
+    retry_seconds: float = 120.0
     request_seconds: float = 120.0
     job_seconds: float = 3600.0
 

@@ -218,8 +218,14 @@ def _seconds(since: str) -> int | None:
 
 
 @export.command()
-def addon(folder: Annotated[Path, typer.Argument(help="Where the add-on's folder is made.")]) -> None:
+def addon(
+    folder: Annotated[Path, typer.Argument(help="Where the add-on's folder is made.")], json: Json = False
+) -> None:
     """Write a Splunk add-on with CIM field aliases, event types and tags for the classes that go to Splunk."""
     from lake.export.splunk import write_addon
 
-    say(str(write_addon(folder)))
+    made = write_addon(folder)
+    if json:
+        print_json({"folder": str(made)})
+    else:
+        say(str(made))
