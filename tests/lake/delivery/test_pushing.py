@@ -98,6 +98,14 @@ class TestReceipts:
         other = msgspec.structs.replace(receipt, held_checksum=receipt.checksum + 1)
         assert "10 rows were pushed and are there, but not the same ones (checksum over keys)" == other.mismatch
 
+    def test_rows_that_are_unaccounted_for_are_a_mismatch_of_their_source(self, lake: SmallLake) -> None:
+        lake.silver()
+        lake.silver(source=CLOUDTRAIL)
+        receipt = lake.push(Shelf(), export(filter="status_id = 1"))
+        short = msgspec.structs.replace(receipt.counted[OKTA], filtered=0)
+        wrong = msgspec.structs.replace(receipt, counted=receipt.counted | {OKTA: short})
+        assert (True, False, f"rows are unaccounted for: {OKTA}") == (receipt.matches, wrong.matches, wrong.mismatch)
+
     def test_a_row_twice_and_another_missing_are_a_mismatch(self, lake: SmallLake) -> None:
         lake.silver()
         shelf = Shelf()

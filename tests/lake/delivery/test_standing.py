@@ -190,6 +190,8 @@ class TestPushesThatBrokeOff:
         lake.silver(NEXT, rows=3)
         with pytest.raises(Killed):
             lake.push(Shelf(end=killed), export())
+        with pytest.raises(Killed):
+            lake.push(Shelf(end=killed), export(destination="next"), NEXT)
         lake.push(Shelf(), export(destination="other", filter="status_id = 1"))
         lake.push(Shelf(), export(destination="none", filter="severity_id = 9"))
         lake.push(Shelf(), export(), NEXT)
@@ -238,6 +240,14 @@ class TestSince:
         shelf.loses = lambda row: True
         lake.push(shelf, export())
         assert [(MISMATCH, first.built_at)] == waits()
+
+    def test_one_sources_model_is_behind_by_that_source_alone(self, lake: SmallLake) -> None:
+        lake.silver()
+        shelf, wanted = Shelf(), export(f"authentication__{OKTA}")
+        lake.push(shelf, wanted)
+        lake.silver(source=CLOUDTRAIL)
+        assert [] == lake.behind(shelf, wanted)
+        assert [(HOUR, NEVER)] == lake.behind(shelf, export())
 
     def test_a_range_is_from_its_first_to_its_last_hour(self) -> None:
         behind = [Behind(hour, NEVER, "", 1) for hour in ("2026-03-02T03", HOUR, NEXT, "2026-03-02T06")]
