@@ -13,8 +13,9 @@ DOCUMENTS = [TOP / "README.md", *sorted(TOP.glob("*/README.md"))]
 
 
 def commands() -> list[str]:
-    from orchestration.cli import app
+    from orchestration.cli import app, load
 
+    load()
     group = typer.main.get_command(app)
     return sorted(group.commands)  # type: ignore[attr-defined]
 

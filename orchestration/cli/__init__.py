@@ -6,15 +6,18 @@ Exit codes: 0 all is well; 1 something needs a look (a batch failed, a sheet doe
 
 import sys
 
-from orchestration.cli.app import app
+from orchestration.cli.app import app, load
 from orchestration.cli.output import fail, known_errors
 
-__all__ = ["app", "main"]
+__all__ = ["app", "load", "main"]
 
 
 def main() -> None:
     """Run the command line; errors that a user can do something about are one line on stderr."""
+    load(*sys.argv[1:2])
     try:
         app()
+    except SystemExit:  # how commands end; the errors below are in files that many commands need not read
+        raise
     except known_errors() as problem:
         sys.exit(fail(problem))

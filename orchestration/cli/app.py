@@ -3,6 +3,7 @@
 What belongs here: the Typer application and what every command needs (settings, store, contracts).
 """
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -17,29 +18,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-from orchestration.cli import (  # noqa: E402 - commands register themselves on app
-    accounts,
-    collect,
-    doctor,
-    erasing,
-    export,
-    iceberg,
-    maintenance,
-    query,
-    trace,
-    verify,
-)
+# Which file has which commands. A call reads the file of its own: `headwater balance` starts in half the time of all.
+COMMANDS = {
+    "accounts": ("balance", "quarantine"),
+    "collect": ("sources", "land", "build"),
+    "doctor": ("doctor",),
+    "erasing": ("erase",),
+    "export": ("export",),
+    "iceberg": ("iceberg",),
+    "maintenance": ("compact", "retain"),
+    "query": ("query",),
+    "trace": ("trace",),
+    "verify": ("verify",),
+}
 
-__all__ = [
-    "accounts",
-    "app",
-    "collect",
-    "doctor",
-    "erasing",
-    "export",
-    "iceberg",
-    "maintenance",
-    "query",
-    "trace",
-    "verify",
-]
+
+@app.callback()
+def headwater() -> None:
+    """Stand before the commands: one that is there alone must be named all the same."""
+
+
+def load(command: str = "") -> None:
+    """Let a command register itself on `app`, or all of them when there is none of that name."""
+    for file in [file for file, commands in COMMANDS.items() if command in commands] or COMMANDS:
+        import_module(f"orchestration.cli.{file}")

@@ -230,13 +230,13 @@ def _serve(scratch: Path) -> None:
 
     import lake.s3_store  # noqa: F401
     import orchestration.building
-    import orchestration.cli.app
-    import orchestration.dbt_plugin  # noqa: F401
+    import orchestration.cli
+    import orchestration.dbt_plugin
     from ingest.contracts import load_contracts
     from lake.ocsf.generate import declared_classes
 
     _keep_descriptions()
-    load_contracts(), declared_classes()
+    load_contracts(), declared_classes(), orchestration.cli.load()
     for line in sys.stdin:
         job = json.loads(line)
         if job["words"][0] == "build":
