@@ -44,6 +44,7 @@ def okta_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[s3.S3Server]:
     """An S3-compatible server for all tests of this worker."""
+    s3.keep_descriptions()
     with s3.S3Server() as server:
         yield server
 

@@ -24,6 +24,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+from tests.simulators.s3 import keep_descriptions as _keep_descriptions
+
 _CHANGES = {"os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.mkdir": (0,)}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -189,29 +191,6 @@ def _learn(modules: Path) -> None:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
     modules.unlink(missing_ok=True)
-
-
-def _keep_descriptions() -> None:
-    """Read botocore's descriptions of services once, here: to a child of half a second they cost as much again."""
-    import boto3
-    from botocore.loaders import JSONFileLoader, Loader
-
-    read, find = JSONFileLoader.load_file, Loader.list_available_services
-    kept: dict[str, Any] = {}
-    found: dict[str, Any] = {}
-
-    def load_file(self: JSONFileLoader, file_path: str) -> Any:
-        if file_path not in kept:
-            kept[file_path] = read(self, file_path)
-        return kept[file_path]
-
-    def list_available_services(self: Loader, type_name: str) -> Any:
-        if type_name not in found:
-            found[type_name] = find(self, type_name)
-        return found[type_name]
-
-    JSONFileLoader.load_file, Loader.list_available_services = load_file, list_available_services
-    boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1").client("s3")
 
 
 @lru_cache

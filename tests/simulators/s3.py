@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import JSONFileLoader, Loader
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -127,6 +128,27 @@ def _bare() -> botocore.session.Session:
     session.set_config_variable("config_file", _NO_FILE)
     session.set_config_variable("credentials_file", _NO_FILE)
     return session
+
+
+@cache
+def keep_descriptions() -> None:
+    """Read botocore's descriptions of services once a process; every client that is made would read them anew."""
+    read, find = JSONFileLoader.load_file, Loader.list_available_services
+    kept: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+
+    def load_file(self: JSONFileLoader, file_path: str) -> Any:
+        if file_path not in kept:
+            kept[file_path] = read(self, file_path)
+        return kept[file_path]
+
+    def list_available_services(self: Loader, type_name: str) -> Any:
+        if type_name not in found:
+            found[type_name] = find(self, type_name)
+        return found[type_name]
+
+    JSONFileLoader.load_file, Loader.list_available_services = load_file, list_available_services
+    client("http://127.0.0.1:1")
 
 
 def put_all(client: Any, bucket: str, objects: dict[str, bytes]) -> None:
