@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -81,6 +82,31 @@ class TestIds:
         reader = lake.read(export())
         assert (8, 8) == (reader.rows, len(set(event_ids(reader))))
         assert event_ids(reader) == event_ids(lake.read(export()))
+
+    def test_the_id_of_an_event_without_uid_stays_when_another_one_comes(self, lake: SmallLake) -> None:
+        columns = EVENT.replace("'m' || n,", "case when n > 1 then 'm' || n end,")
+        lake.silver(rows=[1, 2], columns=columns)
+        first = event_ids(lake.read(export()))
+        lake.silver(rows=[1, 2, 0], columns=columns)
+        assert first == event_ids(lake.read(export()))[:2]
+
+    def test_ids_and_expressions_are_the_same_wherever_the_machine_is(
+        self, lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """DuckDB takes the machine's zone, by which instants with a zone are written and taken apart."""
+        connect = duckdb.connect
+
+        def elsewhere(**given: Any) -> duckdb.DuckDBPyConnection:
+            con = connect(**given)
+            con.execute("set timezone = 'Asia/Kolkata'")
+            return con
+
+        lake.gold(columns="(began + to_minutes(n * 20))::timestamptz as time_dt, n as k")
+        wanted = export("logons_daily", "gold", key=["time_dt"], filter="hour(time_dt) = 4")
+        here = lake.read(wanted)
+        monkeypatch.setattr(rows.duckdb, "connect", elsewhere)  # type: ignore[attr-defined]
+        there = lake.read(wanted)
+        assert (3, here.checksum, event_ids(here)) == (there.rows, there.checksum, event_ids(there))
 
     @pytest.mark.parametrize("uid", ["null::integer", "n::integer", "repeat('x', 100_000) || n"])
     def test_uids_may_be_numbers_or_long(self, lake: SmallLake, uid: str) -> None:
