@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import os
+import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from lake.delivery.receipts import ExportReceipt
 from lake.store import LocalStore
 from tests.lake.delivery.lakes import HOUR, SmallLake, event_ids, export
 from tests.lake.export.snowflake_there import PASSWORD, SnowflakeThere
+from tests.lake.export.warm import Warm
 from tests.simulators.faulty_http import Fault, FaultyProxy
 
 QUERY = "query-request"
@@ -240,6 +243,30 @@ def test_a_push_that_is_killed_leaves_the_hour_whole_and_the_next_makes_it_right
     assert snowflake_there.ids() in (before, after)
     assert lake.push(through(proxy, snowflake_there, lake), export()).matches
     assert after == snowflake_there.ids()
+    assert ["AUTHENTICATION"] == [row[1] for row in snowflake_there.ask("show tables")]
+
+
+def test_a_push_that_is_killed_at_any_moment_is_made_right_by_the_next(
+    lake: SmallLake, snowflake_there: SnowflakeThere
+) -> None:
+    began = time.monotonic()
+    lake.silver(rows=4)
+    lake.push(snowflake_there.open(lake), export())
+    took, chance = time.monotonic() - began, random.Random(20260302)
+    ended = []
+    with Warm(
+        lake.store.url(""), lake.scratch, "snowflake", snowflake_there.options(), {"destination": "there"}
+    ) as warm:
+        for number in range(5):
+            before = snowflake_there.ids()
+            lake.silver(rows=[number, 7, 8 + number])
+            ended.append(warm.push(HOUR, seconds=chance.uniform(0.1, took)).code)
+            snowflake_there.server.end_sessions()
+            after = sorted(event_ids(lake.read(export())))
+            assert snowflake_there.ids() in (before, after)
+            assert lake.push(snowflake_there.open(lake), export()).matches
+            assert after == snowflake_there.ids()
+    assert -signal.SIGKILL in ended, "no push was killed: this test proves nothing"
     assert ["AUTHENTICATION"] == [row[1] for row in snowflake_there.ask("show tables")]
 
 
