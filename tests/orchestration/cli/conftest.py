@@ -1,7 +1,6 @@
 """One small lake that all command line tests look at; those that write make their own."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def _okta_lake(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Iterator[Path]:
+def _okta_lake(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Path:
     """A landed and built lake of `okta_logs.delivery`."""
     place = tmp_path_factory.mktemp("cli")
     delivered = okta_logs.delivery(place / "delivered")
@@ -29,7 +28,7 @@ def _okta_lake(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> 
         assert headwater("land", okta_logs.SOURCE, delivered).code == 0
         built = headwater("build", "--source", okta_logs.SOURCE)
         assert built.code == 0, built.err
-        yield place / "lake"
+    return place / "lake"
 
 
 @pytest.fixture
