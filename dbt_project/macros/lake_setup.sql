@@ -39,8 +39,7 @@
     {%- do nodes.update({node.unique_id: node}) -%}
   {%- endfor -%}
   {%- set order = [] -%}
-  {%- set roots = nodes.keys() if flags.WHICH == "test" else selected_resources -%}
-  {%- for unique_id in roots if unique_id in nodes -%}
+  {%- for unique_id in (lake_tested(nodes) if flags.WHICH == "test" else selected_resources) if unique_id in nodes -%}
     {%- do lake_upstreams(unique_id, nodes, order) -%}
   {%- endfor -%}
   {%- set read = [] -%}
@@ -50,6 +49,20 @@
   {%- for unique_id in order if unique_id not in selected_resources or (unique_id in read and nodes[unique_id].resource_type == "model") -%}
     {%- do lake_stand_in(nodes[unique_id], project) -%}
   {%- endfor -%}
+{%- endmacro %}
+
+{% macro lake_tested(nodes) -%}
+  {#- What the selected tests read: of a unit test all that its model reads, for it asks that for the types of columns. -#}
+  {%- set read = [] -%}
+  {%- for unique_id in selected_resources -%}
+    {%- if unique_id in graph.nodes -%}
+      {%- do read.extend(graph.nodes[unique_id].depends_on.get("nodes", [])) -%}
+    {%- endif -%}
+    {%- for node in nodes.values() if unique_id.startswith("unit_test.") and node.name == unique_id.split(".")[2] -%}
+      {%- do read.extend(node.depends_on.get("nodes", [])) -%}
+    {%- endfor -%}
+  {%- endfor -%}
+  {{ return(read) }}
 {%- endmacro %}
 
 {% macro lake_upstreams(unique_id, nodes, order) -%}
@@ -74,7 +87,20 @@
   {%- else -%}
     {%- set select = render(node.raw_code) -%}
   {%- endif -%}
+  {%- if lake_asks_types_only() -%}
+    {%- set typed = api.Relation.create(database=node.database, schema="types_only", identifier=node.alias) -%}
+    {%- do lake_execute("create schema if not exists types_only") -%}
+    {%- do lake_execute("create or replace table " ~ typed ~ " as " ~ select ~ "\nwith no data") -%}
+    {%- set select = "from " ~ typed -%}
+  {%- endif -%}
   {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ select) -%}
+{%- endmacro %}
+
+{% macro lake_asks_types_only() -%}
+  {#- Unit tests bring their rows with them. Tables without rows then stand in: asking a view for its types reads the SQL
+      of all that it stands on, again for every test. -#}
+  {%- for unique_id in selected_resources if not unique_id.startswith("unit_test.") -%}{{ return(false) }}{%- endfor -%}
+  {{ return(flags.WHICH == "test") }}
 {%- endmacro %}
 
 {% materialization view, adapter="duckdb" %}
