@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lake.export._bigquery_jobs import Asking, Passing
 from lake.store import LocalStore
 from tests.lake.delivery.lakes import HOUR, SmallLake, event_ids, export
 from tests.lake.export.bigquery_there import BigQueryThere
+from tests.lake.export.dying import code_of, killing
 from tests.simulators.bqemulator import BigQueryEmulator
 from tests.simulators.faulty_http import Fault, FaultyProxy
 
@@ -400,22 +401,3 @@ def test_a_push_that_is_killed_leaves_the_hour_whole_and_the_next_makes_it_right
 
     assert lake.push(bigquery_there.open(lake, proxy.url), export()).matches
     assert after == bigquery_there.ids()
-
-
-def code_of(process: multiprocessing.process.BaseProcess) -> int | None:
-    """Return how a process ended; whoever else waited for it may tell a moment later."""
-    process.join(60)
-    for _ in range(500):
-        if process.exitcode is not None:
-            break
-        time.sleep(0.02)
-    return process.exitcode
-
-
-def killing(process: multiprocessing.process.BaseProcess) -> Callable[[], None]:
-    def kill() -> None:
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.join(10)
-
-    return kill

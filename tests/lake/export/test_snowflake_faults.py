@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lake.delivery.errors import DestinationDenied, DestinationUnavailable, Expo
 from lake.delivery.receipts import ExportReceipt
 from lake.store import LocalStore
 from tests.lake.delivery.lakes import HOUR, SmallLake, event_ids, export
+from tests.lake.export.dying import code_of, killing
 from tests.lake.export.snowflake_there import PASSWORD, SnowflakeThere
 from tests.lake.export.warm import Warm
 from tests.simulators.faulty_http import Fault, FaultyProxy
@@ -268,22 +269,3 @@ def test_a_push_that_is_killed_at_any_moment_is_made_right_by_the_next(
             assert after == snowflake_there.ids()
     assert -signal.SIGKILL in ended, "no push was killed: this test proves nothing"
     assert ["AUTHENTICATION"] == [row[1] for row in snowflake_there.ask("show tables")]
-
-
-def code_of(process: multiprocessing.process.BaseProcess) -> int | None:
-    """Return how a process ended; whoever else waited for it may tell a moment later."""
-    process.join(60)
-    for _ in range(500):
-        if process.exitcode is not None:
-            break
-        time.sleep(0.02)
-    return process.exitcode
-
-
-def killing(process: multiprocessing.process.BaseProcess) -> Callable[[], None]:
-    def kill() -> None:
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.join(10)
-
-    return kill
