@@ -5,11 +5,13 @@ files of the lake (`lake.build`), Dagster (which runs the same dbt project as as
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from lake import ledger
 from lake.build import Plan, retire
@@ -20,6 +22,8 @@ from lake.store import Store
 from orchestration.settings import FILE_VARIABLE, PROJECT, config_file, load_settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
+_TRIES = 3
+_BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
 class BuildFailed(RuntimeError):
@@ -65,16 +69,31 @@ def build(
     for source in sources:
         _retire_removed(store, mappings, source)
     for models, hours in _groups(store, mappings, sources, first, last, again, only):
-        try:
-            done.failures.update(run_dbt(models, Plan(hours), quiet=quiet))
-        except BuildFailed as problem:  # dbt itself; the other runs are tried all the same
-            done.failures.update(problem.failures)
+        done.failures.update(_failures(store, models, hours, quiet))
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
     if done.failures:
         raise BuildFailed(done.failures)
     return done
+
+
+def _failures(store: Store, models: Sequence[str], hours: Mapping[str, tuple[str, ...]], quiet: bool) -> dict[str, str]:
+    """Run models; return those that failed. They run again when files that they read were merged or replaced."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            failures = run_dbt(models, Plan(hours), quiet=quiet)
+        except BuildFailed as problem:  # dbt itself; the other runs are tried all the same
+            failures = problem.failures
+        if not tries_left or not _gone(store, failures):
+            break
+    return failures
+
+
+def _gone(store: Store, failures: Mapping[str, str]) -> bool:
+    """Return whether a model failed over a bronze file that is no longer there."""
+    named = {key for why in failures.values() for key in _BRONZE_KEY.findall(unquote(why))}
+    return any(held is None for held in store.infos(sorted(named)).values())
 
 
 def tables_of(source: str) -> list[str]:

@@ -92,3 +92,24 @@ def test_the_jobs_run_and_their_schedules_are_off(lake: Path, tmp_path: Path) ->
     assert files(lake, "bronze") == {}
     sheet = headwater("balance", "--json")
     assert (sheet.code, sheet.json["total"]["expired"], sheet.json["hours"][0]["state"]) == (0, 1, "expired")
+
+
+def test_a_build_whose_files_are_merged_under_it_reads_the_merged_ones(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper  # takes a second
+
+    for name in ("one", "two"):
+        done("land", SOURCE, write(tmp_path / f"{name}.ndjson", [event(name, HOURS[0])]))
+    runs: list[int] = []
+    execute = DuckDBCursorWrapper.execute
+
+    def merging(self: object, sql: str, *more: object) -> object:
+        if "copy (" in sql and not runs:  # the run has looked up its files, and now reads them
+            runs.append(1)
+            done("compact", "--unbuilt", "--settle-hours", "0")
+        return execute(self, sql, *more)
+
+    monkeypatch.setattr(DuckDBCursorWrapper, "execute", merging)
+    done("build", "--source", SOURCE)
+    assert (runs, published()) == ([1], 2)
