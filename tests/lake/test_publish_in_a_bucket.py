@@ -16,6 +16,7 @@ from lake.store import ANY, LostLock
 OLD = {"bronze/a": b"old a", "bronze/gone": b"old"}
 NEW = {"bronze/a": b"new a", "bronze/b": b"new b", "ledger/r": b"receipt"}
 Machine = Callable[[str], S3Store]
+MOMENT_SECONDS = 0.5
 
 
 class Killed(BaseException):
@@ -51,7 +52,7 @@ class Mortal:
 @pytest.fixture
 def machine(s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """The same lake, seen from machines of different names. A dead machine's lock is taken over after a moment."""
-    monkeypatch.setattr(s3_lock, "TIME_TO_LIVE_SECONDS", 0.5)
+    monkeypatch.setattr(s3_lock, "TIME_TO_LIVE_SECONDS", MOMENT_SECONDS)
     return lambda name: S3Store(f"s3://{s3_bucket}/lake", S3Options(AwsAccess(), tmp_path / name))
 
 
@@ -95,6 +96,7 @@ def test_a_change_that_was_cut_at_any_request_is_finished_or_never_began(
         with monkeypatch.context() as patch:
             patch.setattr(S3Store, "client", Mortal(real, dies_at, after=after))
             patch.setattr(s3_lock.S3Lease, "_renew_until_ended", lambda lease: lease._ended.wait())
+            patch.setattr(s3_lock, "TIME_TO_LIVE_SECONDS", 60.0)  # it dies of nothing else
             try:
                 publish(store, lambda change=change: change)
             except Killed:
