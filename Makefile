@@ -26,7 +26,7 @@ setup: .venv/.complete ## Create .venv with the locked dependencies
 
 COUNTERPARTS := .venv/counterparts/fakesnow/.complete .venv/counterparts/bqemulator/.complete
 
-.venv/counterparts/%/.complete: tests/simulators/requirements-%.lock | setup  # servers that speak as Snowflake and BigQuery
+.venv/counterparts/%/.complete: tests/simulators/requirements-%.lock  # servers that speak as Snowflake and BigQuery
 	$(PYTHON) -m venv .venv/counterparts/$*
 	.venv/counterparts/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -46,7 +46,8 @@ dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
 	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project
 
-test: setup .venv/.spark $(COUNTERPARTS) ## Run the tests
+test: ## Run the tests
+	$(MAKE) --no-print-directory --jobs 3 .venv/.spark $(COUNTERPARTS)  # installing waits more than it works
 	$(BIN)/python -m pytest -n 2
 
 check: setup ## Formatting, lint, types, SQL lint, generated files, tests
