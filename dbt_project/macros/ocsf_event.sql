@@ -9,15 +9,16 @@
    'tenant_uid': {{ tenant_uid }}::varchar, 'labels': {{ labels }}, 'sequence': {{ sequence }}}
 {%- endmacro %}
 
-{% macro lake_events(table, sql, described) -%}
-  {#- The SELECT that a lake_partition model really writes: conformed, completed, enriched, with its partition. -#}
+{% macro lake_events(table, sql, described, enrich=true) -%}
+  {#- The SELECT that a lake_partition model really writes: conformed, completed, enriched, with its partition. A mart is
+      not enriched: it is made of enriched events. -#}
   {%- set made = fromjson(lake_call("hw_events", [table, described])) -%}
 with mapped as (
 {{ sql }}
 ),
 {{ made.steps }},
 enriched as (
-{{ enrich_endpoints("whole_event", made.endpoints) }}
+{% if enrich %}{{ enrich_endpoints("whole_event", made.endpoints) }}{% else %}select * from whole_event{% endif %}
 )
 select * exclude (_event_key, _event_at, _arrived_at),
   strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour
