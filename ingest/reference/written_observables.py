@@ -1,0 +1,109 @@
+"""Observables as people write them in feeds: defanged, with ports, as ranges, of a kind that must be guessed.
+
+What belongs here: from a text to (kind, value) pairs and entries. What does not: the key (`observable_keys`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
+
+from ingest.reference.observable_keys import NotObservable, ObservableKey, observable_key
+from ingest.reference.tables import Entry
+
+# How hostile addresses are made unclickable in reports: hxxp://evil[.]com, 1.2.3[dot]4, user[at]evil[.]com.
+_DEFANGED = (
+    (re.compile(r"\A(\s*)(h)[xX*]{2}(p)(?=s?(\[?:\]?|://))", re.IGNORECASE), r"\1\2tt\3"),
+    (re.compile(r"\A(\s*)f[xX*]p(?=(\[?:\]?|://))", re.IGNORECASE), r"\1ftp"),
+    (re.compile(r"\[(://)\]|\[:\]//"), "://"),
+    (re.compile(r"[\[({]\s*(?:[.]|dot)\s*[\])}]", re.IGNORECASE), "."),
+    (re.compile(r"\\[.]|\[[.](?=\w)|(?<=\w)[.]\]"), "."),
+    (re.compile(r"[\[({]\s*(?:@|at)\s*[\])}]", re.IGNORECASE), "@"),
+)
+_RANGE = re.compile(r"([0-9a-fA-F.:]+)\s*-\s*([0-9a-fA-F.:]+)\Z")
+_IPV4_PORT = re.compile(r"(\d{1,3}(?:[.]\d{1,3}){3}):\d{1,5}\Z")
+_IPV6_PORT = re.compile(r"\[([0-9a-fA-F:.]+)\](?::\d{1,5})?\Z")
+_TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]\Z")
+MAX_RANGE_NETWORKS = 256  # the most that any range of IPv6 addresses needs is 254
+
+
+def refanged(text: str) -> str:
+    """Return a text with the marks taken out that keep people from clicking on it."""
+    if "://" in text and "[" not in text and "(" not in text and "{" not in text and text[:1].lower() == "h":
+        return _DEFANGED[0][0].sub(_DEFANGED[0][1], text)
+    for pattern, replacement in _DEFANGED:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def observables(text: str, kind: str = "") -> Iterator[ObservableKey]:
+    """Yield the keys of what a text names: one, or the networks of a range. `kind`: one of KINDS, empty: found out.
+
+    Raises:
+        NotObservable: the text names nothing of that kind, or of no kind that can be told by its look.
+    """
+    value = refanged(text).strip()
+    if kind in ("", "ip"):
+        if "-" in value and (found := _RANGE.match(value)) and ("." in found[1] or ":" in found[1]):
+            yield from _range(found[1], found[2], text)
+            return
+        value = _without_port(value)
+    yield observable_key(kind or kind_of(value), value)
+
+
+def kind_of(value: str) -> str:
+    """Return the kind of a refanged text by its look. Raises NotObservable when it looks like none."""
+    for kind in ("ip", "hash", "url", "email", "cve", "domain"):
+        try:
+            observable_key(kind, value)
+        except NotObservable:
+            continue
+        if kind != "domain" or _is_public_name(value):
+            return kind
+    raise NotObservable(f"{value[:80]!r} is neither an address, domain, URL, hash, e-mail address nor CVE id")
+
+
+def _is_public_name(value: str) -> bool:
+    """A word without a dot and a version number such as 1.2.3 are no domains, unless somebody says so."""
+    labels = value.rstrip(".").lower().split(".")
+    try:
+        last = labels[-1].encode("idna").decode()
+    except UnicodeError:
+        last = labels[-1]
+    return len(labels) > 1 and _TOP_LEVEL.match(last) is not None
+
+
+def _without_port(value: str) -> str:
+    found = _IPV4_PORT.match(value) or _IPV6_PORT.match(value)
+    return found[1] if found else value
+
+
+def _range(first: str, last: str, text: str) -> Iterator[ObservableKey]:
+    try:
+        begin, end = ip_address(first), ip_address(last)
+        networks = list(_summarized(begin, end))
+    except (ValueError, TypeError):
+        raise NotObservable(f"{text!r} is no range of addresses") from None
+    for network in networks:
+        yield observable_key("ip", str(network))
+
+
+def _summarized(begin: IPv4Address | IPv6Address, end: IPv4Address | IPv6Address) -> Iterator[object]:
+    yield from summarize_address_range(begin, end)
+
+
+def entries(
+    text: str,
+    payload: Mapping[str, object],
+    kind: str = "",
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+    uid: str = "",
+) -> Iterator[Entry]:
+    """Yield the entries of an observable table for what a text names. Raises NotObservable as `observables`.
+
+    An entry is named `kind:value`, with `uid` in front where a provider has several indicators of one observable.
+    """
+    for key in observables(text, kind):
+        name = f"{uid}/{key.kind}:{key.value}" if uid else f"{key.kind}:{key.value}"
+        yield Entry(name, payload, key.kind, key.value, valid_from, valid_to)
