@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from lake import ledger, paths
 from lake.holdings import HeldFile, addresses, held_files
 from lake.mapping import Mappings
+from lake.mart_staleness import Tables, stale_mart, window
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt
 from lake.registry import Address
@@ -29,18 +30,21 @@ class ErasedMeanwhile(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run builds: per source its event hours (`YYYY-MM-DDTHH`)."""
+    """What one run builds: per source, and per mart, its event hours (`YYYY-MM-DDTHH`)."""
 
-    hours: Mapping[str, tuple[str, ...]]
+    hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    marts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the plan as the text that `from_json` reads."""
-        return json.dumps({"hours": {source: list(hours) for source, hours in self.hours.items()}})
+        return json.dumps({"hours": dict(self.hours), "marts": dict(self.marts)})
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
         """Return the plan of a text made by `to_json`."""
-        return cls({source: tuple(hours) for source, hours in json.loads(text)["hours"].items()})
+        told = json.loads(text)
+        hours, marts = ({name: tuple(found) for name, found in told[kind].items()} for kind in ("hours", "marts"))
+        return cls(hours, marts)
 
     @classmethod
     def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":
@@ -68,7 +72,8 @@ def retire(store: Store, model: str) -> int:
 class BuildRun:
     """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged.
 
-    `erasures` are the fingerprints of the source's erasures when its inputs were read.
+    `inputs` are by source, and by mart. `erasures` are the fingerprints of the source's erasures when its inputs were
+    read.
     """
 
     store: Store
@@ -81,12 +86,28 @@ class BuildRun:
     erasures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.tables = Tables(self.store)
         for source, hours in self.plan.hours.items():
             self.erasures[source] = _erasures(self.store, source)
             receipts = list(ledger.landings(self.store, source))
             held, wanted = bronze_inputs(receipts), set(hours)
             self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
             self.files[source] = [file for file in held_files(receipts) if file.hour in wanted]
+        for mart, hours in self.plan.marts.items():
+            self._begin_mart(mart, hours)
+
+    def mart_hours(self, mart: str) -> tuple[str, ...]:
+        """Return the hours of a mart that this run builds: the plan's, or without one what is stale by now."""
+        if mart not in self.inputs:
+            self.tables = Tables(self.store)  # what this run has built counts
+            declared = self.mappings.marts.by_name[mart]
+            stale = stale_mart(self.store, self.mappings, declared, self.tables)
+            self._begin_mart(mart, [each.hour for each in stale])
+        return tuple(self.inputs[mart])
+
+    def _begin_mart(self, mart: str, hours: Iterable[str]) -> None:
+        declared = self.mappings.marts.by_name[mart]
+        self.inputs[mart] = {hour: self.tables.inputs(declared, hour) for hour in hours}
 
     def bronze_files(self, source: str) -> list[Address]:
         """Return the addresses of the bronze files that this run reads for a source."""
@@ -97,6 +118,20 @@ class BuildRun:
         folder = _folder(table, source)
         keys = [f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet" for hour in self.inputs.get(source, {})]
         return [self.store.url(key) for key, held in self.store.infos(keys).items() if held is not None]
+
+    def window_files(self, model: str) -> list[str] | None:
+        """Return the addresses of a table's files in the hours that this run's marts look at; None without marts."""
+        if not self.plan.marts:
+            return None
+        marts = [self.mappings.marts.by_name[mart] for mart in self.plan.marts]
+        windows = {
+            window(read, hour)
+            for mart in marts
+            for read in mart.reads
+            if model in read.models
+            for hour in self.plan.marts[mart.name]
+        }
+        return [self.store.url(key) for key in self.tables.slots(model).files(windows)]
 
     def staging_folder(self, model: str) -> Path:
         """Return the folder a model writes its partitions to; empty, and on the lake's own file system."""
@@ -111,10 +146,12 @@ class BuildRun:
         source: str,
         counts: Mapping[str, Mapping[str, int]],
         invalid: Mapping[str, Mapping[str, tuple[int, str]]],
+        content: Mapping[str, str] | None = None,
     ) -> dict[str, int]:
         """Publish the staged partitions of a model as the contents of all hours of the plan; return rows by hour.
 
-        `counts` is hour → name → number (dispositions); `invalid` is hour → OCSF rule → (rows, metadata.uid of one).
+        `counts` is hour → name → number (dispositions); `invalid` is hour → OCSF rule → (rows, metadata.uid of one);
+        `content` is hour → digest, of a mart that declares what its readers depend on. A mart has no source.
         An hour for which nothing was staged becomes empty: its file goes.
         """
         folder = _folder(table, source)
@@ -123,7 +160,7 @@ class BuildRun:
             for path in self.staging_folder(model).glob("date=*/hour=*/*.parquet")
             if (filed := paths.hour_of(path.as_posix())) is not None
         }
-        hours = self.inputs.get(source, {})
+        hours = self.inputs.get(source or model, {})
         outside = sorted(set(staged) - set(hours))
         if outside:
             raise ValueError(f"{model} made rows of hours that its input does not have: {', '.join(outside[:5])}")
@@ -149,7 +186,8 @@ class BuildRun:
                     counts=dict(counts.get(hour, {})),
                     invalid={rule: found[0] for rule, found in invalid.get(hour, {}).items()},
                     samples={rule: found[1] for rule, found in invalid.get(hour, {}).items()},
-                    context=self.context,
+                    context=self.context if source else {},
+                    content=(content or {}).get(hour, ""),
                 )
             )
             if path:
@@ -166,8 +204,11 @@ class BuildRun:
         return {receipt.hour: receipt.rows for receipt in receipts}
 
     def _refuse_erased(self, model: str, source: str) -> None:
-        """Raise ErasedMeanwhile when rows that this run has read were erased since."""
-        if _erasures(self.store, source) == self.erasures.get(source):
+        """Raise ErasedMeanwhile when rows that this run has read were erased since.
+
+        A mart that has read them is stale as soon as the tables it reads are built without them.
+        """
+        if not source or _erasures(self.store, source) == self.erasures.get(source):
             return
         now = bronze_inputs(ledger.landings(self.store, source))
         for hour, inputs in self.inputs.get(source, {}).items():
@@ -180,4 +221,6 @@ def _erasures(store: Store, source: str) -> dict[str, str]:
 
 
 def _folder(table: str, source: str) -> str:
+    if not source:
+        return paths.gold_folder(table)
     return paths.dispositions_folder(source) if table == DISPOSITIONS else paths.silver_folder(table, source)

@@ -7,7 +7,7 @@ A model's fingerprint covers its own file, the staging and intermediate files of
 of each seed that name its source (a seed without a `source` column counts whole); that of a source's dispositions
 also the files of its mappings that declare filters. So an edit makes stale what it can change: a mapping its own
 table, a filter its table and the dispositions, a staging model its source, a routing row its source, a macro
-everything.
+everything. A mart's covers its own file, all macros, and the seeds and views that it reads.
 """
 
 import csv
@@ -20,6 +20,8 @@ from typing import Any
 
 import yaml
 
+from lake.marts import Marts
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 
 
@@ -28,6 +30,7 @@ class Mappings:
 
     def __init__(self, project: Path) -> None:
         self.project = project
+        self.marts = Marts(project)
         self._macros = _digest(*(path.read_bytes() for path in sorted(project.glob("macros/**/*.sql"))))
         self._shared = {
             path.stem: path.read_bytes()
@@ -46,6 +49,11 @@ class Mappings:
         )
 
     def _fingerprint(self, model: str) -> str:
+        if "__" not in model:
+            mart = self.marts.by_name[model]
+            seeds = [(self.project / "seeds" / f"{name}.csv").read_bytes() for name in mart.seeds]
+            views = [self._models[name].read_bytes() for name in mart.views]
+            return _digest(self._macros.encode(), self._text(model), *seeds, *views)[:16]
         source = model.split("__", 1)[1]
         own = [text for name, text in self._shared.items() if name.split("_", 1)[1].replace("__", "_") == source]
         own += [_volatile_fields(declared, source) for declared in self._staging]

@@ -163,6 +163,31 @@ def silver_folder(table: str, source: str) -> str:
     return f"{SILVER}/{checked(table)}/source={checked(source)}"
 
 
+def gold_folder(mart: str) -> str:
+    """Return the folder that holds one mart."""
+    return f"{GOLD}/{checked(mart)}"
+
+
 def dispositions_folder(source: str) -> str:
     """Return the folder that says what became of every bronze row of a source."""
     return f"{LEDGER}/dispositions/source={checked(source)}"
+
+
+def lookup_answers(provider: str, name: str) -> str:
+    """Return the key of a file with answers of a lookup provider."""
+    return f"{REFERENCE}/lookups/provider={checked(provider)}/{checked(name, BATCH)}.parquet"
+
+
+def lookup_receipt(provider: str) -> str:
+    """Return the key of the receipt that names the files with the answers of a lookup provider."""
+    return f"{LEDGER}/lookups/{checked(provider)}/answers.json"
+
+
+def lookup_spent(provider: str) -> str:
+    """Return the key of what was spent of the budget of a lookup provider."""
+    return f"{LEDGER}/lookups/{checked(provider)}/spent.json"
+
+
+def lookup_copy(provider: str, name: str) -> str:
+    """Return the key of a file that a lookup provider needs for asking (RDAP: which registry has which addresses)."""
+    return f"{LEDGER}/lookups/{checked(provider)}/{checked(name, BATCH)}"

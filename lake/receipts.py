@@ -3,6 +3,8 @@
 What belongs here: their shape and how they are written as JSON. What does not: finding them (`lake.ledger`).
 """
 
+import hashlib
+
 import msgspec
 
 
@@ -230,6 +232,19 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # with
     samples: dict[str, str] = {}
     context: dict[str, str] = {}
     expired_at: str = ""
+    content: str = ""  # digest of what readers of the rows depend on, where that is less than all of them
+
+    @property
+    def rows_mark(self) -> str:
+        """Return what tells the rows of this hour apart from others; hours without rows are all alike.
+
+        Two builds of the same inputs by the same mapping and context are alike. The mark outlives the rows.
+        """
+        if self.content or not self.rows:
+            return self.content
+        made_of = sorted(checksum for _, checksum in self.inputs)
+        parts = (made_of, self.mapping, sorted(self.context.items()), self.rows)
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
 def encode(receipt: LandingReceipt) -> str:

@@ -60,3 +60,10 @@ def lake_table(store: Store, table: str, source: str, columns: Sequence[Sequence
     folder = paths.dispositions_folder(source) if table == "dispositions" else paths.silver_folder(table, source)
     has_files = next(iter(store.list(folder)), None) is not None
     return typed_select(columns, [store.url(f"{folder}/date=*/hour=*/*.parquet")] if has_files else [])
+
+
+def mart_files(store: Store, mart: str) -> list[str]:
+    """Return the address of all files of a mart: a pattern, or nothing where it has none."""
+    folder = paths.gold_folder(mart)
+    has_files = next(iter(store.list(folder)), None) is not None
+    return [store.url(f"{folder}/date=*/hour=*/*.parquet")] if has_files else []

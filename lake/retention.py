@@ -130,7 +130,8 @@ def _expired_of(receipt: LandingReceipt, day: date, newest: str, by: str) -> tup
 
 def _expired_build(receipt: BuildReceipt, now: datetime) -> BuildReceipt:
     at = now.astimezone(UTC).isoformat(timespec="seconds")
-    return msgspec.structs.replace(receipt, file="", inputs=(), samples={}, expired_at=at)
+    mark = receipt.rows_mark  # what was made of the rows stays as it is
+    return msgspec.structs.replace(receipt, file="", inputs=(), samples={}, expired_at=at, content=mark)
 
 
 def _built_files(store: Store, source: str) -> Iterator[tuple[datetime, str, int]]:

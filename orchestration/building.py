@@ -7,7 +7,7 @@ files of the lake (`lake.build`), Dagster (which runs the same dbt project as as
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +16,14 @@ from urllib.parse import unquote
 from lake import ledger
 from lake.build import Plan, retire
 from lake.mapping import Mappings
+from lake.mart_staleness import Tables, stale_mart
 from lake.publish import sweep
 from lake.staleness import Stale, bronze_inputs, stale_hours
 from lake.store import Store
 from orchestration.settings import FILE_VARIABLE, PROJECT, config_file, load_settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
+MADE_WITHOUT_DBT = frozenset(("threat_matches",))  # tables of gold that are no dbt models
 _TRIES = 3
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
@@ -39,9 +41,10 @@ class BuildFailed(RuntimeError):
 
 @dataclass
 class Built:
-    """What a build did: event hours by source, and the models that ran."""
+    """What a build did: event hours by source and by mart, and the models that ran."""
 
     hours: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    marts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -57,7 +60,7 @@ def build(
 ) -> Built:
     """Build what is stale, of the event hours from `first` to `last` (both included) when given; all with `again`.
 
-    With `only`, of these hours alone.
+    With `only`, of these hours alone. Marts follow the tables that they read, level by level.
 
     Raises:
         BuildFailed: some models failed. The rest is published.
@@ -73,9 +76,46 @@ def build(
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
+
+    def wanted(hour: str) -> bool:
+        return (not first or hour >= first) and (not last or hour <= last) and (only is None or hour in only)
+
+    _build_marts(store, mappings, done, wanted, again, quiet)
     if done.failures:
         raise BuildFailed(done.failures)
     return done
+
+
+def _build_marts(
+    store: Store, mappings: Mappings, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool
+) -> None:
+    """Build the stale hours of all marts, one dbt run a level: what a mart reads is there before it is asked for."""
+    for model in ledger.built_models(store):
+        if "__" not in model and model not in mappings.marts.by_name and model not in MADE_WITHOUT_DBT:
+            retire(store, model)
+    for level in mappings.marts.levels:
+        hours = stale_marts(store, mappings, level, again)
+        hours = {mart: chosen for mart, found in hours.items() if (chosen := tuple(filter(wanted, found)))}
+        if not hours:
+            continue
+        try:
+            done.failures.update(run_dbt(tuple(hours), Plan(marts=hours), quiet=quiet))
+        except BuildFailed as problem:
+            done.failures.update(problem.failures)
+        done.models = tuple(sorted({*done.models, *hours}))
+        done.marts.update(hours)
+
+
+def stale_marts(
+    store: Store, mappings: Mappings, marts: Iterable[str], again: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Return the stale hours of some marts, by mart; with `again` all hours that they have something to read of."""
+    tables, found = Tables(store), {}
+    for name in marts:
+        mart = mappings.marts.by_name[name]
+        hours = {each.hour for each in stale_mart(store, mappings, mart, tables)}
+        found[name] = tuple(sorted(hours | tables.hours(mart) if again else hours))
+    return {name: hours for name, hours in found.items() if hours}
 
 
 def _failures(store: Store, models: Sequence[str], hours: Mapping[str, tuple[str, ...]], quiet: bool) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with eight SQL functions.
+"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with a few SQL functions.
 
 What belongs here: turning the lake's answers into what macros can use. What does not: the answers themselves
 (`lake.build`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
@@ -6,12 +6,14 @@ What belongs here: turning the lake's answers into what macros can use. What doe
 Functions (all text in, text out; `!` first marks an error that the macro raises):
   hw_setup(bronze types)        → JSON: the project's folder, and statements that make `bronze` and `reference`
   hw_stage(model)               → folder to write partitions to
+  hw_hours(mart)                → JSON: the hours of a mart that are built
   hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
   hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and columns with an address
   hw_check(model, table, columns) → JSON: what was staged, and queries for broken OCSF rules; {} when nothing was
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour
   hw_table(table, source)       → SELECT over a lake table
+  hw_mart(mart, class, empty)   → SELECT over a mart; `empty` is a SELECT of no rows that has its columns
 """
 
 import atexit
@@ -38,7 +40,7 @@ from lake.ocsf.conform import ConformError
 from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.ocsf.generate import declared_classes
 from lake.publish import Workplace, recover
-from lake.registry import bronze_view, empty_select, lake_table, literal, quoted, typed_select
+from lake.registry import bronze_view, empty_select, lake_table, literal, mart_files, quoted, rows_select, typed_select
 from orchestration.lakes import open_lake
 from orchestration.settings import PROJECT, load_settings
 
@@ -90,12 +92,14 @@ class Plugin(BasePlugin):
         for name, function, inputs in (
             ("hw_setup", self._setup, 1),
             ("hw_stage", self._stage, 1),
+            ("hw_hours", self._hours, 1),
             ("hw_days", self._days, 2),
             ("hw_events", self._events, 2),
             ("hw_check", self._check, 3),
             ("hw_kept", self._kept, 2),
             ("hw_publish", self._publish, 1),
             ("hw_table", self._table, 2),
+            ("hw_mart", self._mart, 3),
         ):
             conn.create_function(name, _told(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
         self._connection = conn
@@ -125,8 +129,12 @@ class Plugin(BasePlugin):
             self._signed.renew()  # a run may outlive the credentials of a role
         return str(self._current().staging_folder(model))
 
+    def _hours(self, mart: str) -> str:
+        return json.dumps(self._current().mart_hours(mart))
+
     def _days(self, table: str, source: str) -> str:
-        hours = self._current().plan.hours.get(source, ())
+        run = self._current()
+        hours = run.plan.hours.get(source, ()) if source else run.mart_hours(table)
         at_once = table == DISPOSITIONS or len(hours) <= HOURS_AT_ONCE
         return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
 
@@ -145,7 +153,7 @@ class Plugin(BasePlugin):
         staged = f"read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
         if (unsorted := folder / UNSORTED).exists():  # the same rows in one file: 168 take seconds to open
             staged = f"read_parquet({literal(str(unsorted))})"
-        if table == DISPOSITIONS:
+        if table in ("", DISPOSITIONS):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each})
@@ -164,7 +172,12 @@ class Plugin(BasePlugin):
         asked = json.loads(request)
         (self._current().staging_folder(asked["model"]) / UNSORTED).unlink(missing_ok=True)
         rows = self._current().publish_model(
-            asked["model"], asked["table"], asked["source"], asked.get("counts", {}), asked.get("invalid", {})
+            asked["model"],
+            asked["table"],
+            asked["source"],
+            asked.get("counts", {}),
+            asked.get("invalid", {}),
+            asked.get("content"),
         )
         return json.dumps(rows)
 
@@ -172,7 +185,18 @@ class Plugin(BasePlugin):
         run = self._current()
         if table == DISPOSITIONS:
             return typed_select(DISPOSITION_COLUMNS, run.published_files(table, source), hive=True)
-        return lake_table(run.store, table, source, [*columns(self._class(table)), *PIPELINE_COLUMNS])
+        wanted = [*columns(self._class(table)), *PIPELINE_COLUMNS]
+        files = run.window_files(f"{table}__{source}")
+        return lake_table(run.store, table, source, wanted) if files is None else typed_select(wanted, files)
+
+    def _mart(self, mart: str, ocsf_class: str, empty: str) -> str:
+        run = self._current()
+        files = run.window_files(mart)
+        if files is None:
+            files = mart_files(run.store, mart)
+        if ocsf_class:
+            return typed_select(columns(self._class(ocsf_class)), files)
+        return f"({empty})" + (f" union all by name ({rows_select(files)})" if files else "")
 
     def _class(self, table: str) -> EventClass:
         if self._classes is None:

@@ -1,16 +1,20 @@
 {#- The materialization of tables that live in the lake, one file per event hour and source.
 
-    A model is named <table>__<source>. Its SQL gives the rows of all hours of the run, with the pipeline's columns
-    (_event_at, _event_key, …). Rows are conformed to the table's declared columns, written to a staging folder,
-    held against the OCSF rules, and then published hour by hour with a receipt; hours without rows become empty. -#}
+    A model of silver is named <table>__<source>. Its SQL gives the rows of all hours of the run, with the pipeline's
+    columns (_event_at, _event_key, …). Rows are conformed to the table's declared columns, written to a staging folder,
+    held against the OCSF rules, and then published hour by hour with a receipt; hours without rows become empty.
+    A model of gold, a mart, has no source: see marts.sql. -#}
 
 {% materialization lake_partition, adapter="duckdb" %}
-  {%- set table, source = model.name.split("__", 1) -%}
+  {%- set table, source = (model.name ~ "__").split("__")[:2] -%}
+  {%- set ocsf_class = model.config.get("meta", {}).get("ocsf_class", "") if not source else table -%}
   {%- set target = this.incorporate(type="view") -%}
   {{ run_hooks(pre_hooks) }}
 
   {%- set folder = lake_call("hw_stage", [model.name]) -%}
-  {%- if table == "dispositions" -%}
+  {%- if not source -%}
+    {%- set described, rows = lake_mart_rows(model.name, ocsf_class, compiled_code) -%}
+  {%- elif table == "dispositions" -%}
     {%- set described = "" -%}
     {%- set rows = "select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from (" ~ compiled_code ~ "\n)" -%}
   {%- else -%}
@@ -30,18 +34,19 @@
     {%- do lake_execute(lake_copy("select * from read_parquet('" ~ (unsorted | replace("'", "''")) ~ "') where date = '" ~ day ~ "'", folder)) -%}
   {%- endfor -%}
 
-  {%- set check = fromjson(lake_call("hw_check", [model.name, table, described])) -%}
-  {%- set counts, invalid = {}, {} -%}
+  {%- set check = fromjson(lake_call("hw_check", [model.name, ocsf_class, described])) -%}
+  {%- set counts, invalid, content = {}, {}, {} -%}
   {%- if check and table == "dispositions" -%}
     {%- set counts = lake_disposition_counts(check.staged) -%}
-  {%- elif check -%}
+  {%- elif check and ocsf_class -%}
     {%- set invalid = lake_rule_breaks(check) -%}
   {%- endif -%}
+  {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
   {%- do lake_call("hw_publish", [tojson({
-        "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid})]) -%}
+        "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid, "content": content})]) -%}
 
   {%- if table == "dispositions" or lake_is_read(model) -%}
-    {%- do lake_execute("create or replace view " ~ target ~ " as " ~ lake_table_select(model.name)) -%}
+    {%- do lake_execute("create or replace view " ~ target ~ " as " ~ (lake_table_select(model.name) if source else lake_mart_select(model, compiled_code))) -%}
   {%- endif -%}
   {%- if table == "dispositions" -%}{%- do lake_keep_readers() -%}{%- endif -%}
   {{ run_hooks(post_hooks) }}

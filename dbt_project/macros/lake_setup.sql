@@ -83,7 +83,7 @@
     {%- for name, type in types.items() -%}{%- do casts.append(name ~ "::" ~ type ~ " as " ~ name) -%}{%- endfor -%}
     {%- if casts -%}{%- set select = "select * replace (" ~ casts | join(", ") ~ ") from (" ~ select ~ ")" -%}{%- endif -%}
   {%- elif node.config.materialized == "lake_partition" and not node.config.get("meta", {}).get("inline") -%}
-    {%- set select = lake_table_select(node.name) -%}
+    {%- set select = lake_table_select(node.name) if "__" in node.name else lake_mart_select(node, render(node.raw_code)) -%}
   {%- else -%}
     {%- set select = render(node.raw_code) -%}
   {%- endif -%}

@@ -1,0 +1,124 @@
+"""Staleness of marts, derived from the lake as that of silver is, with the hours before that a mart looks back to.
+
+What belongs here: what a mart's hour is made of, and which hours must be built. What does not: declarations
+(`lake.marts`), building.
+
+What a mart reads of one hour of a table is told by a mark: of silver by what the hour was made of and by what mapping,
+of a mart that declares its `content` by that. Marks of a window are added up, so the digest of ninety days costs as
+little as that of an hour. A mart's hour is stale when a digest is another than the one in its receipt, when the mart's
+SQL has changed, when it was never built and has something to read, or when its file has gone. Late data so reopens the
+hours whose window it lies in, and no others. An hour that has expired is not built again; what it looked back to may
+expire, the mark of that stays.
+"""
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import accumulate
+
+from lake import ledger
+from lake.mapping import Mappings
+from lake.marts import Mart, Read
+from lake.receipts import BuildReceipt
+from lake.staleness import inventory_of, lost_file
+from lake.store import Store
+
+_ALL = 1 << 128
+
+
+@dataclass(frozen=True)
+class StaleMart:
+    """One event hour of a mart that must be built, and why."""
+
+    mart: str
+    hour: str
+    why: str
+
+
+class Slots:
+    """The hours that one table has, in order, with the running sum of their marks."""
+
+    def __init__(self, receipts: Mapping[str, BuildReceipt]) -> None:
+        self.receipts = receipts
+        self.hours = sorted(receipts)
+        marks = (_number(hour, receipts[hour].rows_mark) for hour in self.hours)
+        self._sums = [0, *accumulate(marks)]
+
+    def digest(self, first: str, last: str) -> int:
+        """Return what tells the rows of the hours from `first` to `last` apart from others."""
+        return (self._sums[bisect_right(self.hours, last)] - self._sums[bisect_left(self.hours, first)]) % _ALL
+
+    def files(self, windows: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the keys of the files of the hours in any of some (first, last) windows, in order of the hours."""
+        wanted: set[str] = set()
+        for first, last in windows:
+            wanted.update(self.hours[bisect_left(self.hours, first) : bisect_right(self.hours, last)])
+        return [self.receipts[hour].file for hour in sorted(wanted) if self.receipts[hour].file]
+
+
+class Tables:
+    """The slots of tables, each read once."""
+
+    def __init__(self, store: Store) -> None:
+        self.slots = lru_cache(maxsize=None)(lambda model: Slots(ledger.builds(store, model)))
+
+    def inputs(self, mart: Mart, hour: str) -> tuple[tuple[str, str], ...]:
+        """Return, for what a mart reads, (name with its window, digest) as its receipt holds them."""
+        return tuple((_label(read), f"{self._digest(read, hour):032x}") for read in mart.reads)
+
+    def expired(self, mart: Mart, hour: str) -> bool:
+        """Whether rows of the hour itself that a mart reads have expired."""
+        held = (self.slots(model).receipts.get(hour) for model in mart.models)
+        return any(receipt is not None and receipt.expired_at for receipt in held)
+
+    def hours(self, mart: Mart) -> set[str]:
+        """Return the hours in which a mart has something to read of the hour itself."""
+        models = mart.models
+        return {hour for each in models for hour, found in self.slots(each).receipts.items() if found.rows}
+
+    def _digest(self, read: Read, hour: str) -> int:
+        return sum(self.slots(model).digest(*window(read, hour)) for model in read.models) % _ALL
+
+
+def stale_mart(store: Store, mappings: Mappings, mart: Mart, tables: Tables) -> list[StaleMart]:
+    """Return the hours of a mart that must be built, oldest first."""
+    built = ledger.builds(store, mart.name)
+    known = inventory_of(store, [built])
+    fingerprint = mappings.fingerprint(mart.name)
+    found = []
+    for hour in sorted({*tables.hours(mart), *built}):
+        receipt = built.get(hour)
+        if tables.expired(mart, hour) or (receipt and receipt.expired_at):
+            continue
+        why = lost_file(known, receipt) if receipt else "never built"
+        if receipt and receipt.inputs != tables.inputs(mart, hour):
+            why = "other rows in what it reads"
+        elif receipt and receipt.mapping != fingerprint:
+            why = "changed SQL"
+        if why:
+            found.append(StaleMart(mart.name, hour, why))
+    return found
+
+
+def window(read: Read, hour: str) -> tuple[str, str]:
+    """Return the first and the last hour that count for an hour."""
+    return (_earlier(hour, read.before) if read.before else hour), hour
+
+
+@lru_cache(maxsize=100_000)
+def _earlier(hour: str, hours: int) -> str:
+    at = datetime.strptime(hour, ledger.HOUR) - timedelta(hours=hours)
+    return ledger.hour_text(at)
+
+
+def _label(read: Read) -> str:
+    return f"{read.name}[-{read.before}h]" if read.before else read.name
+
+
+def _number(hour: str, mark: str) -> int:
+    if not mark:
+        return 0
+    return int.from_bytes(hashlib.md5(f"{hour} {mark}".encode(), usedforsecurity=False).digest())
