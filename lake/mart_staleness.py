@@ -60,10 +60,21 @@ class Slots:
 
 
 class Tables:
-    """The slots of tables, each read once."""
+    """The slots of tables, each read once, and again after `forget`."""
 
     def __init__(self, store: Store) -> None:
-        self.slots = lru_cache(maxsize=None)(lambda model: Slots(ledger.builds(store, model)))
+        self._store = store
+        self._slots: dict[str, Slots] = {}
+
+    def slots(self, model: str) -> Slots:
+        """Return the slots of a table."""
+        if model not in self._slots:
+            self._slots[model] = Slots(ledger.builds(self._store, model))
+        return self._slots[model]
+
+    def forget(self, model: str) -> None:
+        """Read a table's receipts again when they are asked for: they were replaced."""
+        self._slots.pop(model, None)
 
     def inputs(self, mart: Mart, hour: str) -> tuple[tuple[str, str], ...]:
         """Return, for what a mart reads, (name with its window, digest) as its receipt holds them."""
@@ -85,7 +96,7 @@ class Tables:
 
 def stale_mart(store: Store, mappings: Mappings, mart: Mart, tables: Tables) -> list[StaleMart]:
     """Return the hours of a mart that must be built, oldest first."""
-    built = ledger.builds(store, mart.name)
+    built = tables.slots(mart.name).receipts
     known = inventory_of(store, [built])
     fingerprint = mappings.fingerprint(mart.name)
     found = []
@@ -103,19 +114,35 @@ def stale_mart(store: Store, mappings: Mappings, mart: Mart, tables: Tables) -> 
     return found
 
 
+def may_become_stale(mart: Mart, tables: Tables, planned: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return the hours of a mart whose windows hold an hour that is about to be built, of `planned` (mart → hours)."""
+    found: set[str] = set()
+    for read in mart.reads:
+        news = sorted({hour for model in read.models for hour in planned.get(model, ())})
+        if not news:
+            continue
+        for hour in tables.hours(mart).union(news):
+            first, last = window(read, hour)
+            if bisect_left(news, first) < bisect_right(news, last):
+                found.add(hour)
+    return found
+
+
 def window(read: Read, hour: str) -> tuple[str, str]:
     """Return the first and the last hour that count for an hour."""
-    return (_earlier(hour, read.before) if read.before else hour), hour
+    return _moved(hour, -read.before), _moved(hour, read.after)
 
 
 @lru_cache(maxsize=100_000)
-def _earlier(hour: str, hours: int) -> str:
-    at = datetime.strptime(hour, ledger.HOUR) - timedelta(hours=hours)
-    return ledger.hour_text(at)
+def _moved(hour: str, hours: int) -> str:
+    if not hours:
+        return hour
+    return ledger.hour_text(datetime.strptime(hour, ledger.HOUR) + timedelta(hours=hours))
 
 
 def _label(read: Read) -> str:
-    return f"{read.name}[-{read.before}h]" if read.before else read.name
+    ahead = f"+{read.after}h" if read.after else ""
+    return f"{read.name}[-{read.before}h{ahead}]" if read.before or read.after else read.name
 
 
 def _number(hour: str, mark: str) -> int:

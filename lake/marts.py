@@ -6,7 +6,8 @@ a mart are stale (`lake.mart_staleness`).
 A mart is a model of `models/gold/` that is kept in the lake. It reads what its SQL names by `ref`: tables of silver,
 other marts, seeds, and views over those. Its properties may say, under `config.meta`:
 
- - `reads: {<name>: {before: 24h}}`: hours or days before an hour that count for the rows of that hour (else none)
+ - `reads: {<name>: {before: 24h, after: 1h}}`: how many hours or days before and after an hour count for its rows; none if
+   left out. An hour that looks ahead is built at once, and again when the hours that it looks ahead to have come
  - `content: [columns]`: readers of the mart depend on the distinct values of these columns alone
  - `ocsf_class: detection_finding`: its rows are OCSF events of that class
 """
@@ -35,11 +36,12 @@ class BadMart(ValueError):
 
 @dataclass(frozen=True)
 class Read:
-    """What a mart reads by one name: the lake's tables behind it, and the hours before an hour that count for it."""
+    """What a mart reads by one name: the lake's tables behind it, and the hours around an hour that count for it."""
 
     name: str
     models: tuple[str, ...]
     before: int = 0
+    after: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class Marts:
         windows = meta.get("reads") or {}
         named = sorted({*_refs(path), *windows})
         found = {each: tuple(sorted(set(self._tables(each, path)))) for each in named}
-        reads = tuple(Read(each, models, _hours(windows.get(each), path)) for each, models in found.items() if models)
+        spans = {each: [_hours(windows.get(each), side, path) for side in ("before", "after")] for each in found}
+        reads = tuple(Read(each, models, *spans[each]) for each, models in found.items() if models)
         seeds, views = (tuple(sorted(set(each(path)))) for each in (self._seeds, self._views))
         if not reads:
             raise BadMart(f"{path.name}: a mart reads at least one table of the lake by ref()")
@@ -153,8 +156,8 @@ def _refs(path: Path) -> list[str]:
     return sorted(set(_REF.findall(_COMMENT.sub(" ", path.read_text()))))
 
 
-def _hours(window: object, path: Path) -> int:
-    given = window.get("before", "0h") if isinstance(window, dict) else window or "0h"
+def _hours(window: object, side: str, path: Path) -> int:
+    given = window.get(side, "0h") if isinstance(window, dict) else (window or "0h") if side == "before" else "0h"
     found = _SPAN.match(str(given))
     if not found:
         raise BadMart(f"{path.with_suffix('.yml').name}: reads: {given!r} is no span (expected 24h or 90d)")
