@@ -30,21 +30,25 @@ class ErasedMeanwhile(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run builds: per source, and per mart, its event hours (`YYYY-MM-DDTHH`)."""
+    """What one run builds: per source, and per mart, its event hours (`YYYY-MM-DDTHH`).
+
+    With `if_stale`, the hours of marts are those that may have to be built: what is stale when a mart's turn comes is.
+    """
 
     hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     marts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    if_stale: bool = False
 
     def to_json(self) -> str:
         """Return the plan as the text that `from_json` reads."""
-        return json.dumps({"hours": dict(self.hours), "marts": dict(self.marts)})
+        return json.dumps({"hours": dict(self.hours), "marts": dict(self.marts), "if_stale": self.if_stale})
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
         """Return the plan of a text made by `to_json`."""
         told = json.loads(text)
         hours, marts = ({name: tuple(found) for name, found in told[kind].items()} for kind in ("hours", "marts"))
-        return cls(hours, marts)
+        return cls(hours, marts, bool(told["if_stale"]))
 
     @classmethod
     def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":
@@ -93,21 +97,20 @@ class BuildRun:
             held, wanted = bronze_inputs(receipts), set(hours)
             self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
             self.files[source] = [file for file in held_files(receipts) if file.hour in wanted]
-        for mart, hours in self.plan.marts.items():
-            self._begin_mart(mart, hours)
 
     def mart_hours(self, mart: str) -> tuple[str, ...]:
-        """Return the hours of a mart that this run builds: the plan's, or without one what is stale by now."""
-        if mart not in self.inputs:
-            self.tables = Tables(self.store)  # what this run has built counts
-            declared = self.mappings.marts.by_name[mart]
-            stale = stale_mart(self.store, self.mappings, declared, self.tables)
-            self._begin_mart(mart, [each.hour for each in stale])
-        return tuple(self.inputs[mart])
+        """Return the hours of a mart that this run builds: the plan's, or without one what is stale by now.
 
-    def _begin_mart(self, mart: str, hours: Iterable[str]) -> None:
-        declared = self.mappings.marts.by_name[mart]
-        self.inputs[mart] = {hour: self.tables.inputs(declared, hour) for hour in hours}
+        From the first time that it is asked on, these hours and what they are made of stand.
+        """
+        if mart not in self.inputs:
+            declared = self.mappings.marts.by_name[mart]
+            hours = self.plan.marts.get(mart, ())
+            if self.plan.if_stale or not self.plan.marts:
+                stale = [each.hour for each in stale_mart(self.store, self.mappings, declared, self.tables)]
+                hours = tuple(hour for hour in stale if not self.plan.marts or hour in hours)
+            self.inputs[mart] = {hour: self.tables.inputs(declared, hour) for hour in hours}
+        return tuple(self.inputs[mart])
 
     def bronze_files(self, source: str) -> list[Address]:
         """Return the addresses of the bronze files that this run reads for a source."""
@@ -201,6 +204,7 @@ class BuildRun:
             return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=tuple(written))
 
         publish(self.store, plan)
+        self.tables.forget(model)
         return {receipt.hour: receipt.rows for receipt in receipts}
 
     def _refuse_erased(self, model: str, source: str) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from lake import ledger
 from lake.build import Plan, retire
 from lake.mapping import Mappings
-from lake.mart_staleness import Tables, stale_mart
+from lake.mart_staleness import Tables, may_become_stale, stale_mart
 from lake.publish import sweep
 from lake.staleness import Stale, bronze_inputs, stale_hours
 from lake.store import Store
@@ -89,33 +89,41 @@ def build(
 def _build_marts(
     store: Store, mappings: Mappings, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool
 ) -> None:
-    """Build the stale hours of all marts, one dbt run a level: what a mart reads is there before it is asked for."""
+    """Build the stale hours of all marts in one dbt run, which orders them."""
     for model in ledger.built_models(store):
         if "__" not in model and model not in mappings.marts.by_name and model not in MADE_WITHOUT_DBT:
             retire(store, model)
-    for level in mappings.marts.levels:
-        hours = stale_marts(store, mappings, level, again)
-        hours = {mart: chosen for mart, found in hours.items() if (chosen := tuple(filter(wanted, found)))}
-        if not hours:
-            continue
-        try:
-            done.failures.update(run_dbt(tuple(hours), Plan(marts=hours), quiet=quiet))
-        except BuildFailed as problem:
-            done.failures.update(problem.failures)
-        done.models = tuple(sorted({*done.models, *hours}))
-        done.marts.update(hours)
+    hours = planned_marts(store, mappings, wanted, again)
+    if not hours:
+        return
+    before = {mart: ledger.builds(store, mart) for mart in hours}
+    try:
+        done.failures.update(run_dbt(tuple(hours), Plan(marts=hours, if_stale=not again), quiet=quiet))
+    except BuildFailed as problem:
+        done.failures.update(problem.failures)
+    done.models = tuple(sorted({*done.models, *hours}))
+    for mart, receipts in before.items():
+        news = [hour for hour, each in ledger.builds(store, mart).items() if receipts.get(hour) != each]
+        if news:
+            done.marts[mart] = tuple(sorted(news))
 
 
-def stale_marts(
-    store: Store, mappings: Mappings, marts: Iterable[str], again: bool = False
+def planned_marts(
+    store: Store, mappings: Mappings, wanted: Callable[[str], bool] = lambda _: True, again: bool = False
 ) -> dict[str, tuple[str, ...]]:
-    """Return the stale hours of some marts, by mart; with `again` all hours that they have something to read of."""
-    tables, found = Tables(store), {}
-    for name in marts:
+    """Return, by mart, the hours that are stale or may become so while those that they look back to are built.
+
+    With `again`, all hours that they have something to read of.
+    """
+    tables = Tables(store)
+    planned: dict[str, tuple[str, ...]] = {}
+    for name in (name for level in mappings.marts.levels for name in level):
         mart = mappings.marts.by_name[name]
         hours = {each.hour for each in stale_mart(store, mappings, mart, tables)}
-        found[name] = tuple(sorted(hours | tables.hours(mart) if again else hours))
-    return {name: hours for name, hours in found.items() if hours}
+        hours |= may_become_stale(mart, tables, planned) | (tables.hours(mart) if again else set())
+        if chosen := tuple(sorted(filter(wanted, hours))):
+            planned[name] = chosen
+    return planned
 
 
 def _failures(store: Store, models: Sequence[str], hours: Mapping[str, tuple[str, ...]], quiet: bool) -> dict[str, str]:
