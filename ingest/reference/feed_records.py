@@ -21,6 +21,7 @@ from ingest.reference.formats import FormatError, Source
 from ingest.reference.tables import Reject
 
 MAX_BYTES = 8 << 30  # of decompressed text; the largest public feeds have 2 GB, a bomb has any size
+DOCUMENT_BYTES = 128 << 20  # of a document that must be held whole; it takes about ten times as much memory
 SHOWN = 200
 
 
@@ -44,6 +45,21 @@ def json_records(source: Source, keys: tuple[str, ...] = ()) -> Iterator[Record]
         FormatError: the file cannot be read, is cut off or damaged, or is larger than a feed may be.
     """
     yield from _records(source, None, keys)
+
+
+def documents(source: Source) -> Iterator[tuple[Record, Any] | Reject]:
+    """Yield the whole JSON documents of a file with their values. Raises FormatError as `json_records`."""
+    for record in _records(
+        source, None, (), Limits(max_record_bytes=DOCUMENT_BYTES, max_document_bytes=DOCUMENT_BYTES)
+    ):
+        if record.problem.startswith("too_large"):
+            raise FormatError(
+                f"{source.name}: a document of more than {DOCUMENT_BYTES >> 20} MiB, which is not read whole"
+            )
+        try:
+            yield record, decoded(record)
+        except ValueError as error:
+            yield record.reject(str(error))
 
 
 def line_records(source: Source) -> Iterator[Record]:
@@ -77,11 +93,13 @@ def objects(source: Source, keys: tuple[str, ...] = ()) -> Iterator[tuple[Record
             yield record.reject("not a JSON object")
 
 
-def _records(source: Source, lines: LineForm | None, keys: tuple[str, ...]) -> Iterator[Record]:
+def _records(
+    source: Source, lines: LineForm | None, keys: tuple[str, ...], limits: Limits | None = None
+) -> Iterator[Record]:
     path = _path(source)
     report = DecodeReport()
     try:
-        for batch in decode([_raw_object(path)], Limits(), keys, report, lines):
+        for batch in decode([_raw_object(path)], limits or Limits(), keys, report, lines):
             if report.bytes_decoded > MAX_BYTES:
                 raise FormatError(
                     f"{path}: more than {MAX_BYTES >> 30} GiB when decompressed, more than a feed may have"

@@ -12,7 +12,7 @@ from pydantic import Field
 from ingest.reference import written_values
 from ingest.reference.formats import FormatError, FormatOptions
 from ingest.reference.observable_keys import KINDS, NotObservable
-from ingest.reference.tables import OBSERVABLE_TABLES, PAYLOADS, Entry
+from ingest.reference.tables import OBSERVABLE_TABLES, PAYLOADS, WARNING_LISTS, Entry
 from ingest.reference.written_observables import entries
 
 SPECIAL = ("entry", "kind", "value", "valid_from", "valid_to")
@@ -74,7 +74,7 @@ class FieldMapping:
             raise ValueError("the row names no observable")
         own = written_values.text(found.get("entry"))
         try:
-            made = list(entries(value, payload, kind, begin, end))
+            made = list(entries(value, payload, kind, begin, end, wildcards=self._table == WARNING_LISTS))
         except NotObservable as error:
             raise ValueError(str(error)) from None
         if own is None:

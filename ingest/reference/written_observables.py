@@ -24,7 +24,7 @@ _RANGE = re.compile(r"([0-9a-fA-F.:]+)\s*-\s*([0-9a-fA-F.:]+)\Z")
 _IPV4_PORT = re.compile(r"(\d{1,3}(?:[.]\d{1,3}){3}):\d{1,5}\Z")
 _IPV6_PORT = re.compile(r"\[([0-9a-fA-F:.]+)\](?::\d{1,5})?\Z")
 _TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]\Z")
-MAX_RANGE_NETWORKS = 256  # the most that any range of IPv6 addresses needs is 254
+_WILDCARD = re.compile(r"\s*[*]?[.]([^.*\s][^*\s]*)\s*\Z")
 
 
 def refanged(text: str) -> str:
@@ -81,11 +81,11 @@ def _without_port(value: str) -> str:
 def _range(first: str, last: str, text: str) -> Iterator[ObservableKey]:
     try:
         begin, end = ip_address(first), ip_address(last)
-        networks = list(_summarized(begin, end))
+        networks = [str(network) for network in _summarized(begin, end)]
     except (ValueError, TypeError):
         raise NotObservable(f"{text!r} is no range of addresses") from None
     for network in networks:
-        yield observable_key("ip", str(network))
+        yield observable_key("ip", network)
 
 
 def _summarized(begin: IPv4Address | IPv6Address, end: IPv4Address | IPv6Address) -> Iterator[object]:
@@ -98,12 +98,17 @@ def entries(
     kind: str = "",
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
-    uid: str = "",
+    *,
+    within: str = "",
+    wildcards: bool = False,
 ) -> Iterator[Entry]:
     """Yield the entries of an observable table for what a text names. Raises NotObservable as `observables`.
 
-    An entry is named `kind:value`, with `uid` in front where a provider has several indicators of one observable.
+    An entry is named `kind:value`; `within` stands in front where one observable may occur several times (the list it
+    is on, the provider's id). `wildcards`: `*.example.com` and `.example.com` are domains that cover subdomains.
     """
+    if wildcards and kind in ("", "domain") and (found := _WILDCARD.match(text)):
+        text, kind, payload = found[1], "domain", {**payload, "covers_subdomains": True}
     for key in observables(text, kind):
-        name = f"{uid}/{key.kind}:{key.value}" if uid else f"{key.kind}:{key.value}"
+        name = f"{within}/{key.kind}:{key.value}" if within else f"{key.kind}:{key.value}"
         yield Entry(name, payload, key.kind, key.value, valid_from, valid_to)

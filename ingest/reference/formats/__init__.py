@@ -36,7 +36,8 @@ class Source:
 
     `path`: a local file (plain, gzip or zip), None for a format that asks an API. `since`: naive UTC, from when on a
     partial format need only give what is new; None: everything. `name`: what messages and rejects call the source.
-    `skipped` is filled while reading: why pieces of it are neither an entry nor a reject → how many.
+    Filled while reading: `skipped`, why pieces of it are neither an entry nor a reject → how many; `told`, what the
+    feed says of itself (`version`, `made_at` in ISO 8601).
     Every piece of a feed (line, row, object) gives at least one Entry or Reject, or is counted in `skipped`.
     """
 
@@ -44,6 +45,7 @@ class Source:
     path: Path | None = None
     since: datetime | None = None
     skipped: Counter[str] = field(default_factory=Counter)
+    told: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -66,6 +68,8 @@ class Reader(Protocol):
 
     def read(self, source: Source, options: Any) -> Iterator[Entry | Reject]:
         """Yield what the source holds, in its own order; the same `entry` may come again, the later one counts.
+
+        What the provider has withdrawn (revoked, deleted) comes with `valid_to`, so that a partial feed can end it.
 
         Raises:
             FormatError: the source is not of this format, at the first step or where that shows.

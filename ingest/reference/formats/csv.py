@@ -6,7 +6,7 @@ Lines that begin with `comment` are passed over; of a comment directly before th
 
 import csv
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pydantic import Field, field_validator
 
@@ -67,11 +67,17 @@ def _header(source: Source, found: Iterator[tuple[list[str] | str, Record]]) -> 
 
 
 def rows(
-    source: Source, *, delimiter: str = ",", quote: str = '"', comment: str = "#", skip_blanks: bool = False
+    source: Source,
+    *,
+    delimiter: str = ",",
+    quote: str = '"',
+    comment: str = "#",
+    skip_blanks: bool = False,
+    on_comment: Callable[[str], None] = lambda text: None,
 ) -> Iterator[tuple[list[str] | str, Record]]:
     """Yield the values of each row, or what is wrong with it, with its text and place; comments are counted.
 
-    `skip_blanks`: blanks behind a delimiter do not belong to the value, as in `"a", "b"`.
+    `skip_blanks`: blanks behind a delimiter do not belong to the value, as in `"a", "b"`. `on_comment` gets comments.
     """
     lines = _Lines(line_records(source))
     parser = csv.reader(
@@ -79,7 +85,7 @@ def rows(
     )
     while (first := lines.begin()) is not None:
         if comment and first.text.startswith(comment):
-            lines.take()
+            on_comment(lines.take().text)
             source.skipped["comment"] += 1
         elif first.problem:
             lines.take()
