@@ -12,16 +12,18 @@ from dagster_dbt import DbtCliResource
 from ingest.contracts import load_contracts
 from ingest.sources.aws_cloudtrail.digest_landed import SOURCE
 from lake import ledger
+from lake.paths import GOLD
 from orchestration.arrivals import late_objects_sensor
 from orchestration.assets.bronze import bronze_asset, bronze_key
 from orchestration.assets.dbt_graph import dbt_command, read_manifest
 from orchestration.assets.exports import export_assets
+from orchestration.assets.gold import gold_assets, gold_tables
 from orchestration.assets.hours import hourly
 from orchestration.assets.iceberg import iceberg_tables
 from orchestration.assets.silver import built_tables, silver_assets, view_specs
 from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
-from orchestration.checks.building import building_checks
+from orchestration.checks.building import building_checks, mart_checks
 from orchestration.checks.integrity import integrity_check, integrity_schedule
 from orchestration.export_sensor import export_sensor
 from orchestration.exports import declared_exports
@@ -46,6 +48,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
     raw = {bronze_key(source): contract for source, contract in contracts.items()}
     tables = {source: built_tables(source, manifest, translator) for source in contracts}
     tables = {source: found for source, found in tables.items() if found}
+    marts = gold_tables(manifest, translator)
     exports = declared_exports(manifest)
     newest = arrival_checks(raw)
     trail = contracts[SOURCE]
@@ -55,14 +58,20 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
             assets=[
                 *(bronze_asset(contract, partitions) for contract in contracts.values()),
                 *(silver_assets(source, tables[source], manifest, translator, partitions) for source in tables),
+                *gold_assets(marts, manifest, translator, partitions),
                 *view_specs(manifest, translator),
-                *export_assets(settings, exports, tables, partitions),
+                *export_assets(settings, exports, {**tables, GOLD: marts}, partitions),
             ],
-            asset_checks=[newest, integrity, *(building_checks(source, found) for source, found in tables.items())],
+            asset_checks=[
+                newest,
+                integrity,
+                *(building_checks(source, found) for source, found in tables.items()),
+                *mart_checks(marts),
+            ],
             sensors=[
                 late_objects_sensor(raw, ledger.hour(settings.partitions_start)),
                 stale_sensor(
-                    {each.model: each.key for found in tables.values() for each in found},
+                    {each.model: each.key for found in (*tables.values(), marts) for each in found},
                     tables,
                     project,
                     ledger.hour(settings.partitions_start),
@@ -78,7 +87,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
         landing_schedules(settings, raw),
         queue_schedules(settings, contracts.values()),
         arrival_schedule(newest),
-        iceberg_tables(settings, tables),
+        iceberg_tables(settings, {**tables, GOLD: marts}),
         export_sensor(settings, exports, ledger.hour(settings.partitions_start)),
         maintenance(),
         integrity_schedule(trail, integrity),

@@ -18,6 +18,8 @@ import dagster as dg
 
 from lake import ledger
 from lake.mapping import Mappings
+from lake.mart_staleness import Tables, stale_mart
+from lake.paths import GOLD
 from lake.publish import recover
 from lake.staleness import Stale, bronze_inputs, row_marks, stale_hours
 from lake.store import Store
@@ -56,7 +58,8 @@ def stale_sensor(
         minimum_interval_seconds=60,
         description=(
             "Builds event hours whose bronze files or mappings have changed since they were built: new hours, and old"
-            f" ones that late events reopened. At most {MOST_RUNS} runs a tick, each of up to {MOST_HOURS} hours. Off"
+            " ones that late events reopened; then the marts of gold that are made of them."
+            f" At most {MOST_RUNS} runs a tick, each of up to {MOST_HOURS} hours. Off"
             " until turned on."
         ),
     )
@@ -66,6 +69,9 @@ def stale_sensor(
         found: list[StaleHour] = []
         for source in names:
             found += _within_partitions(context, source, stale_now(store, project, source), start)
+        waiting = {each.stale.hour for each in found}
+        marts = [each for each in stale_marts_now(store, project) if each.stale.hour not in waiting]
+        found += _within_partitions(context, GOLD, marts, start)
         runs, requested = choose(found, json.loads(context.cursor or "{}"))
         reason = f"{len(found)} stale hours, all requested already" if found else "nothing is stale"
         return dg.SensorResult(
@@ -85,6 +91,23 @@ def stale_now(store: Store, project: Path, source: str) -> list[StaleHour]:
     for each in stale_hours(store, mappings, source):
         state = [row_marks(inputs.get(each.hour, [])), [(model, mappings.fingerprint(model)) for model in each.models]]
         found.append(StaleHour(each, hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]))
+    return found
+
+
+def stale_marts_now(store: Store, project: Path) -> list[StaleHour]:
+    """Return the hours in which marts are stale, oldest first. They are asked for once what they read is built."""
+    mappings, tables = Mappings(project), Tables(store)
+    by_hour: dict[str, dict[str, str]] = {}
+    for name, mart in mappings.marts.by_name.items():
+        for each in stale_mart(store, mappings, mart, tables):
+            by_hour.setdefault(each.hour, {})[name] = each.why
+    found = []
+    for hour, whys in sorted(by_hour.items()):
+        made_of = [
+            (name, mappings.fingerprint(name), tables.inputs(mappings.marts.by_name[name], hour)) for name in whys
+        ]
+        state = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
+        found.append(StaleHour(Stale(GOLD, hour, tuple(sorted(whys)), next(iter(whys.values()))), state))
     return found
 
 
@@ -127,6 +150,6 @@ def _within_partitions(
     if early:
         context.log.warning(
             f"{source}: {len(early)} stale hours lie before the first partition ({early[0]} to {early[-1]}) and are not"
-            f" built here; build them with: headwater build --source {source} --to {early[-1]}"
+            f" built here; build them with: headwater build{'' if source == GOLD else f' --source {source}'} --to {early[-1]}"
         )
     return [each for each in found if each.hour >= start]

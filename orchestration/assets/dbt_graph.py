@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lake.paths import GOLD
 from orchestration.settings import PROJECT
 
 Manifest = Mapping[str, Any]
@@ -57,9 +58,18 @@ def read_manifest(project: Path = PROJECT) -> Manifest:
 
 def tables_of(manifest: Manifest, source: str) -> list[str]:
     """Return the ids of the tables that read this source and no other."""
-    return [
-        each for each in _models(manifest) if not is_view(manifest, each) and sources_read(manifest, each) == {source}
-    ]
+    tables = [each for each in _models(manifest) if not is_view(manifest, each) and not is_mart(manifest, each)]
+    return [each for each in tables if sources_read(manifest, each) == {source}]
+
+
+def marts(manifest: Manifest) -> list[str]:
+    """Return the ids of the marts: the tables of gold."""
+    return [each for each in _models(manifest) if is_mart(manifest, each)]
+
+
+def is_mart(manifest: Manifest, unique_id: str) -> bool:
+    """Whether a model is a table of gold."""
+    return manifest["nodes"][unique_id]["fqn"][1] == GOLD and not is_view(manifest, unique_id)
 
 
 def views(manifest: Manifest) -> list[str]:

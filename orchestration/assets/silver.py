@@ -60,21 +60,36 @@ def silver_assets(
         pool=f"build_{source}",
     )
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        settings = load_settings()
         hours = hour_texts(context.partition_keys)
-        with ExitStack() as stack:
-            target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-dbt-")))
-            stack.enter_context(planned(Plan({source: hours})))
-            stack.enter_context(_same_settings(settings))
-            run = dbt.cli(["run"], context=context, target_path=target, raise_on_error=False)
-            yield from _published(context, open_lake(settings), run, models, hours)
-            failures = failed_models(run)
-        if failures:
-            raise ModelsFailed(failures)
-        if run.process.returncode:
-            raise ModelsFailed({"dbt": str(run.get_error() or "ended without saying why; see the log of the step")})
+        yield from run_plan(context, dbt, Plan({source: hours}), models, hours)
 
     return build
+
+
+def run_plan(
+    context: dg.AssetExecutionContext,
+    dbt: DbtCliResource,
+    plan: Plan,
+    models: Mapping[dg.AssetKey, str],
+    hours: tuple[str, ...],
+) -> Iterator[Any]:
+    """Run the selected models by one dbt run over a plan, and yield what Dagster is to know.
+
+    Raises:
+        ModelsFailed: some could not be built; the others are.
+    """
+    settings = load_settings()
+    with ExitStack() as stack:
+        target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-dbt-")))
+        stack.enter_context(planned(plan))
+        stack.enter_context(_same_settings(settings))
+        run = dbt.cli(["run"], context=context, target_path=target, raise_on_error=False)
+        yield from _published(context, open_lake(settings), run, models, hours)
+        failures = failed_models(run)
+    if failures:
+        raise ModelsFailed(failures)
+    if run.process.returncode:
+        raise ModelsFailed({"dbt": str(run.get_error() or "ended without saying why; see the log of the step")})
 
 
 def view_specs(manifest: Manifest, translator: LakeTranslator) -> list[dg.AssetSpec]:

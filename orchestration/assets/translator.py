@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 
 from ingest.contracts import Contract
 from lake.build import DISPOSITIONS
-from lake.paths import LEDGER, SILVER
+from lake.paths import GOLD, LEDGER, SILVER
 from orchestration.assets.bronze import bronze_key
 from orchestration.assets.dbt_graph import VIEW, Manifest, is_view, sources_read, tables_read
 
@@ -55,7 +55,9 @@ class LakeTranslator(DagsterDbtTranslator):
         return spec.replace_attributes(deps=list(deps.values()))
 
     def get_group_name(self, dbt_resource_props: Props) -> str:
-        """Return the class of a table, and the source of what leads to it."""
+        """Return the class of a table, the source of what leads to it, and `gold` for what is made of several."""
+        if _layer(dbt_resource_props) == GOLD:
+            return GOLD
         if _layer(dbt_resource_props) == SILVER:
             return str(dbt_resource_props["name"].split("__", 1)[0])
         return next(iter(self._sources(dbt_resource_props)), _layer(dbt_resource_props))

@@ -26,15 +26,21 @@ _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of t
 
 @dataclass(frozen=True)
 class BuiltTable:
-    """One asset that dbt builds: its key, its model `<table>__<source>`, and the table's name."""
+    """One asset that dbt builds: its key, its model (`<table>__<source>`, or a mart), and the OCSF class of a mart."""
 
     key: dg.AssetKey
     model: str
+    ocsf_class: str = ""
 
     @property
     def table(self) -> str:
-        """Return the class, or `dispositions`."""
+        """Return the table's name: the class, `dispositions`, or the mart."""
         return self.model.split("__", 1)[0]
+
+    @property
+    def class_name(self) -> str:
+        """Return the OCSF class of its rows."""
+        return self.ocsf_class or self.table
 
 
 def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecksDefinition:
@@ -57,6 +63,24 @@ def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecks
                 yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
 
     return check
+
+
+def mart_checks(marts: Sequence[BuiltTable]) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of the marts whose rows are OCSF events."""
+    of_class = {each.key: each for each in marts if each.ocsf_class}
+    if not of_class:
+        return []
+
+    @dg.multi_asset_check(name="check_marts", specs=[*_specs(of_class.values())], can_subset=True)
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        settings = load_settings()
+        store = open_lake(settings)
+        for asked in sorted(context.selected_asset_check_keys, key=str):
+            built = of_class[asked.asset_key]
+            receipts = _receipts(store, built.model, _hours(context, store, [built]))
+            yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
+
+    return [check]
 
 
 def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:
@@ -132,9 +156,9 @@ def _validity(
     held = store.infos(each.file for each in receipts.values() if each.file)
     files = [store.url(key) for key, found in held.items() if found is not None]
     official = (
-        validate_table(files, built.table, share, connection=duck.connect(store))
+        validate_table(files, built.class_name, share, connection=duck.connect(store))
         if files and share
-        else ValidationReport(built.table)
+        else ValidationReport(built.class_name)
     )
     broken += [
         (f"{finding.rule}: {finding.message}", "official schema", official.by_rule[finding.rule], example.uid or "")
