@@ -148,8 +148,9 @@ def _within_partitions(
 ) -> list[StaleHour]:
     early = [each.stale.hour for each in found if each.hour < start]
     if early:
+        of = "" if source == GOLD else f" --source {source}"
         context.log.warning(
             f"{source}: {len(early)} stale hours lie before the first partition ({early[0]} to {early[-1]}) and are not"
-            f" built here; build them with: headwater build{'' if source == GOLD else f' --source {source}'} --to {early[-1]}"
+            f" built here; build them with: headwater build{of} --to {early[-1]}"
         )
     return [each for each in found if each.hour >= start]
