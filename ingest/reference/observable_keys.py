@@ -9,7 +9,7 @@ same for events is `dbt_project/macros/observable_key.sql`, and a test holds bot
 
 import hashlib
 import re
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 KINDS = ("ip", "domain", "url", "hash", "email", "cve", "name")
@@ -51,8 +51,10 @@ def observable_key(kind: str, text: str) -> ObservableKey:
 
 
 def _network_key(text: str) -> ObservableKey:
+    if "/" not in text:
+        return _address_key(text)
     try:
-        network = ip_network(text, strict=False) if "/" in text else ip_network(ip_address(text))
+        network = ip_network(text, strict=False)
     except ValueError:
         raise NotObservable(f"{text!r} is neither an address nor a network") from None
     start, prefix = int(network.network_address), network.prefixlen
@@ -62,6 +64,20 @@ def _network_key(text: str) -> ObservableKey:
         network = IPv4Network((start & 0xFFFFFFFF, prefix - 96))
     whole = network.num_addresses == 1
     return ObservableKey("ip", str(network.network_address if whole else network), prefix, start >> 64, start & LOW)
+
+
+def _address_key(text: str) -> ObservableKey:
+    """The same without a network object, for most addresses come alone: a third of the time."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        raise NotObservable(f"{text!r} is neither an address nor a network") from None
+    number = int(address)
+    if address.version == 4:
+        return ObservableKey("ip", str(address), 128, 0, MAPPED | number)
+    if number >> 32 == 0xFFFF:
+        return ObservableKey("ip", str(IPv4Address(number & 0xFFFFFFFF)), 128, 0, number)
+    return ObservableKey("ip", str(address), 128, number >> 64, number & LOW)
 
 
 def network_of(key: ObservableKey) -> IPv4Network | IPv6Network:

@@ -48,18 +48,17 @@ def observables(text: str, kind: str = "") -> Iterator[ObservableKey]:
             yield from _range(found[1], found[2], text)
             return
         value = _without_port(value)
-    yield observable_key(kind or kind_of(value), value)
+    yield observable_key(kind, value) if kind else _key_by_look(value)
 
 
-def kind_of(value: str) -> str:
-    """Return the kind of a refanged text by its look. Raises NotObservable when it looks like none."""
+def _key_by_look(value: str) -> ObservableKey:
     for kind in ("ip", "hash", "url", "email", "cve", "domain"):
         try:
-            observable_key(kind, value)
+            key = observable_key(kind, value)
         except NotObservable:
             continue
         if kind != "domain" or _is_public_name(value):
-            return kind
+            return key
     raise NotObservable(f"{value[:80]!r} is neither an address, domain, URL, hash, e-mail address nor CVE id")
 
 
