@@ -121,7 +121,7 @@ class CloudTrailFeed:
 
     def _where(self, person: Person) -> str:
         draw = self.rng.random()
-        if draw < 0.5:
+        if draw < 0.5 and person.commutes:
             return PLACES[person.office].address(1 + self.rng.randrange(20))
         return person.home_address if draw < 0.8 else PLACES["vpn"].address(1 + self.rng.randrange(8))
 

@@ -4,7 +4,8 @@ Here stand its people, machines and AWS accounts, and nothing about events. Ever
 addresses are RFC 1918; those outside stand in `networks`.
 
 Two people matter to the story of `incident`: Dana Whitfield, Finance Controller, who has never touched production, and
-Marcus Oyelaran, Senior Database Administrator, who looks after the PCI database servers every week.
+Marcus Oyelaran, Senior Database Administrator, who looks after the PCI database servers every week. The `others` act
+only where a story says so (`routine`): what they do is known event by event.
 """
 
 from __future__ import annotations
@@ -49,11 +50,22 @@ _NAMED = (
     ("Theo", "Marchetti", "Systems Administrator", "Information Technology", "austin"),
     ("Ruth", "Adeyemi", "Cloud Platform Engineer", "Engineering", "dublin"),
 )
+# Who acts by the script alone, and so can join, leave, move and travel at a known moment.
+_OTHERS = (
+    ("Priyanka", "Raman", "Help Desk Analyst", "Information Technology", "boston"),
+    ("Jonas", "Albrecht", "Web Platform Administrator", "Information Technology", "dublin"),
+    ("Lucia", "Ferrante", "Account Executive", "Sales", "dublin"),
+    ("Peter", "Osei", "Clinical Systems Analyst", "Clinical Operations", "boston"),
+    ("Katya", "Brandt", "Data Migration Consultant", "Engineering", "austin"),
+    ("Noah", "Lindgren", "Graduate Accountant", "Finance", "boston"),
+)
+_SERVICES = (("svc-backup", "Backup service"), ("svc-scan", "Scan to folder of old printers"))
+SERVICE_DEPARTMENT = "Service accounts"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One employee: `username` is the AD and AWS session name, `email` the Okta login."""
+    """One employee or service account: `username` is the AD and AWS session name, `email` the Okta login."""
 
     name: str
     username: str
@@ -67,6 +79,11 @@ class Person:
     home: Place
     home_address: str
     vpn_address: str
+
+    @property
+    def commutes(self) -> bool:
+        """Whether the office is in the country of the home: who lives abroad never sits in it."""
+        return self.home.iso == PLACES[self.office].iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +111,22 @@ class Company:
     people: tuple[Person, ...]
     workstations: dict[str, Host]
     servers: tuple[Host, ...]
+    others: tuple[Person, ...] = ()
+    services: tuple[Person, ...] = ()
     accounts: dict[str, str] = field(
         default_factory=lambda: {"prod": "100200300401", "pci": "100200300402", "dev": "100200300403"}
     )
 
     def person(self, username: str) -> Person:
-        """The employee with that username; KeyError when there is none."""
-        for person in self.people:
+        """Whoever has that username; KeyError when nobody has."""
+        for person in (*self.people, *self.others, *self.services):
             if person.username == username:
                 return person
         raise KeyError(username)
+
+    def server(self, name: str) -> Host:
+        """The server of that name; KeyError when there is none."""
+        return {host.name: host for host in self.servers}[name]
 
     def with_role(self, role: str) -> tuple[Host, ...]:
         """The servers of one role, e.g. "domain controller"."""
@@ -158,6 +181,32 @@ def _staff(rng: random.Random) -> tuple[Person, ...]:
     return tuple(people)
 
 
+def _service(number: int, username: str, purpose: str) -> Person:
+    """A service account: a person of the directory without a mailbox, a desk or a home."""
+    return Person(
+        name=purpose,
+        username=username,
+        email="",
+        title=purpose,
+        department=SERVICE_DEPARTMENT,
+        office="boston",
+        okta_id="",
+        sid=f"{DOMAIN_SID}-{1100 + number}",
+        workstation="",
+        home=PLACES["boston"],
+        home_address="",
+        vpn_address="",
+    )
+
+
+def _workstation(number: int, person: Person) -> Host:
+    layout = "nxlog" if number % 5 < 2 else "created"
+    channel = "security" if layout == "nxlog" and number % 5 == 1 else "Security"
+    address = f"10.20.{number // 250}.{1 + number % 250}"
+    guid = identifier(person.workstation, 8, "0123456789abcdef")
+    return Host(person.workstation, address, "workstation", person.username, layout, channel, guid)
+
+
 _SERVERS: tuple[tuple[str, str, int, str], ...] = (
     ("LKS-DC", "domain controller", 3, "10.10.1."),
     ("LKS-FS", "file server", 2, "10.10.2."),
@@ -171,15 +220,10 @@ def found(seed: int) -> Company:
     """Found the company: the same seed gives the same people, machines and addresses."""
     rng = random.Random(f"company/{seed}")
     people = _staff(rng)
-    workstations = {}
-    for number, person in enumerate(people):
-        layout = "nxlog" if number % 5 < 2 else "created"
-        channel = "security" if layout == "nxlog" and number % 5 == 1 else "Security"
-        address = f"10.20.{number // 250}.{1 + number % 250}"
-        guid = identifier(person.workstation, 8, "0123456789abcdef")
-        workstations[person.username] = Host(
-            person.workstation, address, "workstation", person.username, layout, channel, guid
-        )
+    first = len(people)
+    others = tuple(_person(first + i, *named, rng) for i, named in enumerate(_OTHERS))
+    services = tuple(_service(first + len(others) + i, *named) for i, named in enumerate(_SERVICES))
+    workstations = {person.username: _workstation(number, person) for number, person in enumerate((*people, *others))}
     servers = [
         Host(
             name := f"{prefix}{i:02d}",
@@ -193,4 +237,4 @@ def found(seed: int) -> Company:
         for prefix, role, count, net in _SERVERS
         for i in range(1, count + 1)
     ]
-    return Company(people, workstations, tuple(servers))
+    return Company(people, workstations, tuple(servers), others, services)

@@ -11,19 +11,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestration.estate import cloudtrail, okta, windows
+from orchestration.estate import cloudtrail, okta, pass_the_hash, routine, windows
 from orchestration.estate.company import Company, found
 from orchestration.estate.delivery import write_cloudtrail, write_okta, write_windows
 from orchestration.estate.events import Event, times
+from orchestration.estate.expectations import expectations
 from orchestration.estate.faults import Span, deliver, plant_faults
-from orchestration.estate.incident import PATHS, SERVER, Planted, plan
+from orchestration.estate.incident import Planted, plan
 from orchestration.estate.networks import HOSTILE_ADDRESS
-from orchestration.estate.reference import write_reference
+from orchestration.estate.reference import write_feeds, write_reference
+from orchestration.estate.timeline import Timeline
 from orchestration.estate.truth import Tally
 
 SHARES = {windows.SOURCE: 0.45, cloudtrail.SOURCE: 0.30, okta.SOURCE: 0.25}
 UNMAPPED = {cloudtrail.SOURCE: cloudtrail.UNMAPPED, okta.SOURCE: okta.UNMAPPED, windows.SOURCE: windows.UNMAPPED}
-_FORMAT = 1  # raised when the same arguments give other bytes
+_FORMAT = 2  # raised when the same arguments give other bytes
 _FOLDERS = ("cloudtrail", "okta", "windows", "reference")
 _MARK = ".estate"
 
@@ -62,10 +64,10 @@ def generate(out: Path, arguments: Arguments | None = None, say: Callable[[str],
         say(f"{out}: already there")
         return existing
     _clear(out)
-    company = found(arguments.seed)
+    company, timeline = found(arguments.seed), Timeline(span.start, span.hours)
     tallies: dict[str, Tally] = {}
     feeds = _feeds(company, arguments.seed)
-    planted = plan(company, feeds[okta.SOURCE], feeds[windows.SOURCE], feeds[cloudtrail.SOURCE], span.start, span.hours)
+    planted = _plan(company, feeds, timeline)
     for source in SHARES:
         rng = random.Random(f"{arguments.seed}/{source}/delivery")
         events = _events(source, feeds[source], planted, arguments.events, span, rng)
@@ -74,7 +76,10 @@ def generate(out: Path, arguments: Arguments | None = None, say: Callable[[str],
         bad = tally.quarantined.total()
         say(f"{source}: {tally.read:,} records, {tally.duplicates:,} of them duplicates, {bad:,} malformed")
     write_reference(company, out)
-    truth = header | _truth(tallies, planted)
+    write_feeds(company, timeline, out)
+    sources = {source: tally.summary() | {"unmapped": UNMAPPED[source]} for source, tally in sorted(tallies.items())}
+    truth = header | {"hostile_address": HOSTILE_ADDRESS, "sources": sources}
+    truth |= expectations(company, timeline, tallies, planted)
     (out / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
 
@@ -85,6 +90,16 @@ def _feeds(company: Company, seed: int) -> dict[str, Any]:
         windows.SOURCE: windows.WindowsFeed(company, random.Random(f"{seed}/windows")),
         cloudtrail.SOURCE: cloudtrail.CloudTrailFeed(company, random.Random(f"{seed}/cloudtrail")),
     }
+
+
+def _plan(company: Company, feeds: dict[str, Any], timeline: Timeline) -> list[Planted]:
+    logs = feeds[okta.SOURCE], feeds[windows.SOURCE]
+    stories = plan(company, *logs, feeds[cloudtrail.SOURCE], timeline.start, timeline.hours)
+    return [
+        *stories,
+        *pass_the_hash.plan(company, feeds[windows.SOURCE], timeline),
+        *routine.plan(company, *logs, timeline),
+    ]
 
 
 def _events(source: str, feed: Any, planted: list[Planted], total: int, span: Span, rng: random.Random) -> list[Event]:
@@ -120,24 +135,3 @@ def _clear(out: Path) -> None:
     (out / "truth.json").unlink(missing_ok=True)
     for name in _FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
-
-
-def _truth(tallies: dict[str, Tally], planted: list[Planted]) -> dict[str, Any]:
-    stories: dict[str, Any] = {}
-    for path in PATHS:
-        moments = [p.at for p in planted if p.story == path.story]
-        steps = []
-        for source, tally in tallies.items():
-            for label, found_ in sorted(tally.labels.items()):
-                story, _, step = label.partition("/")
-                steps += [{"source": source, "step": step, **entry} for entry in found_ if story == path.story]
-        stories[path.story] = {
-            "user": path.person,
-            "address": path.address,
-            "server": SERVER,
-            "from": min(moments),
-            "to": max(moments),
-            "events": steps,
-        }
-    sources = {source: tally.summary() | {"unmapped": UNMAPPED[source]} for source, tally in sorted(tallies.items())}
-    return {"hostile_address": HOSTILE_ADDRESS, "sources": sources, **stories}

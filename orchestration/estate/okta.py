@@ -83,7 +83,7 @@ class OktaFeed:
     def where(self, person: Person) -> tuple[Place, str]:
         """A network the person usually works from, and the address there."""
         draw = self.rng.random()
-        if draw < 0.55:
+        if draw < 0.55 and person.commutes:
             return PLACES[person.office], PLACES[person.office].address(1 + self.rng.randrange(20))
         if draw < 0.85:
             return person.home, person.home_address

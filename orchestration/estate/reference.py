@@ -1,19 +1,24 @@
-"""What Larkspur Health knows about its addresses, people and machines: `reference/` of the estate.
+"""What Larkspur Health knows, and since when: `reference/` of the estate.
 
-`geoip-city.mmdb` and `geoip-asn.mmdb` have the record shape of MaxMind's City and ASN databases
-(https://dev.maxmind.com/geoip/docs/databases) and cover every outside address the estate uses, IPv4 and IPv6;
-`directory.csv` lists the people, `assets.csv` the machines and AWS accounts.
+ - `geoip-{city,asn,isp,anonymous-ip}.mmdb` have the record shapes of MaxMind's databases
+   (https://dev.maxmind.com/geoip/docs/databases) and cover every outside address the estate uses, IPv4 and IPv6
+ - `assets/`, `identities/`, `intel/`, `warning/`: feeds, a file a snapshot, named `<feed>-20260302T072954Z.csv` (or
+   `.txt`) after the moment at which the company obtained it
+
+What belongs here: writing them. What does not: what they say (`networks`, `cmdb`, `directory`, `intel`).
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestration.estate import cmdb, directory, intel
 from orchestration.estate.company import Company
 from orchestration.estate.networks import PLACES, Place
+from orchestration.estate.timeline import Timeline, stamp
 
 _EUROPE = ("EU", "Europe")
 _CONTINENTS = {"US": ("NA", "North America"), "IE": _EUROPE, "PT": _EUROPE, "MD": _EUROPE, "GE": ("AS", "Asia")}
@@ -40,6 +45,19 @@ def asn_record(place: Place) -> dict[str, Any]:
     return {"autonomous_system_number": place.asn, "autonomous_system_organization": place.organisation}
 
 
+def isp_record(place: Place) -> dict[str, Any]:
+    """An ISP record."""
+    return asn_record(place) | {"isp": place.organisation, "organization": place.organisation}
+
+
+# What hides people, as an Anonymous-IP database says it: flags that are false are left out.
+_ANONYMOUS: Mapping[str, tuple[str, ...]] = {
+    "hostile": ("is_anonymous", "is_anonymous_vpn", "is_hosting_provider"),
+    "scanner": ("is_anonymous", "is_hosting_provider"),
+    "cloud": ("is_hosting_provider",),
+}
+
+
 def _write_mmdb(path: Path, kind: str, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
     from mmdb_writer import MMDBWriter  # a development dependency: an estate is generated where the lock is installed
     from netaddr import IPNetwork, IPSet
@@ -58,24 +76,37 @@ def _set_build_epoch(path: Path) -> None:
     path.write_bytes(head + key + tail[:2] + _BUILD_EPOCH_SECONDS.to_bytes(value - 2, "big") + tail[value:])
 
 
-def write_reference(company: Company, out: Path) -> None:
-    """Write the four files into `out`/reference."""
+def write_reference(_company: Company, out: Path) -> None:
+    """Write the GeoIP databases into `out`/reference."""
     folder = out / "reference"
     folder.mkdir(parents=True, exist_ok=True)
-    _write_mmdb(folder / "geoip-city.mmdb", "GeoIP2-City", ((p.network, city_record(p)) for p in PLACES.values()))
-    _write_mmdb(folder / "geoip-asn.mmdb", "GeoLite2-ASN", ((p.network, asn_record(p)) for p in PLACES.values()))
-    people = [
-        (p.username, p.email, p.name, p.title, p.department, p.office, p.sid, p.okta_id, p.workstation)
-        for p in company.people
-    ]
-    _write_csv(
-        folder / "directory.csv",
-        ("username", "email", "name", "title", "department", "office", "sid", "okta_id", "workstation"),
-        people,
-    )
-    hosts = [(h.name, h.fqdn, h.address, h.role, h.owner) for h in (*company.servers, *company.workstations.values())]
-    accounts = [(name, number, "", "aws account", "") for name, number in company.accounts.items()]
-    _write_csv(folder / "assets.csv", ("name", "id", "address", "role", "owner"), hosts + accounts)
+    places = PLACES.values()
+    _write_mmdb(folder / "geoip-city.mmdb", "GeoIP2-City", ((p.network, city_record(p)) for p in places))
+    _write_mmdb(folder / "geoip-asn.mmdb", "GeoLite2-ASN", ((p.network, asn_record(p)) for p in places))
+    _write_mmdb(folder / "geoip-isp.mmdb", "GeoIP2-ISP", ((p.network, isp_record(p)) for p in places))
+    hidden = ((PLACES[name].network, dict.fromkeys(flags, True)) for name, flags in _ANONYMOUS.items())
+    _write_mmdb(folder / "geoip-anonymous-ip.mmdb", "GeoIP2-Anonymous-IP", hidden)
+
+
+def write_feeds(company: Company, timeline: Timeline, out: Path) -> None:
+    """Write every snapshot of every feed into `out`/reference."""
+    folder = out / "reference"
+    _write_feed(folder / "assets", "assets", cmdb.COLUMNS, cmdb.snapshots(company, timeline))
+    _write_feed(folder / "identities", "identities", directory.COLUMNS, directory.snapshots(company, timeline))
+    for name, snapshots in intel.threat_lists(timeline).items():
+        _write_feed(folder / "intel", name, intel.COLUMNS, snapshots)
+    for name, networks in intel.warning_lists().items():
+        path = folder / "warning" / f"{name}-{stamp(timeline.warning_lists)}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{network}\n" for network in networks), encoding="utf-8")
+
+
+def _write_feed(
+    folder: Path, name: str, header: tuple[str, ...], snapshots: Mapping[float, Sequence[tuple[str, ...]]]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for at, rows in snapshots.items():
+        _write_csv(folder / f"{name}-{stamp(at)}.csv", header, rows)
 
 
 def _write_csv(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

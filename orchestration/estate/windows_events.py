@@ -55,11 +55,16 @@ _PRIVILEGED = ("Security", "Backup", "Restore", "Debug", "Impersonate")
 _PRIVILEGES = "\r\n\t\t\t".join(f"Se{name}Privilege" for name in _PRIVILEGED)
 
 
+def sha256(image: str) -> str:
+    """The SHA-256 of an image: the same path always has the same one."""
+    return hashlib.sha256(image.encode()).hexdigest()
+
+
 @cache
 def hashes(image: str) -> str:
     """The `Hashes` field of an image: the same image always has the same ones."""
-    sha256, md5 = hashlib.sha256(image.encode()).hexdigest(), hashlib.md5(image.encode()).hexdigest()
-    return f"SHA1={sha256[:40]},MD5={md5},SHA256={sha256},IMPHASH={md5[::-1]}".upper()
+    whole, md5 = sha256(image), hashlib.md5(image.encode()).hexdigest()
+    return f"SHA1={whole[:40]},MD5={md5},SHA256={whole},IMPHASH={md5[::-1]}".upper()
 
 
 class Scene:
@@ -132,6 +137,59 @@ def logon(
         "ElevatedToken": "%%1842" if kind == "10" else "%%1843",
     }
     return Draft(host, _SEC, 4624, data)
+
+
+@dataclass(frozen=True, slots=True)
+class NtlmAccount:
+    """Who logs on by NTLM: name and domain as the client sent them, and the SID that the server made of them.
+
+    `key_length`: bits of the session key; 0 when there is none, as when a hash is passed, or when nobody is asked.
+    """
+
+    name: str
+    domain: str
+    sid: str
+    key_length: int = 128
+    package: str = "NTLM V2"
+
+
+def ntlm_logon(s: Scene, host: Host, account: NtlmAccount, address: str, logon_id: str, workstation: str) -> Draft:
+    """4624 of type 3 by NTLM (Microsoft Learn, event 4624: "KeyLength" and "Package Name (NTLM only)")."""
+    data = {
+        "SubjectUserSid": "S-1-0-0",
+        "SubjectUserName": "-",
+        "SubjectDomainName": "-",
+        "SubjectLogonId": "0x0",
+        "TargetUserSid": account.sid,
+        "TargetUserName": account.name,
+        "TargetDomainName": account.domain,
+        "TargetLogonId": logon_id,
+        "LogonType": "3",
+        "LogonProcessName": "NtLmSsp ",
+        "AuthenticationPackageName": "NTLM",
+        "WorkstationName": workstation,
+        "LogonGuid": "{00000000-0000-0000-0000-000000000000}",
+        "TransmittedServices": "-",
+        "LmPackageName": account.package,
+        "KeyLength": str(account.key_length),
+        "ProcessId": "0x0",
+        "ProcessName": "-",
+        "IpAddress": address,
+        "IpPort": str(49152 + s.rng.randrange(16000)),
+        "ImpersonationLevel": "%%1833",
+        "ElevatedToken": "%%1842" if account.sid.endswith("-500") else "%%1843",
+    }
+    return Draft(host, _SEC, 4624, data)
+
+
+def failed_logon(s: Scene, host: Host, name: str, domain: str, address: str) -> Draft:
+    """4625 of type 3: a user name or password that is wrong."""
+    account = NtlmAccount(name, domain, "S-1-0-0", 0, "-")
+    data = ntlm_logon(s, host, account, address, "0x0", "-").data
+    data |= {"Status": "0xc000006d", "SubStatus": "0xc000006a", "FailureReason": "%%2313"}
+    for missing in ("TargetLogonId", "LogonGuid", "ImpersonationLevel", "ElevatedToken"):
+        del data[missing]
+    return Draft(host, _SEC, 4625, data, success=False)
 
 
 def special_logon(s: Scene, host: Host, person: Person, logon_id: str) -> Draft:
