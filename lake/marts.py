@@ -6,8 +6,8 @@ a mart are stale (`lake.mart_staleness`).
 A mart is a model of `models/gold/` that is kept in the lake. It reads what its SQL names by `ref`: tables of silver,
 other marts, seeds, and views over those. Its properties may say, under `config.meta`:
 
- - `reads: {<name>: {before: 24h, after: 1h}}`: hours or days before and after an hour that count for its rows (else none).
-   An hour that looks ahead is built at once, and again when the hours that it looks ahead to have come
+ - `reads: {<name>: {before: 24h, after: 1h}}`: hours or days around an hour that count for its rows (else none). An
+   hour that looks ahead is built at once, and again when the hours that it looks ahead to have come
  - `content: [columns]`: readers of the mart depend on the distinct values of these columns alone
  - `ocsf_class: detection_finding`: its rows are OCSF events of that class
 """
