@@ -18,6 +18,7 @@ from lake.mart_staleness import Tables, stale_mart, window
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt
 from lake.registry import Address
+from lake.retro.published import files_of, staged_indexes
 from lake.staleness import bronze_inputs, row_marks, stale_hours
 from lake.store import Store
 
@@ -63,7 +64,7 @@ def retire(store: Store, model: str) -> int:
 
     def plan() -> Change:
         nonlocal gone
-        tables = tuple(receipt.file for receipt in ledger.builds(store, model).values() if receipt.file)
+        tables = tuple(key for each in ledger.builds(store, model).values() if each.file for key in files_of(each))
         days = {ledger.build_day_key(model, ledger.hour(hour).date()) for hour in ledger.builds(store, model)}
         gone = (*tables, *sorted(days))
         return Change(deletes=gone)
@@ -163,6 +164,7 @@ class BuildRun:
             for path in self.staging_folder(model).glob("date=*/hour=*/*.parquet")
             if (filed := paths.hour_of(path.as_posix())) is not None
         }
+        indexes = staged_indexes(self.staging_folder(model))
         hours = self.inputs.get(source or model, {})
         outside = sorted(set(staged) - set(hours))
         if outside:
@@ -191,12 +193,17 @@ class BuildRun:
                     samples={rule: found[1] for rule, found in invalid.get(hour, {}).items()},
                     context=self.context if source else {},
                     content=(content or {}).get(hour, ""),
+                    index=indexes.mark(hour) if path else None,
                 )
             )
             if path:
                 moves.append((self.place.key_of(path), key))
             else:
                 deletes.append(key)
+            if indexed := indexes.file(hour):
+                moves.append((self.place.key_of(indexed), paths.index_file(key)))
+            elif key.startswith(paths.SILVER):
+                deletes.append(paths.index_file(key))
 
         def plan() -> Change:
             self._refuse_erased(model, source)

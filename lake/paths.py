@@ -12,6 +12,7 @@ BRONZE = "bronze"
 QUARANTINE = "quarantine"
 SILVER = "silver"
 GOLD = "gold"
+INDEX = "index"  # which observables the hours of silver hold
 REFERENCE = "reference"
 LEDGER = "ledger"
 STAGING = "_staging"
@@ -161,6 +162,16 @@ def refused_folders(folders: Callable[[str], Iterable[str]]) -> list[str]:
 def silver_folder(table: str, source: str) -> str:
     """Return the folder that holds one class of one source."""
     return f"{SILVER}/{checked(table)}/source={checked(source)}"
+
+
+def index_folder(table: str, source: str) -> str:
+    """Return the folder that holds the index of observables of one class of one source."""
+    return f"{INDEX}/{checked(table)}/source={checked(source)}"
+
+
+def index_file(key: str) -> str:
+    """Return the key of the index that lies beside a file of silver."""
+    return f"{INDEX}/{key.removeprefix(f'{SILVER}/')}"
 
 
 def gold_folder(mart: str) -> str:

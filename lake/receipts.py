@@ -214,6 +214,14 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.erased for file in self.files)
 
 
+class IndexMark(msgspec.Struct, frozen=True):
+    """The index of observables beside one file of a table: its rows and bytes, and which version of the index it is."""
+
+    rows: int
+    bytes: int
+    version: str
+
+
 class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # without gc a ledger of years reads 3x faster
     """What building one model for one event hour did. `expired_at` is set once its rows went with their hour's age."""
 
@@ -232,6 +240,7 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # with
     samples: dict[str, str] = {}
     context: dict[str, str] = {}
     expired_at: str = ""
+    index: IndexMark | None = None  # None: the file has none
     content: str = ""  # digest of what readers of the rows depend on, where that is less than all of them
 
     @property

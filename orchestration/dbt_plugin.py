@@ -10,6 +10,7 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
   hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and columns with an address
   hw_check(model, table, columns) → JSON: what was staged, and queries for broken OCSF rules; {} when nothing was
+  hw_index(model, table)        → JSON: statements that write the observables of what was staged
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour
   hw_table(table, source)       → SELECT over a lake table
@@ -41,6 +42,7 @@ from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.ocsf.generate import declared_classes
 from lake.publish import Workplace, recover
 from lake.registry import bronze_view, empty_select, lake_table, literal, mart_files, quoted, rows_select, typed_select
+from lake.retro.index import staged_statements
 from orchestration.lakes import open_lake
 from orchestration.settings import PROJECT, load_settings
 
@@ -96,6 +98,7 @@ class Plugin(BasePlugin):
             ("hw_days", self._days, 2),
             ("hw_events", self._events, 2),
             ("hw_check", self._check, 3),
+            ("hw_index", self._index, 2),
             ("hw_kept", self._kept, 2),
             ("hw_publish", self._publish, 1),
             ("hw_table", self._table, 2),
@@ -157,6 +160,11 @@ class Plugin(BasePlugin):
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each})
+
+    def _index(self, model: str, table: str) -> str:
+        folder = self._current().staging_folder(model)
+        days = json.loads(self._days(table, model.split("__", 1)[1]))
+        return json.dumps(staged_statements(self._class(table), folder, folder / UNSORTED, days))
 
     def _kept(self, model: str, described: str) -> str:
         columns = json.loads(described)

@@ -42,6 +42,7 @@
     {%- set invalid = lake_rule_breaks(check) -%}
   {%- endif -%}
   {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
+  {%- if check and source and table != "dispositions" -%}{%- do lake_index(model.name, table) -%}{%- endif -%}
   {%- do lake_call("hw_publish", [tojson({
         "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid, "content": content})]) -%}
 
