@@ -29,9 +29,7 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from ingest.reference.geoip_records import TABLES
-from ingest.reference.geoip_versions import read_receipts
-from ingest.reference.geoip_views import geoip_sql
+from ingest.reference.views import reference_versions, reference_views
 from lake.build import DISPOSITIONS, BuildRun, Plan
 from lake.duck import Signed
 from lake.mapping import Mappings
@@ -119,9 +117,9 @@ class Plugin(BasePlugin):
         types = asked["bronze_types"]
         plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
         place = _workplaces.enter_context(Workplace(store, "build"))
-        views = [f"create or replace view reference.{name} as {sql}" for name, sql in geoip_sql(store).items()]
-        versions = {table: receipt.version for table in TABLES for receipt in read_receipts(store, table)}
-        self._run = BuildRun(store, mappings, plan, place, context=versions)
+        reference = reference_views(store, settings.feed_order)
+        views = [f"create or replace view reference.{name} as {sql}" for name, sql in reference.items()]
+        self._run = BuildRun(store, mappings, plan, place, context=reference_versions(store))
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"
         statements = [f"set temp_directory = '{spill}'", *bronze, *views]

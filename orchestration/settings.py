@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
 
+from lake.paths import checked
 from lake.s3_options import AwsAccess, S3Options
 
 FILE_VARIABLE = "HEADWATER_CONFIG"
@@ -155,6 +156,66 @@ class GeoIp(_Strict):
     asn: list[Place] = []
 
 
+class ReferenceFeed(BaseModel):
+    """A feed of a reference table. Keys that are not named here are the format's own options.
+
+    `path`: a file, a folder or a glob of dated snapshots; a format that asks an API has none. `mode`: left out, as the
+    format says. `refresh`: when Dagster loads it, as cron, in UTC. `max_age_hours`: how old its newest snapshot may be.
+    `most_closed_share`: a full snapshot that would close a larger share of the open rows is refused.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    table: Literal["indicators", "warning_lists", "assets", "identities"]
+    format: str
+    provider: str = ""
+    mode: Literal["full", "partial"] | None = None
+    path: str | None = None
+    refresh: str = "15 * * * *"
+    max_age_hours: float | None = Field(default=None, gt=0)
+    most_closed_share: float = Field(default=0.5, gt=0, le=1)
+
+    @field_validator("path")
+    @classmethod
+    def _from_settings(cls, path: str | None) -> str | None:
+        return str(_from_base(Path(path))) if path else None
+
+    @field_validator("refresh")
+    @classmethod
+    def _a_cron(cls, refresh: str) -> str:
+        if not re.fullmatch(r"@(hourly|daily|weekly|monthly)|[\d*/,-]+( [\d*/,A-Za-z-]+){4}", refresh):
+            raise ValueError(f"{refresh!r} is no cron schedule (expected five fields such as 15 * * * *, or @daily)")
+        return refresh
+
+    @model_validator(mode="after")
+    def _fits_its_format(self) -> "ReferenceFeed":
+        from ingest.reference.formats import checked_options, reader_of  # only those with feeds read their formats
+
+        checked_options(self.format, self.table, self.options)
+        reads = reader_of(self.format).READS
+        if (self.path is None) == (reads == "file"):
+            raise ValueError(f"format {self.format} " + ("needs a path" if reads == "file" else "has no path"))
+        return self
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Return what the format is told."""
+        return {key: _placed(key, value) for key, value in (self.model_extra or {}).items()}
+
+
+class Reference(_Strict):
+    """Feeds of the reference tables by name. Where two say something of one thing, the one that stands first counts."""
+
+    feeds: dict[str, ReferenceFeed] = {}
+
+    @field_validator("feeds")
+    @classmethod
+    def _have_names(cls, feeds: dict[str, ReferenceFeed]) -> dict[str, ReferenceFeed]:
+        for name in feeds:
+            checked(name)
+        return feeds
+
+
 class IcebergCatalogue(_Strict):
     """The catalogue of Iceberg tables. `sql` without `uri` is a SQLite file in the lake's own folder.
 
@@ -213,6 +274,7 @@ class Settings(BaseSettings):
         default=CloudTrailIntegrity(), description="What CloudTrail's log files are verified with."
     )
     geoip: GeoIp = Field(default=GeoIp(), description="GeoIP and ASN databases.")
+    reference: Reference = Field(default=Reference(), description="Feeds of the reference tables.")
     iceberg: Iceberg = Field(default=Iceberg(), description="Silver and gold as Iceberg tables.")
     destinations: dict[str, dict[str, Any]] = Field(
         default={}, description="Where curated tables are exported to, by the names that models' meta.exports use."
@@ -279,6 +341,11 @@ class Settings(BaseSettings):
         """Return how the lake's bucket is used."""
         used = self.s3
         return S3Options(used.access(), self.scratch, used.encryption, used.kms_key_id, used.conditional_writes)
+
+    @property
+    def feed_order(self) -> tuple[str, ...]:
+        """Return the names of the reference feeds, the one that is believed first first."""
+        return tuple(self.reference.feeds)
 
     @property
     def memory_bytes(self) -> int:

@@ -19,7 +19,7 @@ VALIDITY_COLUMNS = {
     "valid_from": "TIMESTAMP",
     "valid_to": "TIMESTAMP",
     "learned_at": "TIMESTAMP",
-    "closed_at": "TIMESTAMP",  # when Headwater learned that the row ended; NULL while it is open
+    "closed_at": "TIMESTAMP",  # when Headwater learned that the feed says it no longer; NULL while it says it
 }
 OBSERVABLE_COLUMNS = {
     "kind": "VARCHAR",  # observable_keys.KINDS
@@ -90,14 +90,18 @@ TABLES = tuple(PAYLOADS)
 OBSERVABLE_TABLES = (INDICATORS, WARNING_LISTS)
 ENTITY_TABLES = (ASSETS, IDENTITIES)
 
+# Every view of a table or of names has this besides: where the feed stands among those of the table, in the order of
+# the settings (`reference.feeds`); 1 is believed first.
+FEED_RANK = {"feed_rank": "USMALLINT"}
+NAME_VIEWS = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
+
 # Beside the entity tables: the names by which logs call an entity, one row each, with the entity's own validity.
 # Columns of `reference.asset_names` and `reference.identity_names`; `rank` 1 is the surest kind of name.
 NAME_COLUMNS = (
     FEED_COLUMNS
-    | {
-        "name_kind": "VARCHAR",
-        "rank": "UTINYINT",
-    }  # asset: uid, hostname, short_hostname, ip; identity: uid, email, name
+    # asset: 1 uid, 2 hostname, 3 short_hostname, 4 ip (also networks);
+    # identity: 1 uid (also SIDs), 2 email and principal (user@domain), 3 qualified_name (DOMAIN\name), 4 name
+    | {"name_kind": "VARCHAR", "rank": "UTINYINT"}
     | OBSERVABLE_COLUMNS  # kind is `ip` for addresses, else `name`: the key of a name is that of its lower-case text
     | VALIDITY_COLUMNS
 )

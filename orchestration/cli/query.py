@@ -7,13 +7,13 @@ import typer
 
 from ingest.contracts import load_contracts
 from ingest.contracts.bronze import pipeline_columns
-from ingest.reference.geoip_views import geoip_sql
+from ingest.reference.views import reference_views
 from lake.ocsf.columns import columns
 from lake.ocsf.generate import declared_classes
 from lake.reading import ReadOnly, ask, connect
 from lake.store import Store
 from orchestration.cli.app import Json, app
-from orchestration.cli.context import lake
+from orchestration.cli.context import lake, settings
 from orchestration.cli.output import UsageError, err, print_json, print_table
 
 
@@ -25,7 +25,7 @@ def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
         for name, each in load_contracts().items()
     }
     classes = {name: columns(each) for name, each in declared_classes().items()}
-    return connect(store, sources, classes, question, geoip_sql(store))
+    return connect(store, sources, classes, question, reference_views(store, settings().feed_order))
 
 
 @app.command()

@@ -1,0 +1,139 @@
+"""From an entry, as a feed's reader found it, to a row: observables normalised, values in the types of the table.
+
+What belongs here: one entry. What does not: files of rows (`staging`), validity (`changes`).
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest.reference.names import names_of
+from ingest.reference.observable_keys import NotObservable, observable_key
+from ingest.reference.tables import ENTITY_TABLES, OBSERVABLE_TABLES, PAYLOADS, Entry
+
+Row = dict[str, Any]
+# Lists whose first element is the main one; all others are sets, and come in an order without repetition.
+_NO_TEXT = "holds what is no text (a lone surrogate)"
+ORDERED = frozenset(("hostnames", "emails", "usernames"))
+
+
+class NoRow(ValueError):
+    """An entry that cannot be a row; the message is the reason, without the entry's own values."""
+
+
+def row_maker(table: str) -> Callable[[Entry], tuple[Row, list[tuple[str, str]]]]:
+    """Return a function from an entry to its row, and (text, why) of names that cannot be joined by.
+
+    The function raises NoRow.
+    """
+    columns = [(name, _CONVERTERS[type_], name) for name, type_ in PAYLOADS[table].items()]
+    known = frozenset(PAYLOADS[table])
+    observable = table in OBSERVABLE_TABLES
+
+    def row_of(entry: Entry) -> tuple[Row, list[tuple[str, str]]]:
+        if not known.issuperset(entry.payload):
+            raise NoRow(f"{table} has no column {min(entry.payload.keys() - known)}")
+        row: Row = _observed(entry) if observable else _entity(entry)
+        for name, convert, column in columns:
+            value = entry.payload.get(name)
+            row[column] = None if value is None else _converted(convert, value, column)
+        if not observable:
+            row["uid"] = row["uid"] or row["entry"]
+        row["given_from"], row["given_to"] = _naive(entry.valid_from), _naive(entry.valid_to)
+        if row["given_from"] and row["given_to"] and row["given_from"] > row["given_to"]:
+            raise NoRow("ends before it starts")
+        if table not in ENTITY_TABLES:
+            return row, []
+        names, unusable = names_of(table, row)
+        row["names"] = [{"name_kind": each.name_kind, "rank": each.rank, **_keyed(each.key)} for each in names]
+        return row, unusable
+
+    return row_of
+
+
+def _observed(entry: Entry) -> Row:
+    """An observable's own text is no better name of it than its normalised form, in which two spellings are one."""
+    try:
+        key = observable_key(entry.kind, entry.value)
+        entry.entry.encode()
+    except NotObservable as problem:
+        raise NoRow(str(problem).removeprefix(f"{entry.value!r} ")) from None
+    except UnicodeError:
+        raise NoRow(_NO_TEXT) from None
+    own = entry.entry.strip()
+    return {"entry": key.value if own in ("", entry.value.strip()) else own, **_keyed(key)}
+
+
+def _keyed(key: Any) -> Row:
+    return {"kind": key.kind, "value": key.value, "prefix": key.prefix, "key_high": key.high, "key_low": key.low}
+
+
+def _entity(entry: Entry) -> Row:
+    name = entry.entry.strip()
+    if not name:
+        raise NoRow("has no id")
+    try:
+        name.encode()
+    except UnicodeError:
+        raise NoRow(_NO_TEXT) from None
+    return {"entry": name, "kind": "", "value": ""}
+
+
+def _converted(convert: Callable[[Any, str], Any], value: Any, column: str) -> Any:
+    try:
+        return convert(value, column)
+    except (TypeError, ValueError, LookupError, OverflowError):
+        raise NoRow(f"{column}: expected {_EXPECTED[convert]}, found a {type(value).__name__} that is none") from None
+
+
+def _naive(at: datetime | None) -> datetime | None:
+    return at.astimezone(UTC).replace(tzinfo=None) if at is not None and at.tzinfo else at
+
+
+def _text(value: Any, _: str) -> str | None:
+    if isinstance(value, dict | list | tuple | set):
+        raise TypeError
+    text = value.strip() if isinstance(value, str) else str(value)
+    text.encode()  # a lone surrogate has no place in a file
+    return text or None
+
+
+def _texts(value: Any, column: str) -> list[str] | None:
+    """An empty list is no statement: many exports write a column for what they do not know."""
+    given: Iterable[Any] = [value] if isinstance(value, str) else value
+    texts = dict.fromkeys(text for each in given if each is not None and (text := _text(each, column)))
+    return (list(texts) if column in ORDERED else sorted(texts)) or None
+
+
+def _small(value: Any, _: str) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    number = round(float(value))
+    if not 0 <= number <= 100:
+        raise ValueError
+    return number
+
+
+def _flag(value: Any, _: str) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    return value if isinstance(value, bool) else known[str(value).strip().lower()]
+
+
+def _time(value: Any, _: str) -> datetime | None:
+    return _naive(value if isinstance(value, datetime) else datetime.fromisoformat(value))
+
+
+_CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
+    "VARCHAR": _text,
+    "VARCHAR[]": _texts,
+    "UTINYINT": _small,
+    "BOOLEAN": _flag,
+    "TIMESTAMP": _time,
+}
+_EXPECTED = {
+    _text: "a text",
+    _texts: "a list of texts",
+    _small: "a number from 0 to 100",
+    _flag: "true or false",
+    _time: "a time (ISO 8601)",
+}
