@@ -25,7 +25,7 @@ LONGEST_FIRST = (
     "tests/readers/",
     "tests/ingest/landing/test_two_readings.py",
     "tests/ingest/landing/test_delimited.py",
-    "tests/e2e/test_estate.py",
+    "tests/e2e/estate/",
     "tests/orchestration/deploy/test_commands.py",
     "tests/orchestration/cli/",
     "tests/lake/test_compaction.py",
