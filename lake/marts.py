@@ -10,6 +10,7 @@ other marts, seeds, and views over those. Its properties may say, under `config.
    hour that looks ahead is built at once, and again when the hours that it looks ahead to have come
  - `content: [columns]`: readers of the mart depend on the distinct values of these columns alone
  - `ocsf_class: detection_finding`: its rows are OCSF events of that class
+ - `retention_days`: see `lake.mart_retention`
 """
 
 import re
@@ -54,6 +55,7 @@ class Mart:
     views: tuple[str, ...] = ()  # views that it reads through
     content: tuple[str, ...] = ()
     ocsf_class: str = ""
+    retention_days: float = 0
 
     @property
     def models(self) -> frozenset[str]:
@@ -114,7 +116,15 @@ class Marts:
         seeds, views = (tuple(sorted(set(each(path)))) for each in (self._seeds, self._views))
         if not reads:
             raise BadMart(f"{path.name}: a mart reads at least one table of the lake by ref()")
-        return Mart(name, reads, seeds, views, tuple(meta.get("content") or ()), str(meta.get("ocsf_class") or ""))
+        return Mart(
+            name,
+            reads,
+            seeds,
+            views,
+            tuple(meta.get("content") or ()),
+            str(meta.get("ocsf_class") or ""),
+            float(meta.get("retention_days") or 0),
+        )
 
     def _tables(self, name: str, reader: Path) -> Iterator[str]:
         """Yield the tables of the lake behind a name: itself, or those under a view."""

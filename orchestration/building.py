@@ -60,7 +60,7 @@ def build(
 ) -> Built:
     """Build what is stale, of the event hours from `first` to `last` (both included) when given; all with `again`.
 
-    With `only`, of these hours alone. Marts follow the tables that they read, level by level.
+    With `only`, of these hours alone. Marts follow the tables that they read, whichever of their hours look at them.
 
     Raises:
         BuildFailed: some models failed. The rest is published.
@@ -78,7 +78,7 @@ def build(
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
 
     def wanted(hour: str) -> bool:
-        return (not first or hour >= first) and (not last or hour <= last) and (only is None or hour in only)
+        return (not first or hour >= first) and (not last or hour <= last)
 
     _build_marts(store, mappings, done, wanted, again, quiet)
     if done.failures:

@@ -3,19 +3,19 @@
 What belongs here: what needs contracts, dbt or settings. What does not: the lake's part (`lake.erasure`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.contracts import load_contracts
 from ingest.landing.erased import bronze_columns
 from lake import paths
 from lake.delivery.declaration import Export
-from lake.delivery.receipts import holding
+from lake.delivery.receipts import Holding, exported, exporting, holding
 from lake.erasure import Found, Request, begin, erase, finish, search
 from lake.erasure_proof import Proof, fingerprints
 from lake.receipts import ErasureReceipt
 from lake.store import Store
-from orchestration.building import build
+from orchestration.building import Built, build
 from orchestration.exports import declared_exports, push_behind
 from orchestration.maintaining import resources
 from orchestration.settings import Settings
@@ -59,12 +59,13 @@ def carry_out(store: Store, settings: Settings, request: Request, found: Found, 
     receipt = erase(store, request, receipt, used, lambda match: told(f"rewriting {match.key} …"))
     hours = tuple(sorted({file.hour for file in receipt.files if file.room == paths.BRONZE}))
     told("building the hours again …")
-    built = build(store, [request.source], only=hours).hours.get(request.source, ()) if hours else ()
+    done = build(store, [request.source], only=hours) if hours else Built()
+    built = done.hours.get(request.source, ())
     told("looking for what is left …")
     iceberg = _iceberg(store, settings)
     proof = finish(store, request, receipt, before, used)
     told("letting destinations follow …")
-    exports = _exports(store, settings, request.source, hours)
+    exports = _exports(store, settings, request.source, hours, done.marts)
     return Erased(receipt, proof, built, (*iceberg, *exports, *_older_versions(store, receipt)))
 
 
@@ -84,17 +85,31 @@ def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
     return tuple(failed)
 
 
-def _exports(store: Store, settings: Settings, source: str, hours: Sequence[str]) -> tuple[str, ...]:
+def _exports(
+    store: Store, settings: Settings, source: str, hours: Sequence[str], marts: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
     """Push the hours that lost rows to whoever holds them; return, in words, where erased rows remain."""
     held = holding(store, source, hours)
-    if not held:
+    if not held and not (marts and exporting(store)):
         return ()
     declared = {str(each): each for each in declared_exports()}
+    held += _of_marts(store, declared.values(), marts)
     remains = []
     for each in held:
         name = f"{each.destination}/{each.table}"
         remains += _followed(store, settings, declared.get(name), name, each.hour)
     return tuple(remains)
+
+
+def _of_marts(store: Store, declared: Iterable[Export], marts: Mapping[str, Sequence[str]]) -> list[Holding]:
+    """Return the hours of marts that were built again and that destinations hold."""
+    return [
+        Holding(each.destination, each.table, hour)
+        for each in declared
+        if each.held.layer == paths.GOLD and each.held.table in marts
+        for hour in exported(store, each.destination, each.table)
+        if hour in set(marts[each.held.table])
+    ]
 
 
 def _followed(store: Store, settings: Settings, export: Export | None, name: str, hour: str) -> list[str]:

@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from ingest.contracts import load_contracts
 from lake import ledger
 from lake.compaction import Compacted, Due, Policy, compact, due
+from lake.mart_retention import expire_marts
+from lake.marts import Marts
 from lake.merging import Resources
 from lake.retention import ExpiredDay, expire, expired_days, newest_expired
 from lake.store import Store
 from orchestration.building import unbuilt_hours
-from orchestration.settings import Settings
+from orchestration.settings import PROJECT, Settings
 
 
 def resources(settings: Settings) -> Resources:
@@ -83,6 +85,11 @@ def retain_lake(
         days = expire(store, source, retention, now, told) if apply else expired_days(store, source, retention, now)
         found.append(Retained(source, retention, newest_expired(retention, now), days))
     return found
+
+
+def retain_marts(store: Store, apply: bool) -> dict[str, list[str]]:
+    """Return, by mart, the hours that have expired; with `apply` they are removed. Ask after the sources."""
+    return expire_marts(store, Marts(PROJECT), datetime.now(UTC), apply)
 
 
 def known_sources(store: Store) -> list[str]:

@@ -9,7 +9,7 @@ import dagster as dg
 from lake.compaction import Policy
 from lake.publish import recover
 from orchestration.lakes import open_lake
-from orchestration.maintaining import compact_lake, due_hours, known_sources, retain_lake
+from orchestration.maintaining import compact_lake, due_hours, known_sources, retain_lake, retain_marts
 from orchestration.settings import load_settings
 
 _DAILY_COMPACTION, _DAILY_RETENTION = "40 2 * * *", "20 3 * * *"  # UTC; away from the hour, when landing is busy
@@ -56,9 +56,11 @@ def expire_hours(context: dg.OpExecutionContext, config: Retention) -> None:
             rows, files = sum(day.rows for day in each.days), sum(day.files for day in each.days)
             done = "removed" if config.apply else "would be removed (set ops.expire_hours.config.apply)"
             context.log.info(f"{each.source}: {files} files with {rows} landed rows, up to {each.newest}, {done}")
+    marts = retain_marts(store, config.apply)
     context.add_output_metadata(
         {
             "applied": config.apply,
+            "mart hours": sum(map(len, marts.values())),
             "files": sum(day.files for each in found for day in each.days),
             "rows": sum(day.rows for each in found for day in each.days),
         }

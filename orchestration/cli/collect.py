@@ -175,7 +175,7 @@ def build(
     again: Annotated[bool, typer.Option(help="Build also what is not stale.")] = False,
     json: Json = False,
 ) -> None:
-    """Build what is stale: normalise landed events to OCSF. Without arguments: everything stale."""
+    """Build what is stale: normalise landed events to OCSF, then the marts of gold. Without arguments: all of it."""
     wanted = [contract(name).source for name in source] if source else sorted(load_contracts())
     store = lake()
     load_reference(quiet=json)
@@ -199,12 +199,14 @@ def load_reference(quiet: bool = False) -> None:
 
 def _report_build(done: Built, json: bool) -> None:
     if json:
-        print_json({"hours": done.hours, "models": done.models})
-    elif not done.hours:
+        print_json({"hours": done.hours, "marts": done.marts, "models": done.models})
+    elif not done.hours and not done.marts:
         out.print("nothing is stale")
     else:
         for source, hours in sorted(done.hours.items()):
             out.print(f"{source}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
+        for mart, hours in sorted(done.marts.items()):
+            out.print(f"gold.{mart}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
         out.print(f"{len(done.models)} tables built")
 
 

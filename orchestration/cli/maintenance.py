@@ -11,7 +11,7 @@ from lake.publish import sweep
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake, settings
 from orchestration.cli.output import err, out, print_json, print_table, say
-from orchestration.maintaining import Retained, compact_lake, due_hours, known_sources, retain_lake
+from orchestration.maintaining import Retained, compact_lake, due_hours, known_sources, retain_lake, retain_marts
 
 MOST_ROWS = 40
 _DEFAULT = Policy()
@@ -62,8 +62,9 @@ def retain(
     names = [contract(name).source for name in source] if source else known_sources(store)
     with err.status("looking …") as status:
         found = retain_lake(store, names, apply, lambda each: status.update(f"removing {each.source} {each.day} …"))
+    marts = retain_marts(store, apply)
     if json:
-        print_json({"applied": apply, "sources": [_retained(each) for each in found]})
+        print_json({"applied": apply, "sources": [_retained(each) for each in found], "marts": marts})
         return
     held = [each for each in found if each.retention]
     if held:
@@ -73,6 +74,9 @@ def retain(
     for each in found:
         if each.note:
             say(f"{each.source}: {each.note}")
+    for mart, hours in marts.items():
+        gone = "were removed" if apply else "would be removed"
+        say(f"gold.{mart}: {len(hours):,} event hours up to {hours[-1]}, of which nothing is left to read, {gone}")
     files = sum(day.files for each in found for day in each.days)
     if files and not apply:
         say(f"{files:,} files would be removed: run `headwater retain --apply`")

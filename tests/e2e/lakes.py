@@ -79,7 +79,7 @@ def leftovers(lake: Path) -> list[str]:
 
 
 def _parquet(lake: Path) -> Iterator[Path]:
-    for folder in ("bronze", "quarantine", "silver", "ledger"):
+    for folder in ("bronze", "quarantine", "silver", "gold", "ledger"):
         yield from sorted((lake / folder).rglob("*.parquet"))
 
 
