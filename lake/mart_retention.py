@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from lake import ledger, paths
-from lake.mart_staleness import Tables
+from lake.mart_staleness import Tables, own_hours
 from lake.marts import Mart, Marts
 from lake.publish import Change, publish
 from lake.receipts import BuildReceipt
@@ -61,5 +61,7 @@ def _newest(mart: Mart, now: datetime) -> str:
 
 
 def _all_gone(mart: Mart, tables: Tables, hour: str) -> bool:
-    held = [each for model in mart.models if (each := tables.slots(model).receipts.get(hour)) is not None and each.rows]
+    hours = own_hours(mart, hour)
+    found = (tables.slots(model).receipts.get(each) for model in mart.models for each in hours)
+    held = [each for each in found if each is not None and each.rows]
     return bool(held) and all(each.expired_at for each in held)

@@ -81,14 +81,14 @@ class Tables:
         return tuple((_label(read), f"{self._digest(read, hour):032x}") for read in mart.reads)
 
     def expired(self, mart: Mart, hour: str) -> bool:
-        """Whether rows of the hour itself that a mart reads have expired."""
-        held = (self.slots(model).receipts.get(hour) for model in mart.models)
+        """Whether rows of the hour itself, or of its day, that a mart reads have expired."""
+        held = (self.slots(model).receipts.get(each) for model in mart.models for each in own_hours(mart, hour))
         return any(receipt is not None and receipt.expired_at for receipt in held)
 
     def hours(self, mart: Mart) -> set[str]:
-        """Return the hours in which a mart has something to read of the hour itself."""
-        models = mart.models
-        return {hour for each in models for hour, found in self.slots(each).receipts.items() if found.rows}
+        """Return the slots in which a mart has something to read of the hour itself."""
+        held = (found for model in mart.models for found in self.slots(model).receipts.values())
+        return {mart.slot_of(receipt.hour) for receipt in held if receipt.rows}
 
     def _digest(self, read: Read, hour: str) -> int:
         return sum(self.slots(model).digest(*window(read, hour)) for model in read.models) % _ALL
@@ -121,7 +121,7 @@ def may_become_stale(mart: Mart, tables: Tables, planned: Mapping[str, Iterable[
         news = sorted({hour for model in read.models for hour in planned.get(model, ())})
         if not news:
             continue
-        for hour in tables.hours(mart).union(news):
+        for hour in tables.hours(mart).union(map(mart.slot_of, news)):
             first, last = window(read, hour)
             if bisect_left(news, first) < bisect_right(news, last):
                 found.add(hour)
@@ -130,7 +130,14 @@ def may_become_stale(mart: Mart, tables: Tables, planned: Mapping[str, Iterable[
 
 def window(read: Read, hour: str) -> tuple[str, str]:
     """Return the first and the last hour that count for an hour."""
+    if read.past_days:
+        return _moved(f"{hour[:10]}T00", -read.before), _moved(f"{hour[:10]}T00", -24)
     return _moved(hour, -read.before), _moved(hour, read.after)
+
+
+def own_hours(mart: Mart, hour: str) -> list[str]:
+    """Return the hours that a slot of a mart stands for: itself, or those of its day."""
+    return [f"{hour[:10]}T{each:02d}" for each in range(24)] if mart.daily else [hour]
 
 
 @lru_cache(maxsize=100_000)

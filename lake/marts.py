@@ -8,6 +8,8 @@ other marts, seeds, and views over those. Its properties may say, under `config.
 
  - `reads: {<name>: {before: 24h, after: 1h}}`: hours or days around an hour that count for its rows (else none). An
    hour that looks ahead is built at once, and again when the hours that it looks ahead to have come
+ - `grain: day`: it has one slot a day, the hour 00, which reads the whole day; `_event_at` is the day's begin. A mart
+   by the hour that looks back to one sees the days before its own
  - `content: [columns]`: readers of the mart depend on the distinct values of these columns alone
  - `ocsf_class: detection_finding`: its rows are OCSF events of that class
  - `retention_days`: see `lake.mart_retention`
@@ -37,12 +39,16 @@ class BadMart(ValueError):
 
 @dataclass(frozen=True)
 class Read:
-    """What a mart reads by one name: the lake's tables behind it, and the hours around an hour that count for it."""
+    """What a mart reads by one name: the lake's tables behind it, and the hours around an hour that count for it.
+
+    With `past_days` the tables have one slot a day, of which an hour sees those of the days before its own.
+    """
 
     name: str
     models: tuple[str, ...]
     before: int = 0
     after: int = 0
+    past_days: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class Mart:
     content: tuple[str, ...] = ()
     ocsf_class: str = ""
     retention_days: float = 0
+    daily: bool = False
+
+    def slot_of(self, hour: str) -> str:
+        """Return the hour (`YYYY-MM-DDTHH`) under which this mart files what happened in an hour."""
+        return f"{hour[:10]}T00" if self.daily else hour
 
     @property
     def models(self) -> frozenset[str]:
@@ -112,7 +123,14 @@ class Marts:
         named = sorted({*_refs(path), *windows})
         found = {each: tuple(sorted(set(self._tables(each, path)))) for each in named}
         spans = {each: [_hours(windows.get(each), side, path) for side in ("before", "after")] for each in found}
-        reads = tuple(Read(each, models, *spans[each]) for each, models in found.items() if models)
+        daily = _grain(meta.get("grain", "hour"), path) == "day"
+        daily = _grain(meta.get("grain", "hour"), path) == "day"
+        rest = 23 if daily else 0  # a slot of a day reads the whole day
+        reads = tuple(
+            Read(each, models, spans[each][0], spans[each][1] + rest, not daily and any(map(self._daily, models)))
+            for each, models in found.items()
+            if models
+        )
         seeds, views = (tuple(sorted(set(each(path)))) for each in (self._seeds, self._views))
         if not reads:
             raise BadMart(f"{path.name}: a mart reads at least one table of the lake by ref()")
@@ -124,7 +142,12 @@ class Marts:
             tuple(meta.get("content") or ()),
             str(meta.get("ocsf_class") or ""),
             float(meta.get("retention_days") or 0),
+            daily,
         )
+
+    def _daily(self, model: str) -> bool:
+        path = self._sql[model]
+        return _grain(self._meta(path).get("grain", "hour"), path) == "day"
 
     def _tables(self, name: str, reader: Path) -> Iterator[str]:
         """Yield the tables of the lake behind a name: itself, or those under a view."""
@@ -164,6 +187,12 @@ class Marts:
 
 def _refs(path: Path) -> list[str]:
     return sorted(set(_REF.findall(_COMMENT.sub(" ", path.read_text()))))
+
+
+def _grain(grain: object, path: Path) -> object:
+    if grain not in ("hour", "day"):
+        raise BadMart(f"{path.with_suffix('.yml').name}: grain: {grain!r} (expected hour or day)")
+    return grain
 
 
 def _hours(window: object, side: str, path: Path) -> int:

@@ -119,27 +119,40 @@ class Lake:
     def put(self, model: str, receipts: list[BuildReceipt]) -> None:
         publish(self.store, lambda: Change(receipts=tuple(ledger.with_builds(self.store, model, receipts))))
 
+    def build_marts(self, *names: str, content: str = "ann") -> list[tuple[str, str]]:
+        """Build what is stale of some marts in order; return (mart, hour text)."""
+        done = []
+        for name in names:
+            found = stale_mart(self.store, self.mappings, self.mappings.marts.by_name[name], Tables(self.store))
+            self._build(name, [each.hour for each in found], content)
+            done += [(name, each.hour) for each in found]
+        return done
+
     def build_mart(self, name: str, content: str = "") -> list[int]:
         """Build what is stale of a mart; return the hours."""
-        tables, mart, stale = Tables(self.store), self.mappings.marts.by_name[name], self.stale(name)
+        stale = self.stale(name)
+        self._build(name, [text(hour) for hour in stale], content)
+        return stale
+
+    def _build(self, name: str, hours: list[str], content: str) -> None:
+        tables, mart = Tables(self.store), self.mappings.marts.by_name[name]
         mapping = self.mappings.fingerprint(name)
         done = [
-            receipt(name, "", hour, inputs=tables.inputs(mart, text(hour)), mapping=mapping, content=content)
-            for hour in stale
+            receipt(name, "", hour, inputs=tables.inputs(mart, hour), mapping=mapping, content=content)
+            for hour in hours
         ]
         self.put(name, done)
-        return stale
 
     def stale(self, name: str) -> list[int]:
         found = stale_mart(self.store, self.mappings, self.mappings.marts.by_name[name], Tables(self.store))
         return [int(each.hour[-2:]) for each in found]
 
 
-def text(hour: int) -> str:
-    return f"2026-03-02T{hour:02d}"
+def text(hour: int | str) -> str:
+    return hour if isinstance(hour, str) else f"2026-03-02T{hour:02d}"
 
 
-def receipt(model: str, source: str, hour: int, **more: object) -> BuildReceipt:
+def receipt(model: str, source: str, hour: int | str, **more: object) -> BuildReceipt:
     given = {"rows": 1, "bytes": 0, "mapping": "m", "built_at": "now"} | more
     return BuildReceipt(model=model, source=source, table=model.split("__")[0], hour=text(hour), **given)  # type: ignore[arg-type]
 
@@ -236,6 +249,36 @@ def test_an_hour_of_a_mart_goes_with_all_that_it_was_made_of(lake: Lake) -> None
     assert {"seen": [text(3)]} == expire_marts(lake.store, marts, now, apply=True)
     assert {FINDINGS: [text(3)]} == expire_marts(lake.store, marts, now, apply=True)
     assert ({}, []) == (expire_marts(lake.store, marts, now, apply=True), lake.stale("seen"))
+
+
+DAYS = {
+    "seen_days.sql": "select * from {{ ref('seen') }}",
+    "seen_days.yml": "models: [{name: seen_days, config: {meta: {grain: day, content: [who]}}}]",
+    "findings.sql": "select * from {{ ref('authentication__okta') }}, {{ ref('seen_days') }}",
+    "findings.yml": "models: [{name: findings, config: {meta: {reads: {seen_days: {before: 90d}}}}}]",
+}
+
+
+def test_a_mart_by_the_day_has_one_slot_that_reads_its_day_and_hours_see_the_days_before(lake: Lake) -> None:
+    for name, sql in DAYS.items():
+        write(lake.project / "models/gold" / name, sql)
+    monday, tuesday = [text(hour) for hour in range(24)], ["2026-03-03T04", "2026-03-03T05"]
+    lake.put(SIGN_INS, [receipt(SIGN_INS, "okta", hour, inputs=(("b", "c"),)) for hour in tuesday])
+    lake.build_marts("seen", "seen_days", FINDINGS)
+    assert ["2026-03-02T00", "2026-03-03T00"] == sorted(ledger.builds(lake.store, "seen_days"))
+    assert [] == lake.build_marts("seen", "seen_days", FINDINGS)
+    lake.built(SIGN_INS, [3], rows="late")
+    assert [("seen", monday[3]), (FINDINGS, monday[3])] == lake.build_marts("seen", "seen_days", FINDINGS)
+    lake.built(SIGN_INS, [3], rows="later")
+    assert {(FINDINGS, hour) for hour in (monday[3], *tuesday)} == {
+        each for each in lake.build_marts("seen", "seen_days", FINDINGS, content="bob") if each[0] == FINDINGS
+    }
+
+
+def test_a_grain_that_is_none_is_told(project: Path) -> None:
+    write(project / "models/gold/seen.yml", "models: [{name: seen, config: {meta: {grain: week}}}]")
+    with pytest.raises(BadMart, match=r"seen.yml: grain: 'week' \(expected hour or day\)"):
+        _ = Marts(project).by_name
 
 
 def test_a_mart_may_have_a_retention_of_its_own(lake: Lake) -> None:
