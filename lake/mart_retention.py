@@ -62,6 +62,6 @@ def _newest(mart: Mart, now: datetime) -> str:
 
 def _all_gone(mart: Mart, tables: Tables, hour: str) -> bool:
     hours = own_hours(mart, hour)
-    found = (tables.slots(model).receipts.get(each) for model in mart.models for each in hours)
+    found = (tables.slots(model).receipts.get(each) for model in mart.own_models for each in hours)
     held = [each for each in found if each is not None and each.rows]
     return bool(held) and all(each.expired_at for each in held)

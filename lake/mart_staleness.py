@@ -82,12 +82,12 @@ class Tables:
 
     def expired(self, mart: Mart, hour: str) -> bool:
         """Whether rows of the hour itself, or of its day, that a mart reads have expired."""
-        held = (self.slots(model).receipts.get(each) for model in mart.models for each in own_hours(mart, hour))
+        held = (self.slots(model).receipts.get(each) for model in mart.own_models for each in own_hours(mart, hour))
         return any(receipt is not None and receipt.expired_at for receipt in held)
 
     def hours(self, mart: Mart) -> set[str]:
         """Return the slots in which a mart has something to read of the hour itself."""
-        held = (found for model in mart.models for found in self.slots(model).receipts.values())
+        held = (found for model in mart.own_models for found in self.slots(model).receipts.values())
         return {mart.slot_of(receipt.hour) for receipt in held if receipt.rows}
 
     def _digest(self, read: Read, hour: str) -> int:

@@ -73,6 +73,11 @@ class Mart:
         """Return every table that it reads."""
         return frozenset(model for read in self.reads for model in read.models)
 
+    @property
+    def own_models(self) -> frozenset[str]:
+        """Return the tables of which it reads the hour itself, or the day."""
+        return frozenset(model for read in self.reads if not read.past_days for model in read.models)
+
 
 class Marts:
     """All marts of a project, read once."""
