@@ -1,11 +1,12 @@
-"""GeoIP and ASN reference tables from MaxMind-format databases: loading them.
+"""GeoIP reference tables from MaxMind-format databases: loading them.
 
-`reference/geoip_city/version=<v>/` and `reference/geoip_asn/version=<v>/`, a version being the database's build time
-and the start of its sha256. The join lives in `dbt_project/macros/geoip.sql`, the views it reads in `geoip_sql`.
+`reference/<table>/version=<v>/` for each of `geoip_records.TABLES` that a database can feed (City, Country, Enterprise,
+ASN, ISP, Anonymous IP, Connection Type, Domain), a version being the database's build time and the start of its sha256.
+The join lives in `dbt_project/macros/geoip.sql`, the views it reads in `geoip_sql`.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from ingest.reference.geoip_views import geoip_sql
 from lake.publish import Change, Workplace, publish
 from lake.store import Store
 
-__all__ = ["GeoIpDatabase", "GeoIpError", "ReferenceReceipt", "geoip_sql", "load_geoip"]
+__all__ = ["GeoIpDatabase", "GeoIpError", "ReferenceReceipt", "databases_of", "geoip_sql", "load_geoip"]
 
 LOADER = 1  # raise when the same database would give other rows: every version is then written anew
 SAMPLE_RECORDS = 1_000
@@ -30,10 +31,34 @@ SAMPLE_RECORDS = 1_000
 
 @dataclass(frozen=True)
 class GeoIpDatabase:
-    """One .mmdb file. `tables` restricts what it feeds ("geoip_city", "geoip_asn"); empty: every table it can feed."""
+    """One .mmdb file. `tables` restricts what it feeds (`geoip_records.TABLES`); empty: every table it can feed."""
 
     path: Path
     tables: tuple[str, ...] = ()
+
+
+# What a database feeds first of all when it is configured under one of these names.
+CONFIGURED = {
+    "city": ("geoip_city",),
+    "asn": ("geoip_asn",),
+    "anonymous": ("geoip_anonymous",),
+    "isp": ("geoip_isp", "geoip_connection", "geoip_domain"),
+}
+
+
+def databases_of(configured: Mapping[str, Sequence[Path]]) -> list[GeoIpDatabase]:
+    """Return the databases of the settings (name of `CONFIGURED` → files), each with the tables that it feeds.
+
+    A database feeds every table that it can, but none for which another name has databases: an ISP database beside an
+    ASN database leaves the numbers to that one.
+    """
+    found: list[GeoIpDatabase] = []
+    for name, files in configured.items():
+        others = {
+            table for other, tables in CONFIGURED.items() if other != name and configured.get(other) for table in tables
+        }
+        found += [GeoIpDatabase(path, tuple(table for table in TABLES if table not in others)) for path in files]
+    return found
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Path = tuple[str | int, ...]
-Value = str | int | float | None
+Value = str | int | float | bool | None
 Payload = tuple[Value, ...]
 
 CITY_COLUMNS = {
@@ -23,7 +23,35 @@ CITY_COLUMNS = {
     "longitude": "double",
 }
 ASN_COLUMNS = {"as_number": "int64", "as_org": "string"}
-TABLES: dict[str, dict[str, str]] = {"geoip_city": CITY_COLUMNS, "geoip_asn": ASN_COLUMNS}
+ANONYMOUS_COLUMNS = {
+    "is_anonymous": "bool",
+    "is_anonymous_vpn": "bool",
+    "is_hosting_provider": "bool",
+    "is_public_proxy": "bool",
+    "is_residential_proxy": "bool",
+    "is_tor_exit_node": "bool",
+    "anonymizer_confidence": "int64",  # percent
+    "network_last_seen": "string",  # the day, YYYY-MM-DD
+    "provider_name": "string",
+}
+ISP_COLUMNS = {
+    "isp": "string",
+    "organization": "string",
+    "mobile_country_code": "string",
+    "mobile_network_code": "string",
+    "connection_type": "string",  # Cable/DSL, Cellular, Corporate, Satellite, …
+    "domain": "string",
+    "user_type": "string",  # business, residential, hosting, …
+}
+TABLES: dict[str, dict[str, str]] = {
+    "geoip_city": CITY_COLUMNS,
+    "geoip_asn": ASN_COLUMNS,
+    "geoip_anonymous": ANONYMOUS_COLUMNS,
+    "geoip_isp": ISP_COLUMNS,
+    # Databases of their own, so that they can be had beside an ISP database: two kinds never feed one table.
+    "geoip_connection": {"connection_type": "string"},
+    "geoip_domain": {"domain": "string"},
+}
 
 CONTINENTS = {
     "AF": "Africa",
@@ -55,8 +83,9 @@ class RecordShape:
     absent: tuple[Path, ...] = ()
 
 
-# Field names: dev.maxmind.com/geoip/docs/databases (City, Country, Enterprise, ASN, ISP; DB-IP Lite follows them),
-# github.com/sapics/ip-location-db (flat), ipinfo.io/developers/database-download (flat; numbers as text, "AS15169").
+# Field names: dev.maxmind.com/geoip/docs/databases (City, Country, Enterprise, ASN, ISP, Anonymous IP, Anonymous Plus,
+# Residential Proxy, Connection Type, Domain; DB-IP Lite follows them), github.com/sapics/ip-location-db (flat),
+# ipinfo.io/developers/database-download (flat; numbers as text, "AS15169").
 SHAPES = (
     RecordShape(
         name="MaxMind City or Country",
@@ -105,13 +134,61 @@ SHAPES = (
         },
     ),
     RecordShape(
-        name="MaxMind ASN or ISP",
+        name="MaxMind ASN, ISP or Enterprise",
         table="geoip_asn",
-        marks=(("autonomous_system_number",),),
+        marks=(("autonomous_system_number",), ("traits", "autonomous_system_number")),
         fields={
-            "as_number": (("autonomous_system_number",),),
-            "as_org": (("autonomous_system_organization",),),
+            "as_number": (("autonomous_system_number",), ("traits", "autonomous_system_number")),
+            "as_org": (("autonomous_system_organization",), ("traits", "autonomous_system_organization")),
         },
+    ),
+    RecordShape(
+        name="MaxMind Anonymous IP, Anonymous Plus or Residential Proxy",
+        table="geoip_anonymous",
+        marks=tuple((name,) for name in ANONYMOUS_COLUMNS if name != "provider_name"),
+        fields={name: ((name,),) for name in ANONYMOUS_COLUMNS},
+    ),
+    RecordShape(
+        name="ipinfo Privacy",
+        table="geoip_anonymous",
+        marks=(("vpn",), ("proxy",), ("tor",), ("hosting",)),
+        fields={
+            "is_anonymous": (),
+            "is_anonymous_vpn": (("vpn",),),
+            "is_hosting_provider": (("hosting",),),
+            "is_public_proxy": (("proxy",),),
+            "is_residential_proxy": (),
+            "is_tor_exit_node": (("tor",),),
+            "anonymizer_confidence": (),
+            "network_last_seen": (),
+            "provider_name": (("service",),),
+        },
+    ),
+    RecordShape(
+        name="MaxMind ISP",
+        table="geoip_isp",
+        marks=(("isp",), ("organization",)),
+        fields={name: ((name,),) for name in ISP_COLUMNS},
+    ),
+    RecordShape(
+        name="MaxMind Enterprise",
+        table="geoip_isp",
+        marks=(("traits", "isp"), ("traits", "organization"), ("traits", "connection_type"), ("traits", "user_type")),
+        fields={name: (("traits", name),) for name in ISP_COLUMNS},
+    ),
+    RecordShape(
+        name="MaxMind Connection Type",
+        table="geoip_connection",
+        marks=(("connection_type",),),
+        absent=(("isp",), ("organization",)),
+        fields={"connection_type": (("connection_type",),)},
+    ),
+    RecordShape(
+        name="MaxMind Domain",
+        table="geoip_domain",
+        marks=(("domain",),),
+        absent=(("isp",), ("organization",), ("asn",)),
+        fields={"domain": (("domain",),)},
     ),
     RecordShape(
         name="ipinfo ASN",
@@ -207,10 +284,21 @@ def _as_number(value: Any) -> int:
     return int(value.upper().removeprefix("AS")) if isinstance(value, str) else int(value)
 
 
+def _flag(value: Any) -> bool:
+    """MaxMind has booleans, ipinfo the texts "true" and ""."""
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in ("true", "false", "1", "0"):
+        raise ValueError
+    return str(value).lower() in ("true", "1")
+
+
 _CONVERTERS: dict[str, Callable[[Any], Value]] = {
     "country_code": lambda value: _text(value).upper(),
     "continent": lambda value: CONTINENTS.get(_text(value), _text(value)),
     "latitude": float,
     "longitude": float,
     "as_number": _as_number,
+    "anonymizer_confidence": int,
+    **{name: _flag for name, of in ANONYMOUS_COLUMNS.items() if of == "bool"},
 }

@@ -6,6 +6,7 @@ from ingest.reference.geoip_versions import ReferenceReceipt, Validity, read_rec
 from lake.store import Store
 
 _DUCKDB_TYPES = {
+    "bool": "boolean",
     "int8": "tinyint",
     "int64": "bigint",
     "uint64": "ubigint",
@@ -18,8 +19,8 @@ _DUCKDB_TYPES = {
 def geoip_sql(store: Store) -> dict[str, str]:
     """View name in schema `reference` → SELECT. Without any loaded version: no rows, the same columns.
 
-    `geoip_city`, `geoip_asn`: the ranges of all versions with `valid_from`, `valid_to` (TIMESTAMP, UTC), both NULL
-    where a version was never the one to ask. `geoip_city_blocks`, `geoip_asn_blocks`: the index the join starts from.
+    Each of `geoip_records.TABLES`: the ranges of all versions with `valid_from`, `valid_to` (TIMESTAMP, UTC), both NULL
+    where a version was never the one to ask. `<table>_blocks`: the index the join starts from.
     """
     views: dict[str, str] = {}
     for table in TABLES:
