@@ -150,10 +150,17 @@ class CloudTrailIntegrity(_Strict):
 
 
 class GeoIp(_Strict):
-    """MaxMind-format databases to load as reference tables."""
+    """MaxMind-format databases to load as reference tables; a table is fed by the databases of its own name, if any."""
 
     city: list[Place] = []
     asn: list[Place] = []
+    anonymous: list[Place] = []
+    isp: list[Place] = []
+
+    @property
+    def databases(self) -> dict[str, list[Path]]:
+        """Return the files by name."""
+        return {"city": self.city, "asn": self.asn, "anonymous": self.anonymous, "isp": self.isp}
 
 
 class ReferenceFeed(BaseModel):
@@ -273,11 +280,16 @@ class Settings(BaseSettings):
     cloudtrail_integrity: CloudTrailIntegrity = Field(
         default=CloudTrailIntegrity(), description="What CloudTrail's log files are verified with."
     )
-    geoip: GeoIp = Field(default=GeoIp(), description="GeoIP and ASN databases.")
+    geoip: GeoIp = Field(
+        default=GeoIp(), description="GeoIP databases: places, networks, anonymous addresses, providers."
+    )
     reference: Reference = Field(default=Reference(), description="Feeds of the reference tables.")
     iceberg: Iceberg = Field(default=Iceberg(), description="Silver and gold as Iceberg tables.")
     destinations: dict[str, dict[str, Any]] = Field(
         default={}, description="Where curated tables are exported to, by the names that models' meta.exports use."
+    )
+    lookups: dict[str, dict[str, Any]] = Field(
+        default={}, description="Providers that are asked about observables, by names of your own."
     )
     memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, description="Threads of one step.")
@@ -321,6 +333,17 @@ class Settings(BaseSettings):
         for name, options in placed.items():
             configured(name, options)
         return placed
+
+    @field_validator("lookups")
+    @classmethod
+    def _are_lookups(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Hold each against its type."""
+        if given:
+            from ingest.lookups.kinds import configured  # only those with providers read their kinds
+
+            for name, options in given.items():
+                configured(name, options)
+        return given
 
     @field_validator("memory")
     @classmethod

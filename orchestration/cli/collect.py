@@ -187,10 +187,9 @@ def build(
 
 def load_reference(quiet: bool = False) -> None:
     """Load the configured GeoIP databases that are not loaded yet; say when there are none."""
-    from ingest.reference.geoip import GeoIpDatabase, load_geoip
+    from ingest.reference.geoip import databases_of, load_geoip
 
-    used = settings()
-    databases = [GeoIpDatabase(path) for path in (*used.geoip.city, *used.geoip.asn)]
+    databases = databases_of(settings().geoip.databases)
     if databases:
         load_geoip(lake(), databases)
     elif not quiet:

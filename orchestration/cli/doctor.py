@@ -13,6 +13,7 @@ import typer
 
 from ingest import contract_artifacts
 from ingest.contracts import load_contracts
+from ingest.reference.geoip import CONFIGURED
 from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
 from lake import ledger, paths
@@ -69,7 +70,8 @@ def examine() -> Iterator[Finding]:
     if any(each.state == "error" for each in found):
         return
     yield from _sources(used, store)
-    yield from _reference(store, bool(used.geoip.city or used.geoip.asn))
+    configured = [name for name, files in used.geoip.databases.items() if files]
+    yield from _reference(store, {table for name in configured for table in CONFIGURED[name][:1]})
     yield from _destinations(used, store)
     yield from _generated()
 
@@ -144,15 +146,16 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
             yield Finding(f"source {name}", "error" if wrong else "ok", *(wrong or (shown, "")))
 
 
-def _reference(store: Store, configured: bool) -> Iterator[Finding]:
+def _reference(store: Store, configured: set[str]) -> Iterator[Finding]:
+    """`configured`: the tables that some database is configured for."""
     for table in TABLES:
         receipts = read_receipts(store, table)
         if receipts:
             newest = max(receipt.version for receipt in receipts)
             yield Finding(table, "ok", f"{len(receipts)} versions, newest {newest}")
-        elif configured:
+        elif table in configured:
             yield Finding(table, "warning", "configured but not loaded yet", "run `headwater build`")
-        else:
+        elif table in ("geoip_city", "geoip_asn"):  # the others are extras, and nobody misses them
             advice = "set geoip.city and geoip.asn to MaxMind-format files; until then locations stay empty"
             yield Finding(table, "note", "no database is configured", advice)
 
