@@ -31,7 +31,7 @@ COLUMNS = {
     "prefix": "UTINYINT",
     "key_high": "UBIGINT",
     "key_low": "UBIGINT",
-    "key": "VARCHAR",  # 32 hexadecimal digits: of an address its IPv6 form, else the MD5 of `kind:value`
+    "key": "VARCHAR",  # both halves in 32 hexadecimal digits
     "status": "VARCHAR",  # known, unknown (the provider has nothing on it), refused (it does not take the question)
     "data": "VARCHAR",  # JSON: the useful fields of the answer
     "score": "DOUBLE",  # as the provider counts

@@ -252,7 +252,10 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # with
         if self.content or not self.rows:
             return self.content
         made_of = sorted(checksum for _, checksum in self.inputs)
-        parts = (made_of, self.mapping, sorted(self.context.items()), self.rows)
+        waits = sorted((name, number) for name, number in self.counts.items() if name.startswith("pending:"))
+        # What lookup providers have answered since changes rows only where events wait for it.
+        context = sorted((name, version) for name, version in self.context.items() if not name.startswith("lookups:"))
+        parts = (made_of, self.mapping, context, waits, self.rows)
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 

@@ -3,7 +3,8 @@
 An event hour of a model is stale when its bronze rows are not the ones its receipt names, when the receipt was made
 by another mapping, when there is no receipt, or when the file that the receipt names has gone. A crash, a replay, a
 late file, a backfill, a changed mapping and a deleted table all heal by this one rule. Rows are compared by their
-checksums, wherever they lie: compaction makes nothing stale. An hour that has expired is not built again.
+checksums, wherever they lie: compaction makes nothing stale. An hour that has expired is not built again. A table of an
+hour is also stale when an answer has come that events in it wait for (`lake.pending`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +13,11 @@ from dataclasses import dataclass
 from lake import ledger
 from lake.inventory import Inventory, Known
 from lake.mapping import Mappings
+from lake.pending import answered
 from lake.receipts import BuildReceipt, LandingReceipt
 from lake.store import Store
+
+ANSWERED = "answers have come"  # that published events wait for
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,14 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
     built = {model: ledger.builds(store, model) for model in models}
     hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
     known = inventory_of(store, built.values())
+    come = answered(store, (receipt for receipts in built.values() for receipt in receipts.values()))
     found = []
     for hour in hours:
         reasons = {
             model: why
             for model in models
             if (why := _why(known, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
+            or (why := ANSWERED if (model, hour) in come else "")
         }
         if reasons:
             found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values()))))

@@ -17,11 +17,12 @@ from pathlib import Path
 import dagster as dg
 
 from lake import ledger
+from lake.answers import versions
 from lake.mapping import Mappings
 from lake.mart_staleness import Tables, stale_mart
 from lake.paths import GOLD
 from lake.publish import recover
-from lake.staleness import Stale, bronze_inputs, row_marks, stale_hours
+from lake.staleness import ANSWERED, Stale, bronze_inputs, row_marks, stale_hours
 from lake.store import Store
 from orchestration.assets.hours import key_of_hour, runs_of_hours
 from orchestration.lakes import open_lake
@@ -89,7 +90,10 @@ def stale_now(store: Store, project: Path, source: str) -> list[StaleHour]:
     inputs = bronze_inputs(ledger.landings(store, source))
     found = []
     for each in stale_hours(store, mappings, source):
-        state = [row_marks(inputs.get(each.hour, [])), [(model, mappings.fingerprint(model)) for model in each.models]]
+        state: list[object] = [row_marks(inputs.get(each.hour, []))]
+        state.append([(model, mappings.fingerprint(model)) for model in each.models])
+        if each.why == ANSWERED:
+            state.append(versions(store))
         found.append(StaleHour(each, hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]))
     return found
 

@@ -40,6 +40,7 @@
     {%- set counts = lake_disposition_counts(check.staged) -%}
   {%- elif check and ocsf_class -%}
     {%- set invalid = lake_rule_breaks(check) -%}
+    {%- if check.waits and source -%}{%- set counts = lake_pending_counts(check.staged) -%}{%- endif -%}
   {%- endif -%}
   {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
   {%- if check and source and table != "dispositions" -%}{%- do lake_index(model.name, table) -%}{%- endif -%}

@@ -14,8 +14,9 @@ from datetime import datetime
 from ingest.lookups import budget
 from ingest.lookups.client import Client, KeyRefused, LookupFailed, Throttled, wait_asked
 from ingest.lookups.kinds import Lookup
+from ingest.lookups.never_sent import hex_of
 from ingest.lookups.provider import Answer, Provider
-from ingest.lookups.state import answer_rows, held_answers, key_text, naive, read_spent, write_spent
+from ingest.lookups.state import answer_rows, held_answers, naive, read_spent, write_spent
 from ingest.reference.observable_keys import NotObservable, ObservableKey, observable_key
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.fetch_errors import FetchError, MissingCredentials
@@ -28,6 +29,7 @@ _TRIES = 3
 _TRY_PAUSE_SECONDS = 2.0
 _FAILURES_IN_A_ROW = 3  # of different questions, then it is the place that is in trouble and not the question
 _ASIDE_SECONDS = 3600.0
+_NOBODY, _DIRECTORY = "nobody", "who answers"  # places that are none: no request, and finding out whom to ask
 
 
 class BudgetSpent(FetchError):
@@ -70,7 +72,7 @@ def wanted(store: Store, lookup: Lookup, now: datetime) -> list[Wanted]:
             key = observable_key(each.kind, each.value)
         except NotObservable:
             continue
-        name = (key.kind, key_text(key))
+        name = (key.kind, hex_of(key))
         if guard.may_send(key) and held.get(name, datetime.min) <= now:
             found.setdefault(name, Wanted(key, each))
     return list(found.values())
@@ -158,36 +160,56 @@ class _Run:
             self._held, self._version = held_answers(self._store, self._lookup.name), version
 
     def _next(self, todo: list[ObservableKey]) -> tuple[list[ObservableKey], str]:
-        """Return the next observables of one place; those that have been answered meanwhile leave `todo`."""
-        now = self._clock.now()
-        for key in [key for key in todo if self._is_held(key)]:
-            todo.remove(key)
-            self._done.waiting -= 1
-        said, batch, chosen = "", [], None
-        size = self._batch_size()
+        """Return the next observables of one place; those that need not be asked any more leave `todo`."""
+        self._leave_out(todo)
+        said: list[str] = []
+        batch: list[ObservableKey] = []
+        chosen, size = "", self._batch_size()
         for key in todo:
-            if self._spent.set_aside.get(_named(key), 0.0) > now:
-                said = said or "what failed is asked again in an hour"
+            if self._spent.set_aside.get(_named(key), 0.0) > self._clock.now():
+                said.append("what failed is asked again in an hour")
                 continue
-            try:
-                place = self._provider.place(key)
-            except (LookupFailed, Throttled) as problem:
-                said = str(problem)
-                self._note(said)
-                continue
-            if trouble := budget.in_trouble(self._spent, place, now):
-                said = f"{trouble.said}; asked again from {naive(trouble.until).isoformat(timespec='seconds')}Z on"
-            elif chosen in (None, place):
+            place = self._place(key, said)
+            if place is not None and (not batch or place == chosen):
                 chosen = place
                 batch.append(key)
                 if len(batch) == size:
                     break
-        if not batch:
-            self._done.stopped = said
-        return batch, chosen or ""
+        if not batch and said:
+            self._done.stopped = said[-1]
+        return batch, chosen
+
+    def _leave_out(self, todo: list[ObservableKey]) -> None:
+        """Remove what others have asked meanwhile, and what the provider does not answer, which needs no request."""
+        for key in [key for key in todo if self._is_held(key)]:
+            todo.remove(key)
+            self._done.waiting -= 1
+        if refused := [key for key in todo if not self._provider.takes(key)]:
+            self._keep({key: Answer("refused") for key in refused}, _NOBODY)
+            todo[:] = [key for key in todo if key not in refused]
+
+    def _place(self, key: ObservableKey, said: list[str]) -> str | None:
+        """Return who answers an observable; None, with why, when that is unknown or who is to be left alone."""
+        if trouble := self._troubled(_DIRECTORY):
+            said.append(trouble)
+            return None
+        try:
+            place = self._provider.place(key)
+        except (LookupFailed, Throttled) as problem:
+            self._trouble(_DIRECTORY, str(problem), getattr(problem, "wait", None))
+            said.append(str(problem))
+            return None
+        if trouble := self._troubled(place):
+            said.append(trouble)
+            return None
+        return place
+
+    def _troubled(self, place: str) -> str:
+        found = budget.in_trouble(self._spent, place, self._clock.now())
+        return f"{found.said}; asked again from {_utc(found.until)} on" if found else ""
 
     def _is_held(self, key: ObservableKey) -> bool:
-        return self._held.get((key.kind, key_text(key)), datetime.min) > naive(self._clock.now())
+        return self._held.get((key.kind, hex_of(key)), datetime.min) > naive(self._clock.now())
 
     def _batch_size(self) -> int:
         """Return how many observables go into a request: where these are counted, no more than are left."""
@@ -231,7 +253,7 @@ class _Run:
             self._done.answered += 1
             self._done.by_status[answer.status] = self._done.by_status.get(answer.status, 0) + 1
         self._in_a_row.pop(place, None)
-        spent = budget.answered(self._spent, place, tuple(map(_named, answers)))
+        spent = budget.answered(budget.answered(self._spent, place, tuple(map(_named, answers))), _DIRECTORY, ())
         if self._nothing_left is not None:
             said = f"{self._lookup.name}: its own limit is reached (nothing remains)"
             spent = budget.failed(spent, place, said, now, self._nothing_left)
@@ -278,6 +300,10 @@ class _Run:
     def _write(self, spent: budget.Spent) -> None:
         self._mark = write_spent(self._store, self._lookup.name, spent, self._mark)
         self._spent = spent
+
+
+def _utc(at: float) -> str:
+    return f"{naive(at).isoformat(timespec='seconds')}Z"
 
 
 def _named(key: ObservableKey) -> str:

@@ -143,7 +143,7 @@ def never_sent(own: Iterable[str] = ()) -> NeverSent:
 
 
 def hex_of(key: ObservableKey) -> str:
-    """Return the key of an address in 32 hexadecimal digits."""
+    """Return the key of an observable in 32 hexadecimal digits, as answers and events have it."""
     return f"{key.high:016x}{key.low:016x}"
 
 

@@ -4,7 +4,6 @@ What belongs here: reading and writing both while the provider's lock is held. W
 (`budget`), the files of answers (`lake.answers`).
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -46,13 +45,6 @@ def write_spent(store: Store, provider: str, spent: Spent, mark: str) -> str:
     return store.write(paths.lookup_spent(provider), msgspec.json.encode(spent), mark)
 
 
-def key_text(key: ObservableKey) -> str:
-    """Return the key of an observable in 32 hexadecimal digits, as answers and events have it."""
-    if key.kind == "ip":
-        return hex_of(key)
-    return hashlib.md5(f"{key.kind}:{key.value}".encode(), usedforsecurity=False).hexdigest()
-
-
 def held_answers(store: Store, provider: str) -> dict[tuple[str, str], datetime]:
     """Return until when there are answers of a provider: (kind, key) → naive UTC."""
     with connect(store) as con:
@@ -83,7 +75,7 @@ def _rows(
 ) -> Iterable[dict[str, object]]:
     for key, answer in answers.items():
         hours = options.lifetime_hours if answer.status == "known" else options.negative_lifetime_hours
-        digits = key_text(key)
+        digits = hex_of(key)
         yield {
             "provider": provider,
             "kind": key.kind,

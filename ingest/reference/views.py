@@ -12,9 +12,12 @@ from ingest.reference.geoip_views import geoip_sql
 from ingest.reference.load import NAMES, ROWS
 from ingest.reference.tables import ENTITY_TABLES, FEED_RANK, NAME_COLUMNS, NAME_VIEWS, TABLES, columns_of
 from lake import paths
+from lake.answers import answers_sql
+from lake.answers import versions as answer_versions
 from lake.registry import empty_select, literal, quoted
 from lake.store import Store
 
+LOOKUPS = "lookups"  # answers of lookup providers
 REJECT_COLUMNS = {
     "feed": "VARCHAR",
     "table": "VARCHAR",
@@ -30,7 +33,7 @@ def reference_views(store: Store, order: Sequence[str] = ()) -> dict[str, str]:
     """View name in schema `reference` → SELECT, typed also where nothing was loaded.
 
     `order`: names of feeds, first the one that is believed first; `feed_rank` (1 the first) tells it. Feeds that are
-    not named come after, by name. GeoIP's views, the four tables, `asset_names`, `identity_names` and `rejects`.
+    not named come after, by name. GeoIP's views, the four tables, `asset_names`, `identity_names`, `rejects`, `lookups`.
     """
     views = geoip_sql(store)
     for table in TABLES:
@@ -40,13 +43,15 @@ def reference_views(store: Store, order: Sequence[str] = ()) -> dict[str, str]:
         if table in ENTITY_TABLES:
             views[NAME_VIEWS[table]] = _select(store, loaded, NAMES, NAME_COLUMNS, ranks)
     views[REJECTS] = _rejects(store)
+    views[LOOKUPS] = answers_sql(store)
     return views
 
 
 def reference_versions(store: Store) -> dict[str, str]:
-    """Return the versions that a build may read: GeoIP's newest by table, the others by table/feed."""
+    """Return the versions that a build may read: GeoIP's newest by table, lookups by provider, others by table/feed."""
     geoip = {table: receipt.version for table in GEOIP_TABLES for receipt in read_receipts(store, table)}
-    return geoip | {f"{each.table}/{each.feed}": each.version for each in newest_loads(store)}
+    feeds = {f"{each.table}/{each.feed}": each.version for each in newest_loads(store)}
+    return geoip | feeds | answer_versions(store)
 
 
 def _ranks(feeds: Sequence[str], order: Sequence[str]) -> dict[str, int]:

@@ -13,6 +13,8 @@ from orchestration.settings import (
     IcebergCatalogue,
     ObjectSource,
     OktaSource,
+    Reference,
+    ReferenceFeed,
     S3Access,
     S3Lake,
     Settings,
@@ -51,6 +53,8 @@ def test_the_example_loads_and_shows_every_setting(monkeypatch: pytest.MonkeyPat
     kinds: list[tuple[type[BaseModel], dict[str, object]]] = [(Settings, shown), (GeoIp, shown["geoip"])]
     kinds += [(S3Lake, shown["s3"]), (CloudTrailIntegrity, shown["cloudtrail_integrity"])]
     kinds += [(Iceberg, shown["iceberg"]), (IcebergCatalogue, shown["iceberg"]["catalog"])]
+    kinds += [(Reference, shown["reference"])]
+    kinds += [(ReferenceFeed, _without_options(each)) for each in shown["reference"]["feeds"].values()]
     kinds += [(type(used.sources[name]), given) for name, given in shown["sources"].items()]
     assert {kind for kind, _ in kinds} >= {Settings, GeoIp, ObjectSource, OktaSource}
     objects = [used.sources[name] for name in shown["sources"]]
@@ -58,6 +62,11 @@ def test_the_example_loads_and_shows_every_setting(monkeypatch: pytest.MonkeyPat
     assert any(isinstance(each, ObjectSource) and each.s3 for each in objects)
     for kind in {kind for kind, _ in kinds}:
         assert set().union(*(given for each, given in kinds if each is kind)) == set(kind.model_fields), kind.__name__
+
+
+def _without_options(feed: dict[str, object]) -> dict[str, object]:
+    """What a feed says besides its format's own options."""
+    return {key: value for key, value in feed.items() if key in ReferenceFeed.model_fields}
 
 
 def test_a_source_of_objects_lies_in_a_folder_or_in_a_bucket(tmp_path: Path) -> None:

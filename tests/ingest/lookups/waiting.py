@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from ingest.lookups.kinds import Lookup, configured
-from ingest.lookups.state import key_text
+from ingest.lookups.never_sent import hex_of
 from ingest.reference.observable_keys import observable_key
 from lake import ledger
 from lake.answers import answers_sql, versions
@@ -88,7 +88,7 @@ def _zone(at: datetime) -> int:
 
 def _entry(provider: str, kind: str, value: str) -> dict[str, str]:
     key = observable_key(kind, value)
-    data = json.dumps({"status": "pending", "kind": kind, "key": key_text(key)})
+    data = json.dumps({"status": "pending", "kind": kind, "key": hex_of(key)})
     return {"name": "src_endpoint.ip", "value": value, "type": "pending", "provider": provider, "data": data}
 
 
