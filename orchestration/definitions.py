@@ -20,6 +20,7 @@ from orchestration.assets.exports import export_assets
 from orchestration.assets.gold import gold_assets, gold_tables
 from orchestration.assets.hours import hourly
 from orchestration.assets.iceberg import iceberg_tables
+from orchestration.assets.lookups import lookup_assets
 from orchestration.assets.silver import built_tables, silver_assets, view_specs
 from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
@@ -88,6 +89,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
         queue_schedules(settings, contracts.values()),
         arrival_schedule(newest),
         iceberg_tables(settings, {**tables, GOLD: marts}),
+        lookup_assets(settings, tables),
         export_sensor(settings, exports, ledger.hour(settings.partitions_start)),
         maintenance(),
         integrity_schedule(trail, integrity),

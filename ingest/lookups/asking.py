@@ -47,6 +47,7 @@ class Asked:
     requests: int = 0
     stopped: str = ""
     failures: list[str] = field(default_factory=list)
+    needs_look: bool = False  # somebody has to change something: a key is missing, wrong, or not allowed to ask
 
     @property
     def left(self) -> int:
@@ -95,7 +96,7 @@ def ask_pending(
     if not todo:
         return done
     if lookup.lacking:
-        done.stopped = lookup.lacking
+        done.stopped, done.needs_look = lookup.lacking, True
         return done
     ends = None if most_seconds is None else clock.now() + most_seconds
     with Workplace(store, "lookup") as place:
@@ -146,6 +147,7 @@ class _Run:
                     asked = self._ask(batch, place)
             except (BudgetSpent, KeyRefused, MissingCredentials) as problem:
                 self._done.stopped = str(problem)
+                self._done.needs_look = not isinstance(problem, BudgetSpent)
                 return
             except (Conflict, LostLock):
                 self._done.stopped = f"{self._lookup.name}: another process writes its record; run it again"

@@ -18,6 +18,8 @@ from ingest.lookups.never_sent import NeverSent, never_sent
 from ingest.lookups.provider import Kind, LookupOptions, Provider
 from lake.paths import BadName, checked
 
+STATUS = "status"  # what the command line calls the state of all, so no provider
+
 
 class BadLookup(ValueError):
     """Settings of a provider that cannot be used."""
@@ -80,7 +82,8 @@ def configured(name: str, given: Mapping[str, Any]) -> Lookup:
     rest = {key: value for key, value in given.items() if key != "type"}
     module = module_of(str(kind))
     try:
-        checked(name)
+        if checked(name) == STATUS:
+            raise BadName(f"{STATUS!r} is no name for a provider: `headwater lookup {STATUS}` tells how all stand")
         options = module.Options.model_validate(rest)
         never_sent(options.never_send)
     except ValidationError as problem:

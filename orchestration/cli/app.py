@@ -26,6 +26,7 @@ COMMANDS = {
     "erasing": ("erase",),
     "export": ("export",),
     "iceberg": ("iceberg",),
+    "lookup": ("lookup",),
     "maintenance": ("compact", "retain"),
     "query": ("query",),
     "trace": ("trace",),

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -14,6 +15,7 @@ import typer
 from ingest import contract_artifacts
 from ingest.contracts import load_contracts
 from ingest.reference.geoip import CONFIGURED
+from ingest.lookups.status import standing
 from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
 from lake import ledger, paths
@@ -25,6 +27,7 @@ from orchestration.cli.output import out, print_json, say
 from orchestration.export_reach import unanswered
 from orchestration.exports import declared_exports, stood
 from orchestration.lakes import open_lake
+from orchestration.lookups import lookups_of, wrong_attributes
 from orchestration.reach import why_unreachable
 from orchestration.settings import OktaSource, Settings, config_file, load_settings
 
@@ -72,6 +75,7 @@ def examine() -> Iterator[Finding]:
     yield from _sources(used, store)
     configured = [name for name, files in used.geoip.databases.items() if files]
     yield from _reference(store, {table for name in configured for table in CONFIGURED[name][:1]})
+    yield from _lookups(used, store)
     yield from _destinations(used, store)
     yield from _generated()
 
@@ -158,6 +162,23 @@ def _reference(store: Store, configured: set[str]) -> Iterator[Finding]:
         elif table in ("geoip_city", "geoip_asn"):  # the others are extras, and nobody misses them
             advice = "set geoip.city and geoip.asn to MaxMind-format files; until then locations stay empty"
             yield Finding(table, "note", "no database is configured", advice)
+
+
+def _lookups(used: Settings, store: Store) -> Iterator[Finding]:
+    for name, each in lookups_of(used).items():
+        if wrong := wrong_attributes(each):
+            advice = f"correct lookups.{name}.ask_about"
+            yield Finding(f"lookup {name}", "error", wrong[0], advice)
+            continue
+        stands = standing(store, each, time.time())
+        found = f"{stands.answers:,} answers, {stands.waiting:,} observables wait"
+        advice = "run `headwater lookup`, or turn on look_up_hourly" if stands.waiting else ""
+        if stands.said:
+            yield Finding(f"lookup {name}", "warning", f"{found}; {stands.said[0]}", "" if each.lacking else advice)
+        elif not each.options.ask_about:
+            yield Finding(f"lookup {name}", "note", "is asked about nothing", f"set lookups.{name}.ask_about")
+        else:
+            yield Finding(f"lookup {name}", "note" if stands.waiting else "ok", found, advice)
 
 
 def _destinations(used: Settings, store: Store) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ def known_errors() -> tuple[type[Exception], ...]:
 
     from ingest.contracts import ContractError
     from ingest.landing import LandingError
+    from ingest.lookups.kinds import BadLookup
     from ingest.reference.geoip_records import GeoIpError
     from ingest.sources.aws_cloudtrail.digest_keys import PublicKeyError
     from ingest.transports.fetch_errors import FetchError
@@ -42,6 +43,7 @@ def known_errors() -> tuple[type[Exception], ...]:
         LandingError,
         BuildFailed,
         FetchError,
+        BadLookup,
         GeoIpError,
         PublicKeyError,
         SourceNotConfigured,
@@ -70,6 +72,7 @@ class NotFound(LookupError):
 
 def fail(problem: Exception) -> int:
     """Print a problem and return the exit code that belongs to it."""
+    from ingest.lookups.kinds import BadLookup
     from lake.condition import BadCondition
     from lake.delivery.errors import BadDeclaration
     from lake.store import UnsupportedStore
@@ -80,7 +83,7 @@ def fail(problem: Exception) -> int:
     if "--json" in sys.argv:
         print(json.dumps({"error": message, "kind": type(problem).__name__}))
     err.print("error:", message, style="red", markup=False, soft_wrap=True)
-    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore, BadCondition, BadDeclaration)
+    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore, BadCondition, BadDeclaration, BadLookup)
     return 2 if isinstance(problem, wrong) else 1
 
 
