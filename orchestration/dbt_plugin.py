@@ -8,13 +8,14 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_stage(model)               → folder to write partitions to
   hw_hours(mart)                → JSON: the hours of a mart that are built
   hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
-  hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and columns with an address
+  hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and what they are asked about
   hw_check(model, table, columns) → JSON: what was staged, and queries for broken OCSF rules; {} when nothing was
   hw_index(model, table)        → JSON: statements that write the observables of what was staged
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour
   hw_table(table, source)       → SELECT over a lake table
   hw_mart(mart, class, empty)   → SELECT over a mart; `empty` is a SELECT of no rows that has its columns
+  hw_lookups("")                → JSON: by lookup provider and kind, the condition under which it may be asked
 """
 
 import atexit
@@ -22,6 +23,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -29,10 +31,12 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
+from ingest.lookups.requests import asked_paths, sendable_sql
 from ingest.reference.views import reference_versions, reference_views
 from lake.build import DISPOSITIONS, BuildRun, Plan
 from lake.duck import Signed
 from lake.mapping import Mappings
+from lake.ocsf.asked import Held, event_plan
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.columns import columns
 from lake.ocsf.conform import ConformError
@@ -41,7 +45,9 @@ from lake.ocsf.generate import declared_classes
 from lake.publish import Workplace, recover
 from lake.registry import bronze_view, empty_select, lake_table, literal, mart_files, quoted, rows_select, typed_select
 from lake.retro.index import staged_statements
+from orchestration.context_held import held_by
 from orchestration.lakes import open_lake
+from orchestration.lookups import lookups_of
 from orchestration.settings import PROJECT, load_settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
@@ -80,6 +86,7 @@ class Plugin(BasePlugin):
         self._run: BuildRun | None = None
         self._signed: Signed | None = None
         self._classes: dict[str, EventClass] | None = None
+        self._held: Held | None = None
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
@@ -101,6 +108,7 @@ class Plugin(BasePlugin):
             ("hw_publish", self._publish, 1),
             ("hw_table", self._table, 2),
             ("hw_mart", self._mart, 3),
+            ("hw_lookups", self._lookups, 1),
         ):
             conn.create_function(name, _told(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
         self._connection = conn
@@ -117,9 +125,10 @@ class Plugin(BasePlugin):
         types = asked["bronze_types"]
         plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
         place = _workplaces.enter_context(Workplace(store, "build"))
+        versions = reference_versions(store)  # first: what comes meanwhile may be read, and counts as not read
         reference = reference_views(store, settings.feed_order)
         views = [f"create or replace view reference.{name} as {sql}" for name, sql in reference.items()]
-        self._run = BuildRun(store, mappings, plan, place, context=reference_versions(store))
+        self._run, self._held = BuildRun(store, mappings, plan, place, context=versions), None
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"
         statements = [f"set temp_directory = '{spill}'", *bronze, *views]
@@ -144,7 +153,12 @@ class Plugin(BasePlugin):
             made = event_sql(self._class(table), dict(json.loads(described)))
         except ConformError as problem:
             return f"!{table}: {problem}"
-        return json.dumps({"steps": made.steps, "endpoints": made.endpoints})
+        return json.dumps(event_plan(made, self._held_for(table)))
+
+    def _held_for(self, table: str) -> Held:
+        if self._held is None:
+            self._held = held_by(self._connection.cursor())
+        return replace(self._held, lookups=asked_paths(lookups_of(load_settings()).values(), table))
 
     def _check(self, model: str, table: str, described: str) -> str:
         folder = self._current().staging_folder(model)
@@ -157,7 +171,11 @@ class Plugin(BasePlugin):
         if table in ("", DISPOSITIONS):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
-        return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each})
+        waits = bool(asked_paths(lookups_of(load_settings()).values(), table))
+        return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each, "waits": waits})
+
+    def _lookups(self, _: str) -> str:
+        return json.dumps(sendable_sql(lookups_of(load_settings()).values()))
 
     def _index(self, model: str, table: str) -> str:
         folder = self._current().staging_folder(model)

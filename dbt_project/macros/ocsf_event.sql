@@ -10,17 +10,19 @@
 {%- endmacro %}
 
 {% macro lake_events(table, sql, described, enrich=true) -%}
-  {#- The SELECT that a lake_partition model really writes: conformed, completed, enriched, with its partition. A mart is
-      not enriched: it is made of enriched events. -#}
+  {#- The SELECT that a lake_partition model really writes: conformed, completed, with its context and its partition. A mart
+      is not enriched: it is made of enriched events. -#}
   {%- set made = fromjson(lake_call("hw_events", [table, described])) -%}
 with mapped as (
 {{ sql }}
 ),
 {{ made.steps }},
 enriched as (
-{% if enrich %}{{ enrich_endpoints("whole_event", made.endpoints) }}{% else %}select * from whole_event{% endif %}
+{% if enrich %}{{ context_events("completed", made) }}{% else %}select * from completed{% endif %}
 )
-select * exclude (_event_key, _event_at, _arrived_at),
+select * exclude (_event_key, _event_at, _arrived_at) replace (
+    {{ made.metadata }} as metadata
+  ),
   strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour
 from enriched
 {%- endmacro %}

@@ -1,28 +1,44 @@
 """From a mapping's columns to whole OCSF events, as SQL text.
 
 What belongs here: pure functions from a class and the types that a mapping gives to the steps of a SELECT, and to the
-query that holds its rows against the rules. What does not: running SQL, GeoIP (`dbt_project/macros/geoip.sql`).
+query that holds its rows against the rules. What does not: running SQL, context (`dbt_project/macros/context.sql`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from lake.ocsf.attributes import EventClass
-from lake.ocsf.columns import columns
+from lake.ocsf.attributes import Attribute, EventClass
+from lake.ocsf.columns import columns, duckdb_type
 from lake.ocsf.conform import conform
 from lake.ocsf.filled import Filled, filled_by
+from lake.ocsf.observed import Observed, Subject, observed, subjects
 from lake.ocsf.rules import profiles_filled, rules
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
 _COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata")
 
 
+# What context may fill of a machine and of an account, where the log itself gives nothing.
+PLACES = {
+    "machine": ("location", "autonomous_system", "isp", "hostname", "name", "type", "type_id", "owner"),
+    "account": ("full_name", "email_addr", "groups", "type", "type_id", "ldap_person"),
+}
+
+
 @dataclass(frozen=True)
 class EventSql:
-    """`steps` are CTEs from `mapped` to `whole_event`; `endpoints` are the columns with an address, and their types."""
+    """`steps` are CTEs from `mapped` to `completed`; `metadata` is the object of a whole event of its rows.
+
+    `subjects` and `observed` are what a row may be asked about. `types` has, for `enrichments`, `osint`, `observables`
+    and every column with a subject, its name, type and, of an object outside lists, its attributes in the same way.
+    """
 
     steps: str
-    endpoints: tuple[tuple[str, str], ...]
+    metadata: str
+    subjects: tuple[Subject, ...]
+    observed: tuple[Observed, ...]
+    types: tuple[list[Any], ...]
 
 
 def event_sql(event_class: EventClass, given: Mapping[str, str]) -> EventSql:
@@ -33,7 +49,7 @@ def event_sql(event_class: EventClass, given: Mapping[str, str]) -> EventSql:
     """
     declared = columns(event_class)
     conformed = [*conform(declared, given, "mapped"), *(f"mapped.{name}" for name in PIPELINE)]
-    filled = _filled(given)
+    filled = _filled(event_class, given)
     steps = f"""conformed as (
   select
   {_lines(conformed)}
@@ -44,14 +60,17 @@ completed as (
   {_lines(_completions(event_class, given))}
   )
   from conformed
-),
-whole_event as (
-  select * replace (
-    {_metadata(event_class, filled)} as metadata
-  )
-  from completed
 )"""
-    return EventSql(steps, tuple((name, type_) for name, type_ in declared if f"{name}.ip" in filled.paths))
+    asked = subjects(event_class, filled_by(given))
+    wanted = {"enrichments", "osint", "observables", *(subject.path.partition(".")[0] for subject in asked)}
+    types = tuple(_tree(each) for each in event_class.shape.attributes if each.name in wanted)
+    seen = observed(event_class, filled_by(given))
+    return EventSql(steps, _metadata(event_class, filled), tuple(asked), tuple(seen), types)
+
+
+def _tree(attribute: Attribute) -> list[Any]:
+    inner = attribute.shape.attributes if attribute.shape and not attribute.is_list else ()
+    return [attribute.name, duckdb_type(attribute), [_tree(each) for each in inner]]
 
 
 def broken_sql(event_class: EventClass, given: Mapping[str, str], relation: str) -> tuple[str, str]:
@@ -59,7 +78,7 @@ def broken_sql(event_class: EventClass, given: Mapping[str, str], relation: str)
 
     `relation` has the class's columns and `date`, `hour` (text).
     """
-    applied = rules(event_class, _filled(given))
+    applied = rules(event_class, _filled(event_class, given))
     broken = f"(select * from {relation} where {_lines([rule.sql for rule in applied], ' or ')})"
     each = "\nunion all ".join(
         f"select date || 'T' || hour, {_text(rule.name)}, count(*), any_value(metadata.uid) from broken"
@@ -69,13 +88,14 @@ def broken_sql(event_class: EventClass, given: Mapping[str, str], relation: str)
     return f"select count(*) from {broken}", f"with broken as materialized {broken}\n{each}"
 
 
-def _filled(given: Mapping[str, str]) -> Filled:
-    """What finished rows may have: what the mapping gives, what is completed, and the places of addresses."""
+def _filled(event_class: EventClass, given: Mapping[str, str]) -> Filled:
+    """What finished rows may have: what the mapping gives, what is completed, and what context fills."""
     own = filled_by(given)
     captions = [name.removesuffix("_id") for name in given if name.endswith("_id")]
-    places = [f"{name}.{part}" for name in given if f"{name}.ip" in own for part in ("location", "autonomous_system")]
+    places = [f"{each.path}.{name}" for each in subjects(event_class, own) for name in PLACES.get(each.entity, ())]
     fixed = ("category_uid", "category_name", "class_uid", "class_name", "type_uid", "type_name", "severity")
-    return filled_by(given, (*_COMPLETED, *fixed, *captions, *places))
+    lists = ("enrichments", "osint", "observables")
+    return filled_by(given, (*_COMPLETED, *fixed, *captions, *places, *lists))
 
 
 def _completions(event_class: EventClass, given: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,36 @@
+"""What the reference tables of a run hold, so that models ask for nothing that no table has.
+
+What belongs here: asking the views of schema `reference`. What does not: making them (`ingest.reference.views`).
+"""
+
+import duckdb
+
+from ingest.reference.tables import ASSETS, IDENTITIES, OBSERVABLE_TABLES
+from lake.ocsf.asked import GEOIP, Held
+
+_NAMES = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
+
+
+def held_by(connection: duckdb.DuckDBPyConnection) -> Held:
+    """Return what the views hold. A view that is not there holds nothing."""
+    found = connection.execute("select view_name from duckdb_views() where schema_name = 'reference'").fetchall()
+    views = {name for (name,) in found}
+    observables = {table: _kinds(connection, table) for table in OBSERVABLE_TABLES if table in views}
+    entities = {table: _prefixes(connection, names) for table, names in _NAMES.items() if names in views}
+    places = {table for table in GEOIP if f"{table}_blocks" in views and _has_rows(connection, f"{table}_blocks")}
+    called = {table for table in entities if _has_rows(connection, _NAMES[table])}
+    return Held({table: kinds for table, kinds in observables.items() if kinds}, frozenset(places | called), entities)
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[int, ...]]:
+    sql = f"select kind, list(distinct prefix order by prefix) from reference.{table} group by kind order by kind"
+    return {kind: tuple(prefixes) for kind, prefixes in connection.execute(sql).fetchall()}
+
+
+def _prefixes(connection: duckdb.DuckDBPyConnection, names: str) -> tuple[int, ...]:
+    sql = f"select distinct prefix from reference.{names} where kind = 'ip' order by 1"
+    return tuple(prefix for (prefix,) in connection.execute(sql).fetchall())
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, view: str) -> bool:
+    return bool(connection.execute(f"select 1 from reference.{view} limit 1").fetchall())

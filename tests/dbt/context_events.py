@@ -1,0 +1,118 @@
+"""The context macros without dbt: rows of a class in, the same rows with their context out.
+
+Macros are rendered as dbt renders them, with the one Jinja extension that they use; reference tables are made of plain
+rows; what the tables hold and what is asked comes from the code that a run uses.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+import jinja2
+
+from ingest.reference.observable_keys import observable_key
+from ingest.reference.tables import FEED_RANK, NAME_COLUMNS, NAME_VIEWS, OBSERVABLE_TABLES, TABLES, columns_of
+from lake.ocsf.asked import event_plan
+from lake.ocsf.event_sql import event_sql
+from lake.ocsf.event_texts import event_texts
+from lake.ocsf.generate import DBT_PROJECT, declared_classes
+from lake.ocsf.validate import validate_event_text
+from lake.registry import literal
+from orchestration.context_held import held_by
+
+Row = Mapping[str, Any]
+
+_MACROS = (
+    "geoip.sql", "mapping.sql", "observable_key.sql", "context.sql", "context_places.sql", "context_entities.sql",
+    "context_listed.sql", "context_fill.sql", "context_read.sql",
+)  # fmt: skip
+FIRST, LAST = datetime(1970, 1, 1), datetime(9999, 12, 31)
+LEARNED = datetime(2026, 1, 1)
+_OPEN = {
+    "feed": "a",
+    "provider": "Provider A",
+    "version": "1",
+    "feed_rank": 1,
+    "valid_from": FIRST,
+    "valid_to": LAST,
+    "learned_at": LEARNED,
+}
+PIPELINE = """'k' || i as _event_key, moment as _event_at, moment as _arrived_at,
+  'b' as _batch, 'o' as _source_object, i as _source_row"""
+
+
+@lru_cache(maxsize=1)
+def _module() -> Any:
+    texts = [(DBT_PROJECT / "macros" / name).read_text(encoding="utf-8") for name in _MACROS]
+    return jinja2.Environment(extensions=["jinja2.ext.do"]).from_string("\n".join(texts)).make_module()
+
+
+def render(macro: str, *arguments: Any) -> str:
+    """The SQL of one macro."""
+    return str(getattr(_module(), macro)(*arguments))
+
+
+def reference(**rows: Iterable[Row]) -> duckdb.DuckDBPyConnection:
+    """A connection with the reference views; what a row leaves out is as of an open row of feed `a`."""
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'; create schema reference")
+    for table in TABLES:
+        fill(con, table, columns_of(table) | FEED_RANK, [_whole(table, row) for row in rows.get(table, ())])
+    for names in NAME_VIEWS.values():
+        fill(con, names, NAME_COLUMNS | FEED_RANK, [{**_OPEN, **row} for row in rows.get(names, ())])
+    return con
+
+
+def fill(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[Row]) -> None:
+    """Make a table of rows, and the view over it."""
+    typed = ", ".join(f'"{name}" {type_}' for name, type_ in columns.items())
+    con.execute(f"create table main.{table} ({typed})")
+    for row in rows:
+        names = ", ".join(f'"{name}"' for name in row)
+        con.execute(f"insert into main.{table} ({names}) values ({', '.join('?' * len(row))})", list(row.values()))
+    con.execute(f"create or replace view reference.{table} as from main.{table}")
+
+
+def _whole(table: str, row: Row) -> dict[str, Any]:
+    if table not in OBSERVABLE_TABLES:
+        return {**_OPEN, **row}
+    key = observable_key(row["kind"], row["value"])
+    keyed = {"value": key.value, "prefix": key.prefix, "key_high": key.high, "key_low": key.low, "entry": key.value}
+    return {**_OPEN, **row, **keyed}
+
+
+def named(entry: str, kind: str, *texts: str, rank: int = 1, **more: Any) -> list[dict[str, Any]]:
+    """Rows of `asset_names` or `identity_names`."""
+    of = "ip" if kind == "ip" else "name"
+    keys = [observable_key(of, text) for text in texts]
+    return [
+        {"entry": entry, "name_kind": kind, "rank": rank, "kind": of, "value": key.value, "prefix": key.prefix,
+         "key_high": key.high, "key_low": key.low, **more}
+        for key in keys
+    ]  # fmt: skip
+
+
+def whole_sql(con: duckdb.DuckDBPyConnection, class_name: str, mapped: str) -> str:
+    """The SELECT of whole events of a mapping's SELECT, as `lake_events` makes it."""
+    described = {name: type_ for name, type_, *_ in con.execute(f"describe ({mapped})").fetchall()}
+    made = json.loads(json.dumps(event_plan(event_sql(declared_classes()[class_name], described), held_by(con))))
+    return (
+        f"with mapped as ({mapped}), {made['steps']}, enriched as ({render('context_events', 'completed', made)})"
+        f" select * replace ({made['metadata']} as metadata) from enriched"
+    )
+
+
+def events(con: duckdb.DuckDBPyConnection, class_name: str, rows: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Whole events of rows (time, attributes as SQL), in their order. All rows give the same attributes."""
+    selects = [f"select {i} as i, timestamp {literal(at)} as moment, {sql}" for i, (at, sql) in enumerate(rows)]
+    union = " union all by name ".join(selects)
+    base = "1 as activity_id, {'product': {'name': 'p', 'vendor_name': 'v'}} as metadata"
+    mapped = f"select * exclude (i, moment), {base}, {PIPELINE} from ({union})"
+    con.execute(f"create or replace table main.whole as {whole_sql(con, class_name, mapped)}")
+    found = con.sql("select * from main.whole order by _source_row")
+    checked = [validate_event_text(text, class_name) for text in event_texts(found)]
+    assert [findings for _, findings in checked if findings] == []
+    return [event for event, _ in checked]
