@@ -174,6 +174,11 @@ def index_file(key: str) -> str:
     return f"{INDEX}/{key.removeprefix(f'{SILVER}/')}"
 
 
+def retro_ends() -> str:
+    """Return the key of what matches were last held against: when indicators end, by feed."""
+    return f"{LEDGER}/retro/ends.json"
+
+
 def gold_folder(mart: str) -> str:
     """Return the folder that holds one mart."""
     return f"{GOLD}/{checked(mart)}"
