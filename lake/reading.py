@@ -108,8 +108,10 @@ def _views(
         for table, columns in classes.items():
             yield table, _folder(store, f"{paths.SILVER}/{table}", "source=*/date=*/hour=*/*.parquet", columns)
     elif schema == "gold":
-        for mart in sorted({entry.key.split("/")[1] for entry in store.list(paths.GOLD)}):
-            yield mart, f"select * from read_parquet({literal(store.url(f'{paths.GOLD}/{mart}/**/*.parquet'))})"
+        for mart in store.folders(paths.GOLD):
+            pattern = literal(store.url(f"{paths.GOLD}/{mart}/date=*/hour=*/*.parquet"))
+            options = "union_by_name = true, hive_partitioning = true, hive_types_autocast = false"
+            yield mart, f"select * from read_parquet({pattern}, {options})"
     elif schema == "refused":
         for destination in store.folders(paths.REFUSED):
             pattern = literal(store.url(f"{paths.REFUSED}/{destination}/*/date=*/hour=*/part.parquet"))
