@@ -5,6 +5,8 @@ What belongs here: the SQL. What does not: reading the snapshot (`staging`), pub
 The terms: a *claim* is what the snapshot says of an entry; a feed may say several things of one entry if it gives their
 times. A *held* row is one that the feed's table has. T is the snapshot's time.
 
+- Of an observable the last claim of a snapshot counts. An asset or identity may have a history in one snapshot: claims
+  of different starts, each until the next one starts.
 - A claim goes on with the open row of its entry that says the same; only the row's end may move, and not over a time in
   which it had ended.
 - Other open rows end: at T, or where the row begins that takes their place, or where the provider says. In a partial
@@ -73,21 +75,21 @@ class Merge:
         self._con, self._feed, self._version = con, feed, version
         self._at, self._last = f"timestamp '{as_of}'", f"timestamp '{LAST}'"
         first = not held and feed.table != INDICATORS
+        self._is_indicator = feed.table == INDICATORS
         self._default = f"timestamp '{FIRST}'" if first else self._at
+        payload = PAYLOADS[feed.table]
         entity = feed.table in ENTITY_TABLES
         self._kinds = "'' as kind, '' as value" if entity else "kind, value"
+        self._start = ", given_from" if entity else ""
         self._no_kinds = f", {self._kinds}" if entity else ""
-        self._same = " and ".join(f"c.{quoted(name)} is not distinct from h.{quoted(name)}" for name in self._payload)
+        self._same = " and ".join(f"c.{quoted(name)} is not distinct from h.{quoted(name)}" for name in payload)
+        self._payload_columns = ", ".join(map(quoted, payload))
         con.execute(f"create temp view raw as select * from read_parquet({literal(str(entries))})")
         self._read_held(held)
         self._claims()
         self._match()
         self._begin()
         self._end()
-
-    @property
-    def _payload(self) -> list[str]:
-        return list(PAYLOADS[self._feed.table])
 
     def _run(self, sql: str) -> None:
         self._con.execute(sql)
@@ -108,24 +110,47 @@ class Merge:
             from held_rows""")
 
     def _claims(self) -> None:
-        """One claim for each entry and start: of those that say different things the last one counts."""
-        self._run("""
+        """One claim for each asset or identity and start, and for each observable: the last one counts."""
+        self._run(f"""
             create temp table counted as
-            select entry, kind, value, given_from, max(position) as position, count(*) as pieces
+            select entry, kind, value{self._start}, max(position) as position, count(*) as pieces
             from raw group by all""")
+        self._run(
+            "create temp table several as select entry, kind, value from counted group by all having count(*) > 1"
+        )
         self._run(f"""
             create temp table claim as
-            select r.position, r.entry, r.kind, r.value, r.given_from,
-                least(
-                    coalesce(r.given_to, {self._last}),
-                    coalesce(
-                        lead(r.given_from) over (
-                            partition by r.entry, r.kind, r.value order by r.given_from nulls first
-                        ),
-                        {self._last}
+            select position, entry, kind, value, given_from, coalesce(given_to, {self._last}) as ends, true as is_alone
+            from raw semi join counted using (position) anti join several using (entry, kind, value)
+            union all
+            {self._lines()}""")
+
+    def _lines(self) -> str:
+        """SELECT of the claims of entries that have several.
+
+        Each ends where the next one starts. One that goes on where the one before ends, and says the same, is of one
+        claim with it.
+        """
+        of_entry = "over (partition by entry, kind, value order by given_from nulls first)"
+        return f"""
+            select
+                min(position) filter (is_first), entry, kind, value, min(given_from) filter (is_first), max(ends), false
+            from (
+                select *, count(*) filter (not goes_on) {of_entry} as line, not goes_on as is_first
+                from (
+                    select *,
+                        coalesce(
+                            says is not distinct from lag(says) {of_entry} and given_from = lag(ends) {of_entry}, false
+                        ) as goes_on
+                    from (
+                        select position, entry, kind, value, given_from, row({self._payload_columns}) as says,
+                            least(coalesce(given_to, {self._last}), coalesce(lead(given_from) {of_entry}, {self._last}))
+                                as ends
+                        from raw semi join counted using (position) semi join several using (entry, kind, value)
                     )
-                ) as ends
-            from raw r semi join counted k on r.position = k.position""")
+                )
+            )
+            group by entry, kind, value, line"""
 
     def _match(self) -> None:
         """Pair claims with the open rows that say the same, one to one; a row of the same start is preferred."""
@@ -140,8 +165,13 @@ class Merge:
                     on h.entry = k.entry and h.kind = k.kind and h.value = k.value
                 where {self._same}
                     and (
-                        same_start or k.given_from is null or h._given_from is null
-                        or (k.given_from > h.valid_from and k.given_from <= h.valid_to)
+                        same_start
+                        or h.valid_from <= {self._at}
+                        and (k.is_alone or coalesce(k.given_from <= {self._at}, true) and {self._at} < k.ends)
+                        and (
+                            k.given_from is null or h._given_from is null
+                            or k.given_from > h.valid_from and k.given_from <= h.valid_to
+                        )
                     )
                     and (h.valid_to >= {self._at} or k.ends <= h.valid_to)
             ),
@@ -150,7 +180,7 @@ class Merge:
                 qualify row_number() over (partition by position order by same_start desc, valid_from desc) = 1
             )
             select * from of_claim
-            qualify row_number() over (partition by row_id order by same_start desc, position) = 1""")
+            qualify row_number() over (partition by row_id order by same_start desc, ends desc, position) = 1""")
 
     def _begin(self) -> None:
         """Find where claims that go on with no row begin, and which rows end by this snapshot."""
@@ -161,11 +191,15 @@ class Merge:
         self._run(f"""
             create temp table before as
             select h.entry, h.kind, h.value,
-                max(h.valid_from) filter (
-                    h.valid_from < h.valid_to and (g.row_id is not null or h.valid_from < {self._at})
-                ) as last_start,
-                max(case when g.row_id is not null then g.ends when l.row_id is not null
-                    then least(h.valid_to, {self._at}) else h.valid_to end) as last_end,
+                max(
+                    case
+                        when g.row_id is not null then greatest(h.valid_from, g.ends)
+                        when {self._is_indicator} then
+                            case when l.row_id is null then h.valid_to else least(h.valid_to, {self._at}) end
+                        when h.valid_from < h.valid_to and h.valid_from < {self._at}
+                            then h.valid_from + interval 1 microsecond
+                    end
+                ) as taken_until,
                 count(l.row_id) as leaving
             from held h
             semi join (from claim anti join going_on using (position)) n
@@ -173,7 +207,6 @@ class Merge:
             left join going_on g on h.row_id = g.row_id
             left join leaving l on h.row_id = l.row_id
             group by all""")
-        after = "last_end <= n.given_from" if self._feed.table == INDICATORS else "last_start < n.given_from"
         self._run(f"""
             create temp table beginning as
             select position, entry, kind, value, given_from, held, leaving,
@@ -183,7 +216,7 @@ class Merge:
                 select n.*, b.entry is not null as held, coalesce(b.leaving, 0) as leaving,
                     case
                         when b.entry is null then coalesce(n.given_from, {self._default})
-                        when n.given_from is not null and coalesce({after}, true) then n.given_from
+                        when n.given_from >= coalesce(taken_until, n.given_from) then n.given_from
                         else {self._at}
                     end as starts
                 from (from claim anti join going_on using (position)) n
@@ -249,13 +282,9 @@ class Merge:
 
     def counts(self) -> Counts:
         """Return what the merge does."""
-        pieces, claims = self._one("select sum(pieces), count(*) from counted")
-        (again,) = (
-            self._one(f"""
-            select count(*) from ({self._given_again()})""")
-            if pieces > claims
-            else (0,)
-        )
+        pieces, starts = self._one("select sum(pieces), count(*) from counted")
+        again = self._one(f"select count(*) from ({self._given_again()})")[0] if pieces > starts else 0
+        (claims,) = self._one("select count(*) from claim")
         (matched,) = self._one("select count(*) from going_on")
         (extended,) = self._one("select count(*) from going_on where valid_to <> greatest(valid_from, ends)")
         begun, changed = self._one("select count(*), count(*) filter (leaving > 0) from beginning")
@@ -276,12 +305,15 @@ class Merge:
 
     def _given_again(self) -> str:
         """SELECT of pieces that a later one of the same entry and start replaces, for it says something else."""
-        same = self._same.replace("h.", "n.") + " and c.given_to is not distinct from n.given_to"
+        same = self._same.replace("h.", "n.")
+        for name in ("given_from", "given_to"):
+            same += f" and c.{name} is not distinct from n.{name}"
+        start = "and c.given_from is not distinct from k.given_from" if self._start else ""
         return f"""
             select c.position, c.entry, n.position as later
             from raw c
             join counted k on c.entry = k.entry and c.kind = k.kind and c.value = k.value
-                and c.given_from is not distinct from k.given_from and c.position < k.position
+                and c.position < k.position {start}
             join raw n on n.position = k.position
             where not ({same})"""
 
