@@ -1,8 +1,9 @@
 """Fetches a bounded window of a paged HTTP API, page by page, into a durable spool.
 
-Belongs here: following `Link: <…>; rel="next"` (RFC 8288) from page to page, keeping within the rate budget, waiting
-and retrying, and telling apart what waiting can heal from what a person must heal. Not here: what the pages mean and
-which window to ask for (`ingest/sources/`), how pages are kept (`page_spool`).
+Belongs here: following the next link from page to page (`Link: <…>; rel="next"`, RFC 8288, or as the API's `Paging`
+says), keeping within the rate budget, waiting and retrying, and telling apart what waiting can heal from what a person
+must heal. Not here: what the pages mean and which window to ask for (`ingest/sources/`, `ingest/reference/formats/`),
+how pages are kept (`page_spool`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
 
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
-from ingest.transports.credentials import Credentials
 from ingest.transports.fetch_errors import (
     AccessDenied,
     ExpiredCredentials,
@@ -61,6 +62,33 @@ class Patience:
         return ceiling * random.uniform(0.5, 1.0)
 
 
+class Authorization(Protocol):
+    """What puts a request in order: `setting` is what a person has to renew when it is refused."""
+
+    @property
+    def setting(self) -> str:
+        """The environment variable that holds the secret."""
+
+    def header(self) -> str:
+        """The value of the Authorization header."""
+
+    def hide(self, text: str) -> str:
+        """`text` without secrets."""
+
+
+def _link_header(headers: Mapping[str, str], body: bytes) -> str | None:
+    links = requests.utils.parse_header_links(headers.get("Link", ""))
+    return next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), None)
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How an API pages: what gives the next link of an answer (headers, body), and the brackets around a page."""
+
+    next_link: Callable[[Mapping[str, str], bytes], str | None] = _link_header
+    brackets: tuple[bytes, bytes] = (b"[", b"]")
+
+
 @dataclass(frozen=True)
 class Window:
     """One bounded question: the address and the parameters of its first page, without secrets."""
@@ -87,12 +115,13 @@ class HttpCursor:
     link lost its header on the way, and taking it for the last page would lose the rest of the window.
     """
 
-    credentials: Credentials
+    credentials: Authorization
     budget: RateBudget = field(default_factory=RateBudget)
     patience: Patience = field(default_factory=Patience)
     clock: Clock = SYSTEM_CLOCK
     explain: Callable[[bytes], str] = lambda body: ""
     always_links: bool = False
+    paging: Paging = Paging()
 
     def fetch(self, window: Window, directory: Path) -> list[tuple[Path, SpooledPage]]:
         """All pages of `window`, in order, spooled in `directory`.
@@ -193,10 +222,10 @@ class _Page:
         status, headers, body = self._ask()
         self._cursor.budget.observe(status, headers)
         if status == HTTPStatus.OK:
-            _check_page(headers, body)
+            _check_page(headers, body, self._cursor.paging)
             if self._cursor.always_links and "Link" not in headers and body.strip(b"[] \t\r\n"):
                 raise _Retry("the answer has no Link header, so it is unknown whether more pages follow")
-            return body, self._next_link(headers)
+            return body, self._next_link(headers, body)
         raise self._failure(status, headers, body)
 
     def _ask(self) -> tuple[int, Mapping[str, str], bytes]:
@@ -253,10 +282,12 @@ class _Page:
             )
         return RequestRefused(f"{_place(self._link)}: the request was refused ({words})", status)
 
-    def _next_link(self, headers: Mapping[str, str]) -> str | None:
+    def _next_link(self, headers: Mapping[str, str], body: bytes) -> str | None:
         """The link to the next page; it must stay where the credentials were meant to go."""
-        links = requests.utils.parse_header_links(headers.get("Link", ""))
-        target = next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), None)
+        try:
+            target = self._cursor.paging.next_link(headers, body)
+        except ValueError as error:
+            raise _Retry(f"the page cannot be read: {error}") from None
         if target is None:
             return None
         following = urljoin(self._link, target)
@@ -271,7 +302,7 @@ class _Page:
 class _HeaderAuth(AuthBase):
     """Puts the credentials on the request and nowhere else; given as `auth`, so that no .netrc overrides them."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Authorization) -> None:
         self._credentials = credentials
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -284,16 +315,18 @@ def _wait_asked(headers: Mapping[str, str], now: float) -> float | None:
     return seconds_until_reset(headers, now) if asked is None else asked
 
 
-def _check_page(headers: Mapping[str, str], body: bytes) -> None:
-    """A page is a JSON array; a body of no announced length must also parse, else it may be half a page.
+def _check_page(headers: Mapping[str, str], body: bytes, paging: Paging) -> None:
+    """A page is a JSON array, or what the API has; a body of no announced length must also parse, else it may be half.
 
     A body that HTTP says is whole is taken as it is even when a record inside is broken: that record is landing's to
     quarantine, and asking again would stall the window for ever.
     """
     text = body.strip()
-    if not (text.startswith(b"[") and text.endswith(b"]")):
+    first, last = paging.brackets
+    if not (text.startswith(first) and text.endswith(last)):
         kind = headers.get("Content-Type", "no content type")
-        raise _Retry(f"the answer is not a JSON array ({kind}, {len(body)} bytes)")
+        wanted = "a JSON array" if first == b"[" else "a JSON object"
+        raise _Retry(f"the answer is not {wanted} ({kind}, {len(body)} bytes)")
     if "Content-Length" not in headers and "chunked" not in headers.get("Transfer-Encoding", "").lower():
         try:
             json.loads(body)

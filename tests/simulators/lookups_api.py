@@ -195,8 +195,13 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         query = dict(parse_qsl(parts.query))
         return Request(
-            self.command, parts.path, query, dict(self.headers.items()), json.loads(content) if content else None
+            self.command, parts.path, query, dict(self.headers.items()), self._body(content) if content else None
         )
+
+    def _body(self, content: bytes) -> Any:
+        """A form, as token endpoints take it, or JSON."""
+        is_form = "x-www-form-urlencoded" in self.headers.get("Content-Type", "")
+        return dict(parse_qsl(content.decode())) if is_form else json.loads(content)
 
     def _send(self, response: Response) -> None:
         body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()

@@ -1,0 +1,45 @@
+"""What formats that ask an API share: settings of patience, and pages as the objects in them.
+
+What belongs here: both. What does not: an API's addresses, fields and tokens (`formats/okta`, `formats/entra`, …).
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pydantic import Field
+
+from ingest.reference.formats import FormatOptions
+from ingest.transports.fetch_errors import UnexpectedAnswer
+from ingest.transports.http_cursor import HttpCursor, Patience, Window
+
+
+class AskingOptions(FormatOptions):
+    """How long an API is asked: silence and tries a page, and how long its rate limit may hold a page up (seconds)."""
+
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    max_attempts: int = Field(default=6, ge=1)
+    max_wait_seconds: float = Field(default=300.0, ge=0)
+    backoff_seconds: float = Field(default=1.0, ge=0)
+
+    @property
+    def patience(self) -> Patience:
+        """Return it as the client takes it."""
+        return Patience(
+            timeout_seconds=self.timeout_seconds,
+            max_attempts=self.max_attempts,
+            max_wait_seconds=self.max_wait_seconds,
+            backoff_seconds=self.backoff_seconds,
+        )
+
+
+def pages(cursor: HttpCursor, url: str, params: dict[str, str]) -> Iterator[Any]:
+    """Yield the JSON value of every page, once all pages have come. Raises FetchError."""
+    with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
+        for path, _ in cursor.fetch(Window(url, params), Path(folder)):
+            try:
+                yield msgspec.json.decode(path.read_bytes())
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise UnexpectedAnswer(f"{url}: a page that is no JSON: {error}") from None
