@@ -1,86 +1,14 @@
 {#-
-  GeoIP and ASN for the addresses of events. A mapping writes nothing: `enrich_endpoints` fills `location` and
-  `autonomous_system` of its endpoints where the log itself gave none.
+  GeoIP: the network that an address lies in, in the database of its time. `context_places.sql` asks it for the addresses
+  of machines.
 
-  The tables behind it (views `reference.geoip_city`, `reference.geoip_asn` and their `_blocks` index) are ranges over one
-  number space: an address is its 128-bit number, IPv4 as ::ffff:a.b.c.d. They have no rows when no database is loaded.
+  The tables behind it (views `reference.geoip_*` and their `_blocks` index) are ranges over one number space: an address
+  is its 128-bit number, IPv4 as ::ffff:a.b.c.d. They have no rows when no database is loaded.
 
   Spark has neither ASOF JOIN nor UHUGEINT. Both stay inside `geoip_address_key` and `geoip_hits`: there, the key becomes 32
   hex digits, the block is found with a window over the union of keys and block starts, and the range with an equality
   join on the block plus `key between start and end` (a block has at most 64 ranges).
 -#}
-
-
-{#- SELECT of `relation` with its endpoint columns enriched; the rows and their number never change.
-    relation: name of a CTE or table; columns: the class's [[name, type], …], types as STRUCT texts;
-    time_column: TIMESTAMP (UTC) of the event: the databases valid at its hour are asked. -#}
-{% macro enrich_endpoints(relation, columns, time_column='_event_at', endpoints=['src_endpoint', 'dst_endpoint']) -%}
-{%- set enriched = [] -%}
-{%- for name, type in columns if name in endpoints -%}
-  {%- set fields = [] -%}
-  {%- do struct_fields(type, fields) -%}
-  {%- set names = fields | map('first') | list -%}
-  {%- if 'ip' in names and ('location' in names or 'autonomous_system' in names) -%}
-    {%- do enriched.append([name, type, fields]) -%}
-  {%- endif -%}
-{%- endfor -%}
-{%- if not enriched -%}
-select * from {{ relation }}
-{%- else -%}
-select * from (
-with geoip_context as materialized (
-{{ geoip_context(relation, enriched | map('first') | list, time_column) }}
-)
-select event.* replace (
-{%- for name, type, fields in enriched %}
-  {{ enriched_endpoint('event.' ~ name, type, fields, 'geoip_' ~ name) }} as {{ name }}{{ ',' if not loop.last }}
-{%- endfor %}
-)
-from {{ relation }} as event
-{%- for name, type, fields in enriched %}
-left join geoip_context as geoip_{{ name }}
-  on geoip_{{ name }}.ip = event.{{ name }}.ip
-  and geoip_{{ name }}.event_hour = date_trunc('hour', event.{{ time_column }})
-{%- endfor %}
-)
-{%- endif -%}
-{%- endmacro %}
-
-
-{#- One row per distinct (ip, event_hour) of `relation` that has a hit in either table: the columns of
-    `location` and of `autonomous_system`. -#}
-{% macro geoip_context(relation, endpoints, time_column) -%}
-with asked as (
-{%- for endpoint in endpoints %}
-  {{ 'union' if not loop.first }} select distinct
-    {{ endpoint }}.ip as ip,
-    date_trunc('hour', {{ time_column }}) as event_hour
-  from {{ relation }}
-  where {{ endpoint }}.ip is not null
-{%- endfor %}
-),
-hexed as materialized (select ip, event_hour, {{ ip_hex('ip') }} as hex from asked),
-address as materialized (
-  select ip, event_hour, {{ geoip_address_key('hex') }} as key
-  from hexed
-  where hex is not null
-),
-city as ({{ geoip_hits('address', 'geoip_city') }}),
-asn as ({{ geoip_hits('address', 'geoip_asn') }})
-select
-  ip,
-  event_hour,
-  city.city,
-  city.country_code as country,
-  city.region,
-  city.continent,
-  city.postal_code,
-  city.latitude as lat,
-  city.longitude as long,
-  asn.as_number,
-  asn.as_org
-from city full join asn using (ip, event_hour)
-{%- endmacro %}
 
 
 {#- Rows of `table` for the (ip, event_hour, key) rows of `address`: at most one each, from the version valid at the hour.
@@ -190,29 +118,15 @@ end
 {%- endmacro %}
 
 
-{#- The endpoint written anew in its own type, `location` and `autonomous_system` filled where they are NULL. -#}
-{% macro enriched_endpoint(endpoint, type, fields, hit) -%}
-case when {{ endpoint }} is not null then {
-{%- for name, field_type in fields %}
-    '{{ name }}': {% if name in ['location', 'autonomous_system'] -%}
-    coalesce({{ endpoint }}."{{ name }}", {{ geoip_struct(name, field_type, hit) }})
-    {%- else -%}
-    {{ endpoint }}."{{ name }}"
-    {%- endif -%}{{ ',' if not loop.last }}
-{%- endfor %}
-  }::{{ type }} end
-{%- endmacro %}
-
-
 {#- `location` or `autonomous_system` of a hit with the attributes that the class's type has, NULL where OCSF would not
     accept it (location: one of city, country, postal_code, region; autonomous_system: number or name). -#}
 {% macro geoip_struct(name, type, hit) -%}
 {%- set sources = {
-    'location': {'city': 'city', 'country': 'country', 'region': 'region', 'continent': 'continent',
-      'postal_code': 'postal_code', 'lat': 'lat', 'long': 'long'},
+    'location': {'city': 'city', 'country': 'country_code', 'region': 'region', 'continent': 'continent',
+      'postal_code': 'postal_code', 'lat': 'latitude', 'long': 'longitude'},
     'autonomous_system': {'number': 'as_number', 'name': 'as_org'},
   }[name] -%}
-{%- set needed = ['city', 'country', 'region', 'postal_code'] if name == 'location' else ['as_number', 'as_org'] -%}
+{%- set needed = ['city', 'country_code', 'region', 'postal_code'] if name == 'location' else ['as_number', 'as_org'] -%}
 {%- set fields = [] -%}
 {%- do struct_fields(type, fields) -%}
 case when coalesce({% for column in needed %}{{ hit }}.{{ column }}::varchar{{ ', ' if not loop.last }}{% endfor %}) is not null

@@ -13,11 +13,17 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import buckets, exports, measures
+from tests.bench import buckets, context, exports, measures
 from tests.bench.measures import Bench, Row
 
 HOME = Path(".headwater")
-MEASURES = {**measures.MEASURES, "s3": buckets.lakes, "objects": buckets.objects, "exports": exports.exports}
+MEASURES = {
+    **measures.MEASURES,
+    "s3": buckets.lakes,
+    "objects": buckets.objects,
+    "exports": exports.exports,
+    "context": context.context,
+}
 
 
 def main() -> None:

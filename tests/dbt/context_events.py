@@ -5,6 +5,7 @@ rows; what the tables hold and what is asked comes from the code that a run uses
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -13,6 +14,7 @@ from typing import Any
 import duckdb
 import jinja2
 
+from ingest.reference.geoip_records import TABLES as GEOIP_TABLES
 from ingest.reference.observable_keys import observable_key
 from ingest.reference.tables import FEED_RANK, NAME_COLUMNS, NAME_VIEWS, OBSERVABLE_TABLES, TABLES, columns_of
 from lake.ocsf.asked import event_plan
@@ -39,6 +41,10 @@ _OPEN = {
     "valid_from": FIRST,
     "valid_to": LAST,
     "learned_at": LEARNED,
+}
+REQUIRED = {
+    "authentication": {"user": "{'uid': 'u'}", "dst_endpoint": "{'uid': 'd'}"},
+    "network_activity": {"dst_endpoint": "{'uid': 'd'}"},
 }
 PIPELINE = """'k' || i as _event_key, moment as _event_at, moment as _arrived_at,
   'b' as _batch, 'o' as _source_object, i as _source_row"""
@@ -95,6 +101,36 @@ def named(entry: str, kind: str, *texts: str, rank: int = 1, **more: Any) -> lis
     ]  # fmt: skip
 
 
+def indicator(kind: str, value: str, **more: Any) -> dict[str, Any]:
+    """A row of `indicators` or `warning_lists`."""
+    return {"kind": kind, "value": value, **more}
+
+
+def geoip(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    network: str,
+    payload: Mapping[str, str],
+    version: str,
+    valid_from: datetime = FIRST,
+    valid_to: datetime = LAST,
+) -> None:
+    """Add one version of a GeoIP table that has one IPv4 network; `payload` is column → SQL."""
+    key = observable_key("ip", network)
+    last = key.low + (1 << 128 - key.prefix) - 1
+    columns = dict.fromkeys(GEOIP_TABLES[table], "null") | dict(payload)
+    number = zlib.crc32(version.encode()) % 1000
+    block = f"{number} as block, 4 as ip_version, 0::ubigint as start_high, {key.low}::ubigint as start_low"
+    valid = f"'{version}' as version, timestamp '{valid_from}' as valid_from, timestamp '{valid_to}' as valid_to"
+    said = f"'{table}' as database_type, timestamp '{LEARNED}' as built_at, timestamp '{LEARNED}' as learned_at"
+    ends = f"0::ubigint as end_high, {last}::ubigint as end_low"
+    values = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
+    for name, sql in ((table, f"{block}, {valid}, {said}, {ends}, {values}"), (f"{table}_blocks", f"{block}, {valid}")):
+        known = con.execute("select 1 from duckdb_tables() where table_name = ?", [name]).fetchall()
+        con.execute(f"{'insert into' if known else 'create table'} main.{name} {'' if known else 'as'} select {sql}")
+        con.execute(f"create or replace view reference.{name} as from main.{name}")
+
+
 def whole_sql(con: duckdb.DuckDBPyConnection, class_name: str, mapped: str) -> str:
     """The SELECT of whole events of a mapping's SELECT, as `lake_events` makes it."""
     described = {name: type_ for name, type_, *_ in con.execute(f"describe ({mapped})").fetchall()}
@@ -105,14 +141,25 @@ def whole_sql(con: duckdb.DuckDBPyConnection, class_name: str, mapped: str) -> s
     )
 
 
-def events(con: duckdb.DuckDBPyConnection, class_name: str, rows: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Whole events of rows (time, attributes as SQL), in their order. All rows give the same attributes."""
-    selects = [f"select {i} as i, timestamp {literal(at)} as moment, {sql}" for i, (at, sql) in enumerate(rows)]
+def events(
+    con: duckdb.DuckDBPyConnection, class_name: str, rows: Iterable[tuple[str, str]], check: bool = True
+) -> list[dict[str, Any]]:
+    """Whole events of rows (time, attributes as SQL), in their order; `check`: they must keep the official schema.
+
+    They stay in the table `main.whole`.
+    """
+    whole = [(at, _with_required(class_name, sql)) for at, sql in rows]
+    selects = [f"select {i} as i, timestamp {literal(at)} as moment, {sql}" for i, (at, sql) in enumerate(whole)]
     union = " union all by name ".join(selects)
     base = "1 as activity_id, {'product': {'name': 'p', 'vendor_name': 'v'}} as metadata"
     mapped = f"select * exclude (i, moment), {base}, {PIPELINE} from ({union})"
     con.execute(f"create or replace table main.whole as {whole_sql(con, class_name, mapped)}")
     found = con.sql("select * from main.whole order by _source_row")
     checked = [validate_event_text(text, class_name) for text in event_texts(found)]
-    assert [findings for _, findings in checked if findings] == []
+    assert not check or [findings for _, findings in checked if findings] == []
     return [event for event, _ in checked]
+
+
+def _with_required(class_name: str, sql: str) -> str:
+    missing = [f"{value} as {name}" for name, value in REQUIRED.get(class_name, {}).items() if f" as {name}" not in sql]
+    return ", ".join([sql, *missing])

@@ -18,8 +18,6 @@ from ingest.reference.geoip_networks import ReadCounts, ranges_of
 from lake.store import LocalStore
 from tests.ingest.reference.geoip_macro import render
 
-LOCATION = "STRUCT(city VARCHAR, country VARCHAR, region VARCHAR, lat DOUBLE, is_on_premises BOOLEAN)"
-ENDPOINT = f'STRUCT("ip" VARCHAR, "port" INTEGER, "location" {LOCATION}, autonomous_system STRUCT("number" INTEGER))'
 NOON = datetime(2026, 3, 1, 12, 30)
 OXFORD = {
     "city": {"names": {"en": "Oxford"}},
@@ -56,9 +54,20 @@ def connection(lake: Path) -> duckdb.DuckDBPyConnection:
 def resolve(lake: Path, addresses: list[str | None], at: datetime = NOON) -> dict[str | None, tuple[Any, ...]]:
     """Address → (city, country, region, continent, postal_code, lat, long, as_number, as_org)."""
     con = connection(lake)
-    con.execute("create table event (src_endpoint struct(ip varchar), _event_at timestamp)")
-    con.executemany("insert into event values ({'ip': $1}, $2)", [(address, at) for address in addresses])
-    rows = con.execute(f"select * from ({render('geoip_context', 'event', ['src_endpoint'], '_event_at')})").fetchall()
+    con.execute("create table asked (ip varchar, event_hour timestamp)")
+    con.executemany(
+        "insert into asked values (?, date_trunc('hour', ?::timestamp))", [(each, at) for each in addresses]
+    )
+    rows = con.execute(f"""
+        with address as (
+            select ip, event_hour, {render("geoip_address_key", "hex")} as key
+            from (select distinct *, {render("ip_hex", "ip")} as hex from asked) where hex is not null
+        )
+        select ip, event_hour, city, country_code, region, continent, postal_code, latitude, longitude,
+          as_number, as_org
+        from ({render("geoip_hits", "address", "geoip_city")}) as city
+        full join ({render("geoip_hits", "address", "geoip_asn")}) as asn using (ip, event_hour)
+    """).fetchall()
     return {row[0]: row[2:] for row in rows}
 
 
@@ -203,63 +212,10 @@ def test_private_unlisted_and_invalid_addresses_have_no_place(
     assert resolve(tmp_path, [address]) == {}
 
 
-# --- enrichment ----------------------------------------------------------------------------------------------------
-
-
-def enriched(con: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-    con.execute(f"""
-        create table mapped as
-        select
-            i, src::{ENDPOINT} as src_endpoint, dst::{ENDPOINT} as dst_endpoint,
-            timestamp '2026-03-01 12:30' as _event_at
-        from (values
-            (1, {{'ip': '81.2.69.1', 'port': 443, 'location': null}}, {{'ip': '10.0.0.1', 'port': 1}}),
-            (2, {{'ip': '81.2.69.1', 'port': 443, 'location': {{'city': 'Vendor'}}}}, null),
-            (3, {{'ip': null, 'port': 7, 'location': null}}, {{'ip': '81.2.69.1', 'port': 1, 'location': null}}),
-            (4, null, null)
-        ) as event (i, src, dst)""")
-    columns = [["i", "INTEGER"], ["src_endpoint", ENDPOINT], ["dst_endpoint", ENDPOINT]]
-    sql = render("enrich_endpoints", "mapped", columns, "_event_at")
-    return con.execute(f"select i, src_endpoint, dst_endpoint from ({sql}) order by i").fetchall()
-
-
-def test_enrichment_fills_what_the_log_left_empty_and_keeps_every_row(tmp_path: Path, oxford: GeoIpDatabase) -> None:
-    load_geoip(LocalStore(tmp_path), [oxford])
-    place = {"city": "Oxford", "country": "GB", "region": "GB-ENG", "lat": 51.75, "is_on_premises": None}
-    vendor = dict.fromkeys(place) | {"city": "Vendor"}
-
-    def endpoint(ip: str | None, port: int, location: dict[str, Any] | None) -> dict[str, Any]:
-        return {"ip": ip, "port": port, "location": location, "autonomous_system": None}
-
-    assert [
-        (1, endpoint("81.2.69.1", 443, place), endpoint("10.0.0.1", 1, None)),
-        (2, endpoint("81.2.69.1", 443, vendor), None),
-        (3, endpoint(None, 7, None), endpoint("81.2.69.1", 1, place)),
-        (4, None, None),
-    ] == enriched(connection(tmp_path))
-
-
-def test_without_a_database_nothing_is_filled_and_nothing_fails(tmp_path: Path) -> None:
-    rows = enriched(connection(tmp_path))
-    assert [row[0] for row in rows] == [1, 2, 3, 4]
-    assert rows[0][1]["location"] is None
-
-
 def test_views_have_the_same_columns_with_and_without_a_database(tmp_path: Path, oxford: GeoIpDatabase) -> None:
     views = [connection(lake).execute("describe reference.geoip_city").fetchall() for lake in (tmp_path,)]
     load_geoip(LocalStore(tmp_path), [oxford])
     assert views == [connection(tmp_path).execute("describe reference.geoip_city").fetchall()]
-
-
-def test_a_class_without_endpoints_is_passed_on_unchanged() -> None:
-    assert render("enrich_endpoints", "mapped", [["time", "BIGINT"]]).strip() == "select * from mapped"
-
-
-def test_a_place_that_ocsf_would_not_accept_stays_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OCSF 1.8 location: at least one of city, country, postal_code, region."""
-    record = {"continent": OXFORD["continent"], "location": OXFORD["location"]}
-    load_geoip(LocalStore(tmp_path), [write_database(tmp_path / "c.mmdb", {"81.2.69.0/24": record}, monkeypatch)])
-    assert enriched(connection(tmp_path))[0][1]["location"] is None
 
 
 # --- versions ------------------------------------------------------------------------------------------------------
