@@ -1,0 +1,26 @@
+-- What each product made of an hour: raw events that it reads, remote logons (matches), candidates, signals.
+with raw as (
+    {% for table in ["authentication", "authorize_session", "process_activity", "windows_service_activity", "registry_value_activity"] -%}
+    {% if not loop.first %}union all {% endif %}select time_dt from {{ ref(table) }}
+    {% endfor %}
+),
+
+counted as (
+    select date_trunc('hour', time_dt) as hour, count(*) as raw_events, 0 as matches, 0 as candidates, 0 as signals from raw group by 1
+    union all
+    select date_trunc('hour', logon_at), 0, count(*), 0, 0 from {{ ref("host_logons") }} where is_remote group by 1
+    union all
+    select date_trunc('hour', _event_at), 0, 0, count(*), 0 from {{ ref("lateral_movement_candidates") }} group by 1
+    union all
+    select date_trunc('hour', time_dt), 0, 0, 0, count(*) from {{ ref("lateral_movement") }} group by 1
+)
+
+select
+    hour as _event_at,
+    'lateral_movement' as product,
+    sum(raw_events)::bigint as raw_events,
+    sum(matches)::bigint as matches,
+    sum(candidates)::bigint as candidates,
+    sum(signals)::bigint as signals
+from counted
+group by hour
