@@ -40,16 +40,18 @@ def connect(
     classes: Mapping[str, Columns],
     question: str = "",
     reference: Mapping[str, str] | None = None,
+    marts: Mapping[str, str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection with views over the lake; only for the schemas that `question` mentions, if it is given.
 
-    `sources` and `classes` give the columns that a table has even before its first file; `reference` gives SELECTs.
+    `sources` and `classes` give the columns that a table has even before its first file; `reference`
+    gives SELECTs, and so does `marts`, of what stands in gold beside the marts and is made of them.
     """
     con = duck.connect(store)
     for schema in ("bronze", "silver", "gold", "quarantine", "refused", "ledger", "reference"):
         con.execute(f"create schema {schema}")
         if not question or re.search(rf"\b{schema}\b", question, re.IGNORECASE) or _browses(question):
-            for name, select in _views(store, schema, sources, classes, reference or {}, con):
+            for name, select in _views(store, schema, sources, classes, reference or {}, marts or {}, con):
                 con.execute(f"create view {schema}.{quoted(name)} as {select}")
     con.execute("set allowed_directories = ?", [[store.url("")]])
     con.execute("set enable_external_access = false")
@@ -94,6 +96,7 @@ def _views(
     sources: Mapping[str, Columns],
     classes: Mapping[str, Columns],
     reference: Mapping[str, str],
+    marts: Mapping[str, str],
     con: duckdb.DuckDBPyConnection,
 ) -> Iterable[tuple[str, str]]:
     if schema == "bronze":
@@ -112,6 +115,7 @@ def _views(
             pattern = literal(store.url(f"{paths.GOLD}/{mart}/date=*/hour=*/*.parquet"))
             options = "union_by_name = true, hive_partitioning = true, hive_types_autocast = false"
             yield mart, f"select * from read_parquet({pattern}, {options})"
+        yield from marts.items()
     elif schema == "refused":
         for destination in store.folders(paths.REFUSED):
             pattern = literal(store.url(f"{paths.REFUSED}/{destination}/*/date=*/hour=*/part.parquet"))

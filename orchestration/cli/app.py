@@ -22,6 +22,7 @@ app = typer.Typer(
 COMMANDS = {
     "accounts": ("balance", "quarantine"),
     "collect": ("sources", "land", "build"),
+    "disposition": ("disposition",),
     "doctor": ("doctor",),
     "erasing": ("erase",),
     "export": ("export",),
@@ -29,6 +30,8 @@ COMMANDS = {
     "lookup": ("lookup",),
     "maintenance": ("compact", "retain"),
     "query": ("query",),
+    "reference": ("reference",),
+    "signals": ("signals",),
     "trace": ("trace",),
     "verify": ("verify",),
 }

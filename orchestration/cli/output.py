@@ -25,6 +25,8 @@ def known_errors() -> tuple[type[Exception], ...]:
     from ingest.contracts import ContractError
     from ingest.landing import LandingError
     from ingest.lookups.kinds import BadLookup
+    from ingest.reference.feeds import FeedError
+    from ingest.reference.formats import FormatError
     from ingest.reference.geoip_records import GeoIpError
     from ingest.sources.aws_cloudtrail.digest_keys import PublicKeyError
     from ingest.transports.fetch_errors import FetchError
@@ -33,9 +35,12 @@ def known_errors() -> tuple[type[Exception], ...]:
     from lake.erasure_rewrite import NotErased
     from lake.ledger import BrokenReceipt
     from lake.paths import BadName
+    from lake.signals.disposition_files import BadDispositions
+    from lake.signals.truth import BadTruth
     from lake.store import UnsupportedStore
     from orchestration.building import BuildFailed
     from orchestration.collecting import SourceNotConfigured
+    from orchestration.products import BadProduct
     from orchestration.settings import SettingsError
 
     return (
@@ -45,10 +50,15 @@ def known_errors() -> tuple[type[Exception], ...]:
         FetchError,
         BadLookup,
         GeoIpError,
+        FeedError,
+        FormatError,
         PublicKeyError,
         SourceNotConfigured,
+        BadDispositions,
         BadName,
+        BadTruth,
         BadCondition,
+        BadProduct,
         BadDeclaration,
         ExportError,
         NotErased,

@@ -15,6 +15,7 @@ from lake.store import Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake, settings
 from orchestration.cli.output import UsageError, err, print_json, print_table
+from orchestration.signals import signal_views
 
 
 def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
@@ -25,7 +26,8 @@ def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
         for name, each in load_contracts().items()
     }
     classes = {name: columns(each) for name, each in declared_classes().items()}
-    return connect(store, sources, classes, question, reference_views(store, settings().feed_order))
+    marts = signal_views(store) if not question or "gold" in question.lower() else {}
+    return connect(store, sources, classes, question, reference_views(store, settings().feed_order), marts)
 
 
 @app.command()

@@ -1,0 +1,35 @@
+"""Signals of the data products, for commands and Dagster: dispositions, their quality, and what readers see of them.
+
+What belongs here: which products there are, joined with what `lake.signals` does. What does not: printing, Dagster.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lake import paths
+from lake.gold_views import gold_views
+from lake.signals.dispositions import Added, Disposition, add_dispositions, dispositions_sql
+from lake.signals.quality import quality_sql
+from lake.store import Store
+from orchestration.products import SUFFIX
+from orchestration.settings import PROJECT
+
+
+def product_names(project: Path = PROJECT) -> list[str]:
+    """Return the names of the data products, without reading their contracts."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in project.glob(f"products/*{SUFFIX}"))
+
+
+def dispose(store: Store, given: Iterable[Disposition], origin: str) -> Added:
+    """Add dispositions of findings of any product."""
+    return add_dispositions(store, given, product_names(), origin)
+
+
+def signal_views(store: Store, project: Path = PROJECT) -> dict[str, str]:
+    """Return what stands in gold beside the marts: dispositions, signal_quality, and the analysts' views over marts."""
+    marts = store.folders(paths.GOLD)
+    own = {
+        "dispositions": dispositions_sql(store),
+        "signal_quality": quality_sql(store, product_names(project)),
+    }
+    return own | gold_views(project, marts)
