@@ -77,13 +77,11 @@ def add_matches(
 
 
 def _name_files(con: duckdb.DuckDBPyConnection, store: Store, files: Mapping[str, BuildReceipt]) -> None:
+    names = ("_file", "file", "event_table", "event_source", "match_hour")
+    listed = ", ".join(f"unnest(?::varchar[]) as {name}" for name in names)
+    told = [(store.url(key), key, each.table, each.source, each.hour) for key, each in files.items()]
     con.execute(
-        "create or replace temp table of_file (_file varchar, file varchar, event_table varchar, event_source varchar,"
-        " match_hour varchar)"
-    )
-    con.executemany(
-        "insert into of_file values (?, ?, ?, ?, ?)",
-        [[store.url(key), key, each.table, each.source, each.hour] for key, each in files.items()],
+        f"create or replace temp table of_file as select {listed}", [list(each) for each in zip(*told, strict=True)]
     )
 
 

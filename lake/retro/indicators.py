@@ -134,9 +134,11 @@ select row_number() over ()::integer as n, * from (
         `search_from` and `valid_to` are the events' times that each is held against.
         """
         back = f"date_trunc('hour', learned_at) - to_hours({round(sought.days * 24)})"
-        self.con.execute("create or replace temp table since (feed varchar, learned_until timestamp)")
-        if sought.since:
-            self.con.executemany("insert into since values (?, ?)", [list(each) for each in sought.since])
+        self.con.execute(
+            "create or replace temp table since as"
+            " select unnest(?::varchar[]) as feed, unnest(?::timestamp[]) as learned_until",
+            [[feed for feed, _ in sought.since], [until for _, until in sought.since]],
+        )
         new = (
             " where exists (select 1 from since where since.feed = i.feed"
             " and (since.learned_until is null or i.learned_at > since.learned_until))"

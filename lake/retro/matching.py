@@ -94,10 +94,10 @@ def match(
             damaged: list[Hour] = []
             for sought, hours in wanted.searches.items():
                 done.sought = max(done.sought, known.seek(sought))
-                networks = probe.prefixes(con)
+                prefixes = probe.networks(con)
                 for part in parts(store, hours):
                     signed.renew()  # a run may outlive the credentials of a role
-                    search.run(part, networks)
+                    search.run(part, prefixes)
                     published = publish_found(con, store, place, known, sought, part, dry_run)
                     damaged += published.damaged
                     done.found.update(published.new)

@@ -89,12 +89,11 @@ def _gather(con: duckdb.DuckDBPyConnection, store: Store, sought: Sought, part: 
     con.execute(
         "create or replace temp table damaged as select unnest(?::varchar[]) as match_hour", [[e.hour for e in damaged]]
     )
-    failed = [part_file for key in part.failed if (part_file := _slot(part, key))]
-    con.execute(
-        "create or replace temp table failed_file (match_hour varchar, event_table varchar, event_source varchar)"
-    )
-    if failed:
-        con.executemany("insert into failed_file values (?, ?, ?)", failed)
+    failed = [slot for key in part.failed if (slot := _slot(part, key))]
+    names = ("match_hour", "event_table", "event_source")
+    listed = ", ".join(f"unnest(?::varchar[]) as {name}" for name in names)
+    slots = [[slot[at] for slot in failed] for at in range(len(names))]
+    con.execute(f"create or replace temp table failed_file as select {listed}", slots)
     stays = " semi join failed_file using (match_hour, event_table, event_source)" if sought.whole else ""
     con.execute(
         f"create or replace temp table {_OUT} as"
@@ -114,9 +113,9 @@ def _read_old(con: duckdb.DuckDBPyConnection, store: Store, hour: Hour) -> bool:
     return True
 
 
-def _slot(part: Part, key: str) -> list[str] | None:
+def _slot(part: Part, key: str) -> tuple[str, str, str] | None:
     found = [each.files[key] for each in part.hours if key in each.files]
-    return [found[0].hour, found[0].table, found[0].source] if found else None
+    return (found[0].hour, found[0].table, found[0].source) if found else None
 
 
 def _contents(con: duckdb.DuckDBPyConnection) -> dict[str, _Content]:

@@ -74,8 +74,8 @@ class Search:
     classes: Mapping[str, EventClass]
     keep: bool = True
 
-    def run(self, part: Part, networks: list[int]) -> None:
-        """Put the matches of some hours into `found`."""
+    def run(self, part: Part, prefixes: list[int]) -> None:
+        """Put the matches of some hours into `found`; `prefixes` are those of the networks sought."""
         probe.begin(self.con)
         events.begin(self.con)
         for key, receipt in part.files.items():
@@ -83,11 +83,16 @@ class Search:
                 part.failed[key] = f"{key} is of {receipt.table}, a class that the project no longer declares"
         indexes = self._indexes(part)
         try:
-            part.observables = probe.probe(self.con, {url: key for key, url in indexes.items() if url}, networks)
+            self._probe(part, indexes, prefixes)
         except UNREADABLE:
             indexes = self._mended(part, indexes)
-            part.observables = probe.probe(self.con, {url: key for key, url in indexes.items() if url}, networks)
+            self._probe(part, indexes, prefixes)
+        marks = (part.files[key].index for key in indexes)
+        part.observables = sum(mark.rows for mark in marks if mark)
         self._add_events(part)
+
+    def _probe(self, part: Part, indexes: Mapping[str, str], prefixes: list[int]) -> None:
+        probe.probe(self.con, {url: key for key, url in indexes.items() if url}, part.files, prefixes)
 
     def _indexes(self, part: Part) -> dict[str, str]:
         """Return the addresses of all indexes, by file; those that are missing are made."""
