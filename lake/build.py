@@ -25,6 +25,10 @@ from lake.store import Store
 DISPOSITIONS = "dispositions"
 
 
+class RowsChanged(RuntimeError):
+    """A build that wrote more or fewer rows than the mapping gave. Nothing of the model was published."""
+
+
 class ErasedMeanwhile(RuntimeError):
     """A build that has read rows which were erased since. Nothing of it was published."""
 
@@ -151,12 +155,18 @@ class BuildRun:
         counts: Mapping[str, Mapping[str, int]],
         invalid: Mapping[str, Mapping[str, tuple[int, str]]],
         content: Mapping[str, str] | None = None,
+        mapped: Mapping[str, int] | None = None,
     ) -> dict[str, int]:
         """Publish the staged partitions of a model as the contents of all hours of the plan; return rows by hour.
 
         `counts` is hour → name → number (dispositions); `invalid` is hour → OCSF rule → (rows, metadata.uid of one);
-        `content` is hour → digest, of a mart that declares what its readers depend on. A mart has no source.
+        `content` is hour → digest, of a mart that declares what its readers depend on. A mart has no source. `mapped`
+        is hour → rows that the mapping gave, where they were counted.
         An hour for which nothing was staged becomes empty: its file goes.
+
+        Raises:
+            RowsChanged: the rows written are not as many as the mapping gave.
+            ErasedMeanwhile: what was read was erased since.
         """
         folder = _folder(table, source)
         staged = {
@@ -176,6 +186,11 @@ class BuildRun:
             key = f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"
             path = staged.get(hour)
             rows = pq.read_metadata(path).num_rows if path else 0
+            if mapped is not None and rows != mapped.get(hour, 0):
+                raise RowsChanged(
+                    f"{model}: the mapping gave {mapped.get(hour, 0)} rows of {hour} and {rows} were written;"
+                    " no hour of this run was published, what was there before stays"
+                )
             receipts.append(
                 BuildReceipt(
                     model=model,

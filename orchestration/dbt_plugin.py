@@ -202,6 +202,7 @@ class Plugin(BasePlugin):
             asked.get("counts", {}),
             asked.get("invalid", {}),
             asked.get("content"),
+            asked.get("mapped"),
         )
         return json.dumps(rows)
 
