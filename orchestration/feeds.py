@@ -88,6 +88,22 @@ def time_of(file: Path) -> datetime:
     return datetime.fromtimestamp(file.stat().st_mtime, UTC).replace(tzinfo=None)
 
 
+def newer_snapshots(store: Store, feed: Feed, path: str, as_of: datetime | None = None) -> list[Snapshot]:
+    """Return the snapshots at a path that are newer than the feed's newest load, oldest first.
+
+    With `as_of` there must be one file, which is that of this time whatever its name says. Raises FeedError.
+    """
+    found = snapshots(path)
+    if as_of is not None:
+        if len(found) > 1:
+            raise FeedError(
+                f"{path}: {len(found)} files cannot all be of one time; leave out --as-of, or name one file"
+            )
+        return [Snapshot(found[0].path, as_of)]
+    newest = newest_load(store, feed.table, feed.name)
+    return [each for each in found if newest is None or each.as_of > newest.newest]
+
+
 def load_configured(settings: Settings, store: Store, name: str, *, force: bool = False) -> Iterator[Loaded]:
     """Load every snapshot of a feed that is newer than its newest load, oldest first; yield each as it is loaded.
 
@@ -98,12 +114,10 @@ def load_configured(settings: Settings, store: Store, name: str, *, force: bool 
     """
     given = configured_feed(settings, name)
     feed = feed_of(name, given)
-    newest = newest_load(store, feed.table, feed.name)
-    since = newest.newest if newest else None
     if given.path is None:
         wanted = [Snapshot(None, datetime.now(UTC).replace(tzinfo=None))]
     else:
-        wanted = [each for each in snapshots(given.path) if since is None or each.as_of > since]
+        wanted = newer_snapshots(store, feed, given.path)
     options = checked_options(given.format, given.table, given.options)
     for snapshot in wanted:
         yield load_snapshot(settings, store, feed, snapshot, options, force=force)
@@ -116,14 +130,17 @@ def load_snapshot(
     before = newest_load(store, feed.table, feed.name)
     since = before.newest if before and feed.mode == "partial" else None
     source = Source(feed.table, snapshot.path, since)
-    receipt = load_feed(
-        store,
-        feed,
-        reader_of(feed.format).read(source, options),
-        snapshot.as_of,
-        source=snapshot.path.name if snapshot.path else feed.format,
-        skipped=source.skipped,
-        force=force,
-        limits=Limits(settings.memory_bytes, settings.threads),
-    )
+    try:
+        receipt = load_feed(
+            store,
+            feed,
+            reader_of(feed.format).read(source, options),
+            snapshot.as_of,
+            source=snapshot.path.name if snapshot.path else feed.format,
+            skipped=source.skipped,
+            force=force,
+            limits=Limits(settings.memory_bytes, settings.threads),
+        )
+    except FeedError as problem:
+        raise type(problem)(f"{snapshot.path}: {problem}" if snapshot.path else str(problem)) from None
     return Loaded(snapshot, receipt, before is None or before.version != receipt.version)

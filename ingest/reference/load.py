@@ -227,5 +227,5 @@ def _refuse_shrunk(feed: Feed, counts: Counts, force: bool) -> None:
     raise SnapshotRefused(
         f"feed {feed.name}: the snapshot would close {counts.closed:,} of {counts.open_before:,} open rows, more than"
         f" the {feed.most_closed_share:.0%} that are believed; nothing was changed. If it is whole, load it with"
-        " --force"
+        " --force; if not, take it away"
     )

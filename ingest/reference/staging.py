@@ -4,6 +4,7 @@ What belongs here: writing them batch by batch, counting, the checksum. What doe
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from ingest.reference.tables import ENTITY_TABLES, OBSERVABLE_COLUMNS, PAYLOADS,
 BATCH_ROWS = 20_000
 MOST_REASONS = 50  # in a receipt; the rows of `reference.rejects` have them all
 MOST_TEXT = 200
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")  # as repr() writes a value
 UNUSABLE = "a name or address that cannot be joined by"
 
 _TIMESTAMP = pa.timestamp("us")
@@ -49,9 +51,10 @@ class Staged:
     sha256: str = ""
 
     def reject(self, reason: str, where: str, text: str) -> None:
-        """Count a piece that is no entry."""
-        known = reason in self.rejected or len(self.rejected) < MOST_REASONS
-        self.rejected[reason if known else "other reasons"] += 1
+        """Count a piece that is no entry, by its reason without the values in it."""
+        general = _QUOTED.sub("…", reason)
+        known = general in self.rejected or len(self.rejected) < MOST_REASONS
+        self.rejected[general if known else "other reasons"] += 1
         if len(self.first_rejects) < 3:
             self.first_rejects.append(f"{where}: {reason}: {text[:80]!r}")
 

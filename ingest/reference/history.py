@@ -1,0 +1,102 @@
+"""The history of one thing in the reference tables: who said what of it, from when to when, and when it was learned.
+
+What belongs here: finding the rows. What does not: printing them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ingest.reference.observable_keys import KINDS, NotObservable, ObservableKey, observable_key
+from ingest.reference.tables import NAME_VIEWS, PAYLOADS, TABLES
+from ingest.reference.views import reference_views
+from lake import duck
+from lake.registry import literal, quoted
+from lake.store import Store
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What one feed says of one entry for a time; times are naive UTC. `learned_at`, `closed_at`: see `tables`."""
+
+    feed: str
+    provider: str
+    version: str
+    entry: str
+    value: str  # the observable; of an asset or identity the names by which it was found, if any
+    valid_from: datetime
+    valid_to: datetime
+    learned_at: datetime
+    closed_at: datetime | None
+    says: dict[str, Any]
+
+
+def history_of(store: Store, table: str, value: str) -> list[Statement]:
+    """Return what a table has of a value: an observable, an entry's id, or a name of an asset or identity.
+
+    For an address that includes the networks that contain it. Most specific first, then by feed and time.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    if table not in TABLES:
+        raise ValueError(f"no table {table!r} (known: {', '.join(TABLES)})")
+    views = reference_views(store)
+    with duck.connect(store) as con:
+        con.execute("create schema reference")
+        for name in (table, NAME_VIEWS.get(table)):
+            if name:
+                con.execute(f"create view reference.{name} as {views[name]}")
+        cursor = con.execute(_entities(table, value) if table in NAME_VIEWS else _observables(table, value))
+        names = [column[0] for column in cursor.description or ()]
+        return [_statement(table, dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _statement(table: str, row: dict[str, Any]) -> Statement:
+    says = {name: row[name] for name in PAYLOADS[table] if row[name] is not None}
+    own = {name: row[name] for name in Statement.__dataclass_fields__ if name != "says"}
+    return Statement(**own, says=says)
+
+
+def _observables(table: str, value: str) -> str:
+    return (
+        f"select * from reference.{table} where {_among(value, KINDS)} or entry = {literal(value)}"
+        " order by prefix desc, feed, entry, valid_from, learned_at"
+    )
+
+
+def _entities(table: str, value: str) -> str:
+    return f"""
+        with named as (
+            select feed, entry, max(prefix) as prefix, string_agg(distinct value, ', ' order by value) as value
+            from reference.{NAME_VIEWS[table]} where {_among(value, ("ip", "name"))} group by feed, entry
+            union all
+            select distinct feed, entry, 128, '' from reference.{table} where entry = {literal(value)}
+        )
+        select t.*, n.value
+        from reference.{table} t
+        join (select feed, entry, max(prefix) as prefix, max(value) as value from named group by all) n
+            on t.feed = n.feed and t.entry = n.entry
+        order by n.prefix desc, t.feed, t.entry, t.valid_from, t.learned_at"""
+
+
+def _among(value: str, kinds: tuple[str, ...]) -> str:
+    keys = ", ".join(
+        f"({literal(key.kind)}, {key.prefix}, {key.high}, {key.low})" for kind in kinds for key in _keys(kind, value)
+    )
+    columns = ", ".join(map(quoted, ("kind", "prefix", "key_high", "key_low")))
+    return f"({columns}) in ({keys})" if keys else "false"
+
+
+def _keys(kind: str, value: str) -> Iterator[ObservableKey]:
+    """The key of a value as one kind, and of an address those of all networks that contain it."""
+    try:
+        key = observable_key(kind, value)
+    except NotObservable:
+        return
+    yield key
+    number = key.high << 64 | key.low
+    for prefix in range(key.prefix) if kind == "ip" else ():
+        start = number >> 128 - prefix << 128 - prefix
+        yield ObservableKey(kind, key.value, prefix, start >> 64, start & (1 << 64) - 1)
