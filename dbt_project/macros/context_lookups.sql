@@ -19,7 +19,7 @@ with lookup_asked as materialized (
   from (select distinct path, kind, value from {{ asked }}) as asked
   join (
     select 'ip' as kind, value, value as text, key_high, key_low from address
-    union all select kind, value, text, key_high, key_low from observable
+    union select kind, value, text, key_high, key_low from observable
   ) as known on known.kind = asked.kind and known.value = asked.value
 ),
 lookup_wanted as (

@@ -11,9 +11,11 @@ from typing import Any
 
 import duckdb
 
+from ingest.lookups.asking import Asked, ask_pending
 from ingest.lookups.kinds import Lookup, configured
 from ingest.lookups.never_sent import hex_of
 from ingest.reference.observable_keys import observable_key
+from ingest.transports.clock import Clock
 from lake import ledger
 from lake.answers import answers_sql, versions
 from lake.duck import connect
@@ -23,6 +25,7 @@ from lake.store import LocalStore, Store
 
 AT = datetime(2026, 3, 2, 5, 10)
 NOW = 1_772_500_000.0  # 2026-03-03T01:06:40Z
+KEY, KEY_ENV = "k3y-0f-the-simulators", "A_LOOKUP_KEY"
 MODEL = "authentication__okta_system_log"
 
 
@@ -41,8 +44,13 @@ class Time:
 
 def lookup(kind: str, url: str, name: str = "", **options: Any) -> Lookup:
     """Return a provider as the settings would name it."""
-    keyed = {"key_env": "A_LOOKUP_KEY"} if kind != "rdap" else {}
+    keyed = {"key_env": KEY_ENV} if kind != "rdap" else {}
     return configured(name or kind, {"type": kind, "base_url": url, **keyed, **options})
+
+
+def ask(store: Store, provider: Lookup, time: Time, limit: int | None = None) -> Asked:
+    """Ask by a clock of its own."""
+    return ask_pending(store, provider, limit, Clock(lambda: time.now, time.sleep))
 
 
 def publish_waiting(
