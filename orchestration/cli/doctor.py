@@ -14,8 +14,8 @@ import typer
 
 from ingest import contract_artifacts
 from ingest.contracts import load_contracts
-from ingest.reference.geoip import CONFIGURED
 from ingest.lookups.status import standing
+from ingest.reference.geoip import CONFIGURED
 from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
 from lake import ledger, paths
