@@ -62,7 +62,8 @@ def decode(
     avoid to see is judged here.
 
     `records_keys`: top-level keys whose list makes an object an envelope of records. `report` is filled on the way.
-    `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same.
+    `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same,
+    unless the form is `always`.
     The schema of a batch of lines says so in its metadata (`batches.FORM`), with the header line of their objects.
     `wrappers`: what may stand around records, see `wrapped`. No content raises. Raises ObjectUnreadable when an object
     cannot be opened or read; one that is gone or refused is reported.
@@ -109,7 +110,7 @@ def _framer(
     head, text = peek(plain, _SNIFFED_BYTES)
     if subscribed and is_export(head):
         head, text = peek(unstamped(text), _SNIFFED_BYTES)
-    is_json = lines is None or head.lstrip(BLANKS)[:1] in (b"{", b"[")
+    is_json = lines is None or (not lines.always and head.lstrip(BLANKS)[:1] in (b"{", b"["))
     if subscribed and is_subscription(head):
         text, is_json = messages(text, limits.max_document_bytes), lines is None
     return LineFramer(text, limits, lines) if lines and not is_json else Framer(text, limits, envelopes)

@@ -24,11 +24,12 @@ _KNOWN = 3  # names that a header with many unknown ones must have
 class LineForm:
     """What decoding has to know of lines: the names that a header line may hold (lower case), and what parts them.
 
-    Without `header_names` no header is looked for.
+    Without `header_names` no header is looked for. `always`: lines also where the text begins like JSON.
     """
 
     delimiter: str = ""
     header_names: frozenset[str] = frozenset()
+    always: bool = False
 
     def is_header(self, line: str) -> bool:
         """Whether a line names fields: most of its values are known names, or all could be names and some are known.

@@ -64,7 +64,7 @@ def documents(source: Source) -> Iterator[tuple[Record, Any] | Reject]:
 
 def line_records(source: Source) -> Iterator[Record]:
     """Yield the lines of a text file that are not blank. Raises FormatError as `json_records`."""
-    yield from _records(source, LineForm(), ())
+    yield from _records(source, LineForm(always=True), ())
 
 
 def decoded(record: Record) -> Any:

@@ -73,12 +73,16 @@ def _line(source: Source, options: Options, constants: dict[str, object], record
     text = _RANGE.sub(r"\1-\2", _INLINE.sub("", record.text).strip(), count=1)
     words = [word.strip() for word in text.split(options.separator)] if options.separator else text.split()
     wildcards = source.table == WARNING_LISTS
+    if not words:  # characters that are blanks to Python, and were none to the decoder
+        source.skipped["blank"] += 1
+        return []
     if len(words) > 1 and words[0] in _SINKHOLES and not options.columns:
         return _hosts(source, words[1:], constants, wildcards)
+    payload = constants | _columns(source, options, words[1:])
+    found = list(entries(words[0], payload, options.kind, wildcards=wildcards))
     if len(words) > 1 and not options.columns:
         source.skipped["text behind the observable"] += 1
-    payload = constants | _columns(source, options, words[1:])
-    return list(entries(words[0], payload, options.kind, wildcards=wildcards))
+    return found
 
 
 def _hosts(source: Source, names: list[str], constants: dict[str, object], wildcards: bool) -> list[Entry]:

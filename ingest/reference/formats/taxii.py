@@ -147,7 +147,7 @@ class _Collection:
         mark = f"next {step}" if step else f"added_after {self._added_last}"
         if mark in seen or mark == "added_after ":
             raise UnexpectedAnswer(
-                f"{self._options.discovery_url}: the server says `more`, and leads nowhere ({mark.strip()}); try a larger `limit`"
+                f"{self._options.discovery_url}: the server says `more` and leads nowhere ({mark.strip()}); raise `limit`"
             )
         seen.add(mark)
         if step:
