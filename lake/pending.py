@@ -71,8 +71,9 @@ def waiting(store: Store, receipts: Sequence[BuildReceipt], provider: str) -> li
 
 def answered(store: Store, receipts: Iterable[BuildReceipt]) -> set[tuple[str, str]]:
     """Return the (model, hour) of the receipts whose hours hold events that wait for an answer which is there now."""
-    now = versions(store)
-    asked = [each for each in receipts if _waits(each) and _has_news(each, now)]
+    waits = [each for each in receipts if _waits(each)]
+    now = versions(store) if waits else {}
+    asked = [each for each in waits if _has_news(each, now)]
     if not asked:
         return set()
     ends = {(name, kind, key): end for name, kind, key, end in _answered_until(store)}
@@ -104,14 +105,17 @@ def _answered_until(store: Store) -> list[tuple[str, str, str, datetime]]:
 def _pending_rows(
     store: Store, keys: Sequence[str], first: bool = False
 ) -> Iterator[tuple[str, str, str, str, str, int, datetime]]:
-    """Yield (file, provider, kind, key, value, events, time of the last event; with `first`, of the first one)."""
-    if not keys:
-        return
+    """Yield (file, provider, kind, key, value, events, time of the last event; with `first`, of the first one).
+
+    A file that has gone has nothing that waits: its hour is stale for that reason.
+    """
     bound = "min" if first else "max"
-    urls = {store.url(key): key for key in keys}
-    with connect(store) as con:
-        for start in range(0, len(urls), _FILES_AT_ONCE):
-            files = ", ".join(literal(url) for url in list(urls)[start : start + _FILES_AT_ONCE])
+    for start in range(0, len(keys), _FILES_AT_ONCE):
+        urls = {store.url(key): key for key in _there(store, keys[start : start + _FILES_AT_ONCE])}
+        if not urls:
+            continue
+        files = ", ".join(map(literal, urls))
+        with connect(store) as con:
             rows = con.execute(
                 f"""
                 select filename, entry.provider, entry.data ->> '$.kind', entry.data ->> '$.key', min(entry.value),
@@ -123,4 +127,8 @@ def _pending_rows(
                 group by all order by all
                 """
             ).fetchall()
-            yield from ((urls[row[0]], *row[1:]) for row in rows)
+        yield from ((urls[row[0]], *row[1:]) for row in rows)
+
+
+def _there(store: Store, keys: Sequence[str]) -> list[str]:
+    return [key for key, held in store.infos(keys).items() if held is not None]

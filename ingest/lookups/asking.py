@@ -227,7 +227,7 @@ class _Run:
         for left in reversed(range(tries)):
             self._nothing_left = None
             try:
-                answers = self._provider.ask(batch)
+                answers = self._answers(batch)
             except Throttled as problem:
                 self._trouble(place, str(problem), problem.wait)
                 return set()
@@ -241,6 +241,14 @@ class _Run:
             self._keep(answers, place)
             return set(batch)
         return set()
+
+    def _answers(self, batch: list[ObservableKey]) -> dict[ObservableKey, Answer]:
+        """Return what the provider said; a body that is JSON but not what was published is no answer either."""
+        try:
+            return self._provider.ask(batch)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
+            said = f"{self._lookup.name}: the answer has another shape than published ({type(problem).__name__})"
+            raise LookupFailed(said) from problem
 
     def _keep(self, answers: dict[ObservableKey, Answer], place: str) -> None:
         """Write answers; after this a kill loses nothing that was paid for."""

@@ -168,6 +168,13 @@ def test_a_wrong_key_is_said_once_and_costs_one_request(
     assert "A_LOOKUP_KEY was refused (401" in done.stopped
 
 
+def test_a_file_that_has_gone_waits_for_nothing(store: LocalStore, api: AbuseIpDbSimulator, time: Time) -> None:
+    (store.path / wait(store, BAD)).unlink()
+    wait(store, GOOD, at=datetime(2026, 3, 2, 7, 0))
+    assert ask(store, abuse(api), time).answered == 1
+    assert answered(store, pending_receipts(store)) == {("authentication__okta_system_log", "2026-03-02T07")}
+
+
 @pytest.mark.parametrize("found", ["", "a key\nwith a line break"])
 def test_without_a_usable_key_nobody_is_asked_and_nothing_is_spent(
     store: LocalStore, api: AbuseIpDbSimulator, time: Time, monkeypatch: pytest.MonkeyPatch, found: str

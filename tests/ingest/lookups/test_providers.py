@@ -173,6 +173,28 @@ def test_without_iana_nobody_is_asked_and_the_lists_are_fetched_once(store: Loca
 
 
 @pytest.mark.parametrize(
+    ("kind", "path", "body"),
+    [
+        ("abuseipdb", "/api/v2", "[]"),
+        ("abuseipdb", "/api/v2", '{"data": {"abuseConfidenceScore": "high"}}'),
+        ("virustotal", "/api/v3", '{"data": {"attributes": {"last_analysis_stats": {"malicious": "many"}}}}'),
+        ("virustotal", "/api/v3", '{"data": [1]}'),
+        ("greynoise", "", '{"noise_": true}'),
+        ("greynoise", "", "null"),
+    ],
+)
+def test_an_answer_of_another_shape_than_published_is_none(
+    store: LocalStore, time: Time, kind: str, path: str, body: str
+) -> None:
+    publish_waiting(store, kind, ["8.8.0.1"])
+    with RegistrySimulator() as api:
+        api.inject(Fault("error", times=None, status=200, body=body))
+        done = ask(store, lookup(kind, f"{api.url}{path}"), time)
+    assert (done.answered, done.left, len(done.failures)) == (0, 1, 1)
+    assert answers(store) == []
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ({}, "no `type` is given"),
