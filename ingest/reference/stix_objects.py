@@ -109,6 +109,8 @@ def _times(value: dict[str, Any]) -> tuple[datetime | None, datetime | None]:
     if value.get("revoked") is True:
         revoked = moment(value.get("modified"))
         end = min(each for each in (end, revoked) if each is not None) if end or revoked else None
+    if begin and end and end < begin:  # revoked before it began: it held never
+        begin = end
     return begin, end
 
 

@@ -246,7 +246,8 @@ class _Reading:
         return None
 
     def _yes(self, attributes: Attributes, *names: str) -> bool | None:
-        return next((found for name in names if (found := yes(attributes.get(name) or None)) is not None), None)
+        given = (attributes.get(name) for name in names)
+        return next((found for each in given if each not in (None, "", []) and (found := yes(each)) is not None), None)
 
 
 def _control(attributes: Attributes) -> int:

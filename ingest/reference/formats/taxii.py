@@ -144,11 +144,10 @@ class _Collection:
     def _following(self, asked: dict[str, Any], envelope: dict[str, Any], seen: set[str]) -> dict[str, Any]:
         """What to ask for next; a server that leads in a circle is not followed."""
         step = str(envelope.get("next") or "")
+        place = self._options.discovery_url
         mark = f"next {step}" if step else f"added_after {self._added_last}"
         if mark in seen or mark == "added_after ":
-            raise UnexpectedAnswer(
-                f"{self._options.discovery_url}: the server says `more` and leads nowhere ({mark.strip()}); raise `limit`"
-            )
+            raise UnexpectedAnswer(f"{place}: the server says `more` and leads nowhere ({mark.strip()}): raise `limit`")
         seen.add(mark)
         if step:
             return {**asked, "next": step}
