@@ -5,10 +5,9 @@
     its host name in lower case. Nothing is guessed: names of two sources are one account only if the directory says so. -#}
 
 
-{#- The data of the first entry of `enrichments` with one of these names and this type, as JSON; NULL if there is none. -#}
-{% macro entry_of(names, type, relation="") -%}
-{%- set column = relation ~ "." if relation else "" -%}
-list_filter({{ column }}enrichments, lambda entry: entry.type = '{{ type }}' and entry.name in ('{{ names | join("', '") }}'))[1].data::json
+{#- The data of the first entry of `enrichments` with the first of these names that has one of this type, as JSON. -#}
+{% macro entry_of(names, type) -%}
+coalesce({% for name in names %}({{ enrichments_of(name, type) }}[1]).data{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
 {#- One field of such data as text. -#}

@@ -102,7 +102,7 @@ select
         'learned_at': strftime(hostile.learned_at, '%Y-%m-%dT%H:%M:%SZ'), 'seconds_before': hostile.seconds_before})
     }] end as enrichments,
     {'product': {'name': 'Headwater', 'vendor_name': 'Headwater', 'feature': {'name': 'lateral_movement'}}, 'event_code': 'lateral_movement'} as metadata,
-    to_json({'score': score, 'factors': factors, 'logon_types': logon_types, 'protocols': protocols, 'new_tags': new_tags, 'travel': travel,
+    to_json({'sentence': headline || '.', 'score': score, 'factors': factors, 'logon_types': logon_types, 'protocols': protocols, 'new_tags': new_tags, 'travel': travel,
         'record_from': strftime(record_from, '%Y-%m-%dT%H:%M:%SZ')}) as unmapped,
     finding_uid as _event_key,
     _event_at,
