@@ -1,0 +1,186 @@
+"""What lookup providers said of the observables of an event: the answer that held at its time, or that it waits."""
+
+import json
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+import jinja2
+import pytest
+
+from ingest.lookups.kinds import Lookup, configured
+from ingest.lookups.never_sent import hex_of
+from ingest.lookups.requests import asked_paths, sendable_sql
+from ingest.reference.observable_keys import observable_key
+from lake.answers import COLUMNS
+from lake.ocsf.asked import Held, event_plan
+from lake.ocsf.event_sql import event_sql
+from lake.ocsf.generate import DBT_PROJECT, declared_classes
+from lake.ocsf.validate import validate_event_text
+from tests.dbt import context_events
+from tests.dbt.context_events import FIRST, fill, reference
+
+BAD, GOOD, PRIVATE = "8.8.4.4", "9.9.9.9", "10.0.0.1"
+SHA256 = "ab" * 32
+NOON = datetime(2026, 3, 2, 12)
+LOOKUPS = [
+    configured("abuse", {"type": "abuseipdb", "ask_about": ["authentication.src_endpoint.ip"]}),
+    configured("noise", {"type": "greynoise", "ask_about": ["authentication.src_endpoint.ip"]}),
+    configured(
+        "vt",
+        {
+            "type": "virustotal",
+            "ask_about": ["process_activity.process.file.hashes[].value", "dns_activity.query.hostname"],
+        },
+    ),
+]
+
+
+@lru_cache(maxsize=1)
+def module() -> Any:
+    """The macros of context with those of lookups, and what they ask of a run."""
+    names = [*context_events._MACROS, "context_lookups.sql"]
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    shape = {each.name: each for each in declared_classes()["authentication"].shape.attributes}["enrichments"].shape
+    reputation = {each.name: each for each in shape.attributes}["reputation"].shape if shape else None
+    scores = {each.name: each.enum for each in reputation.attributes}["score_id"] if reputation else {}
+    environment.globals |= {
+        "fromjson": json.loads,
+        "lake_call": lambda function, texts: {"hw_lookups": json.dumps(sendable_sql(LOOKUPS))}[function],
+        "ocsf_enums": lambda: {"reputation.score_id": scores},
+    }
+    texts = [(DBT_PROJECT / "macros" / name).read_text(encoding="utf-8") for name in names]
+    return environment.from_string("\n".join(texts)).make_module()
+
+
+def answer(provider: str, value: str, kind: str = "ip", **more: Any) -> dict[str, Any]:
+    """A row of `reference.lookups`, given at noon and valid for a day, unless it says otherwise."""
+    key = observable_key(kind, value)
+    asked_at = more.get("asked_at", NOON)
+    keyed = {"kind": kind, "value": key.value, "prefix": key.prefix, "key_high": key.high, "key_low": key.low}
+    said = {"status": "known", "data": '{"reports": 7}', "score": 100.0, "score_id": 10, "learned_at": asked_at}
+    times = {"asked_at": asked_at, "valid_from": FIRST, "valid_to": asked_at + timedelta(days=1)}
+    return {"provider": provider, "key": hex_of(key)} | keyed | said | times | more
+
+
+def events(
+    answers: list[dict[str, Any]],
+    rows: list[tuple[datetime, str]],
+    class_name: str = "authentication",
+    lookups: list[Lookup] = LOOKUPS,
+) -> list[list[dict[str, Any]]]:
+    """The enrichments of events (time, attributes as SQL), in their order; these keep the official schema."""
+    with reference() as con:
+        fill(con, "lookups", COLUMNS, answers)
+        mapped = " union all by name ".join(_row(i, at, sql, class_name) for i, (at, sql) in enumerate(rows))
+        described = {name: type_ for name, type_, *_ in con.execute(f"describe ({mapped})").fetchall()}
+        made = event_sql(declared_classes()[class_name], described)
+        plan = json.loads(json.dumps(event_plan(made, Held(lookups=asked_paths(lookups, class_name)))))
+        enriched = module().context_events("completed", plan)
+        whole = f"with mapped as ({mapped}), {plan['steps']}, enriched as ({enriched})"
+        con.execute(
+            f"create table main.whole as {whole} select * replace ({plan['metadata']} as metadata) from enriched"
+        )
+        return _checked(con, class_name)
+
+
+def _row(number: int, at: datetime, sql: str, class_name: str) -> str:
+    required = {"user": "{'uid': 'u'}", "dst_endpoint": "{'uid': 'd'}"} if class_name == "authentication" else {}
+    given = ", ".join([sql, *(f"{value} as {name}" for name, value in required.items())])
+    pipeline = context_events.PIPELINE.replace("moment", f"timestamp '{at}'").replace("i as", f"{number} as")
+    base = "1 as activity_id, {'product': {'name': 'p', 'vendor_name': 'v'}} as metadata"
+    return f"select {given}, {base}, {pipeline.replace(chr(39) + 'k' + chr(39) + ' || i', repr(f'k{number}'))}"
+
+
+def _checked(con: duckdb.DuckDBPyConnection, class_name: str) -> list[list[dict[str, Any]]]:
+    found = con.sql("select * from main.whole order by _source_row")
+    checked = [validate_event_text(text, class_name) for text in context_events.event_texts(found)]
+    assert [each for _, findings in checked for each in findings if "enrichments" in each.rule] == []
+    return [[each for each in event.get("enrichments", ())] for event, _ in checked]
+
+
+def sign_in(address: str) -> str:
+    return f"{{'ip': '{address}'}} as src_endpoint"
+
+
+def told(entries: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    return [(each["provider"], each["type"], each["value"]) for each in entries]
+
+
+def test_an_event_gets_what_each_provider_said_at_its_time() -> None:
+    (entries,) = events([answer("abuse", BAD), answer("noise", BAD, score=9.0, score_id=9)], [(NOON, sign_in(BAD))])
+    assert told(entries) == [("abuse", "reputation", BAD), ("noise", "reputation", BAD)]
+    first = entries[0]
+    assert (first["name"], first["created_time"]) == ("src_endpoint.ip", 1_772_452_800_000)
+    assert first["reputation"] == {"base_score": 100.0, "score_id": 10, "score": "Malicious", "provider": "abuse"}
+    assert first["data"] == {
+        "reports": 7,
+        "status": "known",
+        "asked_at": "2026-03-02T12:00:00Z",
+        "expires_at": "2026-03-03T12:00:00Z",
+    }
+
+
+def test_who_has_not_answered_is_waited_for() -> None:
+    (entries,) = events([answer("noise", BAD)], [(NOON, sign_in(BAD))])
+    assert told(entries) == [("abuse", "pending", BAD), ("noise", "reputation", BAD)]
+    waits = entries[0]["data"]
+    assert waits == {"status": "pending", "kind": "ip", "key": hex_of(observable_key("ip", BAD))}
+    assert "reputation" not in entries[0]
+
+
+def test_within_one_hour_an_answer_ends_and_another_begins() -> None:
+    expires = datetime(2026, 3, 3, 12, 30)
+    first = answer("abuse", BAD, valid_to=expires)
+    later = {"asked_at": datetime(2026, 3, 5), "valid_from": expires, "valid_to": datetime(2026, 3, 6)}
+    second = answer("abuse", BAD, data='{"reports": 8}', **later)
+    times = [expires - timedelta(minutes=1), expires, datetime(2026, 3, 6, 0, 1), datetime(1999, 1, 1)]
+    found = events([first, second], [(at, sign_in(BAD)) for at in times], lookups=LOOKUPS[:1])
+    assert [told(entries) for entries in found] == [
+        [("abuse", "reputation", BAD)],
+        [("abuse", "reputation", BAD)],
+        [("abuse", "pending", BAD)],
+        [("abuse", "reputation", BAD)],
+    ]
+    assert [entries[0]["data"].get("reports") for entries in found] == [7, 8, None, 7], "the first holds from 1970"
+
+
+@pytest.mark.parametrize("address", [PRIVATE, "198.51.100.7", "fe80::1", "no address", "::ffff:10.1.2.3"])
+def test_what_is_never_sent_is_not_waited_for(address: str) -> None:
+    (entries,) = events([], [(NOON, f"{{'ip': '{address}', 'name': 'x'}} as src_endpoint, 'x' as status")])
+    assert entries == []
+
+
+def test_addresses_are_the_same_however_they_are_written() -> None:
+    spelled = ["2606:4700:0:0::1111", "2606:4700::1111", "2606:4700::1111%eth0"]
+    rows = [(NOON, sign_in(each)) for each in spelled]
+    found = events([answer("abuse", "2606:4700::1111")], rows, lookups=LOOKUPS[:1])
+    assert [told(entries) for entries in found] == [[("abuse", "reputation", each)] for each in spelled]
+    (mapped,) = events([answer("abuse", BAD)], [(NOON, sign_in(f"::ffff:{BAD}"))], lookups=LOOKUPS[:1])
+    assert told(mapped) == [("abuse", "reputation", f"::ffff:{BAD}")]
+
+
+def test_every_hash_of_a_file_is_asked_about_and_names_of_the_house_are_not() -> None:
+    hashes = f"[{{'algorithm_id': 3, 'value': '{SHA256.upper()}'}}, {{'algorithm_id': 1, 'value': '{'cd' * 16}'}}]"
+    process = f"{{'pid': 1, 'file': {{'name': 'a.exe', 'type_id': 1, 'hashes': {hashes}}}}} as process"
+    answers = [answer("vt", SHA256, "hash", score=3.0, score_id=8)]
+    (entries,) = events(
+        answers, [(NOON, f"{process}, {{'hostname': 'h', 'type_id': 0}} as device")], "process_activity"
+    )
+    assert sorted(told(entries)) == [("vt", "pending", "cd" * 16), ("vt", "reputation", SHA256.upper())]
+    assert {each["name"] for each in entries} == {"process.file.hashes[].value"}
+    asked = [(NOON, f"{{'hostname': '{name}'}} as query") for name in ("dc01.corp", "WWW.Evil.com.", "localhost")]
+    found = events([answer("vt", "www.evil.com", "domain")], asked, "dns_activity")
+    assert [told(entries) for entries in found] == [[], [("vt", "reputation", "WWW.Evil.com.")], []]
+
+
+def test_no_answer_changes_the_number_of_rows() -> None:
+    answers = [answer(name, BAD, valid_from=FIRST + timedelta(days=n)) for n in range(5) for name in ("abuse", "noise")]
+    rows = [(NOON + timedelta(minutes=n), sign_in(each)) for n, each in enumerate((BAD, BAD, GOOD, PRIVATE) * 3)]
+    assert len(events(answers, rows)) == len(rows)
+
+
+def test_who_is_not_asked_about_a_table_says_nothing_of_its_events() -> None:
+    (entries,) = events([answer("abuse", BAD)], [(NOON, sign_in(BAD))], lookups=LOOKUPS[2:])
+    assert entries == []
