@@ -1,8 +1,14 @@
 -- What each product made of an hour: raw events that it reads, remote logons (matches), candidates, signals.
 with raw as (
-    {% for table in ["authentication", "authorize_session", "process_activity", "windows_service_activity", "registry_value_activity"] -%}
-    {% if not loop.first %}union all {% endif %}select time_dt from {{ ref(table) }}
-    {% endfor %}
+    select time_dt from {{ ref("authentication") }}
+    union all
+    select time_dt from {{ ref("authorize_session") }}
+    union all
+    select time_dt from {{ ref("process_activity") }}
+    union all
+    select time_dt from {{ ref("windows_service_activity") }}
+    union all
+    select time_dt from {{ ref("registry_value_activity") }}
 ),
 
 counted as (
