@@ -21,7 +21,9 @@ from orchestration.assets.gold import gold_assets, gold_tables
 from orchestration.assets.hours import hourly
 from orchestration.assets.iceberg import iceberg_tables
 from orchestration.assets.lookups import lookup_assets
+from orchestration.assets.reference import reference_assets
 from orchestration.assets.silver import built_tables, silver_assets, view_specs
+from orchestration.assets.threat_matches import match_table, threat_matches
 from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks, mart_checks
@@ -50,6 +52,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
     tables = {source: built_tables(source, manifest, translator) for source in contracts}
     tables = {source: found for source, found in tables.items() if found}
     marts = gold_tables(manifest, translator)
+    gold = [*marts, match_table()]
     exports = declared_exports(manifest)
     newest = arrival_checks(raw)
     trail = contracts[SOURCE]
@@ -61,7 +64,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
                 *(silver_assets(source, tables[source], manifest, translator, partitions) for source in tables),
                 *gold_assets(marts, manifest, translator, partitions),
                 *view_specs(manifest, translator),
-                *export_assets(settings, exports, {**tables, GOLD: marts}, partitions),
+                *export_assets(settings, exports, {**tables, GOLD: gold}, partitions),
             ],
             asset_checks=[
                 newest,
@@ -86,10 +89,12 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
             },
         ),
         landing_schedules(settings, raw),
+        reference_assets(settings),
         queue_schedules(settings, contracts.values()),
         arrival_schedule(newest),
-        iceberg_tables(settings, {**tables, GOLD: marts}),
+        iceberg_tables(settings, {**tables, GOLD: gold}),
         lookup_assets(settings, tables),
+        threat_matches(each for found in tables.values() for each in found),
         export_sensor(settings, exports, ledger.hour(settings.partitions_start)),
         maintenance(),
         integrity_schedule(trail, integrity),

@@ -6,6 +6,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from importlib.metadata import version
 
@@ -15,6 +16,7 @@ import typer
 from ingest import contract_artifacts
 from ingest.contracts import load_contracts
 from ingest.lookups.status import standing
+from ingest.reference.feeds import newest_load
 from ingest.reference.geoip import CONFIGURED
 from ingest.reference.geoip_records import TABLES
 from ingest.reference.geoip_versions import read_receipts
@@ -75,6 +77,7 @@ def examine() -> Iterator[Finding]:
     yield from _sources(used, store)
     configured = [name for name, files in used.geoip.databases.items() if files]
     yield from _reference(store, {table for name in configured for table in CONFIGURED[name][:1]})
+    yield from _feeds(used, store)
     yield from _lookups(used, store)
     yield from _destinations(used, store)
     yield from _generated()
@@ -162,6 +165,24 @@ def _reference(store: Store, configured: set[str]) -> Iterator[Finding]:
         elif table in ("geoip_city", "geoip_asn"):  # the others are extras, and nobody misses them
             advice = "set geoip.city and geoip.asn to MaxMind-format files; until then locations stay empty"
             yield Finding(table, "note", "no database is configured", advice)
+
+
+def _feeds(used: Settings, store: Store) -> Iterator[Finding]:
+    for name, given in used.reference.feeds.items():
+        subject, advice = f"feed {name}", f"run `headwater reference load {name}`, or turn on load_{name}_on_time"
+        told = newest_load(store, given.table, name)
+        if told is None:
+            yield Finding(subject, "warning", "configured but not loaded yet", advice)
+            continue
+        age = (datetime.now(UTC).replace(tzinfo=None) - told.newest) / timedelta(hours=1)
+        found = f"{told.rows_open:,} open rows of reference.{given.table}, as of {told.as_of}Z ({age:,.1f} hours ago)"
+        if given.max_age_hours is not None and age > given.max_age_hours:
+            yield Finding(subject, "warning", f"{found}, expected at most {given.max_age_hours:g} hours", advice)
+        elif rejected := sum(told.rejected.values()):
+            advice = f"look at them: `headwater reference rejects {name}`"
+            yield Finding(subject, "note", f"{found}; {rejected:,} pieces of the newest snapshot are rejected", advice)
+        else:
+            yield Finding(subject, "ok", found)
 
 
 def _lookups(used: Settings, store: Store) -> Iterator[Finding]:

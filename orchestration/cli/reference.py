@@ -162,7 +162,7 @@ def _load_geoip(used: Settings, quiet: bool) -> dict[str, str]:
         load_reference(quiet=quiet)
     except (GeoIpError, OSError) as problem:
         return {"geoip": str(problem)}
-    if not quiet and not (used.geoip.city or used.geoip.asn):
+    if not quiet and not (any(used.geoip.databases.values())):
         say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
     return {}
 

@@ -1,0 +1,130 @@
+"""Reference feeds as assets: one per feed, loaded by its own schedule, with a check of its age.
+
+What belongs here: the assets, their jobs and schedules. What does not: loading (`orchestration.feeds`).
+
+They have no partitions: a feed's table has every time in it, and what is to be loaded follows from what is there.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from ingest.reference.feeds import LoadReceipt, newest_load
+from lake.publish import recover
+from lake.store import Store
+from orchestration.feeds import load_configured
+from orchestration.lakes import open_lake
+from orchestration.settings import ReferenceFeed, Settings, load_settings
+
+GROUP, FRESH = "reference", "newest_snapshot_is_young"
+_GEOIP_SCHEDULE = "20 5 * * *"  # UTC; MaxMind builds on Tuesdays and Fridays, at no fixed hour
+
+
+def feed_key(name: str, table: str) -> dg.AssetKey:
+    """Return the key of a feed's asset."""
+    return dg.AssetKey([GROUP, table, name])
+
+
+def reference_assets(settings: Settings) -> dg.Definitions:
+    """Return asset, check, job and schedule of every feed of the settings, and of GeoIP if it is configured."""
+    parts = [_feed(name, given) for name, given in settings.reference.feeds.items()]
+    if any(settings.geoip.databases.values()):
+        parts.append(_scheduled(_geoip_asset(), "load_geoip_databases", _GEOIP_SCHEDULE, "the GeoIP databases"))
+    return dg.Definitions.merge(*parts) if parts else dg.Definitions()
+
+
+def _feed(name: str, given: ReferenceFeed) -> dg.Definitions:
+    asset = _feed_asset(name, given)
+    return _scheduled(asset, f"load_{name}", given.refresh, f"what is new of the feed {name}")
+
+
+def _scheduled(asset: dg.AssetsDefinition, job_name: str, cron: str, what: str) -> dg.Definitions:
+    job = dg.define_asset_job(job_name, selection=dg.AssetSelection.assets(asset), description=f"Load {what}.")
+    schedule = dg.ScheduleDefinition(
+        name=f"{job_name}_on_time",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description=f"Loads {what}. Off until turned on.",
+    )
+    return dg.Definitions(assets=[asset], jobs=[job], schedules=[schedule])
+
+
+def _feed_asset(name: str, given: ReferenceFeed) -> dg.AssetsDefinition:
+    key = feed_key(name, given.table)
+    fresh = dg.AssetCheckSpec(FRESH, asset=key, description="The newest snapshot is no older than the feed declares.")
+
+    @dg.asset(
+        key=key,
+        group_name=GROUP,
+        kinds={"parquet", GROUP},
+        description=f"Feed {name} ({given.format}) of reference.{given.table}: rows with the times they held.",
+        pool=f"reference_{name}",
+        check_specs=[fresh] if given.max_age_hours else [],
+    )
+    def feed(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        used = load_settings()
+        store = open_lake(used)
+        recover(store)
+        for loaded in load_configured(used, store, name):
+            told = loaded.receipt
+            context.log.info(f"{loaded.snapshot.path or given.format}: {_counts(told)}")
+        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(newest_load(store, given.table, name)))
+        if given.max_age_hours:
+            yield age_check(key, store, name, given.table, given.max_age_hours)
+
+    return feed
+
+
+def _counts(told: LoadReceipt) -> str:
+    kinds = ("opened", "changed", "closed", "extended", "unchanged", "duplicates")
+    rejected = sum(told.rejected.values())
+    return ", ".join([*(f"{getattr(told, kind):,} {kind}" for kind in kinds), f"{rejected:,} rejected"])
+
+
+def _metadata(told: LoadReceipt | None) -> dict[str, Any]:
+    if told is None:
+        return {}
+    kinds = ("version", "read", "opened", "changed", "closed", "extended", "unchanged", "duplicates", "rows_open")
+    return {
+        **{kind: getattr(told, kind) for kind in kinds},
+        "rejected": sum(told.rejected.values()),
+        "rejected_by_reason": told.rejected,
+        "as_of": told.as_of,
+        "source": told.source,
+    }
+
+
+def age_check(key: dg.AssetKey, store: Store, name: str, table: str, most_hours: float) -> dg.AssetCheckResult:
+    """Return whether a feed's newest snapshot is no older than it may be."""
+    told = newest_load(store, table, name)
+    age = datetime.now(UTC).replace(tzinfo=None) - told.newest if told else None
+    found = f"{age / timedelta(hours=1):,.1f} hours old" if age is not None else "never loaded"
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=FRESH,
+        passed=age is not None and age <= timedelta(hours=most_hours),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"the newest snapshot is {found}, expected at most {most_hours:g} hours",
+    )
+
+
+def _geoip_asset() -> dg.AssetsDefinition:
+    key = dg.AssetKey([GROUP, "geoip"])
+
+    @dg.asset(
+        key=key,
+        group_name=GROUP,
+        kinds={"parquet", GROUP},
+        description="MaxMind-format databases as reference.geoip_*: whole versions, each valid from its build date.",
+        pool="reference_geoip",
+    )
+    def geoip() -> dg.MaterializeResult[None]:
+        from orchestration.cli.collect import load_reference
+
+        load_reference(quiet=True)
+        return dg.MaterializeResult(asset_key=key)
+
+    return geoip
