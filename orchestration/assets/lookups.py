@@ -5,7 +5,7 @@ that the settings name have assets. A provider that is down fails nothing: its e
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,7 +82,7 @@ def _asset(lookup: Lookup, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(WAITS, asset=key, description="No event waits for an answer for longer than a day.")
         ],
     )
-    def ask(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def ask(context: dg.AssetExecutionContext) -> Iterator[Any]:
         now = load_settings()
         store, asked_for = open_lake(now), lookups_of(now)[lookup.name]
         recover(store)
@@ -93,7 +93,7 @@ def _asset(lookup: Lookup, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             said = done.stopped or done.failures[0]
             raise dg.Failure(f"{said}. Events are published, and wait", allow_retries=False)
         stands = standing(store, asked_for, time.time())
-        return dg.MaterializeResult(metadata=_metadata(done, stands), check_results=[_waits(key, stands)])
+        yield dg.MaterializeResult(metadata=_metadata(done, stands), check_results=[_waits(key, stands)])
 
     return ask
 

@@ -15,9 +15,11 @@ from ingest.lookups.state import read_spent
 from lake.answers import receipt_of
 from lake.ledger import BrokenReceipt
 from lake.paths import lookup_spent
+from lake.pending import answered, pending_receipts
 from lake.store import LocalStore, open_store
 from tests.ingest.lookups.waiting import KEY, Time, answers, ask, lookup, publish_waiting
 from tests.lake.mortal import Killed, Mortal
+from tests.lake.stores import opened
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator
 from tests.simulators.lookups_virustotal import VirusTotalSimulator
 
@@ -133,6 +135,21 @@ def test_processes_that_ask_at_once_spend_one_budget_and_ask_nothing_twice(
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert len(api.asked) == len(set(api.asked)) == 8
     assert spent(store) == len(answers(store)) == 8
+
+
+def test_a_lake_in_a_bucket_keeps_the_budget_and_the_answers_as_well(
+    tmp_path: Path, request: pytest.FixtureRequest, api: AbuseIpDbSimulator, time: Time
+) -> None:
+    open_lake = opened("bucket", tmp_path, request)
+    publish_waiting(open_lake(), "abuseipdb", ADDRESSES[:5])
+    assert ask(open_lake(), abuse(api, per_day=3), time).answered == 3
+    done = ask(open_lake(), abuse(api, per_day=3), time)
+    assert (done.requests, done.left) == (0, 2)
+    time.now += DAY
+    assert ask(open_lake(), abuse(api, per_day=3), time).answered == 2
+    assert len(answers(open_lake())) == len(api.asked) == 5
+    store = open_lake()
+    assert len(answered(store, pending_receipts(store))) == 1
 
 
 def test_a_record_that_cannot_be_read_stops_asking_and_says_what_to_do(

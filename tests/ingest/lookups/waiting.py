@@ -4,8 +4,9 @@ What belongs here: silver files with `pending` entries, and their receipts. What
 """
 
 import json
+import tempfile
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from lake.answers import answers_sql, versions
 from lake.duck import connect
 from lake.publish import Change, publish
 from lake.receipts import BuildReceipt
-from lake.store import LocalStore, Store
+from lake.store import Store
 
 AT = datetime(2026, 3, 2, 5, 10)
 NOW = 1_772_500_000.0  # 2026-03-03T01:06:40Z
@@ -54,14 +55,37 @@ def ask(store: Store, provider: Lookup, time: Time, limit: int | None = None) ->
 
 
 def publish_waiting(
-    store: LocalStore, provider: str, values: Iterable[str], kind: str = "ip", at: datetime = AT, model: str = MODEL
+    store: Store, provider: str, values: Iterable[str], kind: str = "ip", at: datetime = AT, model: str = MODEL
 ) -> str:
     """Publish an hour of a model whose events wait for answers about `values`; return its file."""
     table, source = model.split("__", 1)
-    folder = f"silver/{table}/source={source}/date={at:%Y-%m-%d}/hour={at:%H}"
-    path = store.path / folder / "part.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [(int(at.timestamp() * 1000) + _zone(at), [_entry(provider, kind, value)]) for value in values]
+    key = f"silver/{table}/source={source}/date={at:%Y-%m-%d}/hour={at:%H}/part.parquet"
+    millis = int(at.replace(tzinfo=UTC).timestamp() * 1000)
+    rows = [(millis, [_entry(provider, kind, value)]) for value in values]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part.parquet"
+        _write(path, rows)
+        store.put(path, key)
+        size = path.stat().st_size
+    receipt = BuildReceipt(
+        model=model,
+        source=source,
+        table=table,
+        hour=f"{at:%Y-%m-%dT%H}",
+        rows=len(rows),
+        bytes=size,
+        inputs=(),
+        mapping="m",
+        built_at="2026-03-02T06:00:00+00:00",
+        file=key,
+        counts={f"pending:{provider}": len(rows)},
+        context=versions(store),
+    )
+    publish(store, lambda: Change(receipts=tuple(ledger.with_builds(store, model, [receipt]))))
+    return key
+
+
+def _write(path: Path, rows: list[tuple[int, list[dict[str, str]]]]) -> None:
     with duckdb.connect() as con:
         con.execute(
             "create table t (time bigint,"
@@ -69,29 +93,6 @@ def publish_waiting(
         )
         con.executemany("insert into t values (?, ?)", rows)
         con.execute(f"copy t to '{path}' (format parquet)")
-    receipt = BuildReceipt(
-        model=model,
-        source=source,
-        table=table,
-        hour=f"{at:%Y-%m-%dT%H}",
-        rows=len(rows),
-        bytes=path.stat().st_size,
-        inputs=(),
-        mapping="m",
-        built_at="2026-03-02T06:00:00+00:00",
-        file=f"{folder}/part.parquet",
-        counts={f"pending:{provider}": len(rows)},
-        context=versions(store),
-    )
-    publish(store, lambda: Change(receipts=tuple(ledger.with_builds(store, model, [receipt]))))
-    return receipt.file
-
-
-def _zone(at: datetime) -> int:
-    """Milliseconds between the local clock, by which a naive time is read, and UTC."""
-    from datetime import UTC
-
-    return int((at.replace(tzinfo=UTC).timestamp() - at.timestamp()) * 1000)
 
 
 def _entry(provider: str, kind: str, value: str) -> dict[str, str]:
