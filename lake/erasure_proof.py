@@ -16,6 +16,7 @@ from lake import ledger, paths
 from lake.holdings import addresses, held_files
 from lake.receipts import ErasureReceipt
 from lake.registry import literal, rows_select
+from lake.retro.matches import TABLE as MATCHES
 from lake.store import Store
 
 Fingerprints = Mapping[str, str]
@@ -90,8 +91,9 @@ _ORIGIN_COLUMNS = "_batch varchar, _source_object varchar, _source_row bigint"
 
 
 def _built(store: Store, source: str, hours: set[str]) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield what a built table is counted as, its event key, and its files of some hours."""
-    tables = [("left_in_dispositions", "_event_key", paths.dispositions_folder(source))]
+    """Yield what a built table is counted as, its event key, and its files of some hours; matches count as silver."""
+    tables = [("left_in_silver", "event_uid", paths.gold_folder(MATCHES))]
+    tables += [("left_in_dispositions", "_event_key", paths.dispositions_folder(source))]
     tables += [
         ("left_in_silver", "metadata.uid", paths.silver_folder(table, source)) for table in store.folders(paths.SILVER)
     ]

@@ -81,6 +81,7 @@ def built_files(store: Store, source: str, hours: Sequence[str]) -> list[str]:
     """
     folders = [paths.dispositions_folder(source)]
     folders += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
+    folders += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
     folders += [paths.gold_folder(mart) for mart in store.folders(paths.GOLD)]
     folders += paths.refused_folders(store.folders)
     return [f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet" for folder in folders for hour in hours]

@@ -27,6 +27,7 @@ import yaml
 from lake import paths
 
 _REF = re.compile(r"\bref\(\s*[\"'](\w+)[\"']\s*\)")
+_BESIDE = re.compile(r"\bsource\(\s*[\"']gold[\"']\s*,\s*[\"'](\w+)[\"']\s*\)")  # of gold, but made by no model
 _COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*", re.DOTALL)
 _VIEW = re.compile(r"materialized\s*=\s*[\"']view[\"']")
 _SPAN = re.compile(r"(\d+)\s*([hd])\Z")
@@ -125,7 +126,7 @@ class Marts:
         paths.checked(name)
         meta = self._meta(path)
         windows = meta.get("reads") or {}
-        named = sorted({*_refs(path), *windows})
+        named = sorted({*_refs(path), *_beside(path), *windows})
         found = {each: tuple(sorted(set(self._tables(each, path)))) for each in named}
         spans = {each: [_hours(windows.get(each), side, path) for side in ("before", "after")] for each in found}
         daily = _grain(meta.get("grain", "hour"), path) == "day"
@@ -151,12 +152,15 @@ class Marts:
         )
 
     def _daily(self, model: str) -> bool:
-        path = self._sql[model]
-        return _grain(self._meta(path).get("grain", "hour"), path) == "day"
+        path = self._sql.get(model)
+        return path is not None and _grain(self._meta(path).get("grain", "hour"), path) == "day"
 
     def _tables(self, name: str, reader: Path) -> Iterator[str]:
         """Yield the tables of the lake behind a name: itself, or those under a view."""
         path = self._sql.get(name)
+        if path is None and name in _beside(reader):
+            yield name
+            return
         if path is None:
             if not (self._project / "seeds" / f"{name}.csv").exists():
                 raise BadMart(f"{reader.name}: there is no model or seed {name!r}")
@@ -198,6 +202,10 @@ def _grain(grain: object, path: Path) -> object:
     if grain not in ("hour", "day"):
         raise BadMart(f"{path.with_suffix('.yml').name}: grain: {grain!r} (expected hour or day)")
     return grain
+
+
+def _beside(path: Path) -> list[str]:
+    return sorted(set(_BESIDE.findall(_COMMENT.sub(" ", path.read_text()))))
 
 
 def _hours(window: object, side: str, path: Path) -> int:

@@ -111,7 +111,7 @@ def _views(
         for table, columns in classes.items():
             yield table, _folder(store, f"{paths.SILVER}/{table}", "source=*/date=*/hour=*/*.parquet", columns)
     elif schema == "gold":
-        for mart in store.folders(paths.GOLD):
+        for mart in (each for each in store.folders(paths.GOLD) if each not in marts):
             pattern = literal(store.url(f"{paths.GOLD}/{mart}/date=*/hour=*/*.parquet"))
             options = "union_by_name = true, hive_partitioning = true, hive_types_autocast = false"
             yield mart, f"select * from read_parquet({pattern}, {options})"

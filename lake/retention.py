@@ -3,6 +3,8 @@
 What belongs here: which hours have expired, and removing them. What does not: how long a source is kept (its contract
 says), or when this runs.
 
+Matches of an hour of which anything expires go with it; what is left of the hour is matched again (`lake.retro`).
+
 An hour expires when it ended longer ago than the retention: event hours of bronze, of silver, gold and dispositions;
 arrival hours of quarantine. Nothing else is touched, and nothing of a source without a retention. Receipts stay:
 a batch's tells how many of its rows expired, of which hour, and a build's that it is of an expired hour. So the balance
@@ -20,6 +22,8 @@ from lake.holdings import HeldFile, held_files, marks_of
 from lake.publish import Change, publish
 from lake.receipts import BuildReceipt, LandingReceipt, Removed, encode
 from lake.removal import EXPIRED, with_removed
+from lake.retro.matches import forgotten
+from lake.retro.published import files_of
 from lake.store import Store
 from lake.unnamed import ROOMS, remove_unnamed
 
@@ -108,7 +112,10 @@ def _change(store: Store, day: ExpiredDay, newest: str, by: str, now: datetime) 
         old = ledger.build_day(store, model, day.day)
         news = [_expired_build(each, now) for hour, each in old.items() if hour <= newest and not each.expired_at]
         receipts += ledger.with_builds(store, model, news)
-        deletes += [each.file for hour, each in old.items() if hour <= newest and each.file]
+        deletes += [key for hour, each in old.items() if hour <= newest for key in files_of(each)]
+    gone_matches, unmatched = forgotten(store, day.day, lambda hour: hour <= newest)
+    deletes += gone_matches
+    receipts += unmatched
     return Change(deletes=tuple(dict.fromkeys(deletes)), receipts=tuple(receipts))
 
 
@@ -138,6 +145,7 @@ def _built_files(store: Store, source: str) -> Iterator[tuple[datetime, str, int
     """Yield hour, key and bytes of the files of built tables of a source."""
     folders = [paths.dispositions_folder(source)]
     folders += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
+    folders += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
     folders += [f"{paths.GOLD}/{mart}/source={source}" for mart in store.folders(paths.GOLD)]
     folders += paths.refused_folders(store.folders)
     for folder in folders:

@@ -18,6 +18,7 @@ from lake.store import Store
 from orchestration.building import Built, build
 from orchestration.exports import declared_exports, push_behind
 from orchestration.maintaining import resources
+from orchestration.matching import matched_again
 from orchestration.settings import Settings
 
 
@@ -61,11 +62,12 @@ def carry_out(store: Store, settings: Settings, request: Request, found: Found, 
     told("building the hours again …")
     done = build(store, [request.source], only=hours) if hours else Built()
     built = done.hours.get(request.source, ())
+    marts = {**done.marts, **matched_again(store, settings, hours)}
     told("looking for what is left …")
     iceberg = _iceberg(store, settings)
     proof = finish(store, request, receipt, before, used)
     told("letting destinations follow …")
-    exports = _exports(store, settings, request.source, hours, done.marts)
+    exports = _exports(store, settings, request.source, hours, marts)
     return Erased(receipt, proof, built, (*iceberg, *exports, *_older_versions(store, receipt)))
 
 

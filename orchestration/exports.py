@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from lake import paths
 from lake.curated import wanted
 from lake.delivery.declaration import Export, exports_of, unique
 from lake.delivery.destination import Destination, Place
@@ -57,6 +58,10 @@ def declared_exports(manifest: Manifest | None = None, project: Path = PROJECT) 
         said = node["resource_type"] == "model" and node["config"].get("meta", {}).get("exports")
         if said:
             found += exports_of(node["name"], str(node["fqn"][1]), said)
+    for table in read.get("sources", {}).values():  # of gold: made by no model
+        said = table["source_name"] == paths.GOLD and table["config"].get("meta", {}).get("exports")
+        if said:
+            found += exports_of(table["name"], paths.GOLD, said)
     return unique(found)
 
 

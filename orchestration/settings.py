@@ -284,6 +284,9 @@ class Settings(BaseSettings):
         default=GeoIp(), description="GeoIP databases: places, networks, anonymous addresses, providers."
     )
     reference: Reference = Field(default=Reference(), description="Feeds of the reference tables.")
+    retro_days: float = Field(
+        default=90, gt=0, le=36500, description="How many days before it was learned an indicator is searched for."
+    )
     iceberg: Iceberg = Field(default=Iceberg(), description="Silver and gold as Iceberg tables.")
     destinations: dict[str, dict[str, Any]] = Field(
         default={}, description="Where curated tables are exported to, by the names that models' meta.exports use."

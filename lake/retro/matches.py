@@ -3,8 +3,10 @@
 What belongs here: the shape of the table. What does not: how its rows are found.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+
+import msgspec
 
 from lake import ledger, paths
 from lake.registry import typed_select
@@ -65,8 +67,21 @@ def file_of(hour: datetime) -> str:
     return f"{paths.gold_folder(TABLE)}/{paths.hour_folder(hour)}/part.parquet"
 
 
+def forgotten(store: Store, day: date, of: Callable[[str], bool]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return what a change has to remove, and the receipts to write, so that hours of a day have no matches.
+
+    `of` says which hours (`YYYY-MM-DDTHH`). What silver has of them still is searched again with the next run.
+    """
+    held = ledger.build_day(store, TABLE, day)
+    gone = [each for hour, each in held.items() if of(hour) and (each.rows or each.inputs)]
+    bare = {"rows": 0, "bytes": 0, "inputs": (), "counts": {}, "context": {}, "content": "", "file": ""}
+    emptied = [msgspec.structs.replace(each, **bare) for each in gone]
+    return [each.file for each in gone if each.file], ledger.with_builds(store, TABLE, emptied)
+
+
 def select(store: Store, files: Iterable[str] | None = None) -> str:
     """Return a SELECT over the matches of the lake, or of some files (keys); typed also when there are none."""
+    folder = paths.gold_folder(TABLE)
     if files is None:
-        files = [each.file for each in ledger.builds(store, TABLE).values() if each.file]
+        files = [f"{folder}/date=*/hour=*/*.parquet"] if next(iter(store.list(folder)), None) is not None else []
     return typed_select(COLUMNS, [store.url(key) for key in files])

@@ -32,9 +32,10 @@ class LakeTranslator(DagsterDbtTranslator):
         self._partitions = partitions
 
     def get_asset_key(self, dbt_resource_props: Props) -> dg.AssetKey:
-        """Return `bronze/<source>` for a dbt source, else the model's layer and name."""
+        """Return `bronze/<source>` for a dbt source, else the layer and name: `gold/<table>` of what no model makes."""
         if dbt_resource_props["resource_type"] == "source":
-            return bronze_key(dbt_resource_props["name"])
+            name = dbt_resource_props["name"]
+            return dg.AssetKey([GOLD, name]) if dbt_resource_props["source_name"] == GOLD else bronze_key(name)
         return dg.AssetKey([_layer(dbt_resource_props), dbt_resource_props["name"]])
 
     def get_asset_spec(self, manifest: Manifest, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
@@ -89,7 +90,7 @@ class LakeTranslator(DagsterDbtTranslator):
 
     def _sources(self, props: Props) -> list[str]:
         if props["resource_type"] == "source":
-            return [props["name"]]
+            return [props["name"]] if props["source_name"] != GOLD else []
         return sorted(sources_read(self._manifest, props["unique_id"]) & self._contracts.keys())
 
 

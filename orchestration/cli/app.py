@@ -31,6 +31,7 @@ COMMANDS = {
     "maintenance": ("compact", "retain"),
     "query": ("query",),
     "reference": ("reference",),
+    "retro": ("match",),
     "signals": ("signals",),
     "trace": ("trace",),
     "verify": ("verify",),

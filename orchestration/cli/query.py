@@ -11,6 +11,8 @@ from ingest.reference.views import reference_views
 from lake.ocsf.columns import columns
 from lake.ocsf.generate import declared_classes
 from lake.reading import ReadOnly, ask, connect
+from lake.retro.matches import TABLE as MATCHES
+from lake.retro.matches import select as matches
 from lake.store import Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake, settings
@@ -26,7 +28,7 @@ def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
         for name, each in load_contracts().items()
     }
     classes = {name: columns(each) for name, each in declared_classes().items()}
-    marts = signal_views(store) if not question or "gold" in question.lower() else {}
+    marts = {**signal_views(store), MATCHES: matches(store)} if not question or "gold" in question.lower() else {}
     return connect(store, sources, classes, question, reference_views(store, settings().feed_order), marts)
 
 

@@ -1,0 +1,140 @@
+"""`gold/threat_matches` as an asset, and the sensor that runs it after a new list or newly built hours.
+
+What belongs here: matching in Dagster, and what it tells. What does not: matching itself (`lake.retro`).
+
+The asset has no partitions, though its rows are filed by event hour: one list concerns all hours of the last months at
+once and is held against them in one pass, and which hours have anything new follows from receipts. As partitions these
+would be thousands of materializations for every list.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from lake import paths
+from lake.publish import recover
+from lake.retro.matches import TABLE
+from lake.retro.matching import Matched
+from lake.store import Store
+from orchestration.assets.landing_told import table
+from orchestration.checks.building import BuiltTable
+from orchestration.lakes import open_lake
+from orchestration.matching import lists_loaded, match_lake
+from orchestration.settings import load_settings
+
+SEARCHED, KEPT = "every_table_was_searched", "no_index_was_missing"
+CHECKS = {
+    SEARCHED: "Every table of the searched hours could be read; one that could not waits for the next run.",
+    KEPT: "Every searched hour had its index of observables; one without was searched itself, which takes longer.",
+}
+_SECONDS = 300
+
+
+def match_key() -> dg.AssetKey:
+    """Return the key of the asset."""
+    return dg.AssetKey([paths.GOLD, TABLE])
+
+
+def match_table() -> BuiltTable:
+    """Return the table as what exports and Iceberg tables are made of."""
+    return BuiltTable(match_key(), TABLE)
+
+
+def threat_matches(built: Iterable[BuiltTable]) -> dg.Definitions:
+    """Return the asset over the built tables of silver, with its checks and its sensor."""
+    deps = [each.key for each in built if each.key.path[0] == paths.SILVER]
+    return dg.Definitions(assets=[_asset(deps)], sensors=[_sensor()])
+
+
+def _asset(deps: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    key = match_key()
+
+    @dg.asset(
+        key=key,
+        deps=deps,
+        pool="match",
+        group_name=paths.GOLD,
+        kinds={"duckdb"},
+        tags={"layer": paths.GOLD},
+        description=(
+            "Events that hold an indicator of a threat-intelligence list, whenever either became known. New indicators"
+            " are held against the past, new events against the indicators; what was searched is not searched again."
+        ),
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=said) for name, said in CHECKS.items()],
+    )
+    def match(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        settings = load_settings()
+        store = open_lake(settings)
+        recover(store)
+        done = match_lake(store, settings)
+        for line in (*done.failed.values(), *done.mended.values()):
+            context.log.warning(line)
+        yield dg.MaterializeResult(metadata=_metadata(done, lists_loaded(store)), check_results=_results(key, done))
+
+    return match
+
+
+def _metadata(done: Matched, lists: dict[str, str]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "new_matches": done.rows,
+        "indicators": done.indicators,
+        "indicators_sought": done.sought,
+        "event_hours_searched": done.hours,
+        "observables_searched": done.observables,
+        "seconds": round(done.seconds, 1),
+        "lists": dg.MetadataValue.json(lists),
+    }
+    if done.found:
+        told["new_matches_by_list"] = dg.MetadataValue.md(table(("list", "new matches"), sorted(done.found.items())))
+    return told | ({"hours_that_wait": len(done.left)} if done.left else {})
+
+
+def _results(key: dg.AssetKey, done: Matched) -> list[dg.AssetCheckResult]:
+    found = {SEARCHED: (done.failed, dg.AssetCheckSeverity.ERROR), KEPT: (done.mended, dg.AssetCheckSeverity.WARN)}
+    return [
+        dg.AssetCheckResult(
+            asset_key=key,
+            check_name=name,
+            passed=not told,
+            severity=severity,
+            metadata={"files": len(told), "first": next(iter(told.values()), "")},
+        )
+        for name, (told, severity) in found.items()
+    ]
+
+
+def _sensor() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="threat_matches_sensor",
+        asset_selection=dg.AssetSelection.assets(match_key()),
+        minimum_interval_seconds=_SECONDS,
+        description=(
+            "Matches when a list of indicators has a new version, or hours were built. Nothing runs while no list is"
+            " loaded. Off until turned on."
+        ),
+    )
+    def threat_matches_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        store = open_lake(load_settings())
+        recover(store)
+        lists = lists_loaded(store)
+        if not lists:
+            return dg.SensorResult(skip_reason="no list of indicators is loaded")
+        state = lake_state(store, lists)
+        if state == context.cursor:
+            return dg.SensorResult(skip_reason="no list and no hour has changed since matching was asked for")
+        request = dg.RunRequest(run_key=state, asset_selection=[match_key()])
+        return dg.SensorResult(run_requests=[request], cursor=state)
+
+    return threat_matches_sensor
+
+
+def lake_state(store: Store, lists: dict[str, str]) -> str:
+    """Return a mark of the lists' versions and of the receipts of what was built of silver."""
+    own = f"{paths.LEDGER}/build/{TABLE}/"
+    built = [
+        (each.key, each.fingerprint) for each in store.list(f"{paths.LEDGER}/build") if not each.key.startswith(own)
+    ]
+    return hashlib.sha256(json.dumps([sorted(lists.items()), built]).encode()).hexdigest()[:16]
