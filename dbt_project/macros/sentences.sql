@@ -23,10 +23,12 @@ case
 ({{ in_words(number) }} || ' {{ noun }}' || case when {{ number }} = 1 then '' else 's' end)
 {%- endmacro %}
 
-{#- 'a server', 'an accountant', 'an HR partner', 'a user': by how the first word is spoken. -#}
+{#- 'a server', 'an accountant', 'an HR partner', 'a user': by how the first word is spoken; abbreviations letter by
+    letter, but for some that are words. -#}
 {% macro with_article(noun) -%}
 (case
       when regexp_matches({{ noun }}, '^(8|11|18)') then 'an '
+      when regexp_matches({{ noun }}, '^(HIPAA|SCADA|SWIFT|SIEM|SAML|SOX|NAS|SAN|LAN|RAID|RADIUS)\b') then 'a '
       when regexp_matches({{ noun }}, '^[A-Z][A-Z0-9-]') then case when regexp_matches({{ noun }}, '^[AEFHILMNORSX]') then 'an ' else 'a ' end
       when regexp_matches(lower({{ noun }}), '^(hour|honest|honou?r|heir)') then 'an '
       when regexp_matches(lower({{ noun }}), '^(uni([^nmd]|$)|use|usa|usu|util|eu|ewe|one\b|once\b|ubiq)') then 'a '
