@@ -14,8 +14,7 @@ from ingest.lookups.never_sent import hex_of
 from ingest.lookups.requests import asked_paths, sendable_sql
 from ingest.reference.observable_keys import observable_key
 from lake.answers import COLUMNS
-from lake.ocsf.asked import Held, event_plan
-from lake.ocsf.event_sql import event_sql
+from lake.ocsf.asked import Held
 from lake.ocsf.generate import DBT_PROJECT, declared_classes
 from lake.ocsf.validate import validate_event_text
 from tests.dbt import context_events
@@ -71,17 +70,12 @@ def events(
     lookups: list[Lookup] = LOOKUPS,
 ) -> list[list[dict[str, Any]]]:
     """The enrichments of events (time, attributes as SQL), in their order; these keep the official schema."""
-    with reference() as con:
+    with reference() as con, pytest.MonkeyPatch.context() as patch:
         fill(con, "lookups", COLUMNS, answers)
+        patch.setattr(context_events, "_module", module)
+        patch.setattr(context_events, "held_by", lambda _: Held(lookups=asked_paths(lookups, class_name)))
         mapped = " union all by name ".join(_row(i, at, sql, class_name) for i, (at, sql) in enumerate(rows))
-        described = {name: type_ for name, type_, *_ in con.execute(f"describe ({mapped})").fetchall()}
-        made = event_sql(declared_classes()[class_name], described)
-        plan = json.loads(json.dumps(event_plan(made, Held(lookups=asked_paths(lookups, class_name)))))
-        enriched = module().context_events("completed", plan)
-        whole = f"with mapped as ({mapped}), {plan['steps']}, enriched as ({enriched})"
-        con.execute(
-            f"create table main.whole as {whole} select * replace ({plan['metadata']} as metadata) from enriched"
-        )
+        con.execute(f"create table main.whole as {context_events.whole_sql(con, class_name, mapped)}")
         return _checked(con, class_name)
 
 
