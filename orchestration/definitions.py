@@ -28,6 +28,7 @@ from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks, mart_checks
 from orchestration.checks.integrity import integrity_check, integrity_schedule
+from orchestration.disposing import disposing
 from orchestration.export_sensor import export_sensor
 from orchestration.exports import declared_exports
 from orchestration.maintenance import maintenance
@@ -97,6 +98,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
         threat_matches(each for found in tables.values() for each in found),
         export_sensor(settings, exports, ledger.hour(settings.partitions_start)),
         maintenance(),
+        disposing(),
         integrity_schedule(trail, integrity),
     )
 
