@@ -33,7 +33,7 @@ COLUMNS = {
     "key_low": "UBIGINT",
     "key": "VARCHAR",  # both halves in 32 hexadecimal digits
     "status": "VARCHAR",  # known, unknown (the provider has nothing on it), refused (it does not take the question)
-    "data": "VARCHAR",  # JSON: the useful fields of the answer
+    "data": "VARCHAR",  # a JSON object without blanks: the useful fields of the answer
     "score": "DOUBLE",  # as the provider counts
     "score_id": "INTEGER",  # OCSF reputation.score_id
     "asked_at": "TIMESTAMP",

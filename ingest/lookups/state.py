@@ -21,6 +21,8 @@ from lake.duck import connect
 from lake.ledger import BrokenReceipt
 from lake.store import ABSENT, Store
 
+_ADDED = ("status", "asked_at", "expires_at")
+
 
 def read_spent(store: Store, provider: str) -> tuple[Spent, str]:
     """Return what a provider's budget has been spent on, and the mark that `write_spent` expects.
@@ -85,7 +87,7 @@ def _rows(
             "key_low": key.low,
             "key": digits,
             "status": answer.status,
-            "data": json.dumps(answer.data, ensure_ascii=False, sort_keys=True),
+            "data": _compact(answer.data),
             "score": answer.score,
             "score_id": answer.score_id,
             "asked_at": asked_at,
@@ -93,6 +95,12 @@ def _rows(
             "valid_to": asked_at + timedelta(hours=hours),
             "learned_at": asked_at,
         }
+
+
+def _compact(data: Mapping[str, object]) -> str:
+    """Return useful fields as JSON, without names that an event adds of itself (`context_lookups.sql`)."""
+    kept = {name: value for name, value in data.items() if name not in _ADDED}
+    return json.dumps(kept, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def naive(now: float) -> datetime:

@@ -58,7 +58,7 @@ def answer(provider: str, value: str, kind: str = "ip", **more: Any) -> dict[str
     key = observable_key(kind, value)
     asked_at = more.get("asked_at", NOON)
     keyed = {"kind": kind, "value": key.value, "prefix": key.prefix, "key_high": key.high, "key_low": key.low}
-    said = {"status": "known", "data": '{"reports": 7}', "score": 100.0, "score_id": 10, "learned_at": asked_at}
+    said = {"status": "known", "data": '{"reports":7}', "score": 100.0, "score_id": 10, "learned_at": asked_at}
     times = {"asked_at": asked_at, "valid_from": FIRST, "valid_to": asked_at + timedelta(days=1)}
     return {"provider": provider, "key": hex_of(key)} | keyed | said | times | more
 
@@ -128,7 +128,7 @@ def test_within_one_hour_an_answer_ends_and_another_begins() -> None:
     expires = datetime(2026, 3, 3, 12, 30)
     first = answer("abuse", BAD, valid_to=expires)
     later = {"asked_at": datetime(2026, 3, 5), "valid_from": expires, "valid_to": datetime(2026, 3, 6)}
-    second = answer("abuse", BAD, data='{"reports": 8}', **later)
+    second = answer("abuse", BAD, data='{"reports":8}', **later)
     times = [expires - timedelta(minutes=1), expires, datetime(2026, 3, 6, 0, 1), datetime(1999, 1, 1)]
     found = events([first, second], [(at, sign_in(BAD)) for at in times], lookups=LOOKUPS[:1])
     assert [told(entries) for entries in found] == [
@@ -178,3 +178,10 @@ def test_no_answer_changes_the_number_of_rows() -> None:
 def test_who_is_not_asked_about_a_table_says_nothing_of_its_events() -> None:
     (entries,) = events([answer("abuse", BAD)], [(NOON, sign_in(BAD))], lookups=LOOKUPS[2:])
     assert entries == []
+
+
+def test_an_answer_without_useful_fields_is_told_as_well() -> None:
+    unknown = answer("abuse", BAD, status="unknown", data="{}", score=None, score_id=None)
+    (entries,) = events([unknown], [(NOON, sign_in(BAD))], lookups=LOOKUPS[:1])
+    assert entries[0]["data"]["status"] == "unknown"
+    assert "reputation" not in entries[0]
