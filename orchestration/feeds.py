@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ingest.reference.feeds import Feed, FeedError, LoadReceipt, newest_load
 from ingest.reference.formats import FormatOptions, Source, checked_options, reader_of
+from ingest.reference.geoip import ReferenceReceipt, databases_of, load_geoip
 from ingest.reference.load import Limits, load_feed
 from lake.store import Store
 from orchestration.settings import ReferenceFeed, Settings
@@ -86,6 +87,12 @@ def time_of(file: Path) -> datetime:
         except ValueError:
             continue
     return datetime.fromtimestamp(file.stat().st_mtime, UTC).replace(tzinfo=None)
+
+
+def load_databases(settings: Settings, store: Store) -> list[ReferenceReceipt]:
+    """Load the GeoIP databases of the settings that are not loaded yet; receipts of all. Raises GeoIpError."""
+    databases = databases_of(settings.geoip.databases)
+    return load_geoip(store, databases) if databases else []
 
 
 def newer_snapshots(store: Store, feed: Feed, path: str, as_of: datetime | None = None) -> list[Snapshot]:

@@ -1,6 +1,7 @@
 """Merging one snapshot of a feed into the feed's rows: which rows go on, which end, which begin, and when.
 
-What belongs here: the SQL. What does not: reading the snapshot (`staging`), publishing what comes out (`load`).
+What belongs here: the SQL. What does not: reading the snapshot (`staging`), publishing what comes out (`load`),
+its files (`merged_files`).
 
 The terms: a *claim* is what the snapshot says of an entry; a feed may say several things of one entry if it gives their
 times. A *held* row is one that the feed's table has. T is the snapshot's time.
@@ -27,7 +28,6 @@ from ingest.reference.feeds import PARTIAL, Feed
 from ingest.reference.tables import (
     ENTITY_TABLES,
     INDICATORS,
-    NAME_COLUMNS,
     OBSERVABLE_COLUMNS,
     PAYLOADS,
     columns_of,
@@ -35,8 +35,6 @@ from ingest.reference.tables import (
 from lake.registry import empty_select, literal, quoted
 
 FIRST, LAST = datetime(1970, 1, 1), datetime(9999, 12, 31)
-# A row group is what a join may leave out. DuckDB makes them of multiples of 2,048 rows.
-ROW_GROUP_ROWS = 16_384
 GIVEN_AGAIN = "given again later in the same snapshot, with other values"
 _NAME_STRUCT = (
     'STRUCT(name_kind VARCHAR, "rank" UTINYINT, '
@@ -72,11 +70,11 @@ class Merge:
         self, con: duckdb.DuckDBPyConnection, feed: Feed, entries: Path, held: str, as_of: datetime, version: str
     ) -> None:
         """Find out what changes; nothing is written. `as_of` is naive UTC, later than every load before."""
-        self._con, self._feed, self._version = con, feed, version
-        self._at, self._last = f"timestamp '{as_of}'", f"timestamp '{LAST}'"
+        self._con, self.feed, self.version = con, feed, version
+        self.at, self._last = f"timestamp '{as_of}'", f"timestamp '{LAST}'"
         first = not held and feed.table != INDICATORS
         self._is_indicator = feed.table == INDICATORS
-        self._default = f"timestamp '{FIRST}'" if first else self._at
+        self._default = f"timestamp '{FIRST}'" if first else self.at
         payload = PAYLOADS[feed.table]
         entity = feed.table in ENTITY_TABLES
         self._kinds = "'' as kind, '' as value" if entity else "kind, value"
@@ -91,34 +89,34 @@ class Merge:
         self._begin()
         self._end()
 
-    def _run(self, sql: str) -> None:
+    def run(self, sql: str) -> None:
+        """Run a statement on the merge's connection."""
         self._con.execute(sql)
 
-    def _one(self, sql: str) -> tuple[int, ...]:
+    def counted(self, sql: str) -> tuple[int, ...]:
+        """Return the numbers of the one row that a question has."""
         found = self._con.execute(sql).fetchone()
         return tuple(int(each or 0) for each in found or ())
 
     def _read_held(self, address: str) -> None:
-        typed = [*file_columns(self._feed.table).items(), ("file_row_number", "BIGINT")]
+        typed = [*file_columns(self.feed.table).items(), ("file_row_number", "BIGINT")]
         read = f"select * from read_parquet({literal(address)}, hive_partitioning = false, file_row_number = true)"
-        self._run(
+        self.run(
             f"create temp view held_rows as {empty_select(typed)}" + (f" union all by name {read}" if address else "")
         )
-        self._run(f"""
+        self.run(f"""
             create temp table held as
             select file_row_number as row_id, entry, {self._kinds}, valid_from, valid_to, closed_at, _given_from
             from held_rows""")
 
     def _claims(self) -> None:
         """One claim for each asset or identity and start, and for each observable: the last one counts."""
-        self._run(f"""
+        self.run(f"""
             create temp table counted as
             select entry, kind, value{self._start}, max(position) as position, count(*) as pieces
             from raw group by all""")
-        self._run(
-            "create temp table several as select entry, kind, value from counted group by all having count(*) > 1"
-        )
-        self._run(f"""
+        self.run("create temp table several as select entry, kind, value from counted group by all having count(*) > 1")
+        self.run(f"""
             create temp table claim as
             select position, entry, kind, value, given_from, coalesce(given_to, {self._last}) as ends, true as is_alone
             from raw semi join counted using (position) anti join several using (entry, kind, value)
@@ -154,7 +152,7 @@ class Merge:
 
     def _match(self) -> None:
         """Pair claims with the open rows that say the same, one to one; a row of the same start is preferred."""
-        self._run(f"""
+        self.run(f"""
             create temp table going_on as
             with pair as (
                 select c.position, h.file_row_number as row_id, h.valid_from, h.valid_to, k.ends,
@@ -166,14 +164,14 @@ class Merge:
                 where {self._same}
                     and (
                         same_start
-                        or h.valid_from <= {self._at}
-                        and (k.is_alone or coalesce(k.given_from <= {self._at}, true) and {self._at} < k.ends)
+                        or h.valid_from <= {self.at}
+                        and (k.is_alone or coalesce(k.given_from <= {self.at}, true) and {self.at} < k.ends)
                         and (
                             k.given_from is null or h._given_from is null
                             or k.given_from > h.valid_from and k.given_from <= h.valid_to
                         )
                     )
-                    and (h.valid_to >= {self._at} or k.ends <= h.valid_to)
+                    and (h.valid_to >= {self.at} or k.ends <= h.valid_to)
             ),
             of_claim as (
                 select * from pair
@@ -184,19 +182,19 @@ class Merge:
 
     def _begin(self) -> None:
         """Find where claims that go on with no row begin, and which rows end by this snapshot."""
-        given = "semi join claim k on h.entry = k.entry" if self._feed.mode == PARTIAL else ""
-        self._run(f"""
+        given = "semi join claim k on h.entry = k.entry" if self.feed.mode == PARTIAL else ""
+        self.run(f"""
             create temp table leaving as
             select h.* from held h {given} anti join going_on g on h.row_id = g.row_id where h.closed_at is null""")
-        self._run(f"""
+        self.run(f"""
             create temp table before as
             select h.entry, h.kind, h.value,
                 max(
                     case
                         when g.row_id is not null then greatest(h.valid_from, g.ends)
                         when {self._is_indicator} then
-                            case when l.row_id is null then h.valid_to else least(h.valid_to, {self._at}) end
-                        when h.valid_from < h.valid_to and h.valid_from < {self._at}
+                            case when l.row_id is null then h.valid_to else least(h.valid_to, {self.at}) end
+                        when h.valid_from < h.valid_to and h.valid_from < {self.at}
                             then h.valid_from + interval 1 microsecond
                     end
                 ) as taken_until,
@@ -207,7 +205,7 @@ class Merge:
             left join going_on g on h.row_id = g.row_id
             left join leaving l on h.row_id = l.row_id
             group by all""")
-        self._run(f"""
+        self.run(f"""
             create temp table beginning as
             select position, entry, kind, value, given_from, held, leaving,
                 case when held then starts else least(starts, ends) end as valid_from,
@@ -217,7 +215,7 @@ class Merge:
                     case
                         when b.entry is null then coalesce(n.given_from, {self._default})
                         when n.given_from >= coalesce(taken_until, n.given_from) then n.given_from
-                        else {self._at}
+                        else {self.at}
                     end as starts
                 from (from claim anti join going_on using (position)) n
                 left join before b on b.entry = n.entry and b.kind = n.kind and b.value = n.value
@@ -225,14 +223,14 @@ class Merge:
 
     def _end(self) -> None:
         """Find the new ends of held rows, and of new ones that others follow."""
-        self._run(f"""
+        self.run(f"""
             create temp table ending as
             with place as (  -- rows that leave, and closed ones that would have gone on without being open
                 select row_id, entry, kind, value, valid_from, valid_to, _given_from from leaving
                 union all
                 select h.row_id, h.entry, h.kind, h.value, h.valid_from, h.valid_to, h._given_from
                 from held h semi join leaving l on h.entry = l.entry and h.kind = l.kind and h.value = l.value
-                where h.closed_at is not null and h.valid_to > {self._at}
+                where h.closed_at is not null and h.valid_to > {self.at}
             ),
             successor as (
                 select entry, kind, value, min(valid_from) as starts
@@ -240,13 +238,13 @@ class Merge:
             )
             select p.row_id, p.entry, p.kind, p.value, p.valid_from,
                 case
-                    when p.valid_from >= {self._at} then p.valid_from
+                    when p.valid_from >= {self.at} then p.valid_from
                     else greatest(
                         p.valid_from,
-                        least(p.valid_to, coalesce(s.starts, {self._at}), coalesce(c.ends, {self._last}))
+                        least(p.valid_to, coalesce(s.starts, {self.at}), coalesce(c.ends, {self._last}))
                     )
                 end as valid_to,
-                {self._at} as closed_at
+                {self.at} as closed_at
             from place p
             left join successor s on p.entry = s.entry and p.kind = s.kind and p.value = s.value
             left join claim c
@@ -260,7 +258,7 @@ class Merge:
 
     def _cut(self) -> None:
         """Let no row of an entry that begins another one run over the start of the next."""
-        self._run("""
+        self.run("""
             create temp table cut as
             with line as (
                 select h.row_id, null::bigint as position, h.entry, h.kind, h.value, h.valid_from,
@@ -282,16 +280,16 @@ class Merge:
 
     def counts(self) -> Counts:
         """Return what the merge does."""
-        pieces, starts = self._one("select sum(pieces), count(*) from counted")
-        again = self._one(f"select count(*) from ({self._given_again()})")[0] if pieces > starts else 0
-        (claims,) = self._one("select count(*) from claim")
-        (matched,) = self._one("select count(*) from going_on")
-        (extended,) = self._one("select count(*) from going_on where valid_to <> greatest(valid_from, ends)")
-        begun, changed = self._one("select count(*), count(*) filter (leaving > 0) from beginning")
-        (closed,) = self._one("""
+        pieces, starts = self.counted("select sum(pieces), count(*) from counted")
+        again = self.counted(f"select count(*) from ({self.given_again()})")[0] if pieces > starts else 0
+        (claims,) = self.counted("select count(*) from claim")
+        (matched,) = self.counted("select count(*) from going_on")
+        (extended,) = self.counted("select count(*) from going_on where valid_to <> greatest(valid_from, ends)")
+        begun, changed = self.counted("select count(*), count(*) filter (leaving > 0) from beginning")
+        (closed,) = self.counted("""
             select count(*) from leaving l
             anti join beginning b on l.entry = b.entry and l.kind = b.kind and l.value = b.value""")
-        (open_before,) = self._one("select count(*) from held where closed_at is null")
+        (open_before,) = self.counted("select count(*) from held where closed_at is null")
         return Counts(
             opened=begun - changed,
             changed=changed,
@@ -303,7 +301,7 @@ class Merge:
             open_before=open_before,
         )
 
-    def _given_again(self) -> str:
+    def given_again(self) -> str:
         """SELECT of pieces that a later one of the same entry and start replaces, for it says something else."""
         same = self._same.replace("h.", "n.")
         for name in ("given_from", "given_to"):
@@ -316,70 +314,3 @@ class Merge:
                 and c.position < k.position {start}
             join raw n on n.position = k.position
             where not ({same})"""
-
-    def write_rows(self, file: Path) -> tuple[int, int]:
-        """Write the feed's rows as they are after the merge; return how many there are, and how many are open.
-
-        Observables lie in the order of their keys, so that a reader of few keys reads few row groups.
-        """
-        key = [*OBSERVABLE_COLUMNS][2:]  # no kind, value: `order` has kind, and the key stands for the value
-        order = ["kind", *key] if self._feed.table not in ENTITY_TABLES else []
-        columns = ", ".join(quoted(name) for name in file_columns(self._feed.table))
-        in_order = ", ".join([*order, "entry", "valid_from", "learned_at"])
-        self._copy(f"select {columns} from ({self._rows()}) order by {in_order}", file)
-        rows, rows_open = self._one(f"select count(*), count(*) filter (closed_at is null) from {_read(file)}")
-        return rows, rows_open
-
-    def _rows(self) -> str:
-        texts = {"feed": self._feed.name, "provider": self._feed.provider, "version": self._version}
-        given = ", ".join(f"{literal(text)} as {name}" for name, text in texts.items())
-        names = ", r.names as _names" if self._feed.table in ENTITY_TABLES else ""
-        return f"""
-            select h.* replace (
-                coalesce(x.valid_to, e.valid_to, h.valid_to) as valid_to,
-                coalesce(h.closed_at, e.closed_at) as closed_at
-            )
-            from held_rows h
-            left join ending e on h.file_row_number = e.row_id
-            left join cut x on h.file_row_number = x.row_id
-            union all by name
-            select r.*, r.given_from as _given_from{names}, {given}, {self._at} as learned_at,
-                b.valid_from, coalesce(x.valid_to, b.valid_to) as valid_to, null::timestamp as closed_at
-            from raw r
-            join beginning b on r.position = b.position
-            left join cut x on r.position = x.position"""
-
-    def write_names(self, rows: Path, file: Path) -> None:
-        """Write the names of the entities in a file of rows, one row each, with the validity of the entity's row."""
-        own = {"name_kind", "rank", *OBSERVABLE_COLUMNS}
-        columns = ", ".join(
-            f"n.{quoted(name)} as {quoted(name)}" if name in own else quoted(name) for name in NAME_COLUMNS
-        )
-        self._copy(
-            f"select {columns} from (select *, unnest(_names) as n from {_read(rows)})"
-            " order by n.kind, n.prefix, n.key_high, n.key_low, entry, valid_from",
-            file,
-        )
-
-    def write_rejects(self, staged: Path, file: Path) -> int:
-        """Write what the snapshot gave that is no row of the feed, in its order; return how many pieces those are."""
-        feed = self._feed
-        stamps = f'{literal(feed.name)} as feed, {literal(feed.table)} as "table", {literal(self._version)} as version'
-        again = f"""
-            select a.position, {literal(GIVEN_AGAIN)} as reason, 'entry ' || a.position as "where",
-                a.entry || ' (again as entry ' || a.later || ')' as text
-            from ({self._given_again()}) a"""
-        self._copy(
-            f'select {stamps}, {self._at} as as_of, reason, "where", text'
-            f" from (select * from {_read(staged)} union all by name {again}) order by position",
-            file,
-        )
-        return self._one(f"select count(*) from {_read(file)}")[0]
-
-    def _copy(self, select: str, file: Path) -> None:
-        options = f"format parquet, compression zstd, row_group_size {ROW_GROUP_ROWS}"
-        self._run(f"copy ({select}) to {literal(str(file))} ({options})")
-
-
-def _read(file: Path) -> str:
-    return f"read_parquet({literal(str(file))}, hive_partitioning = false)"

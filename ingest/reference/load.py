@@ -13,6 +13,7 @@ import msgspec
 
 from ingest.reference.changes import GIVEN_AGAIN, Counts, Merge
 from ingest.reference.feeds import FULL, Feed, FeedError, LoadReceipt, current_key, encoded, load_key, newest_load
+from ingest.reference.merged_files import write_names, write_rejects, write_rows
 from ingest.reference.staging import Staged, stage
 from ingest.reference.tables import ENTITY_TABLES, Entry, Reject
 from lake import duck
@@ -135,15 +136,15 @@ def _write(merge: Merge, feed: Feed, before: LoadReceipt | None, counts: Counts,
     """Write rows and names when a row changes, and what was rejected when there is any."""
     told = folder / REJECTS
     rejects = {f"{feed.rejects_folder}/{version}.parquet": told}
-    if not merge.write_rejects(folder / "pieces.parquet", told):
+    if not write_rejects(merge, folder / "pieces.parquet", told):
         rejects = {}
     if before is not None and not (counts.opened or counts.changed or counts.closed or counts.extended):
         return _Made({}, rejects, before.rows, before.rows_open)
     place = f"{feed.folder}/version={version}"
     files = {f"{place}/{ROWS}": folder / ROWS}
-    rows, rows_open = merge.write_rows(folder / ROWS)
+    rows, rows_open = write_rows(merge, folder / ROWS)
     if feed.table in ENTITY_TABLES:
-        merge.write_names(folder / ROWS, folder / NAMES)
+        write_names(merge, folder / ROWS, folder / NAMES)
         files[f"{place}/{NAMES}"] = folder / NAMES
     return _Made(files, rejects, rows, rows_open)
 

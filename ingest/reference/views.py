@@ -33,7 +33,8 @@ def reference_views(store: Store, order: Sequence[str] = ()) -> dict[str, str]:
     """View name in schema `reference` → SELECT, typed also where nothing was loaded.
 
     `order`: names of feeds, first the one that is believed first; `feed_rank` (1 the first) tells it. Feeds that are
-    not named come after, by name. GeoIP's views, the four tables, `asset_names`, `identity_names`, `rejects`, `lookups`.
+    not named come after, by name. GeoIP's views, the four tables, `asset_names`, `identity_names`,
+    `rejects`, `lookups`.
     """
     views = geoip_sql(store)
     for table in TABLES:

@@ -14,7 +14,7 @@ import dagster as dg
 from ingest.reference.feeds import LoadReceipt, newest_load
 from lake.publish import recover
 from lake.store import Store
-from orchestration.feeds import load_configured
+from orchestration.feeds import load_configured, load_databases
 from orchestration.lakes import open_lake
 from orchestration.settings import ReferenceFeed, Settings, load_settings
 
@@ -122,9 +122,10 @@ def _geoip_asset() -> dg.AssetsDefinition:
         pool="reference_geoip",
     )
     def geoip() -> dg.MaterializeResult[None]:
-        from orchestration.cli.collect import load_reference
-
-        load_reference(quiet=True)
-        return dg.MaterializeResult(asset_key=key)
+        used = load_settings()
+        store = open_lake(used)
+        recover(store)
+        loaded = {f"{each.table} {each.database_type}": each.version for each in load_databases(used, store)}
+        return dg.MaterializeResult(asset_key=key, metadata={"versions": loaded})
 
     return geoip

@@ -24,10 +24,9 @@ from lake.paths import BadName
 from lake.registry import literal, quoted
 from lake.store import Store
 from orchestration.cli.app import Json, app
-from orchestration.cli.collect import load_reference
 from orchestration.cli.context import lake, settings
 from orchestration.cli.output import NotFound, UsageError, err, print_json, print_table, say
-from orchestration.feeds import Loaded, feed_of, load_configured, load_snapshot, newer_snapshots
+from orchestration.feeds import Loaded, feed_of, load_configured, load_databases, load_snapshot, newer_snapshots
 from orchestration.settings import ReferenceFeed, Settings
 
 MOST_REASONS_TOLD = 3
@@ -70,7 +69,9 @@ def load_command(
         names = _known(used, feeds) if feeds else list(used.reference.feeds)
         done, failed = _load_all({name: load_configured(used, store, name, force=force) for name in names})
         if not feeds:
-            failed |= _load_geoip(used, bool(names))
+            failed |= _load_geoip(used, store)
+            if not names and not json and not any(used.geoip.databases.values()):
+                say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
     _tell(done, failed, json)
     if failed:
         raise typer.Exit(1)
@@ -157,13 +158,11 @@ def _load_all(wanted: dict[str, Iterable[Loaded]]) -> tuple[dict[str, list[Loade
     return done, failed
 
 
-def _load_geoip(used: Settings, quiet: bool) -> dict[str, str]:
+def _load_geoip(used: Settings, store: Store) -> dict[str, str]:
     try:
-        load_reference(quiet=quiet)
+        load_databases(used, store)
     except (GeoIpError, OSError) as problem:
         return {"geoip": str(problem)}
-    if not quiet and not (any(used.geoip.databases.values())):
-        say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
     return {}
 
 

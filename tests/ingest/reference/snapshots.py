@@ -10,6 +10,7 @@ import duckdb
 
 from ingest.reference.changes import Counts, Merge
 from ingest.reference.feeds import Feed
+from ingest.reference.merged_files import write_rows
 from ingest.reference.staging import stage
 from ingest.reference.tables import Entry, Reject
 
@@ -50,7 +51,7 @@ class History:
         with duckdb.connect(config={"threads": 1}) as con:
             merge = Merge(con, self.feed, entries, held, at, f"v{self.loads}")
             counts = merge.counts()
-            merge.write_rows(made)
+            write_rows(merge, made)
             found = con.execute(
                 f"select entry, name, valid_from, valid_to, learned_at, closed_at from '{made}'"
                 " order by entry, valid_from, learned_at, valid_to"
