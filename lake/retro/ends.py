@@ -19,7 +19,7 @@ from lake.registry import typed_select
 from lake.retro import matches
 from lake.retro.indicators import TABLE as INDICATOR
 from lake.retro.indicators import Indicators
-from lake.retro.mending import UNREADABLE
+from lake.retro.mending import Unreadable, reading
 from lake.store import Store
 
 FILES_AT_ONCE = 480
@@ -37,7 +37,7 @@ def ended_hours(con: duckdb.DuckDBPyConnection, store: Store, indicators: Indica
         part = there[at : at + FILES_AT_ONCE]
         try:
             found |= _ended(con, store, part)
-        except UNREADABLE:
+        except Unreadable:
             found |= {each.hour for each in part if _unread_or_ended(con, store, each)}
     return found
 
@@ -59,15 +59,16 @@ def _seen(store: Store) -> dict[str, str]:
 def _unread_or_ended(con: duckdb.DuckDBPyConnection, store: Store, receipt: BuildReceipt) -> bool:
     try:
         return bool(_ended(con, store, [receipt]))
-    except UNREADABLE:
+    except Unreadable:
         return True
 
 
 def _ended(con: duckdb.DuckDBPyConnection, store: Store, part: Sequence[BuildReceipt]) -> set[str]:
     held = typed_select(matches.COLUMNS, [store.url(each.file) for each in part])
-    rows = con.execute(
+    question = (
         f"select distinct strftime(time_dt, '{ledger.HOUR}') from ({held}) as m"
         f" left join {INDICATOR} as i using (indicator_id)"
         " where i.indicator_id is null or m.valid_to is distinct from i.valid_to"
-    ).fetchall()
-    return {row[0] for row in rows}
+    )
+    with reading():
+        return {row[0] for row in con.execute(question).fetchall()}

@@ -15,7 +15,7 @@ from lake.registry import literal
 from lake.retro.indicators import TABLE, TOLD
 from lake.retro.keys import keyed
 from lake.retro.matches import COLUMNS, NAMES
-from lake.retro.mending import leaves_held
+from lake.retro.mending import leaves_held, reading
 from lake.retro.probe import HIT
 from lake.store import Store
 
@@ -61,8 +61,15 @@ def add_matches(
     """Add the matches in some files of one class (key → the build that made it) to those found.
 
     Raises:
-        duckdb.Error: a file cannot be read. Nothing of any of them was added.
+        Unreadable: one of the files. Nothing of any of them was added.
     """
+    with reading():
+        _add(con, store, event_class, files)
+
+
+def _add(
+    con: duckdb.DuckDBPyConnection, store: Store, event_class: EventClass, files: Mapping[str, BuildReceipt]
+) -> None:
     _name_files(con, store, files)
     addresses = [store.url(key) for key in files]
     options = "union_by_name = true, filename = '_file', file_row_number = true, hive_partitioning = false"
@@ -104,8 +111,8 @@ def _texts(event_class: EventClass, leaves: Collection[str], rows: str) -> str:
 def _spotted(texts: str) -> str:
     """SQL of the texts that are a hit in any of the files, with their keys."""
     return f"""
-select distinct what, given as text, kind, value, key_high, key_low
-from ({keyed(f"(select distinct what, text, text as given from ({texts}))", "what, given")})
+select distinct given_what as what, given as text, kind, value, key_high, key_low
+from ({keyed(f"(select distinct what, text, what as given_what, text as given from ({texts}))", "given_what, given")})
 semi join {HIT} using (kind, key_high, key_low)"""
 
 

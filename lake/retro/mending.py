@@ -7,7 +7,8 @@ A lake that was built before there were indexes, or whose index files were damag
 themselves, once: never passed over.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -18,14 +19,37 @@ from lake.ocsf.attributes import EventClass
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt
 from lake.registry import literal
-from lake.retro.index import OPTIONS, VERSION, index_select
+from lake.retro.index import LONG_TEXT, OPTIONS, VERSION, index_select
 from lake.retro.published import mark_of
 from lake.store import Store
 
-# What DuckDB says of a file that is damaged, or cannot be reached.
-UNREADABLE = (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException)
+_NOT_OF_FILES = (
+    duckdb.ParserException,
+    duckdb.CatalogException,
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+)
 
 Files = Mapping[str, BuildReceipt]  # key of a file of silver → the build that made it
+
+
+class Unreadable(RuntimeError):
+    """A file that is damaged, or cannot be reached; the message is DuckDB's own, on one line."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Tell what goes wrong with files from other errors.
+
+    Raises:
+        Unreadable: DuckDB could not read a file; of many, it does not say which.
+    """
+    try:
+        yield
+    except _NOT_OF_FILES:
+        raise
+    except duckdb.Error as problem:
+        raise Unreadable(" ".join(str(problem).split())[:300]) from problem
 
 
 def usable(store: Store, files: Files) -> dict[str, str]:
@@ -46,8 +70,9 @@ def readable(con: duckdb.DuckDBPyConnection, address: str, rows: int) -> bool:
     """Whether an index file can be read to its end and has the rows that its receipt says."""
     read = "sum(hash(kind, key_high, key_low, first_at, last_at)::hugeint)"
     try:
-        row = con.execute(f"select count(*), {read} from read_parquet({literal(address)})").fetchone()
-    except UNREADABLE:
+        with reading():
+            row = con.execute(f"select count(*), {read} from read_parquet({literal(address)})").fetchone()
+    except Unreadable:
         return False
     return row is not None and row[0] == rows
 
@@ -56,21 +81,23 @@ def made(con: duckdb.DuckDBPyConnection, store: Store, place: Workplace, event_c
     """Make the index of a file of silver in a workplace; return where it is.
 
     Raises:
-        duckdb.Error: the file cannot be read.
+        Unreadable: the file.
     """
     rows = f"read_parquet({literal(store.url(key))}, hive_partitioning = false)"
-    leaves = leaves_held(con, [store.url(key)])
     out = place.path / paths.index_file(key)
     out.parent.mkdir(parents=True, exist_ok=True)
-    con.execute(f"copy ({index_select(event_class, leaves, rows)}) to {literal(str(out))} ({OPTIONS})")
+    with reading():
+        leaves = leaves_held(con, [store.url(key)])
+        con.execute(f"copy ({index_select(event_class, leaves, rows)}) to {literal(str(out))} ({OPTIONS})")
     return out
 
 
 def leaves_held(con: duckdb.DuckDBPyConnection, addresses: Iterable[str]) -> set[str]:
-    """Return the leaf columns that hold a value in any of some files, as `a.b.c` without list levels."""
+    """Return the leaf columns that hold a value in any of some files, as `leaves_of` tells them."""
     rows = con.execute(
         f"select path_in_schema from parquet_metadata([{', '.join(map(literal, addresses))}]) group by 1"
-        " having bool_or(stats_null_count is null or stats_null_count < num_values)"
+        " having bool_or(stats_null_count is null or stats_null_count < num_values or stats_min_value is not null"
+        f" or total_uncompressed_size >= {LONG_TEXT})"
     ).fetchall()
     return {".".join(step for step in row[0].split(", ") if step not in ("list", "element")) for row in rows}
 

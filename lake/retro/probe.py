@@ -16,6 +16,7 @@ from lake import ledger
 from lake.receipts import BuildReceipt
 from lake.registry import literal
 from lake.retro.indicators import SOUGHT
+from lake.retro.mending import reading
 
 HIT = "hit"  # file, kind, key_high, key_low, n: an observable of a file, and the indicator that it is
 _ALL_ONES = (1 << 64) - 1
@@ -53,10 +54,16 @@ def probe(
     `files` are the builds of these files, `prefixes` what `networks` gave.
 
     Raises:
-        duckdb.Error: an index cannot be read. No hit of any of them was added.
+        Unreadable: one of the indexes. No hit of any of them was added.
     """
-    if not indexes:
-        return
+    if indexes:
+        with reading():
+            _probe(con, indexes, files, prefixes)
+
+
+def _probe(
+    con: duckdb.DuckDBPyConnection, indexes: Mapping[str, str], files: Mapping[str, BuildReceipt], prefixes: list[int]
+) -> None:
     _name_indexes(con, indexes, files)
     seen = f"read_parquet([{', '.join(map(literal, indexes))}], filename = 'index_file', hive_partitioning = false)"
     parts = [

@@ -22,7 +22,7 @@ from lake.registry import literal, typed_select
 from lake.retro import matches
 from lake.retro.events import FOUND
 from lake.retro.indicators import Indicators, Sought
-from lake.retro.mending import UNREADABLE
+from lake.retro.mending import Unreadable, reading
 from lake.retro.planning import MATCHING, Hour, context_of, inputs_of
 from lake.retro.searching import Part
 from lake.store import Store
@@ -107,8 +107,9 @@ def _read_old(con: duckdb.DuckDBPyConnection, store: Store, hour: Hour) -> bool:
     file = hour.before.file if hour.before else ""
     try:
         held = typed_select(matches.COLUMNS, [store.url(file)])
-        con.execute(f"insert into {_OLD} select {literal(hour.hour)}, {matches.NAMES} from ({held})")
-    except UNREADABLE:
+        with reading():
+            con.execute(f"insert into {_OLD} select {literal(hour.hour)}, {matches.NAMES} from ({held})")
+    except Unreadable:
         return False
     return True
 

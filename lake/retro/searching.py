@@ -14,7 +14,7 @@ from lake.ocsf.attributes import EventClass
 from lake.publish import Workplace
 from lake.receipts import BuildReceipt
 from lake.retro import events, mending, probe
-from lake.retro.mending import UNREADABLE
+from lake.retro.mending import Unreadable
 from lake.retro.planning import Hour
 from lake.store import ObjectInfo, Store
 
@@ -84,7 +84,7 @@ class Search:
         indexes = self._indexes(part)
         try:
             self._probe(part, indexes, prefixes)
-        except UNREADABLE:
+        except Unreadable:
             indexes = self._mended(part, indexes)
             self._probe(part, indexes, prefixes)
         marks = (part.files[key].index for key in indexes)
@@ -118,7 +118,7 @@ class Search:
             try:
                 made[key] = mending.made(self.con, self.store, self.place, self.classes[files[key].table], key)
                 part.mended[key] = f"{key} {why}: it was searched itself, and its index made anew"
-            except UNREADABLE as problem:
+            except Unreadable as problem:
                 part.failed[key] = _said(key, problem)
         urls = {key: str(path) for key, path in made.items()}
         if self.keep and made:
@@ -134,14 +134,14 @@ class Search:
         for table, hit in by_class.items():
             try:
                 events.add_matches(self.con, self.store, self.classes[table], hit)
-            except UNREADABLE:
+            except Unreadable:
                 self._add_one_by_one(part, table, hit)
 
     def _add_one_by_one(self, part: Part, table: str, hit: Mapping[str, BuildReceipt]) -> None:
         for key, receipt in hit.items():
             try:
                 events.add_matches(self.con, self.store, self.classes[table], {key: receipt})
-            except UNREADABLE as problem:
+            except Unreadable as problem:
                 part.failed[key] = _said(key, problem)
 
 
