@@ -37,22 +37,8 @@ episodes as (
 ),
 
 sign_ins as (
-    select
-        {{ canonical_user("user", entry_of(["user"], "identity")) }} as user_uid,
-        time_dt as occurred_at,
-        status_id,
-        coalesce(is_mfa, false) as is_mfa,
-        src_endpoint.ip as address,
-        src_endpoint.location as location,
-        src_endpoint.autonomous_system as autonomous_system,
-        {{ known_network() }} as known_network,
-        coalesce(dst_endpoint.hostname, metadata.product.name) as at_what,
-        metadata.uid as event_uid,
-        type_uid,
-        metadata.logged_time as logged_time
-    from {{ ref("authentication") }}
-    where activity_id <> 2 and status_id in (1, 2) and {{ is_somebody("user") }}
-        and src_endpoint.ip is not null and not {{ is_inside_address("src_endpoint.ip") }}
+    select * exclude (signed_in_at, user_name), signed_in_at as occurred_at
+    from {{ ref("outside_sign_ins") }}
 ),
 
 -- sign-ins in the hour before the episode, and the logons themselves where they came from outside

@@ -1,12 +1,12 @@
 -- The countries that an account signed in from, by hour.
 select
-    min(first_at) as _event_at,
+    min(signed_in_at) as _event_at,
     user_uid,
-    first(user_name order by first_at, address) as user_name,
-    country,
-    min(first_at) as first_at,
-    max(last_at) as last_at,
-    sum(events)::bigint as events
-from {{ ref("user_sign_ins") }}
-where events > 0 and country is not null
-group by user_uid, country, date_trunc('hour', _event_at)
+    first(user_name order by signed_in_at, event_uid) as user_name,
+    location.country as country,
+    min(signed_in_at) as first_at,
+    max(signed_in_at) as last_at,
+    count(*) as events
+from {{ ref("outside_sign_ins") }}
+where status_id = 1 and location.country is not null
+group by user_uid, location.country, date_trunc('hour', signed_in_at)
