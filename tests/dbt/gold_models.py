@@ -32,7 +32,7 @@ SILVER = (
     "registry_value_activity",
     "windows_service_activity",
 )
-EARLY_VIEWS = ("host_logons", "known_indicators")
+EARLY_VIEWS = ("outside_sign_ins", "host_logons", "known_indicators")
 MARTS = (
     "user_sign_ins",
     "seen_user_country",
