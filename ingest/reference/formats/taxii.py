@@ -118,7 +118,7 @@ class _Collection:
         except requests.HTTPError as error:
             raise self._refused(error) from None
         except requests.RequestException as error:
-            why = self._hidden(f"{type(error).__name__}")
+            why = type(error).__name__  # its words may hold addresses with parameters
             raise Unreachable(f"{options.discovery_url}: no whole answer: {why}; run it again later") from None
         except (TAXIIServiceException, ValueError, RecursionError) as error:
             words = self._hidden(str(error)).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -105,6 +105,7 @@ def test_a_user_is_an_identity_with_all_its_names(tmp_path: Path) -> None:
         ({"MemberOf": ["CN=Domain Admins,CN=Users,DC=corp,DC=example"]}, True),
         ({"MemberOf": ["CN=Staff,DC=corp,DC=example"]}, False),
         ({"MemberOf": [], "primaryGroupID": 512}, True),
+        ({"MemberOf": [], "primaryGroupID": 512, "PrimaryGroup": "CN=Domänen-Admins,DC=corp,DC=example"}, True),
         ({"MemberOf": [], "adminCount": 1}, True),
         ({"MemberOf": ["CN=Tier0,DC=corp,DC=example"]}, True),
         ({"MemberOf": [], "SID": "S-1-5-21-1-2-3-500"}, True),

@@ -71,6 +71,7 @@ def test_a_field_inside_of_an_object_is_named_by_its_path(tmp_path: Path) -> Non
     [
         ("1.2.3.4", "1 values, the header has 3"),
         ("1.2.3.4,high,2026-01-01", "confidence: 'high' is no number from 0 to 100"),
+        ("1.2.3.4,101,2026-01-01", "confidence: 101 is not from 0 to 100"),
         ("1.2.3.4,50,yesterday", "'yesterday' is no time"),
         (",50,2026-01-01", "the row names no observable"),
         ("not one,50,", "'not one' is neither an address"),
@@ -90,6 +91,12 @@ def test_an_unclosed_quote_takes_no_other_row(tmp_path: Path) -> None:
     rows = "\n".join(f"192.0.2.{number},x" for number in range(1, 250))
     found = read_text(tmp_path, "csv", "indicators", f'value,name\n"198.51.100.1,x\n{rows}\n')
     assert (249, ["row 2"]) == (len(found.entries), [reject.where for reject in found.rejects])
+
+
+def test_a_value_of_very_many_lines_is_no_value(tmp_path: Path) -> None:
+    lines = "\n".join(["x"] * 300)
+    found = read_text(tmp_path, "csv", "indicators", f'value,name\n192.0.2.1,"{lines}"\n192.0.2.2,x\n')
+    assert ([("ip", "192.0.2.2")], True) == (found.observables, "more than 200 lines" in found.reasons[0])
 
 
 def test_a_value_may_run_over_lines_and_comments_are_counted(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.reference.formats import FormatError
@@ -162,6 +162,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
 
 @settings(deadline=None, max_examples=40)
 @given(TEXTS)
+@example("it's a \\ b")
 def test_simple_patterns_are_read_as_the_grammar_reads_them(path: str) -> None:
     """The quick way and the library's grammar agree on every URL that can be written into a pattern."""
     url = "http://e.example/" + path
