@@ -77,7 +77,7 @@ def examine() -> Iterator[Finding]:
     yield from _sources(used, store)
     configured = [name for name, files in used.geoip.databases.items() if files]
     yield from _reference(store, {table for name in configured for table in CONFIGURED[name][:1]})
-    yield from _feeds(used, store)
+    yield from feeds_found(used, store)
     yield from _lookups(used, store)
     yield from _destinations(used, store)
     yield from _generated()
@@ -167,7 +167,8 @@ def _reference(store: Store, configured: set[str]) -> Iterator[Finding]:
             yield Finding(table, "note", "no database is configured", advice)
 
 
-def _feeds(used: Settings, store: Store) -> Iterator[Finding]:
+def feeds_found(used: Settings, store: Store) -> Iterator[Finding]:
+    """Yield what is found of the reference feeds: loaded, young enough, and whole."""
     for name, given in used.reference.feeds.items():
         subject, advice = f"feed {name}", f"run `headwater reference load {name}`, or turn on load_{name}_on_time"
         told = newest_load(store, given.table, name)

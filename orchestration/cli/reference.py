@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 
-from ingest.reference.changes import LAST
-from ingest.reference.feeds import FULL, PARTIAL, Feed, FeedError, newest_load, newest_loads
+from ingest.reference.feeds import PARTIAL, Feed, FeedError
 from ingest.reference.formats import FormatError, checked_options, formats, reader_of
-from ingest.reference.geoip_records import TABLES as GEOIP_TABLES
 from ingest.reference.geoip_records import GeoIpError
-from ingest.reference.geoip_versions import read_receipts
-from ingest.reference.history import Statement, history_of
+from ingest.reference.history import history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
 from ingest.transports.fetch_errors import FetchError
@@ -26,10 +23,10 @@ from lake.store import Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake, settings
 from orchestration.cli.output import NotFound, UsageError, err, print_json, print_table, say
+from orchestration.cli.reference_told import cell, feed_rows, shown, tell_loads, tell_statement
 from orchestration.feeds import Loaded, feed_of, load_configured, load_databases, load_snapshot, newer_snapshots
-from orchestration.settings import ReferenceFeed, Settings
+from orchestration.settings import Settings
 
-MOST_REASONS_TOLD = 3
 _FAILURES = (FeedError, FormatError, FetchError, GeoIpError, OSError)
 
 reference = typer.Typer(
@@ -72,7 +69,7 @@ def load_command(
             failed |= _load_geoip(used, store)
             if not names and not json and not any(used.geoip.databases.values()):
                 say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
-    _tell(done, failed, json)
+    tell_loads(done, failed, json)
     if failed:
         raise typer.Exit(1)
 
@@ -166,59 +163,16 @@ def _load_geoip(used: Settings, store: Store) -> dict[str, str]:
     return {}
 
 
-def _tell(done: dict[str, list[Loaded]], failed: dict[str, str], json: bool) -> None:
-    if json:
-        told = {name: [each.receipt for each in loads] for name, loads in done.items()}
-        print_json({"loaded": told, "failed": failed})
-        return
-    for name, loads in done.items():
-        for each in loads:
-            _tell_load(each)
-        if not loads and name not in failed:
-            say(f"{name}: nothing new")
-    for name, why in failed.items():
-        err.print(f"{name}:", why, style="red", markup=False, soft_wrap=True)
-
-
-def _tell_load(loaded: Loaded) -> None:
-    told = loaded.receipt
-    where = f" ({loaded.snapshot.path.name})" if loaded.snapshot.path else ""
-    if loaded.is_news:
-        kinds = ("opened", "changed", "closed", "extended", "unchanged", "duplicates")
-        counts = ", ".join(f"{getattr(told, kind):,} {kind}" for kind in kinds if getattr(told, kind))
-        say(f"{told.feed} as of {_shown(told.newest)}{where}: {counts or 'no entry'}")
-    else:
-        same = f"nothing changed, {told.unchanged:,} entries are as they were"
-        say(f"{told.feed} as of {_shown(told.newest)}{where}: {same}")
-    reasons = sorted(told.rejected.items(), key=lambda each: -each[1])
-    for reason, pieces in reasons[:MOST_REASONS_TOLD]:
-        say(f"  {pieces:,} rejected: {reason}", style="yellow")
-    if len(reasons) > MOST_REASONS_TOLD:
-        say(f"  … and {len(reasons) - MOST_REASONS_TOLD} more reasons", style="yellow")
-    if told.unusable:
-        say(f"  {told.unusable:,} names or addresses cannot be joined by; their entries were loaded", style="yellow")
-    if reasons or told.unusable:
-        say(f"  they are kept: headwater reference rejects {told.feed}", style="yellow")
-    for why, pieces in told.skipped.items():
-        say(f"  {pieces:,} passed over: {why}")
-
-
-def _shown(at: datetime) -> str:
-    if at >= LAST:
-        return "open"
-    return at.isoformat(" ", "minutes" if not (at.second or at.microsecond) else "seconds")
-
-
 @reference.command("list")
 def list_command(json: Json = False) -> None:
     """List the feeds: what is loaded of each, and how old it is."""
-    rows = [*_feeds(settings(), lake())]
+    rows = [*feed_rows(settings(), lake())]
     if json:
         print_json(rows)
     elif rows:
         heads = [name for name in rows[0] if name not in ("provider", "rows", "loaded_at", "max_age_hours", "too_old")]
         print_table(
-            "", [name.replace("_", " ") for name in heads], [[_cell(row[name]) for name in heads] for row in rows]
+            "", [name.replace("_", " ") for name in heads], [[cell(row[name]) for name in heads] for row in rows]
         )
         for row in rows:
             if row["too_old"]:
@@ -226,56 +180,6 @@ def list_command(json: Json = False) -> None:
                 say(f"{row['feed']}: older than {row['max_age_hours']:g} hours; {advice}")
     else:
         say("no feed is configured or loaded: set reference.feeds (orchestration/deploy/headwater.example.yml)")
-
-
-def _feeds(used: Settings, store: Store) -> Iterable[dict[str, Any]]:
-    now = datetime.now(UTC).replace(tzinfo=None)
-    seen = set()
-    for name, given in used.reference.feeds.items():
-        seen.add((given.table, name))
-        yield _feed(name, given, store, now)
-    for told in newest_loads(store):
-        if (told.table, told.feed) not in seen:
-            yield _feed(told.feed, None, store, now, told.table)
-    for table in GEOIP_TABLES:
-        for receipt in sorted(read_receipts(store, table), key=lambda each: each.built_at)[-1:]:
-            rows = sum(receipt.ranges.values())
-            age = now - receipt.built_at
-            yield {
-                **dict.fromkeys(("mode", "loaded_at", "max_age_hours")),
-                "feed": receipt.database_type, "table": table, "format": "mmdb", "provider": receipt.database_type,
-                "rows_open": rows, "rows": rows, "version": receipt.version, "as_of": receipt.built_at,
-                "age_hours": _hours(age), "too_old": False,
-            }  # fmt: skip
-
-
-def _feed(name: str, given: ReferenceFeed | None, store: Store, now: datetime, table: str = "") -> dict[str, Any]:
-    told = newest_load(store, given.table if given else table, name)
-    most = given.max_age_hours if given else None
-    age = now - told.newest if told else None
-    return {
-        "feed": name,
-        "table": given.table if given else table,
-        "format": given.format if given else told.format if told else "",
-        "mode": feed_of(name, given).mode if given else told.mode if told else FULL,
-        "provider": (given.provider if given else "") or (told.provider if told else name),
-        "rows_open": told.rows_open if told else None,
-        "rows": told.rows if told else None,
-        "version": told.version if told else "not loaded",
-        "as_of": told.newest if told else None,
-        "age_hours": _hours(age) if age is not None else None,
-        "loaded_at": told.loaded_at if told else None,
-        "max_age_hours": most,
-        "too_old": most is not None and age is not None and age > timedelta(hours=most),
-    }
-
-
-def _hours(age: timedelta) -> float:
-    return round(age / timedelta(hours=1), 1)
-
-
-def _cell(value: Any) -> Any:
-    return _shown(value) if isinstance(value, datetime) else value
 
 
 @reference.command("show")
@@ -294,18 +198,7 @@ def show(
     if not found:
         raise NotFound(f"nothing is known of {value!r} in reference.{table}")
     for each in found:
-        _tell_statement(each)
-
-
-def _tell_statement(each: Statement) -> None:
-    of = "" if each.value in ("", each.entry) else f" ({each.value})"
-    by = "" if each.provider == each.feed else f" of {each.provider}"
-    end = "today" if each.valid_to >= LAST else _shown(each.valid_to)
-    say(f"{each.feed}{by}: {each.entry}{of}, {_shown(each.valid_from)} to {end}", style="bold")
-    closed = f", gone or changed since {_shown(each.closed_at)}" if each.closed_at else ""
-    say(f"  learned {_shown(each.learned_at)}{closed}, version {each.version}")
-    for name, value in each.says.items():
-        say(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+        tell_statement(each)
 
 
 @reference.command("rejects")
@@ -320,7 +213,7 @@ def rejects(
         print_json({"total": total, "rejects": rows})
         return
     for row in rows:
-        say(f"{row['feed']} as of {_shown(row['as_of'])}, {row['where']}: {row['reason']}", style="bold")
+        say(f"{row['feed']} as of {shown(row['as_of'])}, {row['where']}: {row['reason']}", style="bold")
         say(f"  {row['text']}")
     if total > len(rows):
         say(f'… and {total - len(rows):,} more: --limit, or headwater query "from reference.rejects"')
