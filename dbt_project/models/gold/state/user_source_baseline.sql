@@ -35,15 +35,19 @@ summed as (
     window month_before as (
         partition by user_uid, source order by day range between interval 30 days preceding and interval 1 day preceding
     )
+),
+
+measured as (
+    select *,
+        events_before / nullif(baseline_days, 0) as mean_events,
+        case when baseline_days > 0 then sqrt(greatest(0, squares_before / baseline_days - power(events_before / baseline_days, 2))) end as deviation_events,
+        hours_before / nullif(baseline_days, 0) as mean_active_hours
+    from summed
 )
 
 select
     user_uid, source, day, events, failures, active_hours, countries, as_numbers, assets, first_at, last_at,
-    baseline_days,
-    events_before / nullif(baseline_days, 0) as mean_events,
-    sqrt(greatest(0, squares_before / nullif(baseline_days, 0) - power(events_before / nullif(baseline_days, 0), 2))) as deviation_events,
-    hours_before / nullif(baseline_days, 0) as mean_active_hours,
-    (events - events_before / nullif(baseline_days, 0))
-        / nullif(sqrt(greatest(0, squares_before / nullif(baseline_days, 0) - power(events_before / nullif(baseline_days, 0), 2))), 0) as deviations_away,
+    baseline_days, mean_events, deviation_events, mean_active_hours,
+    (events - mean_events) / nullif(deviation_events, 0) as deviations_away,
     most_countries, most_as_numbers, most_assets
-from summed
+from measured
