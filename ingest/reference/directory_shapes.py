@@ -77,11 +77,11 @@ def _csv(source: Source) -> Iterator[Found]:
 def _ldif(source: Source) -> Iterator[Found]:
     """Objects begin with `dn`; a line that begins with a blank goes on with the one before."""
     first: Record | None = None
-    lines: list[str] = []
+    lines: list[list[str]] = []
     for record in line_records(source):
         text = record.text
         if text.startswith(" ") and lines:
-            lines[-1] += text[1:]
+            lines[-1].append(text[1:])
             continue
         if re.match(r"dn::?", text, re.IGNORECASE):
             if first is not None:
@@ -89,14 +89,14 @@ def _ldif(source: Source) -> Iterator[Found]:
             first, lines = record, []
         if first is None and not text.startswith("#") and not text.lower().startswith("version:"):
             yield record.reject("a line before the first dn")
-        lines.append(text)
+        lines.append([text])
     if first is not None:
         yield _object(first, lines)
 
 
-def _object(first: Record, lines: list[str]) -> Found:
+def _object(first: Record, lines: list[list[str]]) -> Found:
     attributes: Attributes = {}
-    for line in lines:
+    for line in map("".join, lines):
         if line.startswith("#"):
             continue
         found = _LDIF_LINE.match(line)

@@ -20,17 +20,21 @@ _DEFANGED = (
     (re.compile(r"\\[.]|\[[.](?=\w)|(?<=\w)[.]\]"), "."),
     (re.compile(r"[\[({]\s*(?:@|at)\s*[\])}]", re.IGNORECASE), "@"),
 )
+_SUSPECT = re.compile(r"[\[({\\]|\A\s*[hf][x*]", re.IGNORECASE)
+# A URL that can be clicked on is not defanged, and brackets in its path are its own.
+_INTACT = re.compile(r"\A\s*(?!h[x*]|fxp)[a-z][a-z0-9+.-]*://[^\s\[\](){}\\/?#]+(?:[/?#]|\Z)", re.IGNORECASE)
 _RANGE = re.compile(r"([0-9a-fA-F.:]+)\s*-\s*([0-9a-fA-F.:]+)\Z")
 _IPV4_PORT = re.compile(r"(\d{1,3}(?:[.]\d{1,3}){3}):\d{1,5}\Z")
 _IPV6_PORT = re.compile(r"\[([0-9a-fA-F:.]+)\](?::\d{1,5})?\Z")
 _TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]\Z")
+MAX_TEXT = 16 * 1024
 _WILDCARD = re.compile(r"\s*[*]?[.]([^.*\s][^*\s]*)\s*\Z")
 
 
 def refanged(text: str) -> str:
     """Return a text with the marks taken out that keep people from clicking on it."""
-    if "://" in text and "[" not in text and "(" not in text and "{" not in text and text[:1].lower() == "h":
-        return _DEFANGED[0][0].sub(_DEFANGED[0][1], text)
+    if not _SUSPECT.search(text) or _INTACT.match(text):
+        return text
     for pattern, replacement in _DEFANGED:
         text = pattern.sub(replacement, text)
     return text
@@ -42,6 +46,8 @@ def observables(text: str, kind: str = "") -> Iterator[ObservableKey]:
     Raises:
         NotObservable: the text names nothing of that kind, or of no kind that can be told by its look.
     """
+    if len(text) > MAX_TEXT:
+        raise NotObservable(f"{text[:40]!r}…: {len(text):,} characters are more than an observable has")
     value = refanged(text).strip()
     if kind in ("", "ip"):
         if "-" in value and (found := _RANGE.match(value)) and ("." in found[1] or ":" in found[1]):
@@ -73,6 +79,8 @@ def _is_public_name(value: str) -> bool:
 
 
 def _without_port(value: str) -> str:
+    if ":" not in value and "[" not in value:
+        return value
     found = _IPV4_PORT.match(value) or _IPV6_PORT.match(value)
     return found[1] if found else value
 

@@ -21,7 +21,7 @@ from ingest.reference.written_observables import entries
 from ingest.reference.written_values import moment, text, texts
 
 TABLES = (INDICATORS,)
-MODE: Mode = "full"
+MODE: Mode = "partial"  # a file has some events, not all
 READS = "file"
 
 _HASHES = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
@@ -67,23 +67,27 @@ class _Context(NamedTuple):
 
 
 def read(source: Source, options: Options) -> Iterator[Entry | Reject]:
-    """Yield the entries of every event of the file. Raises FormatError: no MISP event."""
+    """Yield the entries of every event of a file or of an archive's files. Raises FormatError: no MISP event."""
+    known = False
     for found in documents(source):
-        if isinstance(found, Reject):
-            raise FormatError(f"{source.name}: no MISP event: {found.reason}")
-        for event in _events(source, found[1]):
+        events = [] if isinstance(found, Reject) else list(_events(found[1]))
+        known = known or bool(events)
+        for event in events:
             yield from _event(source, options, event)
+        if not events:  # such as the manifest of a feed
+            yield found if isinstance(found, Reject) else found[0].reject("no MISP event")
+    if not known:
+        raise FormatError(f"{source.name}: no MISP event: expected `Event` with `info` and `Attribute`")
 
 
-def _events(source: Source, value: Any) -> Iterator[dict[str, Any]]:
+def _events(value: Any) -> Iterator[dict[str, Any]]:
     """The shapes: {Event}, {response: [{Event}]}, [{Event}], the event alone."""
     if isinstance(value, dict) and isinstance(value.get("response"), list | dict):
         value = value["response"]
     for item in value if isinstance(value, list) else [value]:
         event = item.get("Event", item) if isinstance(item, dict) else None
-        if not isinstance(event, dict) or not ("Attribute" in event or "Object" in event or "info" in event):
-            raise FormatError(f"{source.name}: no MISP event: expected `Event` with `info` and `Attribute`")
-        yield event
+        if isinstance(event, dict) and ("Attribute" in event or "Object" in event or "info" in event):
+            yield event
 
 
 def _event(source: Source, options: Options, event: dict[str, Any]) -> Iterator[Entry | Reject]:

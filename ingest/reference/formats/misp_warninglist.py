@@ -29,14 +29,20 @@ class Options(FormatOptions):
 
 
 def read(source: Source, options: Options) -> Iterator[Entry | Reject]:
-    """Yield the entries of a list. Raises FormatError: no warning list."""
+    """Yield the entries of a list, or of all lists of an archive. Raises FormatError: no warning list."""
+    known = False
     for found in documents(source):
         if isinstance(found, Reject):
-            raise FormatError(f"{source.name}: no MISP warning list: {found.reason}")
+            yield found
+            continue
         record, value = found
         if not isinstance(value, dict) or not isinstance(value.get("list"), list) or "type" not in value:
-            raise FormatError(f"{source.name}: no MISP warning list: expected an object with `name`, `type`, `list`")
+            yield record.reject("no MISP warning list")  # an archive of lists has their schema, too
+            continue
+        known = True
         yield from _list(source, options, record, value)
+    if not known:
+        raise FormatError(f"{source.name}: no MISP warning list: expected an object with `name`, `type`, `list`")
 
 
 def _list(source: Source, options: Options, record: Record, value: dict[str, Any]) -> Iterator[Entry | Reject]:

@@ -22,8 +22,8 @@ MODE: Mode = "full"
 READS = "file"
 
 _COMMENT = re.compile(r"\s*(#|;|//|!)")
-_INLINE = re.compile(r"\s+(#|;|//).*\Z")
-_RANGE = re.compile(r"([0-9a-fA-F.:]+)\s+-\s+([0-9a-fA-F.:]+)(?=\s|\Z)")
+_INLINE = re.compile(r"(?<=\S)\s+(#|;|//).*\Z")  # begun at the first blank of a run only: a line may be all blanks
+_RANGE = re.compile(r"\A([0-9a-fA-F.:]+)\s+-\s+([0-9a-fA-F.:]+)(?=\s|\Z)")
 _SINKHOLES = {"0.0.0.0", "127.0.0.1", "::", "::1"}
 
 
@@ -70,7 +70,7 @@ def _check(source: Source, options: Options) -> None:
 
 
 def _line(source: Source, options: Options, constants: dict[str, object], record: Record) -> list[Entry]:
-    text = _RANGE.sub(r"\1-\2", _INLINE.sub("", record.text).strip(), count=1)
+    text = _RANGE.sub(r"\1-\2", _INLINE.sub("", record.text).strip())
     words = [word.strip() for word in text.split(options.separator)] if options.separator else text.split()
     wildcards = source.table == WARNING_LISTS
     if not words:  # characters that are blanks to Python, and were none to the decoder

@@ -1,6 +1,7 @@
 """MISP events give indicators, MISP warning lists what is known not to be malicious by itself."""
 
 import json
+import zipfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,18 @@ def test_two_lists_may_name_the_same_network(tmp_path: Path) -> None:
     first = read_list(tmp_path, "cidr", "192.0.2.0/24").entries[0]
     text = json.dumps({"name": "B", "type": "cidr", "list": ["192.0.2.0/24"]})
     assert first.entry != read_text(tmp_path, "misp_warninglist", "warning_lists", text).entries[0].entry
+
+
+def test_an_archive_of_lists_is_one_snapshot(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "lists.zip", "w") as archive:
+        for name in ("a", "b"):
+            archive.writestr(
+                f"lists/{name}/list.json", json.dumps({"name": name, "type": "cidr", "list": ["10.0.0.0/8"]})
+            )
+        archive.writestr("schema.json", '{"type": "object"}')
+    found = read_feed("misp_warninglist", "warning_lists", tmp_path / "lists.zip")
+    assert ["a", "b"] == [entry.payload["name"] for entry in found.entries]
+    assert ["no MISP warning list"] == found.reasons
 
 
 LISTS = {

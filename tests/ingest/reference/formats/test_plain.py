@@ -24,6 +24,7 @@ from tests.ingest.reference.formats.reading import read_feed, read_text
         ("1[.]2[.]3[.]4", [("ip", "1.2.3.4")]),
         ("hxxps://Evil[.]example/A?b=[.]", [("url", "https://evil.example/A?b=.")]),
         ("hxxp[://]evil(dot)example/x", [("url", "http://evil.example/x")]),
+        ("http://evil.example/a(dot)b[.]c", [("url", "http://evil.example/a(dot)b[.]c")]),
         ("evil.example.", [("domain", "evil.example")]),
         ("bücher.example", [("domain", "xn--bcher-kva.example")]),
         ("user[@]evil[.]example", [("email", "user@evil.example")]),
@@ -44,6 +45,16 @@ def test_what_a_line_names(tmp_path: Path, line: str, expected: list[tuple[str, 
 def test_what_names_nothing_is_rejected(tmp_path: Path, line: str) -> None:
     found = read_text(tmp_path, "plain", "indicators", line)
     assert ([], 1) == (found.entries, len(found.rejects))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x" + " " * 500_000 + "y", "a" * 500_000, "1." * 300_000, "[" * 500_000, "ü" * 100_000],
+    ids=["blanks", "one word", "numbers", "brackets", "letters"],
+)
+def test_a_line_made_to_keep_the_reader_busy_does_not(tmp_path: Path, line: str) -> None:
+    found = read_text(tmp_path, "plain", "indicators", line + "\n192.0.2.1\n")
+    assert ([("ip", "192.0.2.1")], 1) == (found.observables, len(found.rejects))
 
 
 def test_a_declared_kind_is_kept_to(tmp_path: Path) -> None:
