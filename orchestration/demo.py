@@ -1,4 +1,4 @@
-"""The demo: a simulated estate, landed, built, balanced, and three questions worth asking. `make demo` runs it.
+"""The demo: a simulated estate, landed, built, balanced, and the incident that is found in it. `make demo` runs it.
 
 What belongs here: the order of the demo and what it says. What does not: any step of it; it calls what users call.
 Running it again changes nothing: hours that have landed are not asked for again, and nothing is stale.
@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.contracts import Contract, load_contracts
-from ingest.reference.geoip import GeoIpDatabase, load_geoip
 from lake import ledger, paths
 from lake.balance import Balance, balance
 from lake.delivery.pushing import Pushed
@@ -32,6 +31,8 @@ from orchestration.cli.accounts import print_balance
 from orchestration.cli.output import fail, known_errors, print_table
 from orchestration.cli.query import reading
 from orchestration.collecting import land_hour
+from orchestration.demo_context import context_settings, load_context
+from orchestration.demo_signals import differences, find_later, review, tell_incident
 from orchestration.estate import Arguments, generate
 from orchestration.exports import declared_exports, push_behind
 from orchestration.lakes import open_lake
@@ -111,39 +112,51 @@ def main(events: int = 200_000) -> int:
 
 def simulate(estate: Path, events: int) -> Truth:
     """Generate the simulated company unless it is there; return what it wrote."""
-    step("1/6", f"a simulated company: 24 hours, about {events:,} events of three sources (deterministic by seed)")
+    step("1/8", f"a simulated company: 24 hours, about {events:,} events of three sources (deterministic by seed)")
     return generate(estate, Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
 
 
 def tour(home: Path, truth: Truth, places: str) -> int:
     """Land, build, balance and ask, by the settings in a folder; return an exit code."""
-    estate = home / "estate"
     os.environ[FILE_VARIABLE] = str(home / "headwater.yml")
     store = open_lake(load_settings())
     recover(store)
-    step("2/6", f"landing it hour by hour: {places}, and an Okta API on loopback that throttles")
+    step("2/8", f"landing it hour by hour: {places}, and an Okta API on loopback that throttles")
     land_all(home, store, truth)
-    step("3/6", "building OCSF tables with dbt, with GeoIP as it was at the time")
-    load_geoip(store, [GeoIpDatabase(path) for path in sorted((estate / "reference").glob("*.mmdb"))])
+    step("3/8", "what the company knew and when: CMDB, directory, threat lists and warning lists, snapshot by snapshot")
+    for line in load_context(store):
+        console.print(f"    {line}", markup=False)
+    step("4/8", "building OCSF tables and signals with dbt, each event with its context as it was at the time")
     done = build(store, sorted(load_contracts()))
     hours = sum(len(found) for found in done.hours.values())
     console.print(f"    {hours} event hours built, {len(done.models)} tables" if hours else "    nothing is stale")
+    step("5/8", "threat lists held against the past: what was learned only later")
+    find_later(store)
     told = ", ".join(sorted(load_settings().destinations))
-    step("4/6", f"exporting the curated tables, each hour read back: {told or 'no destination is configured'}")
+    step("6/8", f"exporting the curated tables, each hour read back: {told or 'no destination is configured'}")
     undelivered = export(store)
-    step("5/6", "the balance sheet: what became of every event")
+    step("7/8", "the balance sheet: what became of every event")
     sheet = balance(store, tables=tables_of, deliveries=True)
     print_balance(sheet)
-    wrong = compare(sheet, truth)
-    for line in wrong:
-        console.print(f"    the truth of the estate says otherwise: {line}", style="red")
-    if not wrong:
-        console.print("    … and it is what the generator says it wrote (estate/truth.json)", style="green")
-    step("6/6", "three questions: the incident that was planted")
+    wrong = _held_against(compare(sheet, truth), "it is what the generator says it wrote")
+    step("8/8", "the incident that was planted")
+    tell_incident(store, truth)
     for title, question in QUESTIONS:
         console.print(f"\n{title}", style="bold")
         print_table("", *ask(reading(store, question), question))
+    console.print("\nHow good are the signals?", style="bold")
+    scores = review(store, home / "estate/truth.json")
+    wrong += _held_against(differences(store, truth, scores), "signals and matches are those that were planted")
     return 0 if sheet.balanced and not wrong and not undelivered else 1
+
+
+def _held_against(wrong: list[str], right: str) -> list[str]:
+    """Say how something compares with the truth of the estate; return what is wrong."""
+    for line in wrong:
+        console.print(f"    the truth of the estate says otherwise: {line}", style="red", markup=False)
+    if not wrong:
+        console.print(f"    … and {right} (estate/truth.json)", style="green")
+    return wrong
 
 
 def export(store: Store) -> int:
@@ -187,10 +200,7 @@ def write_settings(home: Path, places: dict[str, Any]) -> None:
     held = {
         **places,
         "sources": {**places["sources"], "okta_system_log": okta},
-        "geoip": {
-            "city": ["estate/reference/geoip-city.mmdb"],
-            "asn": ["estate/reference/geoip-asn.mmdb"],
-        },
+        **context_settings(),
         "partitions_start": "2026-03-01T00",
     }
     file.write_text("# Written by the demo.\n" + yaml.safe_dump(held, sort_keys=False))
@@ -283,6 +293,9 @@ def farewell() -> None:
         "    .venv/bin/headwater balance --by-hour      the sheet by event hour\n"
         "    .venv/bin/headwater quarantine list        what broke its contract, and why\n"
         '    .venv/bin/headwater query "select class_name, count(*) from silver.process_activity group by 1"\n'
+        '    .venv/bin/headwater query "select severity, message from gold.lateral_movement"\n'
+        "    .venv/bin/headwater signals quality        from raw events to true signals\n"
+        "    .venv/bin/headwater reference show 192.0.2.66   what was known of it, and since when\n"
         "    .venv/bin/headwater trace <metadata.uid>   from an OCSF row back to its raw text\n"
         "    .venv/bin/headwater export status          what each destination has, and what is behind"
     )

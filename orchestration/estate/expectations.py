@@ -25,6 +25,10 @@ from orchestration.estate.timeline import Timeline, utc
 from orchestration.estate.truth import Tally
 
 Steps = list[dict[str, Any]]
+SENTENCE = (
+    "A finance controller's account that never touched production logged into a PCI database server"
+    " from an address flagged ten minutes ago."
+)
 # Steps whose events carry the hostile address where an observable stands; of the domain likewise.
 _WITH_ADDRESS = ("network_logon", "remote_desktop_logon", "dns_query", "connection")
 _WITH_DOMAIN = ("dns_query", "connection")
@@ -42,7 +46,12 @@ def expectations(
         story: about | _span(planted, story) | {"events": _steps(tallies, story)} for story, about in stories.items()
     }
     finding = {
-        "incident": {"user": PATHS[0].person, "assets": [SERVER], "severity": ["Critical"]},
+        "incident": {
+            "user": PATHS[0].person,
+            "assets": [SERVER],
+            "severity": ["Critical"],
+            "sentence": SENTENCE,
+        },
         "pass_the_hash": {
             "user": pass_the_hash.ACCOUNT,
             "assets": [host.name for host in targets],

@@ -1,4 +1,4 @@
-"""One small estate, landed and built by the whole dbt project, for all tests of this folder."""
+"""One small estate, landed and built by the whole dbt project with its context, for all tests of this folder."""
 
 import json
 import shutil
@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from orchestration.demo_context import context_settings, load_context
 from orchestration.estate import Arguments, generate
-from orchestration.settings import PROJECT
+from orchestration.lakes import open_lake
+from orchestration.settings import PROJECT, load_settings
 from tests.e2e.lakes import headwater
 
 PLACES = {"aws_cloudtrail": "cloudtrail", "okta_system_log": "okta", "windows_event": "windows"}
@@ -23,7 +26,10 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     unneeded = shutil.ignore_patterns("target", "logs", ".user.yml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("orchestration.building.PROJECT", Path(shutil.copytree(PROJECT, place / "dbt", ignore=unneeded)))
-        patch.setenv("HEADWATER_LAKE", str(place / "lake"))
+        (place / "headwater.yml").write_text(yaml.safe_dump({"lake": "lake", **context_settings()}))
+        patch.setenv("HEADWATER_CONFIG", str(place / "headwater.yml"))
+        patch.delenv("HEADWATER_LAKE", raising=False)
+        load_context(open_lake(load_settings()))
         for source, folder in PLACES.items():
             assert headwater("land", source, place / "estate" / folder).code == 0
         built = headwater("build")
