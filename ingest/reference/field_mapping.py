@@ -39,21 +39,25 @@ class Mapped(FormatOptions):
 
 
 class FieldMapping:
-    """From a record (name → value) to entries of one table. `names`: the fields that there are, None: not known."""
+    """From a record (name → value) to entries of one table. `names`: the fields that there are, None: not known.
+
+    `constants`: what every row has, in the types of the table. Raises FormatError: the options do not fit the table.
+    """
 
     def __init__(self, table: str, options: Mapped, names: Iterable[str] | None) -> None:
         self._table = table
         self._options = options
         self._types = dict(PAYLOADS[table])
+        self._has_header = names is not None or "value" in options.fields
         self._paths = self._declared(list(names) if names is not None else None)
-        self._constants = {column: self._value(column, given) for column, given in options.constants.items()}
+        self.constants = {column: self._constant(column, given) for column, given in options.constants.items()}
 
     def entries(self, record: Mapping[str, Any]) -> list[Entry]:
         """Return the entries of a record. Raises ValueError with the reason when it has none."""
         found = {column: _at(record, path) for column, path in self._paths.items()}
         payload = {name: self._converted(name, found[name]) for name in self._types if name in found}
         payload = {name: value for name, value in payload.items() if value not in (None, [])}
-        payload = self._constants | payload
+        payload = self.constants | payload
         begin, end = (written_values.moment(found.get(at), self._options.time_formats) for at in SPECIAL[3:])
         if self._table in OBSERVABLE_TABLES:
             return self._observables(record, found, payload, begin, end)
@@ -65,11 +69,10 @@ class FieldMapping:
     def _observables(
         self, record: Mapping[str, Any], found: dict[str, Any], payload: dict[str, Any], begin: Any, end: Any
     ) -> list[Entry]:
-        kind = self._options.kind or written_values.text(found.get("kind")) or self._kind_of_field
-        kind = as_kind(kind or "")
+        value, of_field = self._observable(record, found)
+        kind = as_kind(self._options.kind or written_values.text(found.get("kind")) or of_field)
         if kind and kind not in KINDS:
             raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
-        value = written_values.text(found.get("value"))
         if not value:
             raise ValueError("the row names no observable")
         own = written_values.text(found.get("entry"))
@@ -82,6 +85,14 @@ class FieldMapping:
         names = [own if len(made) == 1 else f"{own}/{each.value}" for each in made]
         return [Entry(name, e.payload, e.kind, e.value, begin, end) for name, e in zip(names, made, strict=True)]
 
+    def _observable(self, record: Mapping[str, Any], found: dict[str, Any]) -> tuple[str | None, str]:
+        """The text of the observable and the kind that its field tells; JSON records may each have another field."""
+        value = written_values.text(found.get("value"))
+        if value or self._has_header:
+            return value, self._kind_of_field
+        named = next((name for name in _VALUE_NAMES if record.get(name)), "value")
+        return written_values.text(record.get(named)), _KIND_OF_NAME.get(named, "")
+
     def _declared(self, names: list[str] | None) -> dict[str, str]:
         known = set(self._types) | set(SPECIAL)
         unknown = (set(self._options.fields) | set(self._options.constants)) - known
@@ -89,7 +100,7 @@ class FieldMapping:
             raise FormatError(f"{', '.join(sorted(unknown))}: no column of {self._table} ({', '.join(sorted(known))})")
         columns = {_column(name): name for name in reversed(names or [])}
         if names is None:
-            columns = {name: name for name in known | set(_VALUE_NAMES)}
+            columns = {name: name for name in known}
         paths = {name: columns[name] for name in known if name in columns} | self._options.fields
         self._missing(names)
         self._kind_of_field = ""
@@ -113,6 +124,12 @@ class FieldMapping:
         ]
         if missing:
             raise FormatError(f"no field {', '.join(missing)}; found {', '.join(names[:20]) or 'none'}")
+
+    def _constant(self, column: str, given: object) -> Any:
+        try:
+            return self._value(column, given)
+        except ValueError as error:
+            raise FormatError(f"constants.{column}: {error}") from None
 
     def _converted(self, column: str, value: Any) -> Any:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from ingest.reference.feed_records import Record, line_records
+from ingest.reference.field_mapping import FieldMapping, Mapped
 from ingest.reference.formats import FormatError, FormatOptions, Mode, Source
 from ingest.reference.observable_keys import KINDS, NotObservable
 from ingest.reference.tables import OBSERVABLE_TABLES, PAYLOADS, WARNING_LISTS, Entry, Reject
@@ -46,8 +47,7 @@ class Options(FormatOptions):
 def read(source: Source, options: Options) -> Iterator[Entry | Reject]:
     """Yield the entries of a list, line by line. Raises FormatError: unknown columns or kind, a damaged file."""
     _check(source, options)
-    types = PAYLOADS[source.table]
-    constants = {name: CONVERTERS[types[name]](given) for name, given in options.constants.items()}
+    constants = FieldMapping(source.table, Mapped(constants=options.constants), None).constants
     for record in line_records(source):
         if record.problem:
             yield record.reject(record.problem)

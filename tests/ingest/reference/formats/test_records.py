@@ -111,6 +111,20 @@ def test_one_row_may_name_a_range_or_a_wildcard(tmp_path: Path) -> None:
     assert read_text(tmp_path, "csv", "indicators", "value\n*.cdn.example\n").entries == []
 
 
+def test_json_records_may_name_their_observable_each_in_another_field(tmp_path: Path) -> None:
+    text = '{"ip": "192.0.2.1"}\n{"domain": "intranet"}\n{"hash": "intranet"}\n{"name": "x"}\n'
+    found = read_text(tmp_path, "ndjson", "indicators", text)
+    assert [("ip", "192.0.2.1"), ("domain", "intranet")] == found.observables
+    assert "'intranet' is not a hash in hexadecimal digits" == found.reasons[0]
+    assert "the row names no observable" == found.reasons[1]
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson", "plain"])
+def test_a_constant_that_is_no_value_of_its_column_is_told(tmp_path: Path, format: str) -> None:
+    with pytest.raises(FormatError, match=r"constants\.confidence: 900 is not from 0 to 100"):
+        read_text(tmp_path, format, "indicators", "value\n1.2.3.4\n", constants={"confidence": 900})
+
+
 def test_kinds_are_understood_as_other_feeds_write_them(tmp_path: Path) -> None:
     text = "type,indicator,id\nIPv4,192.0.2.1,7\nhostname,intranet,8\nmutex,x,9\n"
     found = read_text(tmp_path, "csv", "indicators", text, fields={"kind": "type", "entry": "id"})
