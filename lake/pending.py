@@ -4,14 +4,17 @@ What belongs here: reading `enrichments` of type `pending` in silver. What does 
 (`dbt_project/macros/context_lookups.sql`), asking (`ingest.lookups`).
 
 Nothing has to remember what to ask or to build: receipts of builds count what waits (`pending:<provider>`), the events
-themselves say for what, and the answers say until when they hold.
+themselves say for what, and the answers say until when they hold. Where an hour has an index of its observables
+(`lake.retro.index`), it tells whether the hour need be looked at.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from lake import ledger
+import duckdb
+
+from lake import ledger, paths
 from lake.answers import answers_sql, versions
 from lake.duck import connect
 from lake.receipts import BuildReceipt
@@ -20,6 +23,8 @@ from lake.store import Store
 
 PREFIX = "pending:"
 _FILES_AT_ONCE = 500
+# An hour may have been built for so long, and by so wrong a clock, before its receipt says that it was.
+_SLACK = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,16 @@ class Waiting:
     since: str
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """What events wait for from one provider: how many observables and events, since when, and the first of them."""
+
+    observables: int = 0
+    events: int = 0
+    since: str = ""
+    first: tuple[Waiting, ...] = ()
+
+
 def pending_counts(receipt: BuildReceipt) -> dict[str, int]:
     """Return how many events of an hour wait, by provider."""
     return {name.removeprefix(PREFIX): number for name, number in receipt.counts.items() if name.startswith(PREFIX)}
@@ -50,39 +65,101 @@ def pending_receipts(store: Store, models: Iterable[str] | None = None) -> list[
     return sorted((each for each in found if _waits(each)), key=lambda each: (each.hour, each.model))
 
 
-def waiting(store: Store, receipts: Sequence[BuildReceipt], provider: str) -> list[Waiting]:
-    """Return what the hours of some receipts wait for from a provider, without what is answered; oldest first."""
-    since: dict[tuple[str, str], str] = {}
-    found: dict[tuple[str, str], Waiting] = {}
-    ends = {(kind, key): end for name, kind, key, end in _answered_until(store) if name == provider}
+def backlog(
+    store: Store, receipts: Sequence[BuildReceipt], provider: str, now: datetime, most: int | None = None
+) -> Backlog:
+    """Return what the hours of some receipts wait for from a provider, the longest waiting first, at most `most`.
+
+    What has an answer that holds for the events, or one that is valid still at `now` (naive UTC), is left out.
+    """
     mine = {each.file: each.built_at for each in receipts if provider in pending_counts(each)}
-    for row in _pending_rows(store, list(mine)):
-        file, name, kind, key, value, events, last_at = row
-        if name != provider or ends.get((kind, key), datetime.min) > last_at:
-            continue
-        known = found.get((kind, key))
-        began = min(filter(None, (since.get((kind, key)), mine[file])))
-        since[kind, key] = began
-        total = events + (known.events if known else 0)
-        last = max(last_at, known.last_at) if known else last_at
-        found[kind, key] = Waiting(name, kind, key, known.value if known else value, total, last, began)
-    return sorted(found.values(), key=lambda each: (each.since, each.kind, each.key))
+    with connect(store) as con:
+        con.execute(
+            "create table waits"
+            " (kind varchar, key varchar, value varchar, events bigint, last_at timestamp, since varchar)"
+        )
+        for urls in _there(store, mine):
+            con.execute(
+                f"""
+                insert into waits
+                select kind, key, min(value), count(*), max(event_at), min(built_at)
+                from ({_entries(urls)}) join ({_files(urls, mine)}) using (filename)
+                where provider = {literal(provider)}
+                group by kind, key
+                """
+            )
+        rows = con.execute(
+            f"""
+            with waits as (
+              select kind, key, min(value) as value, sum(events)::bigint as events, max(last_at) as last_at,
+                min(since) as since
+              from waits group by kind, key
+            ),
+            held as (
+              select kind, key, max(valid_to) as until from ({answers_sql(store, [provider])}) group by kind, key
+            )
+            select waits.*, count(*) over (), sum(events) over ()::bigint, min(since) over ()
+            from waits left join held using (kind, key)
+            where until is null or (until <= last_at and until <= ?)
+            order by since, kind, key limit {"all" if most is None else max(1, most)}
+            """,
+            [now],
+        ).fetchall()
+    if not rows:
+        return Backlog()
+    observables, events, since = rows[0][6:]
+    return Backlog(observables, events, since, tuple(Waiting(provider, *row[:6]) for row in rows))
 
 
 def answered(store: Store, receipts: Iterable[BuildReceipt]) -> set[tuple[str, str]]:
     """Return the (model, hour) of the receipts whose hours hold events that wait for an answer which is there now."""
     waits = [each for each in receipts if _waits(each)]
     now = versions(store) if waits else {}
-    asked = [each for each in waits if _has_news(each, now)]
+    asked = {each.file: each for each in waits if _has_news(each, now)}
     if not asked:
         return set()
-    ends = {(name, kind, key): end for name, kind, key, end in _answered_until(store)}
-    files = {
-        row[0]
-        for row in _pending_rows(store, [each.file for each in asked], first=True)
-        if ends.get((row[1], row[2], row[3]), datetime.min) > row[6]
-    }
-    return {(each.model, each.hour) for each in asked if each.file in files}
+    with connect(store) as con:
+        con.execute(
+            "create table answer as select provider, kind, key, key_high, key_low, max(asked_at) as asked_at,"
+            f" max(valid_to) as until from ({answers_sql(store)}) group by all"
+        )
+        found = _answered_files(con, store, _likely(con, store, asked))
+    return {(asked[file].model, asked[file].hour) for file in found}
+
+
+def _answered_files(con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for urls in _there(store, files):
+        rows = con.execute(
+            f"select distinct filename from ({_entries(urls)}) as entry join answer using (provider, kind, key)"
+            " where answer.until > entry.event_at"
+        ).fetchall()
+        found.update(urls[url] for (url,) in rows)
+    return found
+
+
+def _likely(con: duckdb.DuckDBPyConnection, store: Store, asked: Mapping[str, BuildReceipt]) -> list[str]:
+    """Return the files that may hold what was answered since they were built: by their index, or for want of one."""
+    indexed = {paths.index_file(file): file for file, receipt in asked.items() if receipt.index is not None}
+    since = {key: str(_built_at(asked[file]) - _SLACK) for key, file in indexed.items()}
+    seen: set[str] = set()
+    found: list[str] = []
+    for urls in _there(store, indexed):
+        seen.update(urls.values())
+        rows = con.execute(
+            f"""
+            select distinct filename
+            from (
+              select filename, kind, key_high, key_low, first_at
+              from read_parquet([{", ".join(map(literal, urls))}], filename = true, hive_partitioning = false)
+            ) as observable
+            join ({_files(urls, since)}) using (filename)
+            join answer using (kind, key_high, key_low)
+            where answer.asked_at >= built_at::timestamp and answer.until > observable.first_at
+            """
+        ).fetchall()
+        found += [indexed[urls[url]] for (url,) in rows]
+    return [*found, *(file for file in asked if paths.index_file(file) not in seen)]
 
 
 def _waits(receipt: BuildReceipt) -> bool:
@@ -95,40 +172,33 @@ def _has_news(receipt: BuildReceipt, now: Mapping[str, str]) -> bool:
     return any(now.get(name, "0") != receipt.context.get(name, "0") for name in names)
 
 
-def _answered_until(store: Store) -> list[tuple[str, str, str, datetime]]:
-    with connect(store) as con:
-        return con.execute(
-            f"select provider, kind, key, max(valid_to) from ({answers_sql(store)}) group by all"
-        ).fetchall()
+def _built_at(receipt: BuildReceipt) -> datetime:
+    return datetime.fromisoformat(receipt.built_at).astimezone(UTC).replace(tzinfo=None)
 
 
-def _pending_rows(
-    store: Store, keys: Sequence[str], first: bool = False
-) -> Iterator[tuple[str, str, str, str, str, int, datetime]]:
-    """Yield (file, provider, kind, key, value, events, time of the last event; with `first`, of the first one).
-
-    A file that has gone has nothing that waits: its hour is stale for that reason.
-    """
-    bound = "min" if first else "max"
-    for start in range(0, len(keys), _FILES_AT_ONCE):
-        urls = {store.url(key): key for key in _there(store, keys[start : start + _FILES_AT_ONCE])}
-        if not urls:
-            continue
-        files = ", ".join(map(literal, urls))
-        with connect(store) as con:
-            rows = con.execute(
-                f"""
-                select filename, entry.provider, entry.data ->> '$.kind', entry.data ->> '$.key', min(entry.value),
-                  count(*), make_timestamp({bound}(time) * 1000)
-                from (
-                  select filename, time, unnest(list_filter(enrichments, lambda each: each.type = 'pending')) as entry
-                  from read_parquet([{files}], filename = true, union_by_name = true, hive_partitioning = false)
-                )
-                group by all order by all
-                """
-            ).fetchall()
-        yield from ((urls[row[0]], *row[1:]) for row in rows)
+def _there(store: Store, keys: Iterable[str]) -> Iterable[dict[str, str]]:
+    """Yield address → key of the files that are there, some at a time. What has gone is stale for that reason."""
+    wanted = list(keys)
+    for start in range(0, len(wanted), _FILES_AT_ONCE):
+        held = store.infos(wanted[start : start + _FILES_AT_ONCE])
+        if urls := {store.url(key): key for key, info in held.items() if info is not None}:
+            yield urls
 
 
-def _there(store: Store, keys: Sequence[str]) -> list[str]:
-    return [key for key, held in store.infos(keys).items() if held is not None]
+def _entries(urls: Iterable[str]) -> str:
+    """Return a SELECT of what waits in files of silver: filename, event_at, provider, kind, key, value."""
+    return f"""
+      select filename, make_timestamp(time * 1000) as event_at, entry.provider as provider,
+        entry.data ->> '$.kind' as kind, entry.data ->> '$.key' as key, entry.value as value
+      from (
+        select filename, time, unnest(list_filter(enrichments, lambda each: each.type = 'pending')) as entry
+        from read_parquet(
+          [{", ".join(map(literal, urls))}], filename = true, union_by_name = true, hive_partitioning = false
+        )
+      )"""
+
+
+def _files(urls: Mapping[str, str], built_at: Mapping[str, str]) -> str:
+    """Return a SELECT of filename, built_at (text)."""
+    rows = ", ".join(f"({literal(url)}, {literal(built_at[key])})" for url, key in urls.items())
+    return f"select * from (values {rows}) as file (filename, built_at)"

@@ -21,10 +21,11 @@ from ingest.reference.observable_keys import NotObservable, ObservableKey, obser
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.fetch_errors import FetchError, MissingCredentials
 from lake.answers import add_answers, receipt_of
-from lake.pending import Waiting, pending_receipts, waiting
+from lake.pending import Waiting, backlog, pending_receipts
 from lake.publish import Workplace
 from lake.store import Conflict, LostLock, Store
 
+MOST_AT_ONCE = 50_000  # observables of one run; no plan of a provider answers more in an hour
 _TRIES = 3
 _TRY_PAUSE_SECONDS = 2.0
 _FAILURES_IN_A_ROW = 3  # of different questions, then it is the place that is in trouble and not the question
@@ -63,20 +64,29 @@ class Wanted:
     who: Waiting
 
 
-def wanted(store: Store, lookup: Lookup, now: datetime) -> list[Wanted]:
-    """Return what a provider is to be asked about: what events wait for, may be sent, and has no valid answer."""
-    receipts = pending_receipts(store)
-    held, guard = held_answers(store, lookup.name), lookup.guard
-    found: dict[tuple[str, str], Wanted] = {}
-    for each in waiting(store, receipts, lookup.name):
+@dataclass(frozen=True)
+class Todo:
+    """What a provider is to be asked about: the first of it, and how many observables and events there are in all."""
+
+    first: tuple[Wanted, ...]
+    observables: int
+    events: int
+    since: str
+
+
+def wanted(store: Store, lookup: Lookup, now: datetime) -> Todo:
+    """Return what events wait for, may be sent, and has no valid answer; the longest waiting first."""
+    found = backlog(store, pending_receipts(store), lookup.name, now, MOST_AT_ONCE)
+    guard, first = lookup.guard, []
+    for each in found.first:
         try:
             key = observable_key(each.kind, each.value)
         except NotObservable:
             continue
-        name = (key.kind, hex_of(key))
-        if guard.may_send(key) and held.get(name, datetime.min) <= now:
-            found.setdefault(name, Wanted(key, each))
-    return list(found.values())
+        if guard.may_send(key):
+            first.append(Wanted(key, each))
+    left_out = len(found.first) - len(first)  # the settings have become stricter since the hours were built
+    return Todo(tuple(first), found.observables - left_out, found.events, found.since)
 
 
 def ask_pending(
@@ -92,8 +102,8 @@ def ask_pending(
     Nothing raises that has to do with the provider: what failed is told, and waits.
     """
     todo = wanted(store, lookup, naive(clock.now()))
-    done = Asked(lookup.name, waiting=len(todo))
-    if not todo:
+    done = Asked(lookup.name, waiting=todo.observables)
+    if not todo.first:
         return done
     if lookup.lacking:
         done.stopped, done.needs_look = lookup.lacking, True
@@ -101,7 +111,7 @@ def ask_pending(
     ends = None if most_seconds is None else clock.now() + most_seconds
     with Workplace(store, "lookup") as place:
         run = _Run(store, lookup, clock, place, done, told)
-        run.ask_all([each.key for each in todo[:limit]], ends)
+        run.ask_all([each.key for each in todo.first[:limit]], ends)
     return done
 
 

@@ -61,6 +61,7 @@ _NOT_PUBLIC_NAMES = (
 )
 _NAME = "([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?[.])+([a-z]{2,63}|xn--[a-z0-9-]{2,59})"
 _URL_HOST = "^https?://([^/?#@:]+)(:[0-9]+)?([/?#]|$)"  # no user, no password, no IPv6 literal
+_LONGEST_URL = 2_000  # it goes into the path of a request
 _HASH_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
 
 
@@ -89,7 +90,7 @@ class NeverSent:
 
     def _is_public_url(self, url: str) -> bool:
         found = re.match(_URL_HOST, url)
-        if not found:
+        if not found or len(url) > _LONGEST_URL:
             return False
         if not re.fullmatch(r"[0-9.]+", found[1]):
             return self._is_public_name(found[1])
@@ -111,7 +112,8 @@ class NeverSent:
         if kind == "url":
             host = f"regexp_extract({value}, '{_URL_HOST}', 1)"
             address = self._address_sql(_ipv4_key_sql(host))
-            return f"case when regexp_full_match({host}, '[0-9.]+') then {address} else {self._name_sql(host)} end"
+            public = f"case when regexp_full_match({host}, '[0-9.]+') then {address} else {self._name_sql(host)} end"
+            return f"(length({value}) <= {_LONGEST_URL} and {public})"
         return f"length({value}) in ({', '.join(map(str, _HASH_DIGITS.values()))})"
 
     def _address_sql(self, key: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.lookups import budget
-from ingest.lookups.asking import Wanted, wanted
+from ingest.lookups.asking import wanted
 from ingest.lookups.kinds import Lookup
 from ingest.lookups.state import naive, read_spent
 from lake.answers import receipt_of
@@ -39,7 +39,6 @@ class Standing:
     waiting: int
     events: int
     since: str
-    by_kind: dict[str, int]
     left: dict[str, int | None]
     exhausted: str
     troubles: tuple[Trouble, ...]
@@ -61,10 +60,9 @@ def standing(store: Store, lookup: Lookup, now: float, limit: int | None = None)
         provider=lookup.name,
         kind=lookup.kind,
         answers=receipt_of(store, lookup.name).answers,
-        waiting=len(found),
-        events=sum(each.who.events for each in found),
-        since=min((each.who.since for each in found), default=""),
-        by_kind=_by_kind(found),
+        waiting=found.observables,
+        events=found.events,
+        since=found.since,
         left=budget.left(spent, lookup.options, now),
         exhausted=budget.exhausted(spent, lookup.options, now),
         troubles=tuple(
@@ -73,12 +71,5 @@ def standing(store: Store, lookup: Lookup, now: float, limit: int | None = None)
             if each.until > now
         ),
         lacking=lookup.lacking,
-        next=tuple(each.key.value for each in found[:limit]),
+        next=tuple(each.key.value for each in found.first[:limit]),
     )
-
-
-def _by_kind(found: list[Wanted]) -> dict[str, int]:
-    kinds: dict[str, int] = {}
-    for each in found:
-        kinds[each.key.kind] = kinds.get(each.key.kind, 0) + 1
-    return dict(sorted(kinds.items()))

@@ -70,6 +70,7 @@ PRIVATE = {
         "ftp://evil.com/",
         "http://[2001:db8::1]/",
         "http://dc01:8080/",
+        f"https://evil.com/{'a' * 2000}",
     ],
     "hash": ["aa" * 28, "aa" * 48, "aa" * 64],
 }
