@@ -85,6 +85,8 @@ def fail(problem: Exception) -> int:
     from ingest.lookups.kinds import BadLookup
     from lake.condition import BadCondition
     from lake.delivery.errors import BadDeclaration
+    from lake.signals.disposition_files import BadDispositions
+    from lake.signals.truth import BadTruth
     from lake.store import UnsupportedStore
     from orchestration.collecting import SourceNotConfigured
     from orchestration.settings import SettingsError
@@ -94,7 +96,8 @@ def fail(problem: Exception) -> int:
         print(json.dumps({"error": message, "kind": type(problem).__name__}))
     err.print("error:", message, style="red", markup=False, soft_wrap=True)
     wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore, BadCondition, BadDeclaration, BadLookup)
-    return 2 if isinstance(problem, wrong) else 1
+    given = (BadDispositions, BadTruth)
+    return 2 if isinstance(problem, (*wrong, *given)) else 1
 
 
 def print_json(value: Any) -> None:
