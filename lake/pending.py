@@ -8,9 +8,10 @@ themselves say for what, and the answers say until when they hold. Where an hour
 (`lake.retro.index`), it tells whether the hour need be looked at.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
 
@@ -79,14 +80,18 @@ def backlog(
             " (kind varchar, key varchar, value varchar, events bigint, last_at timestamp, since varchar)"
         )
         for urls in _there(store, mine):
-            con.execute(
-                f"""
+            _rows(
+                con,
+                urls,
+                lambda some: (
+                    f"""
                 insert into waits
                 select kind, key, min(value), count(*), max(event_at), min(built_at)
-                from ({_entries(urls)}) join ({_files(urls, mine)}) using (filename)
+                from ({_entries(some)}) join ({_files(some, mine)}) using (filename)
                 where provider = {literal(provider)}
                 group by kind, key
                 """
+                ),
             )
         rows = con.execute(
             f"""
@@ -130,10 +135,16 @@ def answered(store: Store, receipts: Iterable[BuildReceipt]) -> set[tuple[str, s
 def _answered_files(con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for urls in _there(store, files):
-        rows = con.execute(
-            f"select distinct filename from ({_entries(urls)}) as entry join answer using (provider, kind, key)"
-            " where answer.until > entry.event_at"
-        ).fetchall()
+        rows, _ = _rows(
+            con,
+            urls,
+            lambda some: (
+                f"""
+            select distinct filename from ({_entries(some)}) as entry join answer using (provider, kind, key)
+            where answer.until > entry.event_at
+            """
+            ),
+        )
         found.update(urls[url] for (url,) in rows)
     return found
 
@@ -145,19 +156,23 @@ def _likely(con: duckdb.DuckDBPyConnection, store: Store, asked: Mapping[str, Bu
     seen: set[str] = set()
     found: list[str] = []
     for urls in _there(store, indexed):
-        seen.update(urls.values())
-        rows = con.execute(
-            f"""
+        rows, read = _rows(
+            con,
+            urls,
+            lambda some: (
+                f"""
             select distinct filename
             from (
               select filename, kind, key_high, key_low, first_at
-              from read_parquet([{", ".join(map(literal, urls))}], filename = true, hive_partitioning = false)
+              from read_parquet([{", ".join(map(literal, some))}], filename = true, hive_partitioning = false)
             ) as observable
-            join ({_files(urls, since)}) using (filename)
+            join ({_files(some, since)}) using (filename)
             join answer using (kind, key_high, key_low)
             where answer.asked_at >= built_at::timestamp and answer.until > observable.first_at
             """
-        ).fetchall()
+            ),
+        )
+        seen.update(read.values())
         found += [indexed[urls[url]] for (url,) in rows]
     return [*found, *(file for file in asked if paths.index_file(file) not in seen)]
 
@@ -183,6 +198,22 @@ def _there(store: Store, keys: Iterable[str]) -> Iterable[dict[str, str]]:
         held = store.infos(wanted[start : start + _FILES_AT_ONCE])
         if urls := {store.url(key): key for key, info in held.items() if info is not None}:
             yield urls
+
+
+def _rows(
+    con: duckdb.DuckDBPyConnection, urls: Mapping[str, str], sql: Callable[[Mapping[str, str]], str]
+) -> tuple[list[tuple[Any, ...]], dict[str, str]]:
+    """Return the rows of a question to some files, and which of these could be read.
+
+    A damaged file must not keep a lake from being built: it is left out here, and whoever looks at files tells of it.
+    """
+    try:
+        return con.execute(sql(urls)).fetchall(), dict(urls)
+    except duckdb.Error:
+        if len(urls) == 1:
+            return [], {}
+    parts = [_rows(con, {url: key}, sql) for url, key in urls.items()]
+    return [row for rows, _ in parts for row in rows], {url: key for _, read in parts for url, key in read.items()}
 
 
 def _entries(urls: Iterable[str]) -> str:

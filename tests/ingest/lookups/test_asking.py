@@ -175,6 +175,15 @@ def test_a_file_that_has_gone_waits_for_nothing(store: LocalStore, api: AbuseIpD
     assert answered(store, pending_receipts(store)) == {("authentication__okta_system_log", "2026-03-02T07")}
 
 
+def test_a_damaged_file_keeps_nobody_from_asking_and_building(
+    store: LocalStore, api: AbuseIpDbSimulator, time: Time
+) -> None:
+    (store.path / wait(store, BAD)).write_bytes(b"PAR1 no more")
+    wait(store, GOOD, at=datetime(2026, 3, 2, 7, 0))
+    assert ask(store, abuse(api), time).answered == 1
+    assert answered(store, pending_receipts(store)) == {("authentication__okta_system_log", "2026-03-02T07")}
+
+
 @pytest.mark.parametrize("found", ["", "a key\nwith a line break"])
 def test_without_a_usable_key_nobody_is_asked_and_nothing_is_spent(
     store: LocalStore, api: AbuseIpDbSimulator, time: Time, monkeypatch: pytest.MonkeyPatch, found: str
