@@ -25,6 +25,14 @@ def test_the_listing_is_the_folder() -> None:
     assert sorted(FILES) == formats()
 
 
+def test_the_readme_tells_every_format_with_its_settings() -> None:
+    text = (Path(registry.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for name in FILES:
+        assert f"`{name}`" in text
+        for option in reader_of(name).Options.model_fields:
+            assert f"`{option}`" in text or f"`{option} {{" in text, f"{name}: {option}"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
