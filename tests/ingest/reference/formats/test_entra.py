@@ -7,7 +7,7 @@ import pytest
 
 from ingest.reference.formats import Source, checked_options
 from ingest.reference.formats.entra import read
-from ingest.transports.fetch_errors import ExpiredCredentials, RateLimited
+from ingest.transports.fetch_errors import ExpiredCredentials, RateLimited, UnexpectedAnswer
 from tests.ingest.reference.formats.reading import Found, passing_clock, read_feed
 from tests.simulators.graph import CLIENT, TENANT, GraphSimulator
 from tests.simulators.lookups_api import Fault
@@ -137,6 +137,24 @@ def test_a_wait_that_is_too_long_is_told_and_gives_nobody() -> None:
         graph.inject(Fault("error", "/v1.0/users", times=None, status=429, body="{}", headers={"Retry-After": "4000"}))
         with pytest.raises(RateLimited, match="4000 s"):
             found_in(graph)  # type: ignore[arg-type]
+
+
+def test_a_next_link_to_another_server_gets_no_token() -> None:
+    body = '{"value": [], "@odata.nextLink": "https://other.example/v1.0/users?$skiptoken=1"}'
+    with tenant() as graph, pytest.raises(UnexpectedAnswer, match="leads to another server"):
+        graph.inject(Fault("error", "/v1.0/users", status=200, body=body))
+        found_in(graph)  # type: ignore[arg-type]
+
+
+def test_half_an_answer_and_a_proxy_s_page_are_asked_for_again() -> None:
+    waits: list[float] = []
+    with tenant() as graph:
+        for kind in ("half", "garbage"):
+            graph.inject(Fault(kind, "/v1.0/users"))  # type: ignore[arg-type]
+        given = {"tenant": TENANT, "client_id": CLIENT, "base_url": graph.url, "login_url": graph.url}
+        options = checked_options("entra", "identities", given)
+        assert len(list(read(Source("identities"), options, passing_clock(waits)))) == 3  # type: ignore[arg-type]
+    assert len(waits) == 2
 
 
 def test_a_wrong_secret_is_named_by_its_variable_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from ingest.transports.fetch_errors import (
 )
 from tests.ingest.reference.formats.reading import Found, read_feed
 from tests.simulators.lookups_api import Fault
-from tests.simulators.taxii import TaxiiSimulator
+from tests.simulators.taxii import MEDIA_TYPE, TaxiiSimulator
 
 
 def indicator(number: int) -> dict[str, Any]:
@@ -130,6 +130,13 @@ def test_objects_that_were_added_at_once_are_not_lost_between_pages() -> None:
 def test_a_server_that_leads_in_a_circle_is_not_followed() -> None:
     at_once = [(ADDED[0][0], indicator(number)) for number in range(1, 5)]
     with TaxiiSimulator(at_once, page=2, has_next=False) as server, pytest.raises(UnexpectedAnswer, match="nowhere"):
+        found_in(server)
+
+
+def test_a_root_on_another_server_gets_no_password() -> None:
+    body = '{"title": "x", "api_roots": ["https://other.example/root/"]}'
+    with TaxiiSimulator(ADDED) as server, pytest.raises(UnexpectedAnswer, match="credentials are not sent there"):
+        server.inject(Fault("error", "/taxii2/", status=200, body=body, headers={"Content-Type": MEDIA_TYPE}))
         found_in(server)
 
 
