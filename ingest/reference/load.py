@@ -82,7 +82,8 @@ def load_feed(
             receipt = _confirmed(before, at, now)
             _publish(store, place, feed, before, receipt, {})
             return receipt
-        _refuse_unreadable(feed, staged, force)
+        if before is None or feed.mode == FULL:  # what is new of a partial feed may be one piece, and that of no use
+            _refuse_unreadable(feed, staged, force)
         version = version_of(at, staged.sha256)
         with duck.connect(store, {"memory_limit": f"{limits.memory_bytes}B", "threads": limits.threads}) as con:
             con.execute("set temp_directory = ?", [str(place.path / "spill")])

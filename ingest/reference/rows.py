@@ -24,21 +24,20 @@ class NoRow(ValueError):
 def row_maker(table: str) -> Callable[[Entry], tuple[Row, list[tuple[str, str]]]]:
     """Return a function from an entry to its row, and (text, why) of names that cannot be joined by.
 
-    The function raises NoRow.
+    A row has what the entry says; what it does not say is NULL. The function raises NoRow.
     """
-    columns = [(name, _CONVERTERS[type_], name) for name, type_ in PAYLOADS[table].items()]
-    known = frozenset(PAYLOADS[table])
+    columns = {name: _CONVERTERS[type_] for name, type_ in PAYLOADS[table].items()}
     observable = table in OBSERVABLE_TABLES
 
     def row_of(entry: Entry) -> tuple[Row, list[tuple[str, str]]]:
-        if not known.issuperset(entry.payload):
-            raise NoRow(f"{table} has no column {min(entry.payload.keys() - known)}")
+        if not columns.keys() >= entry.payload.keys():
+            raise NoRow(f"{table} has no column {min(entry.payload.keys() - columns.keys())}")
         row: Row = _observed(entry) if observable else _entity(entry)
-        for name, convert, column in columns:
-            value = entry.payload.get(name)
-            row[column] = None if value is None else _converted(convert, value, column)
+        for name, value in entry.payload.items():
+            if value is not None:
+                row[name] = _converted(columns[name], value, name)
         if not observable:
-            row["uid"] = row["uid"] or row["entry"]
+            row["uid"] = row.get("uid") or row["entry"]
         row["given_from"], row["given_to"] = _naive(entry.valid_from), _naive(entry.valid_to)
         if row["given_from"] and row["given_to"] and row["given_from"] > row["given_to"]:
             raise NoRow("ends before it starts")
@@ -130,7 +129,7 @@ _CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
     "BOOLEAN": _flag,
     "TIMESTAMP": _time,
 }
-_EXPECTED = {
+_EXPECTED: dict[Callable[[Any, str], Any], str] = {
     _text: "a text",
     _texts: "a list of texts",
     _small: "a number from 0 to 100",

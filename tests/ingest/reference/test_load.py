@@ -255,6 +255,13 @@ def test_a_snapshot_without_one_entry_is_refused(store: LocalStore) -> None:
     assert "line 1: 1 value, the header has 2: 'a;b'" in said
 
 
+def test_a_partial_feed_may_bring_one_piece_that_is_no_entry(store: LocalStore) -> None:
+    feed = Feed("taxii", "indicators", mode="partial")
+    load(store, feed, JANUARY, Entry("i-1", {}, "ip", "192.0.2.1"))
+    told = load(store, feed, FEBRUARY, Reject("i-2", "i-2", "a pattern with AND"))
+    assert (FEBRUARY, 0, 1, {"a pattern with AND": 1}) == (told.newest, told.changes, told.rows_open, told.rejected)
+
+
 def test_a_reader_that_fails_half_way_changes_nothing(store: LocalStore) -> None:
     def reader() -> Iterator[Entry]:
         yield asset("1")
