@@ -64,7 +64,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_user_of_every_page_comes_with_groups_roles_and_manager() -> None:
     with tenant() as graph:
-        found = found_in(graph)  # type: ignore[arg-type]
+        found = found_in(graph)
     assert [guid(1), guid(2), guid(3)] == [entry.entry for entry in found.entries]
     assert found.payload(0) == {
         "uid": guid(1),
@@ -102,7 +102,7 @@ def test_devices_are_assets() -> None:
         "registeredOwners": [{"displayName": "User 1", "userPrincipalName": "user1@example.com"}],
     }
     with tenant(devices=[device]) as graph:
-        found = found_in(graph, "assets")  # type: ignore[arg-type]
+        found = found_in(graph, "assets")
     assert found.payload() == {
         "uid": guid(8),
         "name": "LAPTOP-9",
@@ -116,7 +116,7 @@ def test_devices_are_assets() -> None:
 
 def test_a_token_that_ends_on_the_way_is_asked_for_anew() -> None:
     with tenant(requests_a_token=3) as graph:
-        found = found_in(graph)  # type: ignore[arg-type]
+        found = found_in(graph)
     assert len(found.entries) == 3
     assert graph.tokens > 1
 
@@ -128,7 +128,7 @@ def test_a_token_is_not_used_until_its_very_end() -> None:
         graph.inject(Fault("error", "/v1.0/users", status=429, body="{}", headers={"Retry-After": "301"}))
         given = {"tenant": TENANT, "client_id": CLIENT, "base_url": graph.url, "login_url": graph.url}
         options = checked_options("entra", "identities", given | {"max_wait_seconds": 900})
-        assert len(list(read(Source("identities"), options, clock))) == 3  # type: ignore[arg-type]
+        assert len(list(read(Source("identities"), options, clock))) == 3
     assert (2, 301.0) == (graph.tokens, max(waits))
 
 
@@ -136,29 +136,29 @@ def test_a_wait_that_is_too_long_is_told_and_gives_nobody() -> None:
     with tenant() as graph:
         graph.inject(Fault("error", "/v1.0/users", times=None, status=429, body="{}", headers={"Retry-After": "4000"}))
         with pytest.raises(RateLimited, match="4000 s"):
-            found_in(graph)  # type: ignore[arg-type]
+            found_in(graph)
 
 
 def test_a_next_link_to_another_server_gets_no_token() -> None:
     body = '{"value": [], "@odata.nextLink": "https://other.example/v1.0/users?$skiptoken=1"}'
     with tenant() as graph, pytest.raises(UnexpectedAnswer, match="leads to another server"):
         graph.inject(Fault("error", "/v1.0/users", status=200, body=body))
-        found_in(graph)  # type: ignore[arg-type]
+        found_in(graph)
 
 
 def test_half_an_answer_and_a_proxy_s_page_are_asked_for_again() -> None:
     waits: list[float] = []
     with tenant() as graph:
         for kind in ("half", "garbage"):
-            graph.inject(Fault(kind, "/v1.0/users"))  # type: ignore[arg-type]
+            graph.inject(Fault(kind, "/v1.0/users"))
         given = {"tenant": TENANT, "client_id": CLIENT, "base_url": graph.url, "login_url": graph.url}
         options = checked_options("entra", "identities", given)
-        assert len(list(read(Source("identities"), options, passing_clock(waits)))) == 3  # type: ignore[arg-type]
+        assert len(list(read(Source("identities"), options, passing_clock(waits)))) == 3
     assert len(waits) == 2
 
 
 def test_a_wrong_secret_is_named_by_its_variable_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWATER_ENTRA_CLIENT_SECRET", "wr0ng")
     with tenant() as graph, pytest.raises(ExpiredCredentials, match="HEADWATER_ENTRA_CLIENT_SECRET") as refused:
-        found_in(graph)  # type: ignore[arg-type]
+        found_in(graph)
     assert "wr0ng" not in str(refused.value)

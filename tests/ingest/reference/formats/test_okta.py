@@ -85,7 +85,7 @@ def test_the_rate_limit_is_waited_for_and_nobody_is_lost() -> None:
     clock = passing_clock(waits)
     with OktaDirectory([user(n) for n in range(20)], page=2, rate_limit=5, clock=clock.now) as org:
         options = checked_options("okta", "identities", {"base_url": org.url, "budget_share": 1.0})
-        found = list(read(Source("identities"), options, clock))  # type: ignore[arg-type]
+        found = list(read(Source("identities"), options, clock))
     assert len(found) == 20
     assert waits
 
@@ -96,7 +96,7 @@ def test_a_429_and_a_broken_connection_are_tried_again() -> None:
         org.inject(Fault("error", "/users", status=429, body="{}", headers={"X-Rate-Limit-Reset": "1772000030"}))
         org.inject(Fault("reset", "/users"))
         options = checked_options("okta", "identities", {"base_url": org.url})
-        found = list(read(Source("identities"), options, passing_clock(waits)))  # type: ignore[arg-type]
+        found = list(read(Source("identities"), options, passing_clock(waits)))
     assert len(found) == 5
     assert len(waits) >= 2
 
@@ -106,7 +106,7 @@ def test_a_server_that_stays_down_gives_no_user_at_all() -> None:
         org.inject(Fault("error", "after=", times=None, status=503, body="{}"))
         options = checked_options("okta", "identities", {"base_url": org.url, "max_attempts": 2})
         with pytest.raises(Unreachable):
-            next(read(Source("identities"), options, passing_clock([])))  # type: ignore[arg-type]
+            next(read(Source("identities"), options, passing_clock([])))
 
 
 def test_a_refused_token_is_named_by_its_variable_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
