@@ -22,7 +22,10 @@ _STATUS_FILTER = re.compile(r'status eq "([A-Z_]+)"\Z')
 
 
 class OktaDirectory(LookupApi):
-    """`users` and `groups` are objects as Okta has them; `members`: group id → user ids; `page`: the most of a page."""
+    """`users` and `groups` are objects as Okta has them; `members`: group id → user ids; `admins`: user ids.
+
+    `page`: the most of a page.
+    """
 
     def __init__(
         self,
@@ -31,12 +34,13 @@ class OktaDirectory(LookupApi):
         members: dict[str, list[str]] | None = None,
         *,
         token: str = "a-token",
+        admins: list[str] | None = None,
         page: int = 200,
         rate_limit: int = 600,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(token)
-        self.users, self.groups, self.members = users, groups, members or {}
+        self.users, self.groups, self.members, self.admins = users, groups, members or {}, admins or []
         self._page = page
         self._limit = RateLimit(rate_limit, 60.0, 1.0, clock)
 
@@ -49,6 +53,8 @@ class OktaDirectory(LookupApi):
         allowed, headers = self._limit.take()
         if not allowed:
             return _error(429, "E0000047", "API call exceeded rate limit due to too many requests.", headers)
+        if request.path == "/api/v1/iam/assignees/users":
+            return self._assignees(request, headers)
         listed = self._listed(request)
         if isinstance(listed, Response):
             return listed
@@ -73,6 +79,15 @@ class OktaDirectory(LookupApi):
         if not status:
             return _error(400, "E0000031", f"Invalid search criteria: {given}")
         return [user for user in self.users if user["status"] == status[1]]
+
+    def _assignees(self, request: Request, headers: dict[str, str]) -> Response:
+        """Unlike the other lists an object, whose next link stands in its body."""
+        limit, start = min(int(request.query.get("limit", "100")), self._page), int(request.query.get("after", "0"))
+        page: dict[str, Any] = {"value": [{"id": each, "orn": each} for each in self.admins[start : start + limit]]}
+        if start + limit < len(self.admins):
+            query = urlencode({**request.query, "after": str(start + limit)})
+            page["_links"] = {"next": {"href": f"{self.url}{request.path}?{query}"}}
+        return Response(200, page, headers)
 
     def _paged(self, request: Request, listed: list[dict[str, Any]], headers: dict[str, str]) -> Response:
         limit = min(int(request.query.get("limit", "200")), self._page)

@@ -1,17 +1,20 @@
 """Okta: users → identities, with the groups they are in, over the Users and Groups APIs.
 
 Groups are asked for their members, for a user does not name its groups; `Everyone` is passed over. Users of status
-DEPROVISIONED are listed only when asked for, so they are. An account is privileged when a group of it is declared so.
+DEPROVISIONED are listed only when asked for, so they are. An account is privileged when it has a role of
+administrators, or a group of it is declared so.
 
 Facts: developer.okta.com/docs/api (Users: `limit` up to 200, `filter`, statuses STAGED, PROVISIONED, ACTIVE, RECOVERY,
 LOCKED_OUT, PASSWORD_EXPIRED, SUSPENDED, DEPROVISIONED; Groups: `limit` up to 10,000, members up to 1,000), pages by
-`Link`, /docs/reference/rl-best-practices (headers, 429), /docs/reference/error-codes. Scopes: okta.users.read and
-okta.groups.read.
+`Link`; users with role assignments: /iam/assignees/users, an object with `value` and `_links.next`),
+/docs/reference/rl-best-practices (headers, 429), /docs/reference/error-codes. Scopes: okta.users.read,
+okta.groups.read, okta.roles.read.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -24,22 +27,23 @@ from ingest.reference.written_values import moment, text, texts
 from ingest.transports.addresses import checked_address
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.credentials import Credentials
-from ingest.transports.fetch_errors import UnexpectedAnswer
-from ingest.transports.http_cursor import HttpCursor
+from ingest.transports.fetch_errors import AccessDenied, UnexpectedAnswer
+from ingest.transports.http_cursor import HttpCursor, Paging
 from ingest.transports.rate_budget import RateBudget
 
 TABLES = (IDENTITIES,)
 MODE: Mode = "full"
 READS = "api"
 
-_USERS, _GROUPS = "/api/v1/users", "/api/v1/groups"
+_USERS, _GROUPS, _ADMINS = "/api/v1/users", "/api/v1/groups", "/api/v1/iam/assignees/users"
 
 
 class Options(AskingOptions):
     """`base_url`: https://<org>.okta.com; `token_env`: the variable with the token; `scheme`: SSWS or Bearer (OAuth).
 
     `groups`: patterns of the names of groups whose members are asked for; `privileged_groups`: patterns of those that
-    make an account privileged (asked for in any case). `budget_share`: our share of the API's rate limit.
+    make an account privileged (asked for in any case). `admins`: whether roles of administrators are asked for, which
+    takes the right to read them. `budget_share`: our share of the API's rate limit.
     """
 
     base_url: str
@@ -47,6 +51,7 @@ class Options(AskingOptions):
     scheme: Literal["SSWS", "Bearer"] = "SSWS"
     groups: list[str] = Field(default=["*"])
     privileged_groups: list[str] = Field(default=[])
+    admins: bool = True
     deprovisioned: bool = True
     limit: int = Field(default=200, ge=1, le=200)
     budget_share: float = Field(default=0.5, gt=0, le=1)
@@ -68,9 +73,10 @@ def read(source: Source, options: Options, clock: Clock = SYSTEM_CLOCK) -> Itera
         always_links=True,
     )
     groups = _members(source, options, cursor)
+    admins = _admins(options, cursor) if options.admins else frozenset()
     for user in _users(options, cursor):
         try:
-            yield _entry(user, groups, options)
+            yield _entry(user, groups, admins, options)
         except ValueError as error:
             yield Reject(str(user)[:200], str(user.get("id") if isinstance(user, dict) else "user"), str(error))
 
@@ -83,6 +89,23 @@ def _users(options: Options, cursor: HttpCursor) -> list[Any]:
         gone = params | {"filter": 'status eq "DEPROVISIONED"'}
         found += [user for page in pages(cursor, options.base_url + _USERS, gone) for user in page]
     return found
+
+
+def _admins(options: Options, cursor: HttpCursor) -> frozenset[str]:
+    """The ids of all users with a role of administrators."""
+    asking = replace(cursor, always_links=False, paging=Paging(_next_of_roles, (b"{", b"}")))
+    found: set[str] = set()
+    try:
+        for page in pages(asking, options.base_url + _ADMINS, {"limit": "100"}):
+            found.update(str(each.get("id")) for each in page.get("value") or ())
+    except AccessDenied as refused:
+        raise AccessDenied(f"{refused}; or set `admins: false`") from None
+    return frozenset(found)
+
+
+def _next_of_roles(headers: Mapping[str, str], body: bytes) -> str | None:
+    link = (json.loads(body).get("_links") or {}).get("next") or {}
+    return str(link["href"]) if link.get("href") else None
 
 
 def _members(source: Source, options: Options, cursor: HttpCursor) -> Mapping[str, list[str]]:
@@ -112,7 +135,7 @@ def _like(name: str, pattern: str) -> bool:
     return fnmatchcase(name.lower(), pattern.lower())
 
 
-def _entry(user: Any, groups: Mapping[str, list[str]], options: Options) -> Entry:
+def _entry(user: Any, groups: Mapping[str, list[str]], admins: frozenset[str], options: Options) -> Entry:
     profile = user.get("profile") if isinstance(user, dict) else None
     if not isinstance(profile, dict) or not user.get("id"):
         raise ValueError("a user without id or profile")
@@ -132,7 +155,8 @@ def _entry(user: Any, groups: Mapping[str, list[str]], options: Options) -> Entr
         "department": text(profile.get("department")),
         "manager": text(profile.get("manager")) or text(profile.get("managerId")),
         "employment_type": text(profile.get("userType")),
-        "is_privileged": any(_like(name, pattern) for name in names for pattern in options.privileged_groups),
+        "is_privileged": uid in admins
+        or any(_like(name, pattern) for name in names for pattern in options.privileged_groups),
         "groups": names,
         "office": text(profile.get("city")),
         "status": status,

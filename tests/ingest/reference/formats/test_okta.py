@@ -7,7 +7,7 @@ import pytest
 
 from ingest.reference.formats import FormatError, Source, checked_options
 from ingest.reference.formats.okta import read
-from ingest.transports.fetch_errors import ExpiredCredentials, MissingCredentials, Unreachable
+from ingest.transports.fetch_errors import AccessDenied, ExpiredCredentials, MissingCredentials, Unreachable
 from tests.ingest.reference.formats.reading import passing_clock, read_feed
 from tests.simulators.lookups_api import Fault
 from tests.simulators.okta_directory import OktaDirectory
@@ -69,6 +69,22 @@ def test_every_user_of_every_page_comes_with_groups_status_and_privileges() -> N
     assert found.payload(2)["status"] == "suspended"
     assert (found.payload(3)["status"], found.payload(3)["left_at"]) == ("deprovisioned", datetime(2026, 2, 1))
     assert found.skipped == {"group": 1}
+
+
+def test_administrators_are_privileged_on_whatever_page_they_are() -> None:
+    with OktaDirectory([user(n) for n in range(4)], admins=["00u0", "00u9", "00u3"], page=2) as org:
+        found = read_feed("okta", "identities", base_url=org.url)
+    assert ["00u0", "00u3"] == [entry.entry for entry in found.entries if entry.payload["is_privileged"]]
+
+
+def test_a_token_that_may_not_read_roles_is_told_what_to_do() -> None:
+    with OktaDirectory([user(1)], admins=["00u1"]) as org:
+        org.inject(
+            Fault("error", "/iam/", times=None, status=403, body='{"errorCode": "E0000006", "errorSummary": "no"}')
+        )
+        with pytest.raises(AccessDenied, match="or set `admins: false`"):
+            read_feed("okta", "identities", base_url=org.url)
+        assert read_feed("okta", "identities", base_url=org.url, admins=False).payload()["is_privileged"] is False
 
 
 def test_only_wanted_and_privileged_groups_are_asked_for_their_members() -> None:
