@@ -9,7 +9,6 @@ paging: `@odata.nextLink`; throttling: 429 with Retry-After; `$expand=manager` g
 GroupMember.Read.All, RoleManagement.Read.Directory, Device.Read.All.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -18,16 +17,15 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from ingest.reference.asking_apis import AskingOptions, pages
+from ingest.reference.asking_apis import AskingOptions
 from ingest.reference.formats import Mode, Source
+from ingest.reference.graph_api import Graph
 from ingest.reference.graph_token import GraphToken
 from ingest.reference.tables import ASSETS, IDENTITIES, Entry, Reject
 from ingest.reference.written_values import moment, text, texts
 from ingest.transports.addresses import checked_address
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
-from ingest.transports.fetch_errors import ExpiredCredentials, UnexpectedAnswer
-from ingest.transports.http_cursor import HttpCursor, Paging
-from ingest.transports.rate_budget import RateBudget
+from ingest.transports.fetch_errors import UnexpectedAnswer
 
 TABLES = (IDENTITIES, ASSETS)
 MODE: Mode = "full"
@@ -91,7 +89,15 @@ class Options(AskingOptions):
 
 def read(source: Source, options: Options, clock: Clock = SYSTEM_CLOCK) -> Iterator[Entry | Reject]:
     """Yield an entry for each user or device. Raises FetchError before the first one when an answer is missing."""
-    graph = _Graph(options, clock)
+    token = GraphToken(
+        f"{options.login_url}/{options.tenant}/oauth2/v2.0/token",
+        options.client_id,
+        options.client_secret_env,
+        f"{options.base_url}/.default",
+        clock,
+        options.timeout_seconds,
+    )
+    graph = Graph(f"{options.base_url}/v1.0", token, options.patience, clock)
     members: Mapping[str, list[str]] = {}
     if source.table == ASSETS:
         params = {"$select": _DEVICE_FIELDS, "$expand": "registeredOwners($select=displayName,userPrincipalName)"}
@@ -107,65 +113,21 @@ def read(source: Source, options: Options, clock: Clock = SYSTEM_CLOCK) -> Itera
             yield Reject(str(item)[:200], str(item.get("id") if isinstance(item, dict) else "object"), str(error))
 
 
-class _Graph:
-    """The API with its token. A token that is refused before its time is asked for anew, once for each list."""
-
-    def __init__(self, options: Options, clock: Clock) -> None:
-        self._base = f"{options.base_url}/v1.0"
-        self._token = GraphToken(
-            f"{options.login_url}/{options.tenant}/oauth2/v2.0/token",
-            options.client_id,
-            options.client_secret_env,
-            f"{options.base_url}/.default",
-            clock,
-            options.timeout_seconds,
-        )
-        self._cursor = HttpCursor(
-            credentials=self._token,
-            budget=RateBudget(1.0, clock),
-            patience=options.patience,
-            clock=clock,
-            explain=_error_words,
-            paging=Paging(_next_link, (b"{", b"}")),
-        )
-
-    def all_of(self, path: str, params: dict[str, str]) -> list[Any]:
-        """Every item of a list, from all its pages. Raises FetchError."""
-        try:
-            return self._listed(path, params)
-        except ExpiredCredentials:
-            self._token.forget()
-            return self._listed(path, params)
-
-    def _listed(self, path: str, params: dict[str, str]) -> list[Any]:
-        found: list[Any] = []
-        for page in pages(self._cursor, self._base + path, params):
-            if not isinstance(page, dict) or not isinstance(page.get("value"), list):
-                raise UnexpectedAnswer(f"{self._base}{path}: a page without `value`")
-            found += page["value"]
-        return found
-
-
-def _next_link(headers: Mapping[str, str], body: bytes) -> str | None:
-    link = json.loads(body).get("@odata.nextLink")
-    return str(link) if link else None
-
-
-def _members(source: Source, options: Options, graph: _Graph) -> dict[str, list[str]]:
+def _members(source: Source, options: Options, graph: Graph) -> dict[str, list[str]]:
     """User id → names of groups and roles; roles stand as `role: <name>`."""
     found: dict[str, list[str]] = defaultdict(list)
     wanted = [*options.groups, *options.privileged_groups]
     for group in graph.all_of("/groups", {"$select": "id,displayName", "$top": "999"}):
-        name = str(group.get("displayName") or "")
+        uid, name = _id(group), str(group.get("displayName") or "")
         if not any(_like(name, pattern) for pattern in wanted):
             source.skipped["group"] += 1
             continue
-        path = f"/groups/{_id(group)}/transitiveMembers/microsoft.graph.user"
+        path = f"/groups/{uid}/transitiveMembers/microsoft.graph.user"
         for member in graph.all_of(path, {"$select": "id", "$top": "999"}):
-            found[str(member.get("id"))].append(name)
+            found[_id(member)].append(name)
     for role in graph.all_of("/directoryRoles", {"$select": "id,displayName"}) if options.roles else ():
         for member in graph.all_of(f"/directoryRoles/{_id(role)}/members", {"$select": "id"}):
-            found[str(member.get("id"))].append(f"role: {role.get('displayName')}")
+            found[_id(member)].append(f"role: {role.get('displayName')}")
     return found
 
 
@@ -174,7 +136,7 @@ def _id(item: Any) -> str:
     try:
         return str(UUID(str(item.get("id"))))
     except (ValueError, AttributeError):
-        raise UnexpectedAnswer(f"a group or role without id: {str(item)[:100]}") from None
+        raise UnexpectedAnswer(f"a group, role or member without id: {str(item)[:100]}") from None
 
 
 def _like(name: str, pattern: str) -> bool:
@@ -247,11 +209,3 @@ def _identified(item: Any) -> str:
 def _entry(uid: str, payload: dict[str, Any], since: object) -> Entry:
     given = {name: value for name, value in payload.items() if value not in (None, "", [])}
     return Entry(uid, given, valid_from=moment(since))
-
-
-def _error_words(body: bytes) -> str:
-    try:
-        error = json.loads(body)["error"]
-        return f"{error['code']}: {error['message']}"[:200]
-    except (ValueError, KeyError, TypeError):
-        return ""

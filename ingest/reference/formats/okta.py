@@ -97,7 +97,7 @@ def _admins(options: Options, cursor: HttpCursor) -> frozenset[str]:
     found: set[str] = set()
     try:
         for page in pages(asking, options.base_url + _ADMINS, {"limit": "100"}):
-            found.update(str(each.get("id")) for each in page.get("value") or ())
+            found.update(_id(each) for each in page.get("value") or ())
     except AccessDenied as refused:
         raise AccessDenied(f"{refused}; or set `admins: false`") from None
     return frozenset(found)
@@ -120,7 +120,7 @@ def _members(source: Source, options: Options, cursor: HttpCursor) -> Mapping[st
             url = f"{options.base_url}{_GROUPS}/{group['id']}/users"
             for members in pages(cursor, url, {"limit": "1000"}):
                 for member in members:
-                    found[str(member.get("id"))].append(name)
+                    found[_id(member)].append(name)
     return found
 
 
@@ -129,6 +129,12 @@ def _group(group: Any) -> str:
     if not isinstance(profile, dict) or not isinstance(group.get("id"), str) or not group["id"].isalnum():
         raise UnexpectedAnswer(f"{_GROUPS}: a group without id or profile: {str(group)[:100]}")
     return str(profile.get("name") or "")
+
+
+def _id(item: Any) -> str:
+    if not isinstance(item, dict) or not item.get("id"):
+        raise UnexpectedAnswer(f"an item without id: {str(item)[:100]}")
+    return str(item["id"])
 
 
 def _like(name: str, pattern: str) -> bool:
