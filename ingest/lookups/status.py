@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.lookups import budget
-from ingest.lookups.asking import wanted
 from ingest.lookups.kinds import Lookup
 from ingest.lookups.state import naive, read_spent
+from ingest.lookups.wanted import wanted
 from lake.answers import receipt_of
 from lake.store import Store
 
@@ -71,5 +71,5 @@ def standing(store: Store, lookup: Lookup, now: float, limit: int | None = None)
             if each.until > now
         ),
         lacking=lookup.lacking,
-        next=tuple(each.key.value for each in found.first[:limit]),
+        next=tuple(key.value for key in found.first[:limit]),
     )

@@ -13,7 +13,7 @@ It judges nothing: an answer has `data` and no reputation. Names of persons are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -51,7 +51,8 @@ class Rdap:
 
     def __init__(self, options: Options, client: Client) -> None:
         self._options, self._client = options, client
-        self._services: dict[str, tuple[float, list[tuple[list[str], str]]]] = {}
+        self._lists: dict[str, tuple[float, _Services]] = {}
+        self._servers: dict[ObservableKey, str] = {}
         self._names: dict[str, Answer] = {}  # of this run: many hosts have one registered name
 
     def takes(self, key: ObservableKey) -> bool:
@@ -91,23 +92,51 @@ class Rdap:
     def _server(self, key: ObservableKey) -> str:
         if not self._options.bootstrap:
             return self._options.base_url
-        if key.kind == "domain":
-            return _longest(self._bootstrap("dns"), key.value)
-        return _narrowest(self._bootstrap("ipv6" if ":" in key.value else "ipv4"), key.value)
+        if key not in self._servers:
+            name = "dns" if key.kind == "domain" else "ipv6" if ":" in key.value else "ipv4"
+            found = self._bootstrap(name)
+            self._servers[key] = found.of_name(key.value) if name == "dns" else found.of_address(key.value)
+        return self._servers[key]
 
-    def _bootstrap(self, name: str) -> list[tuple[list[str], str]]:
-        """Return (what, server) of a bootstrap file: asked once a day and run. Raises LookupFailed."""
-        at, services = self._services.get(name, (0.0, []))
+    def _bootstrap(self, name: str) -> _Services:
+        """Return a bootstrap file: asked for once a day and run. Raises LookupFailed."""
+        at, found = self._lists.get(name, (0.0, None))
         now = self._client.clock.now()
-        if services and now - at < _BOOTSTRAP_SECONDS:
-            return services
+        if found is not None and now - at < _BOOTSTRAP_SECONDS:
+            return found
         body = self._client.get(f"{name}.json", answers=(200,)).body
         try:
-            services = [(list(what), _preferred(servers)) for what, servers in body["services"]]
+            found = _Services((what, _preferred(servers)) for what, servers in body["services"])
         except (KeyError, TypeError, ValueError, IndexError):
             raise LookupFailed(f"rdap: {name}.json is no bootstrap file (RFC 9224)") from None
-        self._services[name] = (now, services)
-        return services
+        self._lists[name] = (now, found)
+        return found
+
+
+class _Services:
+    """A bootstrap file: which server answers for which networks or suffixes of names."""
+
+    def __init__(self, services: Iterable[tuple[list[str], str]]) -> None:
+        self._suffixes: dict[str, str] = {}
+        self._networks: list[tuple[IPv4Network | IPv6Network, str]] = []
+        for what, server in services:
+            for each in what:
+                if (network := _network(each)) is not None:
+                    self._networks.append((network, server))
+                else:
+                    self._suffixes[each.lower()] = server
+        self._networks.sort(key=lambda each: -each[0].prefixlen)
+
+    def of_name(self, name: str) -> str:
+        """Return the server of the longest suffix of a name, whole labels (RFC 9224, section 4); "" when none is."""
+        labels = name.split(".")
+        suffixes = (".".join(labels[start:]) for start in range(len(labels)))
+        return next((self._suffixes[each] for each in suffixes if each in self._suffixes), "")
+
+    def of_address(self, text: str) -> str:
+        """Return the server of the narrowest network with an address (RFC 9224, section 5); "" when none has it."""
+        address = ip_address(text)
+        return next((server for network, server in self._networks if address in network), "")
 
 
 def _names(name: str) -> list[str]:
@@ -119,29 +148,6 @@ def _names(name: str) -> list[str]:
 def _preferred(servers: Sequence[str]) -> str:
     """https where there is a choice (RFC 9224, section 3)."""
     return next((each for each in servers if each.startswith("https:")), servers[0])
-
-
-def _longest(services: list[tuple[list[str], str]], name: str) -> str:
-    """The server of the longest suffix of a name, whole labels (RFC 9224, section 4)."""
-    found = [
-        (len(each), server)
-        for what, server in services
-        for each in (suffix.lower() for suffix in what)
-        if name == each or name.endswith(f".{each}")
-    ]
-    return max(found, default=(0, ""))[1]
-
-
-def _narrowest(services: list[tuple[list[str], str]], text: str) -> str:
-    """The server of the narrowest network that an address lies in (RFC 9224, section 5)."""
-    address = ip_address(text)
-    found = [
-        (network.prefixlen, server)
-        for what, server in services
-        for network in map(_network, what)
-        if network is not None and address.version == network.version and address in network
-    ]
-    return max(found, default=(0, ""))[1]
 
 
 def _network(text: str) -> IPv4Network | IPv6Network | None:
