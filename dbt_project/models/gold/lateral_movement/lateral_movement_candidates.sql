@@ -7,13 +7,13 @@
 {% set around = "interval 60 minutes" %}
 {% set past = "interval 90 days" %}
 {% set least_confidence, least_kilometres, least_speed, least_denied = 30, 300, 1000, 3 %}
-with logons as (
+with logons as materialized (
     select *, date_trunc('hour', logon_at) as hour
     from {{ ref("host_logons") }}
 ),
 
 -- one row an account, machine and hour
-episodes as (
+episodes as materialized (
     select
         user_uid,
         asset_uid,
@@ -42,7 +42,7 @@ sign_ins as (
 ),
 
 -- sign-ins in the hour before the episode, and the logons themselves where they came from outside
-arrivals as (
+arrivals as materialized (
     select episode.user_uid, episode.asset_uid, episode.hour, episode.first_logon_at, episode.last_logon_at, sign_in.* exclude (user_uid)
     from episodes as episode
     join sign_ins as sign_in
@@ -71,23 +71,36 @@ masked as (
     cross join (select distinct prefix::integer as prefix from {{ ref("known_indicators") }})
 ),
 
-listed as (
-    select masked.address, indicator.*
+-- every version of the entries that name them; an entry is known since it was listed without a gap, whatever changed of it
+versions as (
+    select masked.address, indicator.*,
+        max(indicator.valid_to) over (
+            partition by masked.address, indicator.feed, indicator.value order by indicator.valid_from rows between unbounded preceding and 1 preceding
+        ) as listed_until
     from masked
     join {{ ref("known_indicators") }} as indicator
         on indicator.prefix = masked.prefix and indicator.key_high = masked.key_high and indicator.key_low = masked.key_low
-    where indicator.confidence >= {{ least_confidence }}
+),
+
+spells as (
+    select *, count_if(listed_until is null or listed_until < valid_from) over (partition by address, feed, value order by valid_from) as spell
+    from versions
+),
+
+listed as (
+    select *, min(learned_at) over (partition by address, feed, value, spell) as known_since
+    from spells
 ),
 
 flagged as (
     select
         arrival.user_uid, arrival.asset_uid, arrival.hour,
-        listed.address, listed.name, listed.category, listed.malware, listed.confidence, listed.feed, listed.version, listed.learned_at,
+        listed.address, listed.name, listed.category, listed.malware, listed.confidence, listed.feed, listed.version, listed.known_since,
         max(arrival.occurred_at) as used_at,
-        greatest(arrival.first_logon_at, least(arrival.last_logon_at, listed.learned_at)) as logon_at
+        greatest(arrival.first_logon_at, least(arrival.last_logon_at, listed.known_since)) as logon_at
     from (select * from arrivals where status_id = 1) as arrival
     join listed
-        on listed.address = arrival.address
+        on listed.address = arrival.address and listed.confidence >= {{ least_confidence }}
         and listed.learned_at <= arrival.last_logon_at
         and listed.valid_from <= arrival.last_logon_at and listed.valid_to > arrival.first_logon_at
     group by all
@@ -96,8 +109,8 @@ flagged as (
 hostile as (
     select user_uid, asset_uid, hour,
         first({'address': address, 'used_at': used_at, 'name': name, 'category': category, 'malware': malware, 'feed': feed, 'version': version,
-            'learned_at': learned_at, 'seconds_before': date_diff('second', learned_at, logon_at)}
-            order by confidence desc, learned_at, feed, name, address) as hostile
+            'learned_at': known_since, 'seconds_before': date_diff('second', known_since, logon_at)}
+            order by confidence desc, known_since, feed, name, version, address) as hostile
     from flagged
     group by user_uid, asset_uid, hour
 ),
@@ -140,7 +153,7 @@ known_asns as (
 ),
 
 -- of an account without any country on record, nothing is new
-new_places as (
+new_places as materialized (
     select arrival.*,
         coalesce(not country.is_known, false) as is_new_country,
         coalesce(not asn.is_known, false) as is_new_asn
@@ -166,7 +179,7 @@ journeys as (
     from new_places as arrival
     join {{ ref("user_sign_ins") }} as earlier
         on earlier.user_uid = arrival.user_uid
-        and earlier.first_at < arrival.occurred_at and earlier.first_at >= arrival.occurred_at - interval 24 hours
+        and earlier.first_at < arrival.occurred_at and earlier._event_at >= arrival.hour - interval 24 hours
         and earlier.address <> arrival.address and earlier.known_network is null
     where (arrival.is_new_country or arrival.is_new_asn)
         and earlier.lat is not null and arrival.location.lat is not null
@@ -217,7 +230,7 @@ traces_after as (
     )
 ),
 
-traces as (
+traces as materialized (
     select trace.*
     from (
         select *, bool_or(is_own and kind = 'special_privileges') over (partition by user_uid, asset_uid, hour) as is_administrator_session
@@ -246,7 +259,7 @@ history as (
     group by episode.hour
 ),
 
-judged as (
+judged as materialized (
     select
         episode.*,
         hostile.hostile,
