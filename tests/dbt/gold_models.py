@@ -84,7 +84,7 @@ class Gold:
             self._table(table, dict(columns(self._classes[table])), tables.get(table, ()))
 
     def indicator(self, address: str, learned_at: datetime, **payload: Any) -> None:
-        """Put a single IPv4 address on a threat list."""
+        """Put an IPv4 address on a threat list, or a network by its first address and its `prefix` (bits of 128)."""
         parts = [int(part) for part in address.split(".")]
         low = (0xFFFF << 32) + sum(part << shift for part, shift in zip(parts, (24, 16, 8, 0), strict=True))
         row = {"feed": "threatdesk", "kind": "ip", "value": address, "prefix": 128, "key_high": 0, "key_low": low}

@@ -149,6 +149,29 @@ def test_an_entry_that_says_little_does_not_count(tmp_path: Path, payload: Row) 
     assert "hostile_address" not in factors(gold)
 
 
+def test_a_network_that_holds_the_address_counts(tmp_path: Path) -> None:
+    gold = Gold(tmp_path)
+    gold.indicator("192.0.2.128", at(0), prefix=96 + 26)
+    gold.events(**_incident())
+    gold.build()
+    assert "hostile_address" not in factors(gold)
+    gold.indicator("192.0.2.64", at(7, 29), prefix=96 + 26)
+    gold.build()
+    assert "hostile_address" in factors(gold)
+
+
+def test_an_entry_is_known_since_it_was_listed_without_a_gap(tmp_path: Path) -> None:
+    """A changed name makes another row of the list, not another flag; a time off the list does."""
+    gold = Gold(tmp_path)
+    gold.indicator(made.HOSTILE, at(1), valid_to=at(2))
+    gold.indicator(made.HOSTILE, at(5, 39), valid_to=at(7, 20), name="Seen once")
+    gold.indicator(made.HOSTILE, at(7, 20), name="Seen often")
+    gold.events(**_incident())
+    gold.build()
+    (found,) = signals(gold)
+    assert "flagged two hours ago" in found["message"] and "Seen often" in found["finding_info"]["desc"]
+
+
 def test_an_address_of_a_known_network_is_neither_hostile_nor_a_place(gold: Gold) -> None:
     story = _incident()
     warning = {"name": "src_endpoint.ip", "type": "warning_list", "data": {"name": "VPN providers", "category": "vpn"}}
@@ -278,11 +301,18 @@ def test_hours_built_in_any_order_give_the_same_rows(gold: Gold) -> None:
     """Every mart of every hour, once from all that there is, and once hour by hour in a shuffled order."""
     story = _incident()
     story["authentication"] += [made.logon("dana", "DC01", at(hour, 50)) for hour in (6, 9)]
+    # The next day, at the edges of what an hour looks back to: 24 hours of sign-ins, one hour before a logon.
+    story["authentication"] += [
+        made.sign_in("omar", at(6, 30)),
+        made.sign_in("omar", at(7, 30)),
+        made.sign_in("omar", at(30, 20), made.HOSTILE, made.CHISINAU),
+        made.logon("omar", "FS01", at(31, 10)),
+    ]
     gold.events(**story)
     gold.build()
     whole = {name: gold.digest(name) for name in MARTS}
-    hours = [at(hour) for hour in (1, 2, 5, 6, 7, 8, 9)]
+    hours = [at(hour) for hour in (1, 2, 5, 6, 7, 8, 9, 30, 31)]
     random.Random(5).shuffle(hours)
     gold.build_hourly(hours)
     assert whole == {name: gold.digest(name) for name in MARTS}
-    assert 1 == len(signals(gold))
+    assert 2 == len(signals(gold))
