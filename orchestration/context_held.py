@@ -3,12 +3,25 @@
 What belongs here: asking the views of schema `reference`. What does not: making them (`ingest.reference.views`).
 """
 
+from collections.abc import Iterable
+
 import duckdb
 
 from ingest.reference.tables import ASSETS, IDENTITIES, OBSERVABLE_TABLES
 from lake.ocsf.asked import GEOIP, Held
 
 _NAMES = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
+
+
+def kept_places(views: Iterable[str]) -> list[str]:
+    """Return statements that make the tables in which a run keeps what GeoIP said (`context_places.sql`)."""
+    index = "block, ip_version, start_high, start_low, end_high, end_low, valid_from, valid_to"
+    return [
+        f"create or replace table reference.{table}_found as select null::varchar as ip, null::timestamp as event_hour,"
+        f" * exclude ({index}) from reference.{table} limit 0"
+        for table in GEOIP
+        if table in set(views)
+    ]
 
 
 def held_by(connection: duckdb.DuckDBPyConnection) -> Held:

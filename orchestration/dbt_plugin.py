@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from ingest.lookups.requests import asked_paths, sendable_sql
@@ -45,7 +46,9 @@ from lake.ocsf.generate import declared_classes
 from lake.publish import Workplace, recover
 from lake.registry import bronze_view, empty_select, lake_table, literal, mart_files, quoted, rows_select, typed_select
 from lake.retro.index import staged_statements
-from orchestration.context_held import held_by
+from lake.retro.matches import TABLE as MATCHES
+from lake.retro.matches import select as matches
+from orchestration.context_held import held_by, kept_places
 from orchestration.lakes import open_lake
 from orchestration.lookups import lookups_of
 from orchestration.settings import PROJECT, load_settings
@@ -71,7 +74,11 @@ _workplaces = ExitStack()
 
 
 def end_runs() -> None:
-    """Give back what the runs of this process staged; at its end this happens by itself."""
+    """Give back what the runs of this process staged; at its end this happens by itself.
+
+    Their DuckDB goes too: one that has spilled refuses the folder of the next run.
+    """
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     _workplaces.close()
 
 
@@ -131,7 +138,8 @@ class Plugin(BasePlugin):
         self._run, self._held = BuildRun(store, mappings, plan, place, context=versions), None
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"
-        statements = [f"set temp_directory = '{spill}'", *bronze, *views]
+        beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
+        statements = [f"set temp_directory = '{spill}'", *bronze, *views, *beside, *kept_places(reference)]
         return json.dumps({"project": str(project), "statements": statements})
 
     def _stage(self, model: str) -> str:

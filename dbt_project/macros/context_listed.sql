@@ -8,34 +8,40 @@
 -#}
 
 
-{#- CTEs `<table>_key` (the keys that an observable is looked up by) and `<table>_hit` (kind, value, and the list's row). -#}
+{#- Tables `<table>_key` (those of the keys that an observable is looked up by which the list holds) and `<table>_hit` (kind,
+    value, and the list's row). Keys are held against keys alone first, for few are held: what a list says is read of those. -#}
 {% macro context_listed(table, kinds) -%}
-{{ table }}_key as materialized (
-  {%- for prefix_kind in kinds if prefix_kind == 'ip' %}
-  select 'ip' as kind, *, false as is_parent from ({{ networks_of('network_address', kinds['ip']) }})
+{%- set sql -%}
+with key as (
+  {%- if 'ip' in kinds %}
+  select 'ip' as kind, *, false as is_parent from ({{ networks_of('context_network_address', kinds['ip']) }})
   union all
-  {%- endfor %}
+  {%- endif %}
   select kind, value, 128::utinyint as prefix, key_high, key_low, false as is_parent
-  from observable where kind in ('{{ kinds | join("', '") }}')
+  from context_observable where kind in ('{{ kinds | join("', '") }}')
   {%- if table == 'warning_lists' and 'domain' in kinds %}
   union all
   select 'domain', value, 128, {{ observable_high("'domain'", 'parent') }}, {{ observable_low("'domain'", 'parent') }}, true
   from (
     select value, unnest(list_transform(range(2, len(string_split(text, '.')) + 1),
       lambda part: array_to_string(string_split(text, '.')[part:], '.'))) as parent
-    from observable where kind = 'domain' and contains(text, '.')
+    from context_observable where kind = 'domain' and contains(text, '.')
   )
   {%- endif %}
-),
-{{ table }}_hit as materialized (
-  select distinct key.kind, key.value, {{ context_listed_columns(table) }}
-  from {{ table }}_key as key
-  join reference.{{ table }} as list
-    on list.key_low = key.key_low and list.key_high = key.key_high and list.prefix = key.prefix and list.kind = key.kind
-  {%- if table == 'warning_lists' %}
-  where not key.is_parent or list.covers_subdomains
-  {%- endif %}
 )
+select distinct key.* from key join reference.{{ table }} as list using (key_low, key_high, prefix, kind)
+{%- endset -%}
+{{ context_table(table ~ '_key', sql) }}
+{%- set sql -%}
+select distinct key.kind, key.value, {{ context_listed_columns(table) }}
+from context_{{ table }}_key as key
+join reference.{{ table }} as list
+  on list.key_low = key.key_low and list.key_high = key.key_high and list.prefix = key.prefix and list.kind = key.kind
+{%- if table == 'warning_lists' %}
+where not key.is_parent or list.covers_subdomains
+{%- endif %}
+{%- endset -%}
+{{ context_table(table ~ '_hit', sql) }}
 {%- endmacro %}
 
 {% macro context_listed_columns(table) -%}
@@ -64,7 +70,7 @@ list.value as listed, list.prefix, {{ known }} as valid_from, list.valid_to, lis
 {#- SELECT of what was found for the observables of `asked`, of the hour of each. -#}
 {% macro context_listed_found(table, columns) -%}
 select asked.subject, asked.id, asked.event_hour, hit.valid_from, hit.valid_to, {{ columns }}
-  from asked join {{ table }}_hit as hit on hit.kind = asked.kind and hit.value = asked.value
+  from context_asked as asked join context_{{ table }}_hit as hit on hit.kind = asked.kind and hit.value = asked.value
   where hit.valid_from < hit.valid_to and hit.valid_from < asked.event_hour + interval 1 hour and hit.valid_to > asked.event_hour
 {%- endmacro %}
 

@@ -9,7 +9,7 @@
 
 
 {#- Rows for the CTE `entry` of `context_found`: the answers of providers, one behind the other in time, and after the last
-    one (without any: from 1970) `pending`. `asked`, `address` and `observable` are CTEs of `context_asked` and
+    one (without any: from 1970) `pending`. `context_address` and `context_observable` are made by
     `context_keys`; lookups: [[provider, attribute path without []], …]. -#}
 {% macro lookup_hits(asked, lookups) -%}
 {%- set sendable = fromjson(lake_call("hw_lookups", [""])) -%}
@@ -18,8 +18,8 @@ with lookup_asked as materialized (
   select asked.*, known.text, known.key_high, known.key_low, {{ lookup_key('known.key_high', 'known.key_low') }} as key
   from (select distinct path, kind, value from {{ asked }}) as asked
   join (
-    select 'ip' as kind, value, value as text, key_high, key_low from address
-    union select kind, value, text, key_high, key_low from observable
+    select 'ip' as kind, value, value as text, key_high, key_low from context_address
+    union select kind, value, text, key_high, key_low from context_observable
   ) as known on known.kind = asked.kind and known.value = asked.value
 ),
 lookup_wanted as (
@@ -63,14 +63,15 @@ join lookup_hit as hit
 
 
 {#- `enrichments[].data` of an answer, as JSON text: its useful fields, and when it was given and expires. What waits says
-    by which key the answer will be found (lake/pending.py). -#}
+    by which key the answer will be found (lake/pending.py). `data` is an object without blanks (lake/answers.py), so adding
+    to its text is enough. -#}
 {% macro lookup_data(hit) -%}
 case when {{ hit }}.status = 'pending'
   then to_json({'status': 'pending', 'kind': {{ hit }}.kind, 'key': {{ hit }}.key})::varchar
-  else json_merge_patch({{ hit }}.data::json, to_json({
-    'status': {{ hit }}.status, 'asked_at': strftime({{ hit }}.asked_at, '%Y-%m-%dT%H:%M:%SZ'),
-    'expires_at': strftime({{ hit }}.valid_to, '%Y-%m-%dT%H:%M:%SZ')
-  }))::varchar
+  else left({{ hit }}.data, length({{ hit }}.data) - 1) || case when {{ hit }}.data = '{}' then '' else ',' end
+    || '"status":"' || {{ hit }}.status
+    || '","asked_at":"' || strftime({{ hit }}.asked_at, '%Y-%m-%dT%H:%M:%SZ')
+    || '","expires_at":"' || strftime({{ hit }}.valid_to, '%Y-%m-%dT%H:%M:%SZ') || '"}'
 end
 {%- endmacro %}
 

@@ -1,34 +1,41 @@
 {#- Context of addresses from GeoIP databases (`geoip.sql` looks them up): their entries, and the places they fill. -#}
 
-{#- CTEs `places` (ip, event_hour, key: addresses of machines) and `<table>_hit`. -#}
+{#- Tables `place_asked` (subject, id, event_hour, path, ip: addresses of machines) and `<table>` of each database. Models of
+    one run ask for much the same addresses: what was found is kept in `reference.<table>_found` for the run, also that
+    nothing was found. Two threads may keep the same; so each address is taken from there once. -#}
 {% macro context_places(asked, tables) -%}
 {%- set paths = [] -%}
 {%- for subject in asked if subject.place -%}{%- do paths.append("'" ~ subject.path ~ ".ip'") -%}{%- endfor -%}
-place_asked as materialized (
-  select subject, id, event_hour, path, value as ip from asked where path in ({{ paths | join(', ') or "''" }})
-),
-places as materialized (
-  select distinct place_asked.ip, place_asked.event_hour, address.geoip_key as key
-  from place_asked join address on address.value = place_asked.ip
-)
-{%- for table in tables %},
-{{ table }}_hit as materialized ({{ geoip_hits('places', table) }})
+{{ context_table('place_asked', "select subject, id, event_hour, path, value as ip from context_asked where path in (" ~ (paths | join(', ') or "''") ~ ")") }}
+{{ context_table('places', "select distinct asked.ip, asked.event_hour, address.geoip_key as key
+from context_place_asked as asked join context_address as address on address.value = asked.ip") }}
+{%- for table in tables %}
+{{ context_table('places_new', "select * from context_places anti join reference." ~ table ~ "_found using (ip, event_hour)") }}
+insert into reference.{{ table }}_found by name
+select places.ip, places.event_hour, hit.* exclude (ip, event_hour)
+from context_places_new as places left join ({{ geoip_hits('context_places_new', table) }}) as hit using (ip, event_hour);
+{{ context_table(table, "select distinct on (ip, event_hour) * from reference." ~ table ~ "_found
+where version is not null and (ip, event_hour) in (select (ip, event_hour) from context_places)") }}
 {%- endfor %}
 {%- endmacro %}
 
 
 {#- Rows of `entry`: which database said it, and what it says of an address that OCSF has no place for. -#}
 {% macro context_place_entries(table) -%}
-{%- set data = {"version": "hit.version", "built_at": context_time("hit.built_at")} -%}
 {%- set facts = {
     'geoip_anonymous': ['is_anonymous', 'is_anonymous_vpn', 'is_hosting_provider', 'is_public_proxy',
       'is_residential_proxy', 'is_tor_exit_node'],
     'geoip_isp': ['isp', 'organization'],
   }.get(table, []) -%}
-{%- for fact in facts -%}{%- do data.update({fact: "hit." ~ fact}) -%}{%- endfor -%}
+{%- set said = ['database_type', 'version', 'built_at', 'learned_at'] + facts -%}
+{%- set data = {'version': 'version', 'built_at': context_time('built_at')} -%}
+{%- for fact in facts -%}{%- do data.update({fact: fact}) -%}{%- endfor -%}
+{%- set types = {'geoip_city': [10, 'location'], 'geoip_asn': [11, 'autonomous_system'], 'geoip_isp': [12, 'isp'],
+    'geoip_anonymous': [13, 'anonymous_ip']} -%}
 select asked.subject, asked.id, asked.event_hour, asked.event_hour, asked.event_hour + interval 1 hour,
-    {{ {'geoip_city': 10, 'geoip_asn': 11, 'geoip_isp': 12, 'geoip_anonymous': 13}[table] }}, asked.path,
-    '{{ {'geoip_city': 'location', 'geoip_asn': 'autonomous_system', 'geoip_isp': 'isp', 'geoip_anonymous': 'anonymous_ip'}[table] }}',
-    asked.ip, hit.database_type, epoch_ms(hit.learned_at), {{ context_json(data) }}, null
-  from place_asked as asked join {{ table }}_hit as hit on hit.ip = asked.ip and hit.event_hour = asked.event_hour
+    {{ types[table][0] }}, asked.path, '{{ types[table][1] }}', asked.ip, said.database_type, epoch_ms(said.learned_at), said.data, null
+  from context_place_asked as asked
+  join context_{{ table }} as hit on hit.ip = asked.ip and hit.event_hour = asked.event_hour
+  join (select *, {{ context_json(data) }} as data from (select distinct {{ said | join(', ') }} from context_{{ table }})) as said
+    on {% for name in said %}said.{{ name }} is not distinct from hit.{{ name }}{{ ' and ' if not loop.last }}{% endfor %}
 {%- endmacro %}

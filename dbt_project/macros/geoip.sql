@@ -6,15 +6,14 @@
   is its 128-bit number, IPv4 as ::ffff:a.b.c.d. They have no rows when no database is loaded.
 
   Spark has neither ASOF JOIN nor UHUGEINT. Both stay inside `geoip_address_key` and `geoip_hits`: there, the key becomes 32
-  hex digits, the block is found with a window over the union of keys and block starts, and the range with an equality
-  join on the block plus `key between start and end` (a block has at most 64 ranges).
+  hex digits, and the block is found with a window over the union of keys and block starts (a block has at most 64 ranges).
 -#}
 
 
 {#- Rows of `table` for the (ip, event_hour, key) rows of `address`: at most one each, from the version valid at the hour.
-    The block is found first, so that only blocks somebody asked for are read and sorted. -#}
+    The block is found first, so that only blocks somebody asked for are read. -#}
 {% macro geoip_hits(address, table) -%}
-with dated as (
+with dated as materialized (
   select address.ip, address.event_hour, address.key, version.ip_version, version.version
   from {{ address }} as address
   join (select distinct version, ip_version, valid_from, valid_to from reference.{{ table }}_blocks) as version
@@ -27,31 +26,21 @@ block as (
   from reference.{{ table }}_blocks
 ),
 placed as materialized (
-  select dated.ip, dated.event_hour, dated.key, block.block
-  from dated
+  select wanted.key, wanted.version, block.block
+  from (select distinct key, ip_version, version from dated) as wanted
   asof join block
-    on block.version = dated.version and block.ip_version = dated.ip_version and block.start_key <= dated.key
-),
-network as (
-  select
-    block,
-    {{ geoip_number('start_high', 'start_low') }} as start_key,
-    {{ geoip_number('end_high', 'end_low') }} as end_key
-  from reference.{{ table }}
-  where block in (select block from placed)
+    on block.version = wanted.version and block.ip_version = wanted.ip_version and block.start_key <= wanted.key
 ),
 hit as materialized (
-  select placed.ip, placed.event_hour, network.block, network.start_key
+  select placed.key, payload.* exclude (block, ip_version, end_high, end_low)
   from placed
-  asof join network on network.block = placed.block and network.start_key <= placed.key
-  where network.end_key >= placed.key
+  join reference.{{ table }} as payload on payload.block = placed.block
+  where placed.key between {{ geoip_number('payload.start_high', 'payload.start_low') }}
+    and {{ geoip_number('payload.end_high', 'payload.end_low') }}
+  qualify row_number() over (partition by placed.key, placed.version order by payload.start_high desc, payload.start_low desc) = 1
 )
-select hit.ip, hit.event_hour, payload.* exclude (block, start_high, start_low)
-from hit
-join reference.{{ table }} as payload
-  on payload.block = hit.block
-  and payload.start_high = (hit.start_key >> 64)::ubigint
-  and payload.start_low = (hit.start_key & 18446744073709551615::uhugeint)::ubigint
+select dated.ip, dated.event_hour, hit.* exclude (key, start_high, start_low, valid_from, valid_to)
+from dated join hit on hit.key = dated.key and hit.version = dated.version
 {%- endmacro %}
 
 

@@ -12,17 +12,16 @@
   {{ run_hooks(pre_hooks) }}
 
   {%- set folder = lake_call("hw_stage", [model.name]) -%}
-  {%- set mapped = lake_mapped_rows(compiled_code) if source and table != "dispositions" else none -%}
-  {%- if mapped is not none and not mapped -%}
-    {%- set described, rows = "", "" -%}
-  {%- elif not source -%}
+  {%- set described, rows, mapped = "", "", none -%}
+  {%- if not source -%}
     {%- set described, rows = lake_mart_rows(model.name, ocsf_class, compiled_code) -%}
   {%- elif table == "dispositions" -%}
-    {%- set described = "" -%}
     {%- set rows = "select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from (" ~ compiled_code ~ "\n)" -%}
   {%- else -%}
     {%- set described = lake_described(compiled_code) -%}
-    {%- set rows = lake_events(table, compiled_code, described) -%}
+    {%- set made = lake_plan(table, described) -%}
+    {%- set mapped = lake_mapped_rows(compiled_code, made) -%}
+    {%- set rows = lake_events(made, compiled_code) if mapped else "" -%}
   {%- endif -%}
   {%- set days = fromjson(lake_call("hw_days", [table, source])) if rows else [] -%}
   {%- set unsorted = folder ~ "/unsorted.parquet" -%}
@@ -62,13 +61,15 @@
   {{ return({"relations": [target]}) }}
 {% endmaterialization %}
 
-{% macro lake_mapped_rows(sql) -%}
-  {#- hour → rows that the mapping gives. What is written must be as many: context never changes their number. A mapping
-      without rows is not run further, which spares most models of an hour most of their time. -#}
+{% macro lake_mapped_rows(sql, made) -%}
+  {#- hour → rows that the mapping gives, with what is asked about them looked up. As many must be written: context never
+      changes their number. A mapping without rows is not run further, which spares most models most of their time. -#}
+  {%- do lake_execute(context_rows_sql(sql, made)) -%}
   {%- set counts = {} -%}
-  {%- for row in run_query("select strftime(_event_at, '%Y-%m-%dT%H'), count(*) from (" ~ sql ~ "\n) group by 1").rows -%}
+  {%- for row in run_query("select strftime(event_hour, '%Y-%m-%dT%H'), sum(events) from context_rows group by 1").rows -%}
     {%- do counts.update({row[0]: row[1] | int}) -%}
   {%- endfor -%}
+  {%- if counts and made.asked -%}{%- do lake_execute(context_found_sql(made)) -%}{%- endif -%}
   {{ return(counts) }}
 {%- endmacro %}
 

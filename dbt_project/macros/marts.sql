@@ -14,7 +14,7 @@
   {%- if ocsf_class -%}
     {%- set own = "select *, null::varchar as _batch, null::varchar as _source_object, null::bigint as _source_row from (" ~ sql ~ "\n) where " ~ wanted -%}
     {%- set described = lake_described(own) -%}
-    {%- set rows = "select * exclude (_batch, _source_object, _source_row) from (" ~ lake_events(ocsf_class, own, described, enrich=false) ~ "\n)" -%}
+    {%- set rows = "select * exclude (_batch, _source_object, _source_row) from (" ~ lake_events(lake_plan(ocsf_class, described), own, enrich=false) ~ "\n)" -%}
   {%- else -%}
     {%- set described = "" -%}
     {%- set rows = "select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from (" ~ sql ~ "\n) where " ~ wanted -%}

@@ -9,10 +9,9 @@
    'tenant_uid': {{ tenant_uid }}::varchar, 'labels': {{ labels }}, 'sequence': {{ sequence }}}
 {%- endmacro %}
 
-{% macro lake_events(table, sql, described, enrich=true) -%}
+{% macro lake_events(made, sql, enrich=true) -%}
   {#- The SELECT that a lake_partition model really writes: conformed, completed, with its context and its partition. A mart
-      is not enriched: it is made of enriched events. -#}
-  {%- set made = fromjson(lake_call("hw_events", [table, described])) -%}
+      is not enriched: it is made of enriched events. `made` is what `lake_plan` gives. -#}
 with mapped as (
 {{ sql }}
 ),
@@ -25,6 +24,11 @@ select * exclude (_event_key, _event_at, _arrived_at) replace (
   ),
   strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour
 from enriched
+{%- endmacro %}
+
+{% macro lake_plan(table, described) -%}
+  {#- How events of a class are made of the columns of a SELECT, and what they are asked about. -#}
+  {{ return(fromjson(lake_call("hw_events", [table, described]))) }}
 {%- endmacro %}
 
 {% macro lake_described(sql) -%}

@@ -23,7 +23,7 @@ from lake.ocsf.event_texts import event_texts
 from lake.ocsf.generate import DBT_PROJECT, declared_classes
 from lake.ocsf.validate import validate_event_text
 from lake.registry import literal
-from orchestration.context_held import held_by
+from orchestration.context_held import held_by, kept_places
 
 Row = Mapping[str, Any]
 
@@ -129,12 +129,17 @@ def geoip(
         known = con.execute("select 1 from duckdb_tables() where table_name = ?", [name]).fetchall()
         con.execute(f"{'insert into' if known else 'create table'} main.{name} {'' if known else 'as'} select {sql}")
         con.execute(f"create or replace view reference.{name} as from main.{name}")
+    for statement in kept_places([table]):
+        con.execute(statement)
 
 
 def whole_sql(con: duckdb.DuckDBPyConnection, class_name: str, mapped: str) -> str:
-    """The SELECT of whole events of a mapping's SELECT, as `lake_events` makes it."""
+    """Look up what the rows of a mapping's SELECT ask; return the SELECT of whole events, as `lake_events` makes it."""
     described = {name: type_ for name, type_, *_ in con.execute(f"describe ({mapped})").fetchall()}
     made = json.loads(json.dumps(event_plan(event_sql(declared_classes()[class_name], described), held_by(con))))
+    con.execute(render("context_rows_sql", mapped, made))
+    if made["asked"]:
+        con.execute(render("context_found_sql", made))
     return (
         f"with mapped as ({mapped}), {made['steps']}, enriched as ({render('context_events', 'completed', made)})"
         f" select * replace ({made['metadata']} as metadata) from enriched"

@@ -1,4 +1,4 @@
-"""Context of events: what is found holds at the event's time, stands where OCSF wants it, and never changes the rows."""
+"""Context of events: what is found holds at the event's time, stands where OCSF wants it, and changes no rows."""
 
 import random
 from collections.abc import Iterable
