@@ -21,6 +21,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def texts(values: Iterable[str]) -> str:
+    """Return a SQL list of texts. As parameters thousands of them take seconds: DuckDB looks for pandas at each."""
+    return f"[{', '.join(map(literal, values))}]::varchar[]"
+
+
 def empty_select(columns: Iterable[Sequence[str]]) -> str:
     """Return a SELECT of no rows with the given (name, DuckDB type) columns."""
     return "select " + ", ".join(f"null::{type_} as {quoted(name)}" for name, type_ in columns) + " where false"

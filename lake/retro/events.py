@@ -11,7 +11,7 @@ import duckdb
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.observables import OBSERVABLES, filled_paths, given_text, observable_paths
 from lake.receipts import BuildReceipt
-from lake.registry import literal
+from lake.registry import literal, texts
 from lake.retro.indicators import TABLE, TOLD
 from lake.retro.keys import keyed
 from lake.retro.matches import COLUMNS, NAMES
@@ -75,21 +75,24 @@ def _add(
     options = "union_by_name = true, filename = '_file', file_row_number = true, hive_partitioning = false"
     rows = f"read_parquet([{', '.join(map(literal, addresses))}], {options})"
     leaves = leaves_held(con, addresses)
-    texts = _texts(event_class, leaves, rows)
-    if not texts:
+    said = _texts(event_class, leaves, rows)
+    if not said:
         return
-    con.execute(f"create or replace temp table spotted as {_spotted(texts)}")
-    con.execute(f"create or replace temp table placed as {_placed(texts)}")
+    con.execute(f"create or replace temp table spotted as {_spotted(said)}")
+    con.execute(f"create or replace temp table placed as {_placed(said)}")
     con.execute(f"insert into {FOUND} {_matches(leaves, rows)}")
 
 
 def _name_files(con: duckdb.DuckDBPyConnection, store: Store, files: Mapping[str, BuildReceipt]) -> None:
-    names = ("_file", "file", "event_table", "event_source", "match_hour")
-    listed = ", ".join(f"unnest(?::varchar[]) as {name}" for name in names)
-    told = [(store.url(key), key, each.table, each.source, each.hour) for key, each in files.items()]
-    con.execute(
-        f"create or replace temp table of_file as select {listed}", [list(each) for each in zip(*told, strict=True)]
-    )
+    told = {
+        "_file": [store.url(key) for key in files],
+        "file": list(files),
+        "event_table": [each.table for each in files.values()],
+        "event_source": [each.source for each in files.values()],
+        "match_hour": [each.hour for each in files.values()],
+    }
+    listed = ", ".join(f"unnest({texts(values)}) as {name}" for name, values in told.items())
+    con.execute(f"create or replace temp table of_file as select {listed}")
 
 
 def _texts(event_class: EventClass, leaves: Collection[str], rows: str) -> str:
@@ -108,21 +111,21 @@ def _texts(event_class: EventClass, leaves: Collection[str], rows: str) -> str:
     return " union all ".join(parts)
 
 
-def _spotted(texts: str) -> str:
+def _spotted(said: str) -> str:
     """SQL of the texts that are a hit in any of the files, with their keys."""
     return f"""
 select distinct given_what as what, given as text, kind, value, key_high, key_low
-from ({keyed(f"(select distinct what, text, what as given_what, text as given from ({texts}))", "given_what, given")})
+from ({keyed(f"(select distinct what, text, what as given_what, text as given from ({said}))", "given_what, given")})
 semi join {HIT} using (kind, key_high, key_low)"""
 
 
-def _placed(texts: str) -> str:
+def _placed(said: str) -> str:
     """SQL of (file, row, indicator) with the attributes that hold it."""
     return f"""
 select _file, file_row_number, kind, key_high, key_low, n, min(value) as value,
   case when list_distinct(list(path)) = ['{_GIVEN}'] then ['{_GIVEN}']
     else list_sort(list_filter(list_distinct(list(path)), lambda each: each <> '{_GIVEN}')) end as attributes
-from ({texts}) join spotted using (what, text) join of_file using (_file)
+from ({said}) join spotted using (what, text) join of_file using (_file)
 join {HIT} as hit using (file, kind, key_high, key_low)
 group by all"""
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from lake import paths
+from lake.registry import texts
 
 KINDS = ("ip", "domain", "url", "email", "hash", "cve")  # of which events have observables
 TABLE, SOUGHT = "indicator", "sought"
@@ -134,10 +135,10 @@ select row_number() over ()::integer as n, * from (
         `search_from` and `valid_to` are the events' times that each is held against.
         """
         back = f"date_trunc('hour', learned_at) - to_hours({round(sought.days * 24)})"
+        until = texts("" if each is None else str(each) for _, each in sought.since)
         self.con.execute(
-            "create or replace temp table since as"
-            " select unnest(?::varchar[]) as feed, unnest(?::timestamp[]) as learned_until",
-            [[feed for feed, _ in sought.since], [until for _, until in sought.since]],
+            f"create or replace temp table since as select unnest({texts(feed for feed, _ in sought.since)}) as feed,"
+            f" nullif(unnest({until}), '')::timestamp as learned_until"
         )
         new = (
             " where exists (select 1 from since where since.feed = i.feed"

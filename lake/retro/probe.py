@@ -8,13 +8,12 @@ mask, once for each length of prefix that occurs; only addresses of blocks in wh
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 import duckdb
 
 from lake import ledger
 from lake.receipts import BuildReceipt
-from lake.registry import literal
+from lake.registry import literal, texts
 from lake.retro.indicators import SOUGHT
 from lake.retro.mending import reading
 
@@ -89,12 +88,11 @@ def _probe(
 def _name_indexes(
     con: duckdb.DuckDBPyConnection, indexes: Mapping[str, str], files: Mapping[str, BuildReceipt]
 ) -> None:
-    begins = [ledger.hour(files[key].hour) for key in indexes.values()]
-    ends = [each + timedelta(hours=1) for each in begins]
+    hours = [str(ledger.hour(files[key].hour)) for key in indexes.values()]
     con.execute(
-        "create or replace temp table of_index as select unnest(?::varchar[]) as index_file,"
-        " unnest(?::varchar[]) as file, unnest(?::timestamp[]) as begins_at, unnest(?::timestamp[]) as ends_at",
-        [list(indexes), list(indexes.values()), begins, ends],
+        "create or replace temp table of_index as select *, begins_at + interval 1 hour as ends_at from ("
+        f"select unnest({texts(indexes)}) as index_file, unnest({texts(indexes.values())}) as file,"
+        f" unnest({texts(hours)})::timestamp as begins_at)"
     )
 
 

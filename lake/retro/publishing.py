@@ -18,7 +18,7 @@ import duckdb
 from lake import ledger, paths
 from lake.publish import Change, Workplace, publish
 from lake.receipts import BuildReceipt
-from lake.registry import literal, typed_select
+from lake.registry import literal, texts, typed_select
 from lake.retro import matches
 from lake.retro.events import FOUND
 from lake.retro.indicators import Indicators, Sought
@@ -84,16 +84,14 @@ def _gather(con: duckdb.DuckDBPyConnection, store: Store, sought: Sought, part: 
     hit = {row[0] for row in con.execute(f"select distinct match_hour from {FOUND}").fetchall()}
     touched = [each for each in part.hours if each.before and each.before.file and (sought.whole or each.hour in hit)]
     con.execute(f"create or replace temp table {_OLD} as select * from {FOUND} limit 0")
-    unread = [each for each in touched if not _read_old(con, store, each)]
+    unread = _read_old(con, store, touched)
     damaged = [] if sought.whole else unread
-    con.execute(
-        "create or replace temp table damaged as select unnest(?::varchar[]) as match_hour", [[e.hour for e in damaged]]
-    )
+    gone = [each.hour for each in damaged]
+    con.execute(f"create or replace temp table damaged as select unnest({texts(gone)}) as match_hour")
     failed = [slot for key in part.failed if (slot := _slot(part, key))]
     names = ("match_hour", "event_table", "event_source")
-    listed = ", ".join(f"unnest(?::varchar[]) as {name}" for name in names)
-    slots = [[slot[at] for slot in failed] for at in range(len(names))]
-    con.execute(f"create or replace temp table failed_file as select {listed}", slots)
+    listed = ", ".join(f"unnest({texts(slot[at] for slot in failed)}) as {name}" for at, name in enumerate(names))
+    con.execute(f"create or replace temp table failed_file as select {listed}")
     stays = " semi join failed_file using (match_hour, event_table, event_source)" if sought.whole else ""
     con.execute(
         f"create or replace temp table {_OUT} as"
@@ -103,15 +101,20 @@ def _gather(con: duckdb.DuckDBPyConnection, store: Store, sought: Sought, part: 
     return damaged
 
 
-def _read_old(con: duckdb.DuckDBPyConnection, store: Store, hour: Hour) -> bool:
-    file = hour.before.file if hour.before else ""
+def _read_old(con: duckdb.DuckDBPyConnection, store: Store, hours: Sequence[Hour]) -> list[Hour]:
+    """Put the rows that hours hold into the table of old ones; return the hours whose file cannot be read."""
+    files = [each.before.file for each in hours if each.before]
+    if not files:
+        return []
+    held = typed_select(matches.COLUMNS, [store.url(file) for file in files])
     try:
-        held = typed_select(matches.COLUMNS, [store.url(file)])
         with reading():
-            con.execute(f"insert into {_OLD} select {literal(hour.hour)}, {matches.NAMES} from ({held})")
+            con.execute(f"insert into {_OLD} select strftime(time_dt, '{ledger.HOUR}'), {matches.NAMES} from ({held})")
     except Unreadable:
-        return False
-    return True
+        if len(hours) == 1:
+            return list(hours)
+        return [unread for each in hours for unread in _read_old(con, store, [each])]
+    return []
 
 
 def _slot(part: Part, key: str) -> tuple[str, str, str] | None:
@@ -137,7 +140,7 @@ def _changes(hour: Hour, content: _Content) -> bool:
 def _written(con: duckdb.DuckDBPyConnection, place: Workplace, hours: Sequence[str]) -> dict[str, Path]:
     """Write the outgoing rows of some hours, each into a file; return them by hour."""
     out = place.path / "out"
-    con.execute("create or replace temp table changed as select unnest(?::varchar[]) as match_hour", [list(hours)])
+    con.execute(f"create or replace temp table changed as select unnest({texts(hours)}) as match_hour")
     con.execute(
         f"copy (select {matches.NAMES}, match_hour[:10] as date, match_hour[12:] as hour from {_OUT}"
         f" semi join changed using (match_hour) order by match_hour, time_dt, match_id)"

@@ -87,7 +87,8 @@ class Search:
         except Unreadable:
             indexes = self._mended(part, indexes)
             self._probe(part, indexes, prefixes)
-        marks = (part.files[key].index for key in indexes)
+        files = part.files
+        marks = (files[key].index for key in indexes if key in files)
         part.observables = sum(mark.rows for mark in marks if mark)
         self._add_events(part)
 

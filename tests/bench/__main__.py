@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import buckets, context, exports, measures
+from tests.bench import buckets, context, exports, measures, retro
 from tests.bench.measures import Bench, Row
 
 HOME = Path(".headwater")
@@ -23,6 +23,7 @@ MEASURES = {
     "objects": buckets.objects,
     "exports": exports.exports,
     "context": context.context,
+    "retro": retro.retro,
 }
 
 
