@@ -46,6 +46,7 @@ MARTS = (
     "lateral_movement",
     "signal_funnel",
 )
+BESIDE = ("seen_process_host", "user_source_activity", "signal_funnel")  # no signal is made of them
 START = datetime(2026, 3, 2)
 
 
@@ -68,7 +69,7 @@ class Gold:
 
     def __init__(self, place: Path) -> None:
         self.con = duckdb.connect()
-        self.con.execute("set timezone = 'UTC'")
+        self.con.execute("set timezone = 'UTC'; set threads = 1")
         self._place = place
         self._classes = declared_classes(PROJECT)
         self.con.execute("create schema reference")
@@ -95,17 +96,16 @@ class Gold:
             f"insert into reference.indicators ({names}) values ({', '.join('?' * len(row))})", list(row.values())
         )
 
-    def build(self) -> None:
-        """Make every mart of all hours at once."""
-        for name in (*EARLY_VIEWS, *MARTS):
+    def build(self, every: bool = False) -> None:
+        """Make the marts that signals are made of, of all hours at once; or every mart."""
+        for name in (*EARLY_VIEWS, *(each for each in MARTS if every or each not in BESIDE)):
             kind = "view" if name in EARLY_VIEWS else "table"
             self.con.execute(f"create or replace {kind} {name} as {_made(name)}")
-        self.con.execute(f"create or replace view user_source_baseline as {sql_of('user_source_baseline')}")
 
     def build_hourly(self, hours: Iterable[datetime]) -> None:
         """Make every mart hour by hour in the given order, each from the windows that its properties declare.
 
-        After `build`, whose columns it takes over.
+        After `build(every=True)`, whose columns it takes over.
         """
         marts, order = Marts(PROJECT).by_name, list(hours)
         for name in (*SILVER, *MARTS):

@@ -300,7 +300,7 @@ def test_what_is_new_is_new_against_earlier_hours_of_ninety_days(gold: Gold) -> 
 def test_hours_built_in_any_order_give_the_same_rows(gold: Gold) -> None:
     """Every mart of every hour, once from all that there is, and once hour by hour in a shuffled order."""
     story = _incident()
-    story["authentication"] += [made.logon("dana", "DC01", at(hour, 50)) for hour in (6, 9)]
+    story["authentication"] += [made.logon("dana", "DC01", at(hour, 50)) for hour in (6, 8)]
     # The next day, at the edges of what an hour looks back to: 24 hours of sign-ins, one hour before a logon.
     story["authentication"] += [
         made.sign_in("omar", at(6, 30)),
@@ -309,9 +309,9 @@ def test_hours_built_in_any_order_give_the_same_rows(gold: Gold) -> None:
         made.logon("omar", "FS01", at(31, 10)),
     ]
     gold.events(**story)
-    gold.build()
+    gold.build(every=True)
     whole = {name: gold.digest(name) for name in MARTS}
-    hours = [at(hour) for hour in (1, 2, 5, 6, 7, 8, 9, 30, 31)]
+    hours = [at(hour) for hour in (1, 2, 5, 6, 7, 8, 30, 31)]
     random.Random(5).shuffle(hours)
     gold.build_hourly(hours)
     assert whole == {name: gold.digest(name) for name in MARTS}
