@@ -1,6 +1,8 @@
 """CSV, JSON and Parquet of people's own making fill any table."""
 
+import csv
 import gzip
+import io
 import json
 import zipfile
 from datetime import datetime
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ingest.reference.formats import FormatError
 from tests.ingest.reference.formats.reading import read_feed, read_text
@@ -102,6 +106,25 @@ def test_a_value_of_very_many_lines_is_no_value(tmp_path: Path) -> None:
 def test_a_value_may_run_over_lines_and_comments_are_counted(tmp_path: Path) -> None:
     found = read_text(tmp_path, "csv", "indicators", '# made today\nvalue,description\n192.0.2.1,"two\nlines"\n# end\n')
     assert (found.payload()["description"], found.skipped) == ("two\nlines", {"comment": 2})
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), max_size=20)
+VALUES = st.one_of(
+    CELLS, st.ip_addresses().map(str), st.sampled_from(["10.0.0.1-10.0.0.9", "e[.]example", "*.e.example"])
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(VALUES, CELLS), max_size=15), st.sampled_from(["csv", "ndjson"]))
+def test_every_row_is_an_entry_a_reject_or_counted(tmp_path: Path, rows: list[tuple[str, str]], format: str) -> None:
+    out = io.StringIO()
+    if format == "csv":
+        csv.writer(out, lineterminator="\n").writerows([("value", "confidence"), *rows])
+    else:
+        out.writelines(json.dumps({"value": value, "confidence": number}) + "\n" for value, number in rows)
+    found = read_text(tmp_path, format, "warning_lists", out.getvalue())
+    payloads = {id(entry.payload) for entry in found.entries}  # one a row
+    assert len(rows) == len(payloads) + len(found.rejects) + sum(found.skipped.values())
 
 
 def test_one_row_may_name_a_range_or_a_wildcard(tmp_path: Path) -> None:
