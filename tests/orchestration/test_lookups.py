@@ -8,10 +8,14 @@ import dagster as dg
 import pytest
 import yaml
 
+from ingest.lookups.asking import ask_pending
+from lake.staleness import ANSWERED, Stale
 from lake.store import LocalStore
+from orchestration import sensors
 from orchestration.assets.lookups import WAITS, lookup_assets, lookup_key
 from orchestration.checks.building import BuiltTable
-from orchestration.settings import load_settings
+from orchestration.lookups import lookups_of
+from orchestration.settings import PROJECT, load_settings
 from tests.ingest.lookups.waiting import KEY, KEY_ENV, everything, publish_waiting
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator
 
@@ -93,3 +97,15 @@ def test_the_graph_has_providers_only_where_the_settings_name_some(
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     (tmp_path / "headwater.yml").write_text("lake: lake\n")
     assert not (lookup_assets(load_settings(), TABLES).assets or ())
+
+
+def test_an_hour_is_asked_for_again_whenever_more_was_answered(
+    api: AbuseIpDbSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = Stale("okta_system_log", "2026-03-02T05", ("authentication__okta_system_log",), ANSWERED)
+    monkeypatch.setattr(sensors, "stale_hours", lambda *_: [stale])
+    store, marks = LocalStore(tmp_path / "lake"), []
+    for _ in range(2):
+        ask_pending(store, lookups_of(load_settings())["abuse"], limit=1)
+        marks += [each.mark for each in sensors.stale_now(store, PROJECT, "okta_system_log")]
+    assert len(set(marks)) == 2, "Dagster runs nothing again under the same key"
