@@ -24,14 +24,16 @@ where version is not null and (ip, event_hour) in (select (ip, event_hour) from 
 {% macro context_place_entries(table) -%}
 {%- set facts = {
     'geoip_anonymous': ['is_anonymous', 'is_anonymous_vpn', 'is_hosting_provider', 'is_public_proxy',
-      'is_residential_proxy', 'is_tor_exit_node'],
-    'geoip_isp': ['isp', 'organization'],
+      'is_residential_proxy', 'is_tor_exit_node', 'anonymizer_confidence', 'network_last_seen', 'provider_name'],
+    'geoip_isp': ['isp', 'organization', 'mobile_country_code', 'mobile_network_code', 'connection_type', 'domain', 'user_type'],
+    'geoip_connection': ['connection_type'],
+    'geoip_domain': ['domain'],
   }.get(table, []) -%}
 {%- set said = ['database_type', 'version', 'built_at', 'learned_at'] + facts -%}
 {%- set data = {'version': 'version', 'built_at': context_time('built_at')} -%}
 {%- for fact in facts -%}{%- do data.update({fact: fact}) -%}{%- endfor -%}
 {%- set types = {'geoip_city': [10, 'location'], 'geoip_asn': [11, 'autonomous_system'], 'geoip_isp': [12, 'isp'],
-    'geoip_anonymous': [13, 'anonymous_ip']} -%}
+    'geoip_anonymous': [13, 'anonymous_ip'], 'geoip_connection': [14, 'connection_type'], 'geoip_domain': [15, 'domain']} -%}
 select asked.subject, asked.id, asked.event_hour, asked.event_hour, asked.event_hour + interval 1 hour,
     {{ types[table][0] }}, asked.path, '{{ types[table][1] }}', asked.ip, said.database_type, epoch_ms(said.learned_at), said.data, null
   from context_place_asked as asked

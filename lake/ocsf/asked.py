@@ -15,7 +15,7 @@ from lake.ocsf.observed import Observed, Subject
 
 Column = Callable[[str], str]
 ENTITIES = ("assets", "identities")
-GEOIP = ("geoip_city", "geoip_asn", "geoip_anonymous", "geoip_isp")
+GEOIP = ("geoip_city", "geoip_asn", "geoip_anonymous", "geoip_isp", "geoip_connection", "geoip_domain")
 
 
 @dataclass(frozen=True)
