@@ -19,7 +19,7 @@ from orchestration.settings import ReferenceFeed, Settings
 
 # 2026-03-02, 20260302, each with an hour, minute and second after T, _ or - if there are any.
 _TIME = re.compile(
-    r"(?<!\d)(\d{4})-?([01]\d)-?([0-3]\d)(?:[T_-]([0-2]\d)[:-]?([0-5]\d)(?:[:-]?([0-5]\d)(?:[.]\d+)?)?Z?)?(?!\d)"
+    r"(?<!\d)((?:19|20)\d\d)-?([01]\d)-?([0-3]\d)(?:[T_-]([0-2]\d)[:-]?([0-5]\d)(?:[:-]?([0-5]\d)(?:[.]\d+)?)?Z?)?(?!\d)"
 )
 _UNFINISHED = (".part", ".tmp", ".crdownload")
 
@@ -111,10 +111,13 @@ def newer_snapshots(store: Store, feed: Feed, path: str, as_of: datetime | None 
     return [each for each in found if newest is None or each.as_of > newest.newest]
 
 
-def load_configured(settings: Settings, store: Store, name: str, *, force: bool = False) -> Iterator[Loaded]:
+def load_configured(
+    settings: Settings, store: Store, name: str, *, force: bool = False, anew: bool = False
+) -> Iterator[Loaded]:
     """Load every snapshot of a feed that is newer than its newest load, oldest first; yield each as it is loaded.
 
-    A format that asks an API is asked once, for what is new since then if the feed is partial.
+    A format that asks an API is asked once, for what is new since then if the feed is partial. `anew`: all snapshots
+    that are there, from the first, in place of what is loaded.
 
     Raises:
         FeedError, FormatError, FetchError, OSError: what was yielded is loaded, the rest is not.
@@ -124,17 +127,25 @@ def load_configured(settings: Settings, store: Store, name: str, *, force: bool 
     if given.path is None:
         wanted = [Snapshot(None, datetime.now(UTC).replace(tzinfo=None))]
     else:
-        wanted = newer_snapshots(store, feed, given.path)
+        wanted = snapshots(given.path) if anew else newer_snapshots(store, feed, given.path)
     options = checked_options(given.format, given.table, given.options)
     for snapshot in wanted:
-        yield load_snapshot(settings, store, feed, snapshot, options, force=force)
+        yield load_snapshot(settings, store, feed, snapshot, options, force=force, anew=anew)
+        anew = False
 
 
 def load_snapshot(
-    settings: Settings, store: Store, feed: Feed, snapshot: Snapshot, options: FormatOptions, *, force: bool = False
+    settings: Settings,
+    store: Store,
+    feed: Feed,
+    snapshot: Snapshot,
+    options: FormatOptions,
+    *,
+    force: bool = False,
+    anew: bool = False,
 ) -> Loaded:
-    """Load one snapshot of a feed."""
-    before = newest_load(store, feed.table, feed.name)
+    """Load one snapshot of a feed; with `anew`, in place of all that is loaded of it."""
+    before = None if anew else newest_load(store, feed.table, feed.name)
     since = before.newest if before and feed.mode == "partial" else None
     source = Source(feed.table, snapshot.path, since)
     try:
@@ -146,6 +157,7 @@ def load_snapshot(
             source=snapshot.path.name if snapshot.path else feed.format,
             skipped=source.skipped,
             force=force,
+            anew=anew,
             limits=Limits(settings.memory_bytes, settings.threads),
         )
     except FeedError as problem:

@@ -76,10 +76,7 @@ class LoadReceipt(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     mode: str
     format: str
-    source: str
     version: str
-    as_of: str
-    loaded_at: str
     sha256: str
     read: int
     opened: int
@@ -90,12 +87,15 @@ class LoadReceipt(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     unusable: int
     rejected: dict[str, int]
-    skipped: dict[str, int]
     rows: int
     rows_open: int
     files: dict[str, int]
     rejects_file: str
     loader: int
+    source: str = ""
+    as_of: str = ""
+    loaded_at: str = ""
+    skipped: dict[str, int] = {}
 
     @property
     def changes(self) -> int:

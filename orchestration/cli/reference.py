@@ -50,12 +50,17 @@ def load_command(
     option: Annotated[list[str] | None, typer.Option(help="… key=value for the format; may be repeated.")] = None,
     as_of: Annotated[str | None, typer.Option(help="When the file was obtained (UTC); else as its name says.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also if it would close most of the feed's rows.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="All snapshots that are there, from the first, in place of what is loaded.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Load what is new of the feeds; the same content twice changes nothing."""
     used, store = settings(), lake()
     if file is None and (table or format or as_of or option or provider or partial):
         raise UsageError("--table, --format, --provider, --partial, --option and --as-of describe a --file")
+    if anew and (file is not None or not feeds):
+        raise UsageError("--anew needs the names of feeds of the settings: it forgets what their snapshots do not tell")
     if file is not None:
         if len(feeds or ()) != 1:
             raise UsageError("--file needs the name of one feed: headwater reference load NAME --file FILE")
@@ -64,7 +69,7 @@ def load_command(
         done, failed = _load_all({name: _of_file(used, store, name, given, file, as_of, force)})
     else:
         names = _known(used, feeds) if feeds else list(used.reference.feeds)
-        done, failed = _load_all({name: load_configured(used, store, name, force=force) for name in names})
+        done, failed = _load_all({name: load_configured(used, store, name, force=force, anew=anew) for name in names})
         if not feeds:
             failed |= _load_geoip(used, store)
             if not names and not json and not any(used.geoip.databases.values()):

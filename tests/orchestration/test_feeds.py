@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from ingest.reference.feeds import FeedError, newest_load
+from ingest.reference.history import history_of
 from ingest.reference.load import SnapshotRefused
 from lake.store import LocalStore
 from orchestration.assets.reference import FRESH, feed_key, reference_assets
@@ -67,6 +68,27 @@ def test_a_snapshot_that_is_refused_stops_those_after_it_and_is_named(home: Path
     assert [("2026-01-03T00:00:00", False, 2)] == list(loaded(home))
 
 
+def test_a_feed_whose_settings_have_changed_is_loaded_anew_from_its_snapshots(home: Path) -> None:
+    for when, address in (("2026-01-01", "10.0.0.1"), ("2026-02-01", "10.0.0.2")):
+        cmdb(home, when, address, "10.0.0.9")
+    first = [*loaded(home)]
+    before = newest_load(LocalStore(home / "lake"), "assets", "cmdb")
+    (home / "headwater.yml").write_text(SETTINGS.replace("max_age", "constants: {owner: ann}, max_age"))
+    assert [] == list(loaded(home))
+    again = [
+        (each.receipt.as_of, each.is_news, each.receipt.rows_open)
+        for each in load_configured(load_settings(), LocalStore(home / "lake"), "cmdb", anew=True)
+    ]
+    assert first == again
+    after = newest_load(LocalStore(home / "lake"), "assets", "cmdb")
+    assert before and after
+    assert (before.rows, 3, True) == (after.rows, after.rows, before.files != after.files)
+    said = history_of(LocalStore(home / "lake"), "assets", "0")
+    assert [("ann", datetime(2026, 1, 1)), ("ann", datetime(2026, 2, 1))] == [
+        (each.says["owner"], each.learned_at) for each in said
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "at"),
     [
@@ -75,6 +97,7 @@ def test_a_snapshot_that_is_refused_stops_those_after_it_and_is_named(home: Path
         ("feed_2026-03-02T05:15:07Z.csv", datetime(2026, 3, 2, 5, 15, 7)),
         ("v20250101-20260302_051507.csv", datetime(2026, 3, 2, 5, 15, 7)),
         ("room-20269902.csv", datetime(2001, 9, 9, 1, 46, 40)),  # no date: the file's time of change
+        ("v10101010.txt", datetime(2001, 9, 9, 1, 46, 40)),
         ("list.txt", datetime(2001, 9, 9, 1, 46, 40)),
     ],
 )

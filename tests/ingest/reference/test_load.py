@@ -283,11 +283,12 @@ def test_a_load_that_was_overtaken_by_another_changes_nothing(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(store, CMDB, JANUARY, asset("1"))
+
     def late(*given: Any) -> Any:
         receipt = newest_load(store, "assets", "cmdb")
         assert receipt is not None
         monkeypatch.setattr(loading, "publish", publish)
-        loading._publish(store, None, CMDB, receipt, loading._confirmed(receipt, MARCH, MARCH), {})  # type: ignore[arg-type]
+        loading._publish(store, None, CMDB, receipt, loading._confirmed(receipt), {})  # type: ignore[arg-type]
         return publish(*given)
 
     monkeypatch.setattr(loading, "publish", late)

@@ -115,6 +115,7 @@ def test_a_file_is_loaded_without_settings(home: Path) -> None:
     [
         (["load", "nope"], "no feed 'nope' in the settings (reference.feeds has: cmdb, hostile)"),
         (["load", "--table", "assets"], "describe a --file"),
+        (["load", "--anew"], "--anew needs the names of feeds"),
         (["load", "--file", "x"], "--file needs the name of one feed"),
         (["load", "x", "--file", "hostile.txt"], "--table (indicators, warning_lists, assets, identities)"),
         (["load", "x", "--file", "hostile.txt", "--table", "hosts", "--format", "csv"], "no table 'hosts'"),
