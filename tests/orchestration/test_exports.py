@@ -23,6 +23,7 @@ from orchestration.assets.hours import hourly, key_of_hour
 from orchestration.checks.building import BuiltTable
 from orchestration.export_sensor import AGAIN_HOURS, choose, export_sensor
 from orchestration.exports import declared_exports, push_behind, stood
+from orchestration.products import load_products
 from orchestration.settings import PROJECT, SettingsError, load_settings
 from tests.lake.delivery.lakes import OKTA, SmallLake, export
 
@@ -70,7 +71,7 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 def test_every_curated_table_of_the_project_declares_where_it_goes() -> None:
     declared = {each.table for each in declared_exports() if each.destination == "files"}
     folders = {path.name for path in (PROJECT / "models" / "silver").iterdir() if (path / f"{path.name}.sql").exists()}
-    assert folders == declared
+    assert folders | load_products().keys() == declared
 
 
 def test_an_export_is_an_asset_over_the_hours_of_what_it_is_made_of(lake: SmallLake) -> None:
