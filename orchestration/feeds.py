@@ -11,9 +11,10 @@ from glob import glob
 from pathlib import Path
 
 from ingest.reference.feeds import Feed, FeedError, LoadReceipt, newest_load
-from ingest.reference.formats import FormatOptions, Source, checked_options, reader_of
+from ingest.reference.formats import FormatError, FormatOptions, Source, checked_options, reader_of
 from ingest.reference.geoip import ReferenceReceipt, databases_of, load_geoip
 from ingest.reference.load import Limits, load_feed
+from ingest.transports.fetch_errors import FetchError
 from lake.store import Store
 from orchestration.settings import ReferenceFeed, Settings
 
@@ -21,6 +22,7 @@ from orchestration.settings import ReferenceFeed, Settings
 _TIME = re.compile(
     r"(?<!\d)((?:19|20)\d\d)-?([01]\d)-?([0-3]\d)(?:[T_-]([0-2]\d)[:-]?([0-5]\d)(?:[:-]?([0-5]\d)(?:[.]\d+)?)?Z?)?(?!\d)"
 )
+FEED_PROBLEMS = (FeedError, FormatError, FetchError, OSError)  # of one feed, which keep no other from being loaded
 _UNFINISHED = (".part", ".tmp", ".crdownload")
 
 

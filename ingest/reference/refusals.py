@@ -1,4 +1,4 @@
-"""What is not loaded, and how it is told: snapshots that are old, unreadable or truncated, and feeds whose rows are lost.
+"""What is not loaded, and how it is told: snapshots that are old, unreadable or cut off, and feeds whose rows are lost.
 
 What belongs here: the decisions. What does not: loading (`load`). Nothing was changed when one of these is raised.
 """
@@ -6,7 +6,7 @@ What belongs here: the decisions. What does not: loading (`load`). Nothing was c
 from datetime import datetime
 
 from ingest.reference.changes import Counts
-from ingest.reference.feeds import FULL, Feed, FeedError, LoadReceipt, current_key
+from ingest.reference.feeds import FULL, Feed, FeedError, LoadReceipt
 from ingest.reference.staging import Staged
 from lake.store import Store
 
@@ -19,10 +19,9 @@ def refuse_lost(store: Store, before: LoadReceipt | None) -> None:
     """Refuse to go on without rows that a receipt names: they are history that no snapshot has."""
     for key, info in store.infos(before.files if before else ()).items():
         if before is not None and (info is None or info.size != before.files[key]):
-            receipt = store.url(current_key(before.table, before.feed))
             raise FeedError(
                 f"feed {before.feed}: {store.url(key)} is not as its receipt says; bring it back from a backup, or"
-                f" remove {receipt} to begin the feed anew without its history"
+                f" begin with the snapshots that are there: headwater reference load {before.feed} --anew"
             )
 
 
@@ -32,7 +31,7 @@ def refuse_older(feed: Feed, before: LoadReceipt | None, at: datetime) -> None:
         what = "other content of the same time" if at == before.newest else "a snapshot of an earlier time"
         raise SnapshotRefused(
             f"feed {feed.name}: {what} ({at.isoformat()}Z) than the newest that is loaded ({before.as_of}Z);"
-            " snapshots are loaded in the order of their times, and nothing was changed"
+            " snapshots are loaded in the order of their times, and nothing was changed (--anew loads all there are)"
         )
 
 

@@ -186,14 +186,23 @@ def build(
 
 
 def load_reference(quiet: bool = False) -> None:
-    """Load the configured GeoIP databases that are not loaded yet; say when there are none."""
-    from ingest.reference.geoip import databases_of, load_geoip
+    """Load the configured GeoIP databases and snapshots of feeds that are not loaded yet; say when there are none.
 
-    databases = databases_of(settings().geoip.databases)
-    if databases:
-        load_geoip(lake(), databases)
-    elif not quiet:
+    Feeds that ask an API are not asked. A feed that cannot be loaded stops no build: events get what it said before.
+    """
+    from orchestration.feeds import FEED_PROBLEMS, load_configured, load_databases
+
+    used, store = settings(), lake()
+    if not load_databases(used, store) and not quiet:
         err.print("no GeoIP database is configured (geoip.city, geoip.asn): locations stay empty", style="yellow")
+    for name in [name for name, given in used.reference.feeds.items() if given.path]:
+        try:
+            for loaded in load_configured(used, store, name):
+                if not quiet:
+                    err.print(f"loaded {name} as of {loaded.receipt.as_of}Z: {loaded.receipt.changes:,} rows changed")
+        except FEED_PROBLEMS as problem:
+            told = f"feed {name} was not loaded, and events get what it said before: {problem}"
+            err.print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 def _report_build(done: Built, json: bool) -> None:

@@ -176,14 +176,21 @@ def feeds_found(used: Settings, store: Store) -> Iterator[Finding]:
             yield Finding(subject, "warning", "configured but not loaded yet", advice)
             continue
         age = (datetime.now(UTC).replace(tzinfo=None) - told.newest) / timedelta(hours=1)
-        found = f"{told.rows_open:,} open rows of reference.{given.table}, as of {told.as_of}Z ({age:,.1f} hours ago)"
-        if given.max_age_hours is not None and age > given.max_age_hours:
+        found = f"{told.rows_open:,} open rows of reference.{given.table}, as of {told.as_of}Z ({_ago(age)})"
+        if age < -24:
+            advice = f"correct the name or time of the file, then run `headwater reference load {name} --anew`"
+            yield Finding(subject, "warning", f"{found}: until then every snapshot counts as an older one", advice)
+        elif given.max_age_hours is not None and age > given.max_age_hours:
             yield Finding(subject, "warning", f"{found}, expected at most {given.max_age_hours:g} hours", advice)
         elif rejected := sum(told.rejected.values()):
             advice = f"look at them: `headwater reference rejects {name}`"
             yield Finding(subject, "note", f"{found}; {rejected:,} pieces of the newest snapshot are rejected", advice)
         else:
             yield Finding(subject, "ok", found)
+
+
+def _ago(hours: float) -> str:
+    return f"{hours:,.1f} hours ago" if hours >= 0 else f"in {-hours:,.1f} hours"
 
 
 def _lookups(used: Settings, store: Store) -> Iterator[Finding]:

@@ -9,13 +9,12 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from ingest.reference.feeds import PARTIAL, Feed, FeedError
-from ingest.reference.formats import FormatError, checked_options, formats, reader_of
+from ingest.reference.feeds import PARTIAL, Feed
+from ingest.reference.formats import checked_options, formats, reader_of
 from ingest.reference.geoip_records import GeoIpError
 from ingest.reference.history import history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
-from ingest.transports.fetch_errors import FetchError
 from lake import duck
 from lake.paths import BadName
 from lake.registry import literal, quoted
@@ -24,10 +23,16 @@ from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake, settings
 from orchestration.cli.output import NotFound, UsageError, err, print_json, print_table, say
 from orchestration.cli.reference_told import cell, feed_rows, shown, tell_loads, tell_statement
-from orchestration.feeds import Loaded, feed_of, load_configured, load_databases, load_snapshot, newer_snapshots
+from orchestration.feeds import (
+    FEED_PROBLEMS,
+    Loaded,
+    feed_of,
+    load_configured,
+    load_databases,
+    load_snapshot,
+    newer_snapshots,
+)
 from orchestration.settings import Settings
-
-_FAILURES = (FeedError, FormatError, FetchError, GeoIpError, OSError)
 
 reference = typer.Typer(
     no_args_is_help=True, help="Context with validity times: indicators, warning lists, assets, identities."
@@ -155,7 +160,7 @@ def _load_all(wanted: dict[str, Iterable[Loaded]]) -> tuple[dict[str, list[Loade
             try:
                 for each in steps:
                     done[name].append(each)
-            except _FAILURES as problem:
+            except FEED_PROBLEMS as problem:
                 failed[name] = str(problem)
     return done, failed
 

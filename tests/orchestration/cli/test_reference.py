@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lake.store import LocalStore
+from orchestration.cli.collect import load_reference
 from orchestration.cli.doctor import feeds_found
 from orchestration.settings import load_settings
 from tests.e2e.lakes import headwater
@@ -55,6 +56,17 @@ def test_a_feed_that_is_refused_keeps_no_other_from_being_loaded(home: Path) -> 
         "cmdb as of 2026-03-01 00:00 (cmdb-2026-03-01.csv): 2 closed"
         in headwater("reference", "load", "cmdb", "--force").out
     )
+
+
+def test_a_build_loads_what_is_new_first_and_is_stopped_by_no_feed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "hostile.txt").write_text("what is this!\n")
+    load_reference()
+    said = capsys.readouterr().err
+    assert "loaded cmdb as of 2026-02-01T09:30:00Z: 1 rows changed" in said
+    assert "feed hostile was not loaded, and events get what it said before" in said
+    assert "none of 1 pieces is an entry of indicators" in said
 
 
 def test_the_list_tells_what_is_loaded_and_how_old_it_is() -> None:
@@ -140,3 +152,6 @@ def test_the_doctor_tells_of_feeds_that_are_not_loaded_or_too_old(home: Path) ->
     assert ("warning", True) == (cmdb.state, "expected at most 1 hours" in cmdb.found)
     assert ("note", True) == (hostile.state, "1 pieces of the newest snapshot are rejected" in hostile.found)
     assert "headwater reference rejects hostile" in hostile.advice
+    (home / "cmdb-2099-01-01.csv").write_text(JANUARY)
+    headwater("reference", "load", "cmdb")
+    assert "correct the name or time of the file" in next(feeds_found(load_settings(), store)).advice
