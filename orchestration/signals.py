@@ -25,11 +25,12 @@ def dispose(store: Store, given: Iterable[Disposition], origin: str) -> Added:
     return add_dispositions(store, given, product_names(), origin)
 
 
-def signal_views(store: Store, project: Path = PROJECT) -> dict[str, str]:
-    """Return what stands in gold beside the marts: dispositions, signal_quality, and the analysts' views over marts."""
-    marts = store.folders(paths.GOLD)
-    own = {
-        "dispositions": dispositions_sql(store),
-        "signal_quality": quality_sql(store, product_names(project)),
-    }
-    return own | gold_views(project, marts)
+def signal_views(store: Store, question: str = "", project: Path = PROJECT) -> dict[str, str]:
+    """Return what stands in gold beside the marts: dispositions, signal_quality, and the analysts' views over marts.
+
+    What a question does not name is left out: the quality of a product reads the receipts of all its hours.
+    """
+    views = {"dispositions": dispositions_sql(store)}
+    if "gold." not in question.lower() or "signal_quality" in question.lower():
+        views["signal_quality"] = quality_sql(store, product_names(project))
+    return views | gold_views(project, store.folders(paths.GOLD))

@@ -104,7 +104,7 @@ def findings(store: Store, products: Sequence[str]) -> dict[str, str]:
 
 def dispositions_sql(store: Store) -> str:
     """Return a SELECT over all dispositions: the columns, from when to when each counted, and whether it counts now."""
-    files = files_of(store, FOLDER)
+    files = files_of(store, FOLDER, "date=*/*.parquet")
     rows = f"select {', '.join(_quoted())} from {files}" if files else empty_select(COLUMNS)
     return (
         "select *, next_at is null as is_current from ("
@@ -114,13 +114,12 @@ def dispositions_sql(store: Store) -> str:
     )
 
 
-def files_of(store: Store, folder: str) -> str:
-    """Return a call of read_parquet over the files of a folder by date and hour or date; empty where it has none."""
-    keys = [each.key for each in store.list(folder) if each.key.endswith(".parquet")]
-    if not keys:
+def files_of(store: Store, folder: str, pattern: str = "date=*/hour=*/*.parquet") -> str:
+    """Return a call of read_parquet over the files of a folder; empty where it has none."""
+    if next(iter(store.list(folder)), None) is None:
         return ""
-    listed = ", ".join(literal(store.url(key)) for key in sorted(keys))
-    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    files = literal(store.url(f"{folder}/{pattern}"))
+    return f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 
 
 def _wrong(each: Disposition, known: dict[str, str], products: Sequence[str], now: datetime) -> str:

@@ -1,5 +1,6 @@
 """The command that answers SQL questions."""
 
+import re
 from typing import Annotated
 
 import duckdb
@@ -28,7 +29,8 @@ def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
         for name, each in load_contracts().items()
     }
     classes = {name: columns(each) for name, each in declared_classes().items()}
-    marts = {**signal_views(store), MATCHES: matches(store)} if not question or "gold" in question.lower() else {}
+    in_gold = not question or re.search(r"\b(gold|show|information_schema|duckdb_)", question, re.IGNORECASE)
+    marts = {**signal_views(store, question), MATCHES: matches(store)} if in_gold else {}
     return connect(store, sources, classes, question, reference_views(store, settings().feed_order), marts)
 
 
