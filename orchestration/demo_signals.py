@@ -24,7 +24,8 @@ from orchestration.signals import dispose
 Truth = dict[str, Any]
 PRODUCT = "lateral_movement"
 _WORST = f"""
-  select severity, risk_score, message, finding_info.uid as uid
+  select severity, risk_score, json_extract_string(unmapped, '$.sentence') as sentence,
+    finding_info.desc as more, finding_info.uid as uid
   from gold.{PRODUCT} order by risk_score desc, time_dt limit 1
 """
 _FACTORS = f"""
@@ -83,8 +84,9 @@ def _after(seconds: Any) -> str:
 def tell_incident(store: Store, truth: Truth) -> None:
     """Print the worst signal with its factors, and what became of the same login by the expected administrator."""
     _, rows = ask(reading(store, _WORST), _WORST)
-    for severity, total, message, uid in rows:
-        console.print(f"\n[bold red]{str(severity).upper()}[/] ({total}) [bold]{message}[/]")
+    for severity, total, sentence, more, uid in rows:
+        console.print(f"\n[bold red]{str(severity).upper()}[/] ({total}) [bold]{sentence}[/]\n")
+        console.print(str(more).removeprefix(str(sentence).rstrip(".")).removeprefix(": "), style="dim", markup=False)
         factors = _FACTORS.format(uid=uid)
         print_table("", *ask(reading(store, factors), factors))
     innocent = truth["look_alike"]
@@ -117,10 +119,13 @@ def review(store: Store, truth: Path) -> list[Score]:
 
 def differences(store: Store, truth: Truth, scores: list[Score]) -> list[str]:
     """Return where signals and matches differ from what the estate's generator planted."""
-    return [line for found in scores for line in _of_signals(truth, found)] + _of_matches(store, truth)
+    said = f"select finding_info.uid, json_extract_string(unmapped, '$.sentence') from gold.{PRODUCT}"
+    sentences = {str(uid): str(sentence) for uid, sentence in ask(reading(store, said), said)[1]}
+    wrong = [line for found in scores for line in _of_signals(truth, found, sentences)]
+    return wrong + _of_matches(store, truth)
 
 
-def _of_signals(truth: Truth, found: Score) -> list[str]:
+def _of_signals(truth: Truth, found: Score, sentences: dict[str, str]) -> list[str]:
     wrong = [f"{found.product}: missed {name}" for name in found.missed]
     wrong += [f"{found.product}: false: {each.message}" for each in found.signals if not each.incidents]
     told = {each["incident"]: each for each in truth["signals"][found.product]["incidents"]}
@@ -128,8 +133,8 @@ def _of_signals(truth: Truth, found: Score) -> list[str]:
         for incident in (told[name] for name in each.incidents):
             if each.severity not in incident["severity"]:
                 wrong.append(f"{found.product}: {incident['incident']} is {each.severity}: {each.message}")
-            if each.message != incident.get("sentence", each.message):
-                wrong.append(f"{found.product}: {incident['incident']} says: {each.message}")
+            if (said := sentences[each.uid]) != incident.get("sentence", said):
+                wrong.append(f"{found.product}: {incident['incident']} says: {said}")
     return wrong
 
 
