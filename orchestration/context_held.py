@@ -14,14 +14,25 @@ _NAMES = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
 
 
 def kept_places(views: Iterable[str]) -> list[str]:
-    """Return statements that make the tables in which a run keeps what GeoIP said (`context_places.sql`)."""
+    """Return statements that make what a run keeps in memory of each GeoIP table, before its first model.
+
+    `<table>_versions` and `<table>_index` (the first address of every block): what every model starts from.
+    `<table>_found`: what models have found of an address at an hour (`context_places.sql`); empty at first.
+    """
+    held = set(views)
+    return [statement for table in GEOIP if table in held for statement in _kept(table)]
+
+
+def _kept(table: str) -> tuple[str, str, str]:
     index = "block, ip_version, start_high, start_low, end_high, end_low, valid_from, valid_to"
-    return [
+    return (
+        f"create or replace table reference.{table}_versions as"
+        f" select distinct version, ip_version, valid_from, valid_to from reference.{table}_blocks",
+        f"create or replace table reference.{table}_index as select version, ip_version, block,"
+        f" (start_high::uhugeint << 64 | start_low::uhugeint) as start_key from reference.{table}_blocks order by all",
         f"create or replace table reference.{table}_found as select null::varchar as ip, null::timestamp as event_hour,"
-        f" * exclude ({index}) from reference.{table} limit 0"
-        for table in GEOIP
-        if table in set(views)
-    ]
+        f" * exclude ({index}) from reference.{table} limit 0",
+    )
 
 
 def held_by(connection: duckdb.DuckDBPyConnection) -> Held:

@@ -2,8 +2,9 @@
   GeoIP: the network that an address lies in, in the database of its time. `context_places.sql` asks it for the addresses
   of machines.
 
-  The tables behind it (views `reference.geoip_*` and their `_blocks` index) are ranges over one number space: an address
-  is its 128-bit number, IPv4 as ::ffff:a.b.c.d. They have no rows when no database is loaded.
+  The tables behind it (views `reference.geoip_*`; their `_blocks`, of which a run keeps `_index` and `_versions` in memory)
+  are ranges over one number space: an address is its 128-bit number, IPv4 as ::ffff:a.b.c.d. They have no rows when no
+  database is loaded.
 
   Spark has neither ASOF JOIN nor UHUGEINT. Both stay inside `geoip_address_key` and `geoip_hits`: there, the key becomes 32
   hex digits, and the block is found with a window over the union of keys and block starts (a block has at most 64 ranges).
@@ -16,19 +17,15 @@
 with dated as materialized (
   select address.ip, address.event_hour, address.key, version.ip_version, version.version
   from {{ address }} as address
-  join (select distinct version, ip_version, valid_from, valid_to from reference.{{ table }}_blocks) as version
+  join reference.{{ table }}_versions as version
     on version.ip_version = case when address.key >> 32 = 65535 then 4 else 6 end
     and version.valid_from <= address.event_hour
     and version.valid_to > address.event_hour
 ),
-block as (
-  select version, ip_version, block, {{ geoip_number('start_high', 'start_low') }} as start_key
-  from reference.{{ table }}_blocks
-),
 placed as materialized (
   select wanted.key, wanted.version, block.block
   from (select distinct key, ip_version, version from dated) as wanted
-  asof join block
+  asof join reference.{{ table }}_index as block
     on block.version = wanted.version and block.ip_version = wanted.ip_version and block.start_key <= wanted.key
 ),
 hit as materialized (
@@ -80,6 +77,29 @@ case
     and (not contains({{ bare }}, '.') or regexp_full_match({{ bare }}, '[0-9a-f:]*:{{ ipv4 }}'))
     then {{ ipv6_hex(groups) }}
 end
+{%- endmacro %}
+
+
+{#- SELECT (value, hex) of the addresses in the column `value` of `relation`, as `ip_hex` makes it of one. Step by step, for
+    an expression that repeats its parts takes longer to plan than to compute (45 ms). -#}
+{% macro ip_hexes(relation) -%}
+{%- set octet = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])' -%}
+{%- set ipv4 = '(' ~ octet ~ '[.]){3}' ~ octet -%}
+select value, case when is_ipv4 then repeat('0', 20) || 'ffff' || replace(tail_groups, ':', '') when is_ipv6 then {{ ipv6_hex('groups') }} end as hex
+from (
+  select value, is_ipv4, tail_groups, contains(bare, ':') and (tail is null or tail_is_ipv4) as is_ipv6,
+    case when tail is null then bare else left(bare, length(bare) - length(tail)) || tail_groups end as groups
+  from (
+    select value, bare, tail, value = tail and tail_is_ipv4 as is_ipv4, tail_is_ipv4, case when tail_is_ipv4 then {{ ipv4_groups('tail') }} end as tail_groups
+    from (
+      select value, bare, tail, regexp_full_match(tail, '{{ ipv4 }}') as tail_is_ipv4
+      from (
+        select value, bare, case when contains(bare, '.') then regexp_extract(bare, '[0-9.]+$') end as tail
+        from (select value, lower(split_part(value, '%', 1)) as bare from {{ relation }})
+      )
+    )
+  )
+)
 {%- endmacro %}
 
 

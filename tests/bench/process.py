@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -18,11 +19,15 @@ _COMMAND = "from orchestration.cli import main; main()"
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process did: seconds from its start to its end, peak resident bytes of its tree, what it printed."""
+    """What one process did: seconds from its start to its end, peak resident bytes of its tree, what it printed.
+
+    `cpu_seconds` are those of its processors: what else the machine does hardly counts there.
+    """
 
     seconds: float
     peak_bytes: int
     printed: str
+    cpu_seconds: float = 0.0
 
     @property
     def own_seconds(self) -> float:
@@ -47,7 +52,7 @@ def headwater(lake: Path | str, *words: str) -> Measured:
 
 def _run(words: list[str], lake: Path | str) -> Measured:
     environment = os.environ | {"HEADWATER_LAKE": str(lake), "PYTHONPATH": str(ROOT)}
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _cpu_seconds()
     with subprocess.Popen(
         words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -56,7 +61,13 @@ def _run(words: list[str], lake: Path | str) -> Measured:
     seconds = time.perf_counter() - began
     if process.returncode:
         raise RuntimeError(f"{' '.join(words[2:])} ended with {process.returncode}:\n{errors[-3000:]}")
-    return Measured(seconds, peak, printed)
+    return Measured(seconds, peak, printed, _cpu_seconds() - used)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _watch(process: "subprocess.Popen[str]") -> int:

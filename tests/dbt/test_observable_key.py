@@ -91,3 +91,23 @@ def test_an_address_lies_in_the_networks_that_contain_it() -> None:
         ("2001:db8::7", "::/0"),
         ("ffff::1", "::/0"),
     }
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.text(alphabet="012f:.%a", max_size=14), min_size=1, max_size=200))
+def test_many_addresses_are_read_as_one_is(texts: list[str]) -> None:
+    texts += [
+        "1.2.3.4",
+        "::ffff:1.2.3.4",
+        "fe80::1%eth0",
+        "1:2:3:4:5:6:1.2.3.4",
+        "1:2:3:4:5:6:7:8",
+        "::1.2.3.4.5",
+        "1.2%0",
+    ]
+    con = duckdb.connect()
+    con.execute("create table asked (value varchar)")
+    con.executemany("insert into asked values (?)", [(each,) for each in texts])
+    many = con.execute(f"select distinct value, hex from ({render('ip_hexes', 'asked')}) order by 1").fetchall()
+    assert many == con.execute(f"select distinct value, {render('ip_hex', 'value')} from asked order by 1").fetchall()
+    assert sum(hex_ is not None for _, hex_ in many) >= 5

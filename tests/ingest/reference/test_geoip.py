@@ -16,6 +16,7 @@ from ingest.reference import geoip
 from ingest.reference.geoip import GeoIpDatabase, GeoIpError, geoip_sql, load_geoip
 from ingest.reference.geoip_networks import ReadCounts, ranges_of
 from lake.store import LocalStore
+from orchestration.context_held import kept_places
 from tests.ingest.reference.geoip_macro import render
 
 NOON = datetime(2026, 3, 1, 12, 30)
@@ -48,6 +49,8 @@ def connection(lake: Path) -> duckdb.DuckDBPyConnection:
     con.execute("create schema reference")
     for name, select in geoip_sql(LocalStore(lake)).items():
         con.execute(f"create view reference.{name} as {select}")
+    for statement in kept_places(geoip_sql(LocalStore(lake))):
+        con.execute(statement)
     return con
 
 
