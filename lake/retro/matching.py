@@ -7,7 +7,6 @@ what a run has to do follows from those alone.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -40,7 +39,7 @@ class Matched:
     current: int = 0
     files: int = 0
     observables: int = 0
-    found: Counter[str] = field(default_factory=Counter)
+    found: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     mended: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -100,7 +99,8 @@ def match(
                     search.run(part, prefixes)
                     published = publish_found(con, store, place, known, sought, part, dry_run)
                     damaged += published.damaged
-                    done.found.update(published.new)
+                    for feed, new in published.new.items():
+                        done.found[feed] = done.found.get(feed, 0) + new
                     done.left += published.left
                     done.failed |= part.failed
                     done.mended |= part.mended
