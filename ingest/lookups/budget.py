@@ -3,7 +3,8 @@
 What belongs here: counting, as pure functions over one small record. What does not: where the record lies (`state`).
 
 Days and months are UTC, as VirusTotal and AbuseIPDB count them. The record is written before a request goes out, so a
-process that is killed has spent at most what it says.
+process that is killed has spent at most what it says. A clock that is set back gives nothing back: what was spent of a
+later day or month counts.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import msgspec
 from ingest.lookups.provider import LookupOptions
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 6 * 3600.0
+_LONGEST_WAIT = 31 * 86_400.0  # that a provider may ask for
 _MOST_SET_ASIDE = 200
 MINUTE = 60.0
 
@@ -45,10 +47,10 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 def charged(spent: Spent, cost: int, now: float) -> Spent:
     """Return the record after `cost` more."""
-    day, month = _day(now), _month(now)
+    day, month = max(spent.day, _day(now)), max(spent.month, _month(now))
     return msgspec.structs.replace(
         spent,
-        recent=(*((at, each) for at, each in spent.recent if now - MINUTE < at <= now), (now, cost)),
+        recent=(*_last_minute(spent, now), (now, cost)),
         day=day,
         of_day=cost + (spent.of_day if spent.day == day else 0),
         month=month,
@@ -67,9 +69,9 @@ def exhausted(spent: Spent, options: LookupOptions, now: float) -> str:
 
 def left(spent: Spent, options: LookupOptions, now: float) -> dict[str, int | None]:
     """Return what is left of each budget: minute, day, month; None where there is no limit."""
-    minute = sum(cost for at, cost in spent.recent if now - MINUTE < at <= now)
-    day = spent.of_day if spent.day == _day(now) else 0
-    month = spent.of_month if spent.month == _month(now) else 0
+    minute = sum(cost for _, cost in _last_minute(spent, now))
+    day = spent.of_day if spent.day >= _day(now) else 0
+    month = spent.of_month if spent.month >= _month(now) else 0
     limits = (options.per_minute, options.per_day, options.per_month)
     return {
         name: None if limit is None else max(0, limit - used)
@@ -84,7 +86,7 @@ def seconds_for_minute(spent: Spent, options: LookupOptions, cost: int, now: flo
     """
     if options.per_minute is None:
         return 0.0
-    recent = sorted((at, each) for at, each in spent.recent if now - MINUTE < at <= now)
+    recent = _last_minute(spent, now)
     used = sum(each for _, each in recent)
     for at, each in recent:
         if used + cost <= options.per_minute:
@@ -99,7 +101,9 @@ def failed(spent: Spent, place: str, said: str, now: float, wait: float | None =
     """Return the record after a failure of a place: it is left alone for `wait`, or twice as long with each failure."""
     before = spent.trouble.get(place)
     failures = (before.failures if before else 0) + 1
-    pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (failures - 1)) if wait is None else max(1.0, wait)
+    pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 20))
+    if wait is not None:
+        pause = min(max(1.0, wait), _LONGEST_WAIT)
     trouble = Trouble(failures, before.since if before else now, said, now + pause)
     return msgspec.structs.replace(spent, trouble={**spent.trouble, place: trouble})
 
@@ -140,6 +144,11 @@ def remaining(headers: Mapping[str, str]) -> int | None:
     """Return what X-RateLimit-Remaining says is left, or None."""
     text = headers.get("X-RateLimit-Remaining", "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _last_minute(spent: Spent, now: float) -> list[tuple[float, int]]:
+    """Return (time, cost) of the last minute, oldest first; what a clock since set back calls later is of now."""
+    return sorted((min(at, now), cost) for at, cost in spent.recent if at > now - MINUTE)
 
 
 def _day(now: float) -> str:

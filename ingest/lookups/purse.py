@@ -44,8 +44,12 @@ class Purse:
         """
         options = self._lookup.options
         self._nothing_left = None
+        waited = 0.0  # under the lock, so after a minute nobody has spent anything in it, whatever the clock says
         while (wait := budget.seconds_for_minute(self._spent, options, cost, self._clock.now())) > 0:
+            if waited >= budget.MINUTE:
+                break
             self._clock.sleep(wait)
+            waited += wait
         if spent := budget.exhausted(self._spent, options, self._clock.now()):
             raise BudgetSpent(f"{self._lookup.name}: {spent}")
         self._write(budget.charged(self._spent, cost, self._clock.now()))

@@ -25,6 +25,7 @@ def lookup(
         str | None, typer.Argument(help="A provider, by its name in the settings; or `status`: how all stand.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Ask about at most so many observables.", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option(help="Start no request after so many minutes.", min=0)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked, and ask nobody.")] = False,
     json: Json = False,
 ) -> None:
@@ -38,7 +39,9 @@ def lookup(
     done = []
     with err.status("asking …") as status:
         for each in chosen:
-            done.append(ask_pending(store, each, limit, told=lambda line: status.update(f"{line} …")))
+            seconds = None if minutes is None else minutes * 60
+            told = ask_pending(store, each, limit, most_seconds=seconds, told=lambda line: status.update(f"{line} …"))
+            done.append(told)
     _tell_asked(done, json)
     if any(each.needs_look for each in done):
         raise typer.Exit(1)

@@ -21,6 +21,7 @@ from tests.ingest.lookups.waiting import KEY, Time, answers, ask, lookup, publis
 from tests.lake.mortal import Killed, Mortal
 from tests.lake.stores import opened
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator
+from tests.simulators.lookups_api import Fault
 from tests.simulators.lookups_virustotal import VirusTotalSimulator
 
 ADDRESSES = [f"8.8.{n}.4" for n in range(12)]
@@ -92,6 +93,27 @@ def test_what_the_provider_itself_says_of_its_limit_is_kept_to(
     assert "asked again from 2026-03-04T00:0" in ask(store, abuse(api), time).stopped
     time.now += DAY
     assert ask(store, abuse(api), time).answered == 3
+
+
+def test_a_clock_that_is_set_back_gives_nothing_back(store: LocalStore, api: AbuseIpDbSimulator, time: Time) -> None:
+    publish_waiting(store, "abuseipdb", ADDRESSES)
+    ask(store, abuse(api, per_day=5), time)
+    time.now -= 3 * DAY
+    assert ask(store, abuse(api, per_day=5), time).requests == 0
+    time.now += 3 * DAY
+    ask(store, abuse(api, per_minute=2, per_day=7), time)
+    time.now, time.slept = time.now - 3600, 0.0
+    ask(store, abuse(api, per_minute=2, per_day=9), time)
+    assert 0 < time.slept <= 120, "nor is it waited for until the clock has caught up"
+
+
+def test_a_wait_without_end_ends(store: LocalStore, api: AbuseIpDbSimulator, time: Time) -> None:
+    publish_waiting(store, "abuseipdb", ADDRESSES)
+    api.inject(Fault("error", times=1, status=429, headers={"Retry-After": "999999999999999"}))
+    ask(store, abuse(api), time)
+    assert "asked again from 2026-04-03" in ask(store, abuse(api), time).stopped
+    time.now += 32 * DAY
+    assert ask(store, abuse(api), time).answered == 12
 
 
 @pytest.mark.parametrize("after", [False, True])

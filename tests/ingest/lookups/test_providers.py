@@ -164,6 +164,35 @@ def test_a_registry_that_throttles_is_left_alone_for_as_long_as_it_says(store: L
         assert ask(store, lookup("rdap", iana.url), time).answered == 5
 
 
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("http://169.254.169.254/latest/meta-data", "redirects to an address that is not public"),
+        ("http://localhost:8080/", "redirects to an address that is not public"),
+        ("file:///etc/passwd", "redirects to something that is no https address"),
+        ("http://registry.test.net/ip/8.8.0.1", "redirects more than 5 times"),
+    ],
+)
+def test_a_registry_leads_to_no_place_of_the_house_and_not_in_circles(
+    store: LocalStore, time: Time, monkeypatch: pytest.MonkeyPatch, to: str, said: str
+) -> None:
+    publish_waiting(store, "rdap", ["8.8.0.1"])
+    with RegistrySimulator() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        proxy.inject(Fault("error", times=None, status=302, headers={"Location": to}))
+        done = ask(store, lookup("rdap", "http://registry.test.net", bootstrap=False), time)
+    assert said in done.failures[0]
+    assert {request.path for request in proxy.requests} <= {"http://registry.test.net/ip/8.8.0.1", "/ip/8.8.0.1"}
+
+
+def test_an_answer_that_does_not_end_is_none(store: LocalStore, time: Time) -> None:
+    publish_waiting(store, "abuseipdb", ["8.8.0.1"])
+    with RegistrySimulator() as api:
+        api.inject(Fault("error", times=None, status=200, body=f'{{"data": "{"x" * (9 << 20)}"}}'))
+        done = ask(store, lookup("abuseipdb", f"{api.url}/api/v2"), time)
+    assert "does not end" in done.failures[0]
+
+
 def test_without_iana_nobody_is_asked_and_the_lists_are_fetched_once(store: LocalStore, time: Time) -> None:
     publish_waiting(store, "rdap", [f"8.8.0.{n}" for n in range(1, 6)])
     with BootstrapSimulator({}) as iana:

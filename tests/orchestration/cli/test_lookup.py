@@ -57,6 +57,11 @@ def test_asking_says_what_came_of_it_and_what_to_do_next(api: AbuseIpDbSimulator
     assert rows == [{"value": BAD, "score_id": 10}, {"value": GOOD, "score_id": 0}]
 
 
+def test_a_run_ends_with_its_time(api: AbuseIpDbSimulator) -> None:
+    said = headwater("lookup", "--minutes", 0)
+    assert (said.code, "the time of this run is over" in said.out, api.requests) == (0, True, [])
+
+
 def test_without_a_key_nobody_is_asked_and_the_variable_is_named(
     api: AbuseIpDbSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
