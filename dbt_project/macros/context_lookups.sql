@@ -91,6 +91,24 @@ printf('%016x%016x', {{ high }}, {{ low }})
 {%- endmacro %}
 
 
+{#- For analysts' SQL: text of `field` of what a provider said of an attribute; NULL when it said nothing (yet).
+    name: 'src_endpoint.ip', …; '' for any. provider: as the settings name it. field: a key of `data` ('confidence',
+    'status'), or score, score_id of its reputation. events: alias of the table, where several have enrichments. -#}
+{% macro looked_up(name, provider, field, events='') -%}
+{%- set first -%}
+list_filter({{ events ~ '.' if events }}enrichments, lambda each: each.type = 'reputation' and each.provider = '{{ provider }}'
+  {{- " and each.name = '" ~ name ~ "'" if name }})[1]
+{%- endset -%}
+{%- if field == 'score' -%}
+(({{ first }}).reputation.base_score::varchar)
+{%- elif field == 'score_id' -%}
+(({{ first }}).reputation.score_id::varchar)
+{%- else -%}
+(({{ first }}).data ->> '$.{{ field }}')
+{%- endif -%}
+{%- endmacro %}
+
+
 {#- hour → `pending:<provider>` → events that wait for an answer, of what was staged. -#}
 {% macro lake_pending_counts(staged) -%}
   {%- set counts = {} -%}

@@ -185,3 +185,24 @@ def test_an_answer_without_useful_fields_is_told_as_well() -> None:
     (entries,) = events([unknown], [(NOON, sign_in(BAD))], lookups=LOOKUPS[:1])
     assert entries[0]["data"]["status"] == "unknown"
     assert "reputation" not in entries[0]
+
+
+def test_analysts_read_what_one_provider_said() -> None:
+    with reference() as con, pytest.MonkeyPatch.context() as patch:
+        fill(con, "lookups", COLUMNS, [answer("abuse", BAD), answer("noise", BAD, data='{"noise":true}', score_id=9)])
+        patch.setattr(context_events, "_module", module)
+        patch.setattr(context_events, "held_by", lambda _: Held(lookups=asked_paths(LOOKUPS, "authentication")))
+        mapped = _row(0, NOON, sign_in(BAD), "authentication")
+        con.execute(f"create table main.whole as {context_events.whole_sql(con, 'authentication', mapped)}")
+        asked = [
+            ("abuse", "reports"),
+            ("noise", "noise"),
+            ("abuse", "score"),
+            ("noise", "score_id"),
+            ("noise", "reports"),
+        ]
+        columns = ", ".join(module().looked_up("src_endpoint.ip", *each) for each in asked)
+        assert con.execute(f"select {columns} from main.whole").fetchall() == [("7", "true", "100.0", "9", None)]
+        assert con.execute(f"select {module().looked_up('', 'vt', 'status', 'whole')} from main.whole").fetchall() == [
+            (None,)
+        ]
