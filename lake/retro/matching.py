@@ -19,9 +19,10 @@ from lake.retro.indicators import Indicators, Sought
 from lake.retro.planning import Hour, Plan, plan
 from lake.retro.publishing import publish_found
 from lake.retro.searching import Search, parts
-from lake.store import Store
+from lake.store import LocalStore, Store
 
 DAYS = 90.0
+_THREADS_AT_A_BUCKET = 16  # index files are small: each is a few requests
 
 
 @dataclass
@@ -81,7 +82,7 @@ def match(
         duckdb.Error: the indicators cannot be read, or memory does not suffice.
     """
     began, done = time.monotonic(), Matched()
-    with Workplace(store, "match") as place, duck.connect(store, _config(place, limits)) as con:
+    with Workplace(store, "match") as place, duck.connect(store, _config(store, place, limits)) as con:
         con.execute("set preserve_insertion_order = false")
         known = Indicators.read(con, indicators)
         done.indicators, done.passed_over = known.rows, known.other
@@ -116,9 +117,10 @@ def match(
     return done
 
 
-def _config(place: Workplace, limits: Limits) -> dict[str, str | int]:
+def _config(store: Store, place: Workplace, limits: Limits) -> dict[str, str | int]:
+    waiting = not isinstance(store, LocalStore)  # for a bucket's answers, more than for the processor
     return {
         "memory_limit": f"{limits.memory_bytes}B",
-        "threads": limits.threads,
+        "threads": max(limits.threads, _THREADS_AT_A_BUCKET) if waiting else limits.threads,
         "temp_directory": str(place.path / "spill"),
     }
