@@ -58,7 +58,7 @@ class Feed:
     @property
     def rejects_folder(self) -> str:
         """Return the folder of what the feed gave that is no entry."""
-        return f"{paths.REFERENCE}/{REJECTS}/feed={self.name}"
+        return f"{paths.REFERENCE}/{REJECTS}/{self.table}/feed={self.name}"
 
 
 class LoadReceipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.reference.observable_keys import KINDS, NotObservable, ObservableKey, observable_key
+from ingest.reference.geoip_records import TABLES as GEOIP_TABLES
+from ingest.reference.observable_keys import KINDS, NotObservable, ObservableKey, network_of, observable_key
 from ingest.reference.tables import NAME_VIEWS, PAYLOADS, TABLES
 from ingest.reference.views import reference_views
 from lake import duck
@@ -35,13 +36,16 @@ class Statement:
 def history_of(store: Store, table: str, value: str) -> list[Statement]:
     """Return what a table has of a value: an observable, an entry's id, or a name of an asset or identity.
 
-    For an address that includes the networks that contain it. Most specific first, then by feed and time.
+    For an address that includes the networks that contain it. Most specific first, then by feed and time. Of a GeoIP
+    table: what each version has of an address, in the order of their validity.
 
     Raises:
         ValueError: there is no such table.
     """
+    if table in GEOIP_TABLES:
+        return _ranges(store, table, value)
     if table not in TABLES:
-        raise ValueError(f"no table {table!r} (known: {', '.join(TABLES)})")
+        raise ValueError(f"no table {table!r} (known: {', '.join((*TABLES, *GEOIP_TABLES))})")
     views = reference_views(store)
     with duck.connect(store) as con:
         con.execute("create schema reference")
@@ -57,6 +61,32 @@ def _statement(table: str, row: dict[str, Any]) -> Statement:
     says = {name: row[name] for name in PAYLOADS[table] if row[name] is not None}
     own = {name: row[name] for name in Statement.__dataclass_fields__ if name != "says"}
     return Statement(**own, says=says)
+
+
+def _ranges(store: Store, table: str, value: str) -> list[Statement]:
+    """A version that was never the one to ask has no validity, and is left out."""
+    try:
+        key = observable_key("ip", value)
+    except NotObservable:
+        return []
+    with duck.connect(store) as con:
+        cursor = con.execute(f"""
+            select * from ({reference_views(store)[table]})
+            where (start_high, start_low) <= ({key.high}::ubigint, {key.low}::ubigint)
+                and ({key.high}::ubigint, {key.low}::ubigint) <= (end_high, end_low) and valid_from is not null
+            order by valid_from""")
+        names = [column[0] for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [_range(table, row) for row in rows]
+
+
+def _range(table: str, row: dict[str, Any]) -> Statement:
+    ends = [network_of(ObservableKey("ip", "", 128, row[f"{at}_high"], row[f"{at}_low"])) for at in ("start", "end")]
+    between = " to ".join(str(end.network_address) for end in ends)
+    same = {name: row[name] for name in ("version", "valid_from", "valid_to", "learned_at")}
+    kind = row["database_type"]
+    says = {name: row[name] for name in GEOIP_TABLES[table] if row[name] is not None}
+    return Statement(feed=kind, provider=kind, entry=between, value="", closed_at=None, says=says, **same)
 
 
 def _observables(table: str, value: str) -> str:

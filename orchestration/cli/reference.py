@@ -11,7 +11,9 @@ import yaml
 
 from ingest.reference.feeds import PARTIAL, Feed
 from ingest.reference.formats import checked_options, formats, reader_of
+from ingest.reference.geoip_records import TABLES as GEOIP_TABLES
 from ingest.reference.geoip_records import GeoIpError
+from ingest.reference.geoip_versions import read_receipts
 from ingest.reference.history import history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
@@ -76,7 +78,7 @@ def load_command(
         names = _known(used, feeds) if feeds else list(used.reference.feeds)
         done, failed = _load_all({name: load_configured(used, store, name, force=force, anew=anew) for name in names})
         if not feeds:
-            failed |= _load_geoip(used, store)
+            failed |= _load_geoip(used, store, json)
             if not names and not json and not any(used.geoip.databases.values()):
                 say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
     tell_loads(done, failed, json)
@@ -100,6 +102,8 @@ def _given(
     if known is not None:
         if table not in (None, known.table) or format or provider or partial or option:
             raise UsageError(f"feed {name} is described by the settings; leave out --table, --format and the like")
+        if known.path is None:
+            raise UsageError(f"feed {name} is read from an API ({known.format}), not from files")
         return feed_of(name, known), known.options
     if table is None or format is None:
         raise UsageError(f"feed {name} is not in the settings: --table ({', '.join(TABLES)}) and --format are needed")
@@ -165,11 +169,15 @@ def _load_all(wanted: dict[str, Iterable[Loaded]]) -> tuple[dict[str, list[Loade
     return done, failed
 
 
-def _load_geoip(used: Settings, store: Store) -> dict[str, str]:
+def _load_geoip(used: Settings, store: Store, quiet: bool) -> dict[str, str]:
+    known = {each.key for table in GEOIP_TABLES for each in read_receipts(store, table)}
     try:
-        load_databases(used, store)
+        found = load_databases(used, store)
     except (GeoIpError, OSError) as problem:
         return {"geoip": str(problem)}
+    for each in found:
+        if each.key not in known and not quiet:
+            say(f"{each.table} of {shown(each.built_at)} ({each.source_file}): {each.networks:,} networks")
     return {}
 
 
@@ -180,7 +188,7 @@ def list_command(json: Json = False) -> None:
     if json:
         print_json(rows)
     elif rows:
-        heads = [name for name in rows[0] if name not in ("provider", "rows", "loaded_at", "max_age_hours", "too_old")]
+        heads = ("feed", "table", "format", "mode", "rows_open", "version", "as_of", "age_hours")
         print_table(
             "", [name.replace("_", " ") for name in heads], [[cell(row[name]) for name in heads] for row in rows]
         )
@@ -194,14 +202,15 @@ def list_command(json: Json = False) -> None:
 
 @reference.command("show")
 def show(
-    table: Annotated[str, typer.Argument(help=f"One of {', '.join(TABLES)}.")],
+    table: Annotated[str, typer.Argument(help=f"One of {', '.join(TABLES)}, geoip_….")],
     value: Annotated[str, typer.Argument(help="An address, domain, hash, …; a host or user name, an id.")],
     json: Json = False,
 ) -> None:
     """Show the history of one thing: who said what of it, from when to when, and when that was learned."""
-    if table not in TABLES:
-        raise UsageError(f"no table {table!r} (known: {', '.join(TABLES)})")
-    found = history_of(lake(), table, value)
+    try:
+        found = history_of(lake(), table, value)
+    except ValueError as problem:
+        raise UsageError(str(problem)) from None
     if json:
         print_json([asdict(each) for each in found])
         return

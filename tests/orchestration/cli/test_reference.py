@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
 
 from lake.store import LocalStore
 from orchestration.cli.collect import load_reference
@@ -106,6 +108,28 @@ def test_of_an_address_the_networks_that_contain_it_are_shown() -> None:
     assert "owner: ben" in headwater("reference", "show", "assets", "10.9.0.200").out
     nothing = headwater("reference", "show", "indicators", "203.0.113.1")
     assert (1, "error: nothing is known of '203.0.113.1' in reference.indicators\n") == (nothing.code, nothing.err)
+
+
+def test_a_geoip_table_tells_what_each_version_has_of_an_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for built, city in ((20_000, "Oxford"), (20_100, "Leeds")):
+        writer = MMDBWriter(6, "GeoLite2-City", ipv4_compatible=True)
+        writer.insert_network(IPSet(["81.2.69.0/24"]), {"city": {"names": {"en": city}}, "country": {"iso_code": "GB"}})
+        monkeypatch.setattr("mmdb_writer.time.time", lambda built=built: built * 86_400)
+        writer.to_db_file(str(home / f"{city}.mmdb"))
+    (home / "headwater.yml").write_text("lake: lake\ngeoip: {city: [Oxford.mmdb, Leeds.mmdb]}\n")
+    said = headwater("reference", "load")
+    assert 0 == said.code and "geoip_city of 2024-10-04 00:00 (Oxford.mmdb): 1 networks" in said.out
+    assert "" == headwater("reference", "load").out
+    oxford, leeds = headwater("reference", "show", "geoip_city", "81.2.69.142", "--json").json
+    assert ("Oxford", "2025-01-12T00:00:00", "81.2.69.0 to 81.2.69.255") == (
+        oxford["says"]["city"],
+        oxford["valid_to"],
+        oxford["entry"],
+    )
+    assert ("Leeds", "2025-01-12T00:00:00") == (leeds["says"]["city"], leeds["valid_from"])
+    assert 1 == headwater("reference", "show", "geoip_city", "81.2.70.1").code
+    (row,) = headwater("reference", "list", "--json").json
+    assert ("GeoLite2-City", "geoip_city", 1) == (row["feed"], row["table"], row["rows"])
 
 
 def test_a_file_is_loaded_without_settings(home: Path) -> None:
