@@ -28,6 +28,7 @@ from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks, mart_checks
 from orchestration.checks.integrity import integrity_check, integrity_schedule
+from orchestration.checks.products import contract_checks
 from orchestration.disposing import disposing
 from orchestration.export_sensor import export_sensor
 from orchestration.exports import declared_exports
@@ -72,6 +73,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
                 integrity,
                 *(building_checks(source, found) for source, found in tables.items()),
                 *mart_checks(marts),
+                *contract_checks(marts),
             ],
             sensors=[
                 late_objects_sensor(raw, ledger.hour(settings.partitions_start)),

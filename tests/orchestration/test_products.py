@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 import yaml
@@ -10,8 +11,10 @@ import yaml
 from lake.marts import Marts
 from lake.ocsf.columns import columns
 from lake.ocsf.generate import declared_classes
+from orchestration.checks.products import ON_TIME, RULES, on_time, rules
 from orchestration.products import BadProduct, Product, load_product, load_products, overdue, product_checks
 from orchestration.settings import PROJECT
+from tests.lake.signals.lakes import built, lake
 
 FILES = sorted(PROJECT.glob("products/*.odcs.yaml"))
 SMALL = """
@@ -129,3 +132,25 @@ def _written(folder: Path, text: str) -> Path:
     path = folder / "p.odcs.yaml"
     path.write_text(text)
     return path
+
+
+def test_the_checks_of_an_hour_run_the_rules_over_its_findings(tmp_path: Path) -> None:
+    """A broken rule fails with its number, one that only warns warns, and an hour without findings keeps them all."""
+    store = lake(tmp_path / "lake", ("f1", "2026-03-02T07:00:00", []), ("f1", "2026-03-02T07:10:00", []))
+    built(store, "2026-03-02T07", "2026-03-02T09:00:00+00:00")
+    text = SMALL.replace("name: p\n", "name: lateral_movement\n").replace("mustBeLessThan: 3", "mustBeLessThan: 2")
+    path = tmp_path / "lateral_movement.odcs.yaml"
+    asked = dg.AssetCheckKey(dg.AssetKey(["gold", "lateral_movement"]), RULES)
+    path.write_text(text.replace("where n < 0", "where finding_info.uid = 'none'"))
+    warned = rules(asked, store, load_product(path), ["2026-03-02T07"])
+    assert (False, dg.AssetCheckSeverity.WARN, "few: found 2") == (warned.passed, warned.severity, warned.description)
+    path.write_text(text.replace("where n < 0", "where finding_info.uid = 'f1'"))
+    failed = rules(asked, store, load_product(path), ["2026-03-02T07"])
+    assert (False, dg.AssetCheckSeverity.ERROR) == (failed.passed, failed.severity)
+    assert rules(asked, store, load_product(path), ["2026-03-02T08"]).passed
+
+
+def test_a_product_that_is_late_fails_its_check(tmp_path: Path) -> None:
+    store, small = lake(tmp_path / "lake"), load_product(_written(tmp_path, SMALL))
+    asked = dg.AssetCheckKey(dg.AssetKey(["gold", "p"]), ON_TIME)
+    assert not on_time(asked, store, small, datetime(2026, 3, 2, 12, tzinfo=UTC)).passed

@@ -45,9 +45,9 @@ def funnel(store: LocalStore, hour: str, raw: int, candidates: int, signals: int
 
 def built(store: LocalStore, hour: str, at: str) -> None:
     """Add the receipt that says when the findings of an hour were published."""
-    receipt = BuildReceipt(
-        model=PRODUCT, source="", table=PRODUCT, hour=hour, rows=1, bytes=1, inputs=(), mapping="", built_at=at, file=""
-    )
+    file = f"{paths.GOLD}/{PRODUCT}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"
+    told = {"model": PRODUCT, "source": "", "table": PRODUCT, "inputs": (), "mapping": "", "built_at": at}
+    receipt = BuildReceipt(**told, hour=hour, rows=1, bytes=1, file=file)  # type: ignore[arg-type]
     publish(store, lambda: Change(receipts=tuple(ledger.with_builds(store, PRODUCT, [receipt]))))
 
 
