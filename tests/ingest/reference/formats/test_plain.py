@@ -57,6 +57,12 @@ def test_a_line_made_to_keep_the_reader_busy_does_not(tmp_path: Path, line: str)
     assert ([("ip", "192.0.2.1")], 1) == (found.observables, len(found.rejects))
 
 
+def test_a_url_may_be_long_but_not_endless(tmp_path: Path) -> None:
+    lines = [f"http://e.example/{'a' * length}" for length in (8_000, 20_000)]
+    found = read_text(tmp_path, "plain", "indicators", "\n".join(lines))
+    assert (1, True) == (len(found.entries), "more than an observable has" in found.reasons[0])
+
+
 def test_a_declared_kind_is_kept_to(tmp_path: Path) -> None:
     found = read_text(tmp_path, "plain", "indicators", "intranet\n192.0.2.300\n", kind="domain")
     assert [("domain", "intranet"), ("domain", "192.0.2.300")] == found.observables

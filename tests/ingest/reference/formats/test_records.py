@@ -80,7 +80,7 @@ def test_a_field_inside_of_an_object_is_named_by_its_path(tmp_path: Path) -> Non
         (",50,2026-01-01", "the row names no observable"),
         ("not one,50,", "'not one' is neither an address"),
         ('"x"y,50,', "not CSV"),
-        ("\udce9vil.example,,".encode("utf-8", "surrogateescape").decode("latin-1"), ""),
+        ("\udce9vil.example,,".encode("utf-8", "surrogateescape").decode("latin-1"), "not_text: invalid UTF-8"),
     ],
 )
 def test_an_odd_row_is_rejected_with_its_reason_and_costs_no_other(tmp_path: Path, row: str, reason: str) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ingest.reference.formats import FormatError
 from ingest.reference.stix_patterns import NoSingleObservable, named_by
+from ingest.reference.traffic_light import strictest
 from tests.ingest.reference.formats.reading import Found, read_text
 
 NEW, OLD = "2026-03-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"
@@ -114,6 +115,19 @@ def test_an_indicator_says_what_its_relationships_and_markings_say(tmp_path: Pat
     }
     assert (datetime(2026, 2, 1), datetime(2026, 3, 1)) == (found.entries[0].valid_from, found.entries[0].valid_to)
     assert found.skipped == {"relationship": 3, "marking-definition": 1, "threat-actor": 1, "malware": 1}
+
+
+@pytest.mark.parametrize(
+    ("marks", "word"),
+    [
+        (["tlp:white"], "clear"),
+        (["TLP:AMBER STRICT", "tlp:green"], "amber+strict"),
+        (["marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed", "tlp:amber"], "red"),
+        (["tlp:purple", "other"], None),
+    ],
+)
+def test_the_strictest_mark_of_the_traffic_light_counts(marks: list[str], word: str | None) -> None:
+    assert word == strictest(marks)
 
 
 def test_what_was_revoked_ends_when_it_was(tmp_path: Path) -> None:
