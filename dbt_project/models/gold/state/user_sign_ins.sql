@@ -13,8 +13,8 @@ select
     first(known_network order by signed_in_at, event_uid) as known_network,
     min(signed_in_at) filter (where status_id = 1) as first_at,
     max(signed_in_at) filter (where status_id = 1) as last_at,
-    count_if(status_id = 1) as events,
-    count_if(status_id = 2) as denied,
-    count_if(status_id = 2 and is_mfa) as mfa_denied
+    count_if(status_id = 1)::bigint as events,
+    count_if(status_id = 2)::bigint as denied,
+    count_if(status_id = 2 and is_mfa)::bigint as mfa_denied
 from {{ ref("outside_sign_ins") }}
 group by user_uid, address, date_trunc('hour', signed_in_at)

@@ -19,7 +19,7 @@ select
     min(lower(user.name)) as user_name,
     coalesce(source, 'Unknown') as source,
     count(*) as events,
-    count_if(status_id = 2) as failures,
+    count_if(status_id = 2)::bigint as failures,
     list_sort(coalesce(list(distinct src_endpoint.location.country) filter (where src_endpoint.location.country is not null), [])) as countries,
     list_sort(coalesce(list(distinct src_endpoint.autonomous_system.number) filter (where src_endpoint.autonomous_system.number is not null), [])) as as_numbers,
     list_sort(coalesce(list(distinct {{ canonical_asset("host", "asset") }}) filter (where host is not null), [])) as assets,
