@@ -46,7 +46,7 @@ def test_an_invalid_row_is_counted_by_rule_and_shown_with_its_uid() -> None:
 
 def test_a_profile_that_a_row_does_not_name_does_not_allow_its_attributes() -> None:
     event = full_event(AUTHENTICATION)
-    event["metadata"]["profiles"] = ["cloud", "host", "security_control"]
+    event["metadata"]["profiles"] = ["cloud", "host", "osint", "security_control"]
     report = validate_table(table_of(AUTHENTICATION, [event]).table("event"), "authentication")
     assert dict(report.by_rule) == {"unknown(time_dt)": 1}
 
