@@ -166,9 +166,10 @@ class GeoIp(_Strict):
 class ReferenceFeed(BaseModel):
     """A feed of a reference table. Keys that are not named here are the format's own options.
 
-    `path`: a file, a folder or a glob of dated snapshots; a format that asks an API has none. `mode`: left out, as the
-    format says. `refresh`: when Dagster loads it, as cron, in UTC. `max_age_hours`: how old its newest snapshot may be.
-    `most_closed_share`: a full snapshot that would close a larger share of the open rows is refused.
+    `path`: a file, a folder or a glob of dated snapshots, also of a bucket (`s3://…`, reached as the lake's); a format
+    that asks an API has none. `mode`: left out, as the format says. `refresh`: when Dagster loads it, as cron, in UTC.
+    `max_age_hours`: how old its newest snapshot may be. `most_closed_share`: a full snapshot that would close a larger
+    share of the open rows is refused.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -185,7 +186,7 @@ class ReferenceFeed(BaseModel):
     @field_validator("path")
     @classmethod
     def _from_settings(cls, path: str | None) -> str | None:
-        return str(_from_base(Path(path))) if path else None
+        return _folder_or_bucket(path) if path else None  # type: ignore[return-value]
 
     @field_validator("refresh")
     @classmethod

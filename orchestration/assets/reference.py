@@ -70,7 +70,7 @@ def _feed_asset(name: str, given: ReferenceFeed) -> dg.AssetsDefinition:
         recover(store)
         for loaded in load_configured(used, store, name):
             told = loaded.receipt
-            context.log.info(f"{loaded.snapshot.path or given.format}: {_counts(told)}")
+            context.log.info(f"{loaded.snapshot.place or given.format}: {_counts(told)}")
         yield dg.MaterializeResult(asset_key=key, metadata=_metadata(newest_load(store, given.table, name)))
         if given.max_age_hours:
             yield age_check(key, store, name, given.table, given.max_age_hours)

@@ -143,7 +143,8 @@ def _of_file(
 ) -> Iterable[Loaded]:
     feed, own = given
     options = checked_options(feed.format, feed.table, own)
-    for snapshot in newer_snapshots(store, feed, str(Path(file).expanduser()), _time(as_of) if as_of else None):
+    place = file if file.startswith("s3://") else str(Path(file).expanduser())
+    for snapshot in newer_snapshots(used, store, feed, place, _time(as_of) if as_of else None):
         yield load_snapshot(used, store, feed, snapshot, options, force=force)
 
 

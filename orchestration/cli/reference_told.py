@@ -37,7 +37,7 @@ def tell_loads(done: dict[str, list[Loaded]], failed: dict[str, str], json: bool
 
 def _tell_load(loaded: Loaded) -> None:
     told = loaded.receipt
-    where = f" ({loaded.snapshot.path.name})" if loaded.snapshot.path else ""
+    where = f" ({loaded.snapshot.name})" if loaded.snapshot.place else ""
     if loaded.is_news:
         kinds = ("opened", "changed", "closed", "extended", "unchanged", "duplicates")
         counts = ", ".join(f"{getattr(told, kind):,} {kind}" for kind in kinds if getattr(told, kind))

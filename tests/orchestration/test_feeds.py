@@ -11,10 +11,11 @@ import pytest
 from ingest.reference.feeds import FeedError, newest_load
 from ingest.reference.history import history_of
 from ingest.reference.load import SnapshotRefused
-from lake.store import LocalStore
+from lake.store import LocalStore, open_store
 from orchestration.assets.reference import FRESH, feed_key, reference_assets
-from orchestration.feeds import Snapshot, load_configured, snapshots, time_of
+from orchestration.feeds import load_configured
 from orchestration.settings import SettingsError, load_settings
+from orchestration.snapshots import Snapshot, snapshots
 
 SETTINGS = """
 lake: lake
@@ -89,6 +90,25 @@ def test_a_feed_whose_settings_have_changed_is_loaded_anew_from_its_snapshots(ho
     ]
 
 
+def test_snapshots_in_a_bucket_are_loaded_like_those_of_a_folder(home: Path, s3_bucket: str) -> None:
+    bucket = open_store(f"s3://{s3_bucket}", load_settings().s3_options())
+    for when, address in (("2026-02-01", "10.0.0.2"), ("2026-01-01", "10.0.0.1")):
+        cmdb(home, when, address)
+        bucket.put(home / "cmdb" / f"cmdb-{when}.csv", f"feeds/cmdb/cmdb-{when}.csv")
+    for other in ("feeds/cmdb/old/cmdb-2025-01-01.csv", "feeds/cmdb2/cmdb-2025-01-01.csv", "feeds/cmdb/x.part"):
+        bucket.write(other, b"uid\n1\n")
+    folder = f"s3://{s3_bucket}/feeds/cmdb"
+    named = [f"{folder}/cmdb-2026-0{month}-01.csv" for month in (1, 2)]
+    for path in (folder, f"{folder}/", f"{folder}/cmdb-*.csv"):
+        assert named == [each.place for each in snapshots(path)]
+    assert named[:1] == [each.place for each in snapshots(named[0])]
+    with pytest.raises(FeedError, match="no file is there"):
+        snapshots(f"{folder}/*.json")
+    (home / "headwater.yml").write_text(SETTINGS.replace("path: cmdb", f'path: "{folder}"'))
+    assert [("2026-01-01T00:00:00", True, 1), ("2026-02-01T00:00:00", True, 1)] == list(loaded(home))
+    assert [] == [each for each in (home / ".headwater" / "scratch").iterdir() if each.name.startswith("snapshot-")]
+
+
 @pytest.mark.parametrize(
     ("name", "at"),
     [
@@ -107,13 +127,13 @@ def test_the_time_of_a_snapshot_stands_in_its_name_or_is_that_of_the_file(
     file = tmp_path / name
     file.write_text("")
     os.utime(file, (1_000_000_000, 1_000_000_000))
-    assert at == time_of(file)
+    assert [Snapshot(str(file), at)] == snapshots(str(file)) == snapshots(str(tmp_path))
 
 
 def test_unfinished_and_hidden_files_are_no_snapshots(tmp_path: Path) -> None:
     for name in (".2026-01-01.csv", "2026-01-02.csv.part", "2026-01-03.tmp", "2026-01-04.csv"):
         (tmp_path / name).write_text("")
-    wanted = [Snapshot(tmp_path / "2026-01-04.csv", datetime(2026, 1, 4))]
+    wanted = [Snapshot(str(tmp_path / "2026-01-04.csv"), datetime(2026, 1, 4))]
     assert wanted == snapshots(str(tmp_path)) == snapshots(str(tmp_path / "*.csv"))
     with pytest.raises(FeedError, match="no file is there"):
         snapshots(str(tmp_path / "nothing"))
