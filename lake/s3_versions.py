@@ -39,6 +39,8 @@ def _folders(store: Store, receipt: ErasureReceipt) -> Iterator[str]:
     source = receipt.source
     built = [paths.dispositions_folder(source)]
     built += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
+    built += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
+    built += [paths.gold_folder(mart) for mart in store.folders(paths.GOLD)]
     for room, hour in sorted({(file.room, file.hour) for file in receipt.files}):
         filed = paths.hour_folder(ledger.hour(hour))
         yield f"{room}/{source}/{filed}"
