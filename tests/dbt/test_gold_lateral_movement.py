@@ -311,6 +311,10 @@ def test_hours_built_in_any_order_give_the_same_rows(gold: Gold) -> None:
     gold.events(**story)
     gold.build(every=True)
     whole = {name: gold.digest(name) for name in MARTS}
+    types = {
+        kind for name in MARTS for (kind,) in gold.con.execute(f"select column_type from (describe {name})").fetchall()
+    }
+    assert "HUGEINT" not in types  # Parquet has none: a count would become a DOUBLE
     hours = [at(hour) for hour in (1, 2, 5, 6, 7, 8, 30, 31)]
     random.Random(5).shuffle(hours)
     gold.build_hourly(hours)
