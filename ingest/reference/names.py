@@ -48,8 +48,9 @@ def _asset(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         whole = each.strip().rstrip(".")
         if whole:
             yield HOSTNAME, whole
-        if "." in whole and not whole.replace(".", "").isdigit() and whole.split(".", 1)[0].strip():
-            yield SHORT_HOSTNAME, whole.split(".", 1)[0]
+        first, dot, rest = whole.partition(".")
+        if first and dot and " " not in whole and not (first + rest).replace(".", "").isdigit():
+            yield SHORT_HOSTNAME, first
     for each in payload.get("addresses") or ():
         yield IP, each
 

@@ -178,6 +178,7 @@ def test_an_asset_and_an_identity_are_found_by_all_their_names(store: LocalStore
     load(
         store, CMDB, JANUARY, asset("77", "10.1.0.0/16", "::ffff:10.0.0.1", name="DB1", hostnames=["db1.corp.example"])
     )
+    load(store, Feed("printers", "assets"), JANUARY, asset("9", name="Printer v1.2", hostnames=["10.0.0.9"]))
     ann = {"username": "ann", "domain": "corp.example", "emails": ["Ann@corp.example"], "uids": ["S-1-5-21-1"]}
     load(store, Feed("ad", "identities"), JANUARY, Entry("u1", {**ann, "usernames": ["CORP\\Ann"]}))
     assert [
@@ -186,7 +187,9 @@ def test_an_asset_and_an_identity_are_found_by_all_their_names(store: LocalStore
         ("ip", 4, "10.0.0.1"),
         ("ip", 4, "10.1.0.0/16"),
         ("uid", 1, "77"),
-    ] == rows(store, "select name_kind, rank, value from reference.asset_names order by 1, 3")
+    ] == rows(store, "select name_kind, rank, value from reference.asset_names where feed = 'cmdb' order by 1, 3")
+    of_printers = "select value from reference.asset_names where feed = 'printers' order by 1"
+    assert ["10.0.0.9", "9", "printer v1.2"] == [value for (value,) in rows(store, of_printers)]
     assert [
         ("email", 2, "ann@corp.example"),
         ("name", 4, "ann"),
