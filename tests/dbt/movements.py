@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 Row = dict[str, Any]
-_numbers = itertools.count(1)
+_numbers = [itertools.count(1)]
 
 BOSTON = {"city": "Boston", "country": "US", "lat": 42.36, "long": -71.06}
 CHISINAU = {"city": "Chisinau", "country": "MD", "lat": 47.01, "long": 28.86}
@@ -31,6 +31,11 @@ ASSETS: dict[str, Row] = {
     "DC01": {"uid": "A3", "name": "DC01", "role": "Domain controller", "type": "server", "environment": "office"}
     | {"tags": ["domain-controller"], "administrators": ["Domain Admins"]},
 }
+
+
+def begin() -> None:
+    """Number events from the first on, so that they have the same ids whatever was made before."""
+    _numbers[0] = itertools.count(1)
 
 
 def sign_in(who: str, when: datetime, address: str = HOME, place: Row = BOSTON, **more: Any) -> Row:
@@ -108,7 +113,7 @@ def account(who: str) -> Row:
 
 
 def _event(when: datetime, type_uid: int) -> Row:
-    metadata = {"uid": f"e{next(_numbers):04d}", "logged_time": int(when.timestamp() * 1000) + 60_000}
+    metadata = {"uid": f"e{next(_numbers[0]):04d}", "logged_time": int(when.timestamp() * 1000) + 60_000}
     return {"time_dt": when, "type_uid": type_uid, "metadata": metadata | {"product": {"name": "Made"}}}
 
 
