@@ -311,6 +311,19 @@ def test_what_is_new_is_new_against_earlier_hours_of_ninety_days(gold: Gold) -> 
     assert not {"new_asset", "new_asset_tag"} & set(factors(gold))
 
 
+def test_a_finding_keeps_its_uid_when_a_late_event_moves_its_beginning(gold: Gold) -> None:
+    """Dispositions are said of the uid: a logon of the same hour that arrives late must not make another finding."""
+    story = _incident()
+    gold.events(**story)
+    gold.build()
+    (before,) = signals(gold)
+    late = made.logon("dana", "PCIDB01", at(7, 31))
+    gold.events(**story | {"authentication": [*story["authentication"], late]})
+    gold.build()
+    (after,) = signals(gold)
+    assert (before["finding_info"]["uid"], at(7, 31)) == (after["finding_info"]["uid"], after["_event_at"])
+
+
 def test_hours_built_in_any_order_give_the_same_rows(gold: Gold) -> None:
     """Every mart of every hour, once from all that there is, and once hour by hour in a shuffled order."""
     story = _incident()

@@ -125,3 +125,6 @@ def test_analysts_read_when_a_pair_was_first_seen(estate: Path) -> None:
     asked = "select * from gold.first_seen_user_asset where user_uid = 'E01100' order by first_at"
     rows = headwater("query", asked, "--json").json
     assert any(row["asset_uid"] == "CI-LKS-PCIDB01" for row in rows)
+    asked = "select source, events, baseline_days from gold.user_source_baseline where user_uid = 'E01100'"
+    rows = headwater("query", asked, "--json").json
+    assert any(row["events"] > 0 and row["baseline_days"] == 0 for row in rows)
