@@ -41,7 +41,7 @@ COLUMNS = (
     ("category", "VARCHAR"),
     ("malware", "VARCHAR"),
     ("threat_actor", "VARCHAR"),
-    ("confidence", "UTINYINT"),
+    ("confidence", "INTEGER"),
     ("indicator_severity", "VARCHAR"),
     ("tlp", "VARCHAR"),
     ("feed", "VARCHAR"),
