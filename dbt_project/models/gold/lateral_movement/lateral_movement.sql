@@ -53,7 +53,9 @@ select
     1 as activity_id,
     severity_id,
     1 as status_id,
-    headline || case when is_new_asset then coalesce('; ' || record_words, '') else '' end || '.' as message,
+    headline || '.' as message,
+    -- what `never` and `new` cover, where the lake has less than the 90 days
+    upper(left(record_words, 1)) || substring(record_words, 2) || '.' as comment,
     true as is_alert,
     score as risk_score,
     case severity_id when 5 then 4 when 4 then 3 else 2 end as risk_level_id,
