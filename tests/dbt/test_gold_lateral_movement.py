@@ -67,7 +67,7 @@ def test_the_incident_is_critical_and_says_the_sentence(gold: Gold) -> None:
     gold.build()
     (found,) = signals(gold)
     assert 5 == found["severity_id"]
-    assert f"{SENTENCE}; the record of logons goes back six hours." == found["message"]
+    assert (f"{SENTENCE}.", "The record of logons goes back six hours.") == (found["message"], found["comment"])
     assert f"{SENTENCE}." == json.loads(found["unmapped"])["sentence"]
     told = ("dana", "PCIDB01", "threatdesk", "five challenges", "Chisinau", "RemoteUtilsHost", "LSASS", "six hours")
     assert [] == [word for word in told if word not in found["finding_info"]["desc"]]

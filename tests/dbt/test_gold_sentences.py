@@ -205,12 +205,11 @@ def test_a_title_keeps_its_abbreviations(title: str, words: str) -> None:
         ),
         (
             {"is_new_asset": "true", "record_seconds": "7 * 3600 + 3000"},
-            f"The account dana logged for the first time into the machine {HOST};"
-            " the record of logons goes back seven hours.",
+            f"The account dana logged for the first time into the machine {HOST}.",
         ),
         (
             {"is_new_asset": "true", "record_seconds": "null"},
-            f"The account dana logged for the first time into the machine {HOST}; nothing is on record from before.",
+            f"The account dana logged for the first time into the machine {HOST}.",
         ),
         ({"record_seconds": "3600"}, f"The account dana logged into the machine {HOST}."),
     ],
@@ -219,8 +218,23 @@ def test_the_sentence_says_what_holds_and_no_more(gold: Gold, changes: dict[str,
     assert sentence == spoken(gold, **(BARE | changes))[0]
 
 
-def test_never_needs_no_reservation_when_the_record_is_long(gold: Gold) -> None:
-    assert f"{SENTENCE}." == spoken(gold, record_seconds="90 * 86400")[0]
+@pytest.mark.parametrize(
+    ("seconds", "reservation"),
+    [
+        ("90 * 86400", None),
+        ("7 * 3600 + 3000", "The record of logons goes back seven hours."),
+        ("12 * 86400", "The record of logons goes back twelve days."),
+        ("null", "Nothing is on record from before."),
+    ],
+)
+def test_a_short_record_is_told_beside_the_sentence_and_in_the_long_one(
+    gold: Gold, seconds: str, reservation: str | None
+) -> None:
+    """`never` is as long as the record: the comment says how long, where it is less than 90 days."""
+    short, long = spoken(gold, record_seconds=seconds)
+    ((comment,),) = gold.con.execute(f"select comment from ({sql_of('lateral_movement')})").fetchall()
+    assert (f"{SENTENCE}.", reservation) == (short, comment)
+    assert not reservation or reservation[1:].lower() in long
 
 
 @pytest.mark.parametrize(
