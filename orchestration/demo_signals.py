@@ -24,8 +24,7 @@ from orchestration.signals import dispose
 Truth = dict[str, Any]
 PRODUCT = "lateral_movement"
 _WORST = f"""
-  select severity, risk_score, json_extract_string(unmapped, '$.sentence') as sentence,
-    finding_info.desc as more, finding_info.uid as uid
+  select severity, risk_score, message, finding_info.desc as more, finding_info.uid as uid
   from gold.{PRODUCT} order by risk_score desc, time_dt limit 1
 """
 _FACTORS = f"""
@@ -119,13 +118,10 @@ def review(store: Store, truth: Path) -> list[Score]:
 
 def differences(store: Store, truth: Truth, scores: list[Score]) -> list[str]:
     """Return where signals and matches differ from what the estate's generator planted."""
-    said = f"select finding_info.uid, json_extract_string(unmapped, '$.sentence') from gold.{PRODUCT}"
-    sentences = {str(uid): str(sentence) for uid, sentence in ask(reading(store, said), said)[1]}
-    wrong = [line for found in scores for line in _of_signals(truth, found, sentences)]
-    return wrong + _of_matches(store, truth)
+    return [line for found in scores for line in _of_signals(truth, found)] + _of_matches(store, truth)
 
 
-def _of_signals(truth: Truth, found: Score, sentences: dict[str, str]) -> list[str]:
+def _of_signals(truth: Truth, found: Score) -> list[str]:
     wrong = [f"{found.product}: missed {name}" for name in found.missed]
     wrong += [f"{found.product}: false: {each.message}" for each in found.signals if not each.incidents]
     told = {each["incident"]: each for each in truth["signals"][found.product]["incidents"]}
@@ -133,8 +129,8 @@ def _of_signals(truth: Truth, found: Score, sentences: dict[str, str]) -> list[s
         for incident in (told[name] for name in each.incidents):
             if each.severity not in incident["severity"]:
                 wrong.append(f"{found.product}: {incident['incident']} is {each.severity}: {each.message}")
-            if (said := sentences[each.uid]) != incident.get("sentence", said):
-                wrong.append(f"{found.product}: {incident['incident']} says: {said}")
+            if each.message != incident.get("sentence", each.message):
+                wrong.append(f"{found.product}: {incident['incident']} says: {each.message}")
     return wrong
 
 
