@@ -16,6 +16,7 @@ from lake.receipts import BuildReceipt
 from lake.retro import events, mending, probe
 from lake.retro.mending import Unreadable
 from lake.retro.planning import Hour
+from lake.retro.published import mark_of
 from lake.store import ObjectInfo, Store
 
 FILES_AT_ONCE = 480
@@ -33,6 +34,7 @@ class Part:
     held: Mapping[str, ObjectInfo | None]
     failed: dict[str, str] = field(default_factory=dict)
     mended: dict[str, str] = field(default_factory=dict)
+    made: dict[str, int] = field(default_factory=dict)  # rows of indexes that were made, by file
     observables: int = 0
 
     @property
@@ -88,8 +90,8 @@ class Search:
             indexes = self._mended(part, indexes)
             self._probe(part, indexes, prefixes)
         files = part.files
-        marks = (files[key].index for key in indexes if key in files)
-        part.observables = sum(mark.rows for mark in marks if mark)
+        marks = {key: files[key].index for key in indexes if key in files}
+        part.observables = sum(part.made.get(key, mark.rows if mark else 0) for key, mark in marks.items())
         self._add_events(part)
 
     def _probe(self, part: Part, indexes: Mapping[str, str], prefixes: list[int]) -> None:
@@ -118,6 +120,7 @@ class Search:
         for key in keys:
             try:
                 made[key] = mending.made(self.con, self.store, self.place, self.classes[files[key].table], key)
+                part.made[key] = mark_of(made[key]).rows
                 part.mended[key] = f"{key} {why}: it was searched itself, and its index made anew"
             except Unreadable as problem:
                 part.failed[key] = _said(key, problem)

@@ -283,7 +283,7 @@ def _build(indexes: bool) -> None:
     from tests.bench.job import build_all
 
     if not indexes:
-        plugin.staged_statements = lambda *_: []  # type: ignore[assignment]
+        plugin.staged_statements = lambda *_: []  # type: ignore[attr-defined]
     print(build_all())
 
 

@@ -186,6 +186,7 @@ def test_an_index_that_is_missing_or_damaged_is_made_from_the_table_and_kept(eit
     done = matched(either, tmp_path, [LISTED])
     assert sorted(row[0] for row in rows(either)) == ["cut", "damaged", "old"]
     assert ("no index" in str(done.mended), len(done.mended), done.failed) == (True, 3, {})
+    assert done.observables == 3
     assert matched(either, tmp_path, [LISTED], again=True).mended == {}
 
 
