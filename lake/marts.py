@@ -130,7 +130,6 @@ class Marts:
         found = {each: tuple(sorted(set(self._tables(each, path)))) for each in named}
         spans = {each: [_hours(windows.get(each), side, path) for side in ("before", "after")] for each in found}
         daily = _grain(meta.get("grain", "hour"), path) == "day"
-        daily = _grain(meta.get("grain", "hour"), path) == "day"
         rest = 23 if daily else 0  # a slot of a day reads the whole day
         reads = tuple(
             Read(each, models, spans[each][0], spans[each][1] + rest, not daily and any(map(self._daily, models)))
