@@ -57,6 +57,7 @@ PLAN_VARIABLE = "HEADWATER_PLAN"
 # Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
 # (50,000 events, two threads, two models side by side).
 HOURS_AT_ONCE = 24
+KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
 UNSORTED = "unsorted.parquet"
 PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 DISPOSITION_COLUMNS = (
@@ -134,13 +135,18 @@ class Plugin(BasePlugin):
         place = _workplaces.enter_context(Workplace(store, "build"))
         versions = reference_versions(store)  # first: what comes meanwhile may be read, and counts as not read
         reference = reference_views(store, settings.feed_order)
-        views = [f"create or replace view reference.{name} as {sql}" for name, sql in reference.items()]
+        views = [f"create or replace {self._kind(sql)} reference.{name} as {sql}" for name, sql in reference.items()]
         self._run, self._held = BuildRun(store, mappings, plan, place, context=versions), None
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"
         beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
         statements = [f"set temp_directory = '{spill}'", *bronze, *views, *beside, *kept_places(reference)]
         return json.dumps({"project": str(project), "statements": statements})
+
+    def _kind(self, sql: str) -> str:
+        """Return `table` for what a run keeps in memory, since every model asks it anew; `view` for what is large."""
+        found = self._connection.cursor().execute(f"select count(*) from ({sql})").fetchone()
+        return "table" if found and found[0] <= KEPT_ROWS else "view"
 
     def _stage(self, model: str) -> str:
         if self._signed is not None:

@@ -66,11 +66,20 @@
 {%- endmacro %}
 
 {% macro lake_upstreams(unique_id, nodes, order) -%}
-  {#- Puts what a node reads, directly or not, into `order`, upstreams first. The node itself comes last. -#}
-  {%- for upstream in nodes[unique_id].depends_on.get("nodes", []) if upstream in nodes and upstream not in order -%}
-    {%- do lake_upstreams(upstream, nodes, order) -%}
-  {%- endfor -%}
+  {#- Puts what a node reads, directly or not, into `order`, upstreams first. The node itself comes last. What a table of
+      the lake was made of is not read: its files are. -#}
+  {%- if unique_id in selected_resources or not lake_is_filed(nodes[unique_id]) -%}
+    {%- for upstream in nodes[unique_id].depends_on.get("nodes", []) if upstream in nodes and upstream not in order -%}
+      {%- do lake_upstreams(upstream, nodes, order) -%}
+    {%- endfor -%}
+  {%- endif -%}
   {%- if unique_id not in order -%}{%- do order.append(unique_id) -%}{%- endif -%}
+{%- endmacro %}
+
+{% macro lake_is_filed(node) -%}
+  {#- Whether a node stands in by its files alone. -#}
+  {{ return(node.resource_type == "model" and node.config.materialized == "lake_partition" and "__" in node.name
+      and not node.config.get("meta", {}).get("inline")) }}
 {%- endmacro %}
 
 {% macro lake_stand_in(node, project) -%}
@@ -82,8 +91,10 @@
     {%- set casts = [] -%}
     {%- for name, type in types.items() -%}{%- do casts.append(name ~ "::" ~ type ~ " as " ~ name) -%}{%- endfor -%}
     {%- if casts -%}{%- set select = "select * replace (" ~ casts | join(", ") ~ ") from (" ~ select ~ ")" -%}{%- endif -%}
+  {%- elif lake_is_filed(node) -%}
+    {%- set select = lake_table_select(node.name) -%}
   {%- elif node.config.materialized == "lake_partition" and not node.config.get("meta", {}).get("inline") -%}
-    {%- set select = lake_table_select(node.name) if "__" in node.name else lake_mart_select(node, render(node.raw_code)) -%}
+    {%- set select = lake_mart_select(node, render(node.raw_code)) -%}
   {%- else -%}
     {%- set select = render(node.raw_code) -%}
   {%- endif -%}
