@@ -72,7 +72,7 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
                 newest,
                 integrity,
                 *(building_checks(source, found) for source, found in tables.items()),
-                *mart_checks(marts),
+                *mart_checks(marts, project),
                 *contract_checks(marts),
             ],
             sensors=[

@@ -6,12 +6,15 @@ the rows against the official schema. What does not: the rules (`lake.ocsf`), th
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
 from lake import duck, ledger, paths
 from lake.balance import UNBALANCED, balance
 from lake.build import DISPOSITIONS
+from lake.mapping import Mappings
+from lake.mart_staleness import StaleMart, Tables, stale_mart
 from lake.ocsf.validate import ValidationReport, validate_table
 from lake.receipts import BuildReceipt
 from lake.store import Store
@@ -20,7 +23,7 @@ from orchestration.assets.landing_told import table
 from orchestration.lakes import open_lake
 from orchestration.settings import load_settings
 
-BALANCE, COLLISIONS, VALIDITY = "balance", "key_collisions", "ocsf_validity"
+BALANCE, COLLISIONS, VALIDITY, CURRENT = "balance", "key_collisions", "ocsf_validity", "current"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours
 
 
@@ -65,22 +68,43 @@ def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecks
     return check
 
 
-def mart_checks(marts: Sequence[BuiltTable]) -> list[dg.AssetChecksDefinition]:
-    """Return the checks of the marts whose rows are OCSF events."""
-    of_class = {each.key: each for each in marts if each.ocsf_class}
-    if not of_class:
+def mart_checks(marts: Sequence[BuiltTable], project: Path) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of the marts: that they are current, and that rows of an OCSF class are valid."""
+    of_key = {each.key: each for each in marts}
+    if not of_key:
         return []
+    words = "The hours are made of what the lake has now of the tables that the mart reads, and their files are there."
+    current = [dg.AssetCheckSpec(CURRENT, asset=key, description=words) for key in of_key]
+    specs = [*current, *_specs(each for each in marts if each.ocsf_class)]
 
-    @dg.multi_asset_check(name="check_marts", specs=[*_specs(of_class.values())], can_subset=True)
+    @dg.multi_asset_check(name="check_marts", specs=specs, can_subset=True)
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         settings = load_settings()
         store = open_lake(settings)
+        mappings, tables = Mappings(project), Tables(store)
         for asked in sorted(context.selected_asset_check_keys, key=str):
-            built = of_class[asked.asset_key]
-            receipts = _receipts(store, built.model, _hours(context, store, [built]))
-            yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
+            built = of_key[asked.asset_key]
+            hours = _hours(context, store, [built])
+            if asked.name == CURRENT:
+                stale = stale_mart(store, mappings, mappings.marts.by_name[built.model], tables)
+                yield _current(asked, [each for each in stale if each.hour in set(hours)], hours)
+            else:
+                receipts = _receipts(store, built.model, hours)
+                yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
 
     return [check]
+
+
+def _current(asked: dg.AssetCheckKey, stale: Sequence[StaleMart], hours: Sequence[str]) -> dg.AssetCheckResult:
+    named = "; ".join(f"{each.hour}: {each.why}" for each in stale[:5])
+    more = f"; and {len(stale) - 5} more hours" if len(stale) > 5 else ""
+    return dg.AssetCheckResult(
+        asset_key=asked.asset_key,
+        check_name=asked.name,
+        passed=not stale,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"to be built again: {named}{more}" if stale else f"{_span(hours)}: current",
+    )
 
 
 def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:

@@ -11,6 +11,7 @@ import pytest
 
 from ingest.contracts import load_contracts
 from lake import ledger
+from lake.marts import Marts
 from lake.store import LocalStore
 from orchestration.settings import PROJECT
 from tests.orchestration import cloudtrail_hours as trail
@@ -119,7 +120,7 @@ def test_the_graph_is_the_committed_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     defs = definitions()
     assert FILE.read_text() == graph_text(defs), "if this is meant: python -m tests.orchestration.graph"
     graph = defs.resolve_asset_graph()
-    expected = {path.stem for path in PROJECT.glob("models/silver/*/*__*.sql")}
+    expected = {path.stem for path in PROJECT.glob("models/silver/*/*__*.sql")} | {*Marts(PROJECT).by_name}
     hourly = {
         node.key for node in graph.asset_nodes if node.partitions_def is not None and node.key.path[0] != "bronze"
     }

@@ -1,7 +1,7 @@
 """An erasure ends at the destinations: hours that they hold, or may hold, are pushed; what remains is said by name."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lake.export.files import Files
 from lake.store import LocalStore
 from orchestration import erasing
 from orchestration.settings import load_settings
-from tests.lake.delivery.lakes import HOUR, OKTA, SmallLake, export
+from tests.lake.delivery.lakes import HOUR, OKTA, SmallLake, export, gold_export
 
 EXPORT = export(destination="there")
 
@@ -29,10 +29,15 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallLake:
     return made
 
 
-def remains(lake: SmallLake, monkeypatch: pytest.MonkeyPatch, declared: Sequence[Export] = (EXPORT,)) -> list[str]:
-    """Let destinations follow an erasure of the hour; return where erased rows remain."""
+def remains(
+    lake: SmallLake,
+    monkeypatch: pytest.MonkeyPatch,
+    declared: Sequence[Export] = (EXPORT,),
+    marts: Mapping[str, Sequence[str]] | None = None,
+) -> list[str]:
+    """Let destinations follow an erasure of the hour, and the marts built again; return where erased rows remain."""
     monkeypatch.setattr(erasing, "declared_exports", lambda: declared)
-    return [*erasing._exports(lake.store, load_settings(), OKTA, [HOUR])]
+    return [*erasing._exports(lake.store, load_settings(), OKTA, [HOUR], marts or {})]
 
 
 def there() -> int:
@@ -45,6 +50,15 @@ def test_rows_that_were_erased_leave_the_destination(lake: SmallLake, monkeypatc
     assert ([], 3) == (remains(lake, monkeypatch), there())
     lake.silver(rows=0)
     assert ([], 0) == (remains(lake, monkeypatch), there())
+
+
+def test_marts_that_were_built_again_follow(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    mart = gold_export(destination="there")
+    lake.gold(rows=4)
+    lake.push(lake.destination(), mart)
+    lake.gold(rows=2)
+    assert ([], 4) == (remains(lake, monkeypatch, [mart]), there())
+    assert ([], 2) == (remains(lake, monkeypatch, [mart], {mart.held.table: [HOUR]}), there())
 
 
 def test_so_do_those_of_a_push_that_was_killed_before_its_receipt(
