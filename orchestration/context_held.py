@@ -36,8 +36,10 @@ def _kept(table: str) -> tuple[str, str, str]:
 
 
 def held_by(connection: duckdb.DuckDBPyConnection) -> Held:
-    """Return what the views hold. A view that is not there holds nothing."""
-    found = connection.execute("select view_name from duckdb_views() where schema_name = 'reference'").fetchall()
+    """Return what the tables and views of schema `reference` hold. One that is not there holds nothing."""
+    found = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'reference'"
+    ).fetchall()
     views = {name for (name,) in found}
     observables = {table: _kinds(connection, table) for table in OBSERVABLE_TABLES if table in views}
     entities = {table: _prefixes(connection, names) for table, names in _NAMES.items() if names in views}
