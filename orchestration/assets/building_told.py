@@ -22,7 +22,7 @@ def _told(receipt: BuildReceipt) -> dict[str, Any]:
     told: dict[str, Any] = {
         "rows": receipt.rows,
         "bytes": receipt.bytes,
-        "bronze_files": len(receipt.inputs),
+        **_made_of(receipt),
         "mapping": receipt.mapping,
         "file": receipt.file or "none: the hour has no rows",
         "dagster/partition_row_count": receipt.rows,
@@ -34,3 +34,10 @@ def _told(receipt: BuildReceipt) -> dict[str, Any]:
     if receipt.context:
         told["reference_tables"] = dg.MetadataValue.json(receipt.context)
     return told
+
+
+def _made_of(receipt: BuildReceipt) -> dict[str, Any]:
+    """Return how many bronze files a table was made of, or of a mart what it read, with the hours before and after."""
+    if receipt.source:
+        return {"bronze_files": len(receipt.inputs)}
+    return {"reads": ", ".join(name for name, _ in receipt.inputs)}

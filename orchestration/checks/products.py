@@ -61,7 +61,7 @@ def rules(asked: dg.AssetCheckKey, store: Store, product: Product, hours: Sequen
         severity=dg.AssetCheckSeverity.WARN if only_warnings else dg.AssetCheckSeverity.ERROR,
         description=(
             "; ".join(f"{each.rule.name}: found {each.found}" for each in broken)
-            or f"{len(checked)} rules hold in {len(files)} hours that have findings"
+            or f"{len(checked)} rules hold; event hours with findings: {len(files)}"
         ),
         metadata={"rules": dg.MetadataValue.md(table(("rule", "found", "holds", "what it says"), rows))}
         if rows
