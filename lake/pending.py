@@ -102,10 +102,13 @@ def backlog(
             ),
             held as (
               select kind, key, max(valid_to) as until from ({answers_sql(store, [provider])}) group by kind, key
+            ),
+            open as materialized (  -- no `over ()`: DuckDB 1.5.5 failed there now and then with an internal error
+              select waits.* from waits left join held using (kind, key)
+              where until is null or (until <= last_at and until <= ?)
             )
-            select waits.*, count(*) over (), sum(events) over ()::bigint, min(since) over ()
-            from waits left join held using (kind, key)
-            where until is null or (until <= last_at and until <= ?)
+            select open.*, total.*
+            from open cross join (select count(*), sum(events)::bigint, min(since) from open) as total
             order by since, kind, key limit {"all" if most is None else max(1, most)}
             """,
             [now],
