@@ -18,12 +18,12 @@ from lake.build import Plan, retire
 from lake.mapping import Mappings
 from lake.mart_staleness import Tables, may_become_stale, stale_mart
 from lake.publish import sweep
+from lake.retro.matches import TABLE as MATCHES
 from lake.staleness import Stale, bronze_inputs, stale_hours
 from lake.store import Store
 from orchestration.settings import FILE_VARIABLE, PROJECT, config_file, load_settings
 
 PLAN_VARIABLE = "HEADWATER_PLAN"
-MADE_WITHOUT_DBT = frozenset(("threat_matches",))  # tables of gold that are no dbt models
 _TRIES = 3
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
@@ -91,7 +91,7 @@ def _build_marts(
 ) -> None:
     """Build the stale hours of all marts in one dbt run, which orders them."""
     for model in ledger.built_models(store):
-        if "__" not in model and model not in mappings.marts.by_name and model not in MADE_WITHOUT_DBT:
+        if "__" not in model and model not in mappings.marts.by_name and model != MATCHES:
             retire(store, model)
     hours = planned_marts(store, mappings, wanted, again)
     if not hours:
