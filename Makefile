@@ -20,25 +20,27 @@ setup: .venv/.complete ## Create .venv with the locked dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.spark: tests/readers/requirements-spark.lock | setup  # Spark and a Java, for the tests of readers alone (600 MB)
+.venv/.spark: tests/interop/requirements-spark.lock | setup  # Spark and a Java, for the tests of readers alone (600 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes -r $<
 	@touch $@
 
 COUNTERPARTS := .venv/counterparts/fakesnow/.complete .venv/counterparts/bqemulator/.complete
 
-.venv/counterparts/%/.complete: tests/simulators/requirements-%.lock  # servers that speak as Snowflake and BigQuery
+.venv/counterparts/fakesnow/.complete: orchestration/demo/simulators/snowflake/requirements.lock
+.venv/counterparts/bqemulator/.complete: orchestration/demo/simulators/bigquery/requirements.lock
+.venv/counterparts/%/.complete:  # servers that speak as Snowflake and BigQuery
 	$(PYTHON) -m venv .venv/counterparts/$*
-	.venv/counterparts/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	.venv/counterparts/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(filter %.lock,$^)
 	@touch $@
 
 demo: setup ## Generate a simulated estate, land it, build it, export it, balance it (about 4 minutes with the installation)
-	$(BIN)/python -m orchestration.demo
+	$(BIN)/python -m orchestration.demo.local
 
 demo-s3: setup ## The same demo from a bucket into a lake in a bucket, on an S3-compatible server of its own
-	$(BIN)/python -m orchestration.demo_s3
+	$(BIN)/python -m orchestration.demo.s3
 
 demo-exports: setup $(COUNTERPARTS) ## Export a small estate to Snowflake, BigQuery and Splunk, as counterparts on loopback
-	$(BIN)/python -m orchestration.demo_exports
+	$(BIN)/python -m orchestration.demo.exports
 
 dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 	$(BIN)/python -m orchestration.dev
@@ -55,9 +57,9 @@ check: setup ## Formatting, lint, types, SQL lint, generated files, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
-	$(BIN)/python -m ingest.contract_artifacts --check
+	$(BIN)/python -m ingest.contracts.generate --check
 	$(BIN)/python -m lake.ocsf.generate --check
-	$(BIN)/python -m lake.delivery.type_table --check
+	$(BIN)/python -m lake.export.type_table --check
 	$(MAKE) test
 
 bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run

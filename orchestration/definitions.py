@@ -12,10 +12,8 @@ from dagster_dbt import DbtCliResource
 from ingest.contracts import load_contracts
 from ingest.sources.aws_cloudtrail.digest_landed import SOURCE
 from lake import ledger
-from lake.paths import GOLD
-from orchestration.arrivals import late_objects_sensor
+from lake.storage.paths import GOLD
 from orchestration.assets.bronze import bronze_asset, bronze_key
-from orchestration.assets.dbt_graph import dbt_command, read_manifest
 from orchestration.assets.exports import export_assets
 from orchestration.assets.gold import gold_assets, gold_tables
 from orchestration.assets.hours import hourly
@@ -24,19 +22,21 @@ from orchestration.assets.lookups import lookup_assets
 from orchestration.assets.reference import reference_assets
 from orchestration.assets.silver import built_tables, silver_assets, view_specs
 from orchestration.assets.threat_matches import match_table, threat_matches
-from orchestration.assets.translator import LakeTranslator
+from orchestration.automation.exports_behind import export_sensor
+from orchestration.automation.late_objects import late_objects_sensor
+from orchestration.automation.queues import queue_schedules
+from orchestration.automation.schedules import arrival_schedule, landing_schedules
+from orchestration.automation.stale_hours import stale_sensor
+from orchestration.automation.upkeep import maintenance
+from orchestration.automation.verdicts import disposing
 from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks, mart_checks
 from orchestration.checks.integrity import integrity_check, integrity_schedule
 from orchestration.checks.products import contract_checks
-from orchestration.disposing import disposing
-from orchestration.export_sensor import export_sensor
-from orchestration.exports import declared_exports
-from orchestration.maintenance import maintenance
-from orchestration.queues import queue_schedules
-from orchestration.schedules import arrival_schedule, landing_schedules
-from orchestration.sensors import stale_sensor
+from orchestration.dbt.project import dbt_command, read_manifest
+from orchestration.dbt.translator import LakeTranslator
 from orchestration.settings import PROJECT, load_settings
+from orchestration.steps.exports import declared_exports
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies and pools, which this lake needs
 

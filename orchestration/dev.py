@@ -10,7 +10,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from orchestration import demo
+from orchestration.demo import local
 from orchestration.settings import FILE_VARIABLE, TOP
 
 DAGSTER_HOME = TOP / ".headwater" / "dagster"
@@ -27,14 +27,14 @@ def main(port: int = 3000) -> int:
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         (home / "dagster.yaml").write_text(INSTANCE)
-    with_demo = (demo.HOME / "headwater.yml").exists() and FILE_VARIABLE not in os.environ
+    with_demo = (local.HOME / "headwater.yml").exists() and FILE_VARIABLE not in os.environ
     if with_demo:
-        os.environ[FILE_VARIABLE] = str(demo.HOME / "headwater.yml")
-        sys.stderr.write(f"the demo lake: {demo.HOME / 'lake'}\n")
+        os.environ[FILE_VARIABLE] = str(local.HOME / "headwater.yml")
+        sys.stderr.write(f"the demo lake: {local.HOME / 'lake'}\n")
     else:
         sys.stderr.write("no demo lake here (make demo makes one): settings are your own, or the defaults\n")
     words = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
-    with demo.okta_org(demo.HOME) if with_demo else nullcontext():
+    with local.okta_org(local.HOME) if with_demo else nullcontext():
         try:
             return subprocess.run([*words, "-m", "orchestration.definitions"], cwd=TOP, check=False).returncode
         except KeyboardInterrupt:

@@ -18,8 +18,8 @@ from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
 
-from lake.paths import checked
-from lake.s3_options import AwsAccess, S3Options
+from lake.storage.paths import checked
+from lake.storage.s3_options import AwsAccess, S3Options
 
 FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
@@ -331,7 +331,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_destinations(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Hold each against its type; folders and files start at the settings file."""
-        from lake.delivery.kinds import configured  # only those with destinations read their kinds
+        from lake.export.kinds import configured  # only those with destinations read their kinds
 
         placed = {name: {key: _placed(key, value) for key, value in options.items()} for name, options in given.items()}
         for name, options in placed.items():

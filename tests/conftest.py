@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulators import s3
+from orchestration.demo.simulators import s3
 from tests.work_units import Units, rank
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -36,7 +36,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def okta_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dbt project with Okta's sign-ins and base events only; its parsed state is kept for the session."""
-    from tests.e2e import okta_logs  # most tests need nothing of the orchestration
+    from tests.integration import okta_logs  # most tests need nothing of the orchestration
 
     return okta_logs.project(tmp_path_factory.mktemp("dbt") / "project")
 

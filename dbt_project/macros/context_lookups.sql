@@ -4,7 +4,7 @@
 
   An event gets the answer that held at its time: one enrichment of type `reputation` for each provider. An observable
   without an answer at that time gets one of type `pending`; `headwater lookup` asks, and the hour is built again when the
-  answer has come. What may never be sent (ingest/lookups/never_sent.py) has neither.
+  answer has come. What may never be sent (ingest/lookups/egress_policy.py) has neither.
 -#}
 
 
@@ -63,7 +63,7 @@ join lookup_hit as hit
 
 
 {#- `enrichments[].data` of an answer, as JSON text: its useful fields, and when it was given and expires. What waits says
-    by which key the answer will be found (lake/pending.py). `data` is an object without blanks (lake/answers.py), so adding
+    by which key the answer will be found (lake/ledger/pending.py). `data` is an object without blanks (lake/ledger/answers.py), so adding
     to its text is enough. -#}
 {% macro lookup_data(hit) -%}
 case when {{ hit }}.status = 'pending'

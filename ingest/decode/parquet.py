@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest.decode.compression import Broken
-from lake.duck import at_hand
+from lake.storage.duck import at_hand
 
 MAGIC = b"PAR1"
 _ROWS = 8192

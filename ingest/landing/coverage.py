@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ingest.contracts import Contract
 from ingest.landing.text_fields import column
-from lake.receipts import Coverage, Unseen
+from lake.ledger.receipts import Coverage, Unseen
 
 MOST_PLACES = 500  # of one status in a receipt; what lies beyond is one entry of its own
 _SECONDS = 253402300799  # the year 9999

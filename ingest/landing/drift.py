@@ -8,10 +8,10 @@ import threading
 import pyarrow as pa
 
 from ingest.contracts.paths import json_path
-from ingest.landing.spellings import Layout
+from ingest.landing.field_paths import Layout
 from ingest.landing.sql_text import listed
-from lake.duck import at_hand
-from lake.receipts import Drift
+from lake.ledger.receipts import Drift
+from lake.storage.duck import at_hand
 
 _RECORD = "$"
 _SAMPLE_CHARACTERS = 200

@@ -6,7 +6,7 @@ What belongs here: the errors of landing, and what they say. What does not: noti
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from lake.receipts import LandingReceipt
+from lake.ledger.receipts import LandingReceipt
 
 
 class LandingError(RuntimeError):

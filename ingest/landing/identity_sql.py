@@ -9,7 +9,7 @@ from datetime import datetime
 from ingest.contracts import Contract, EventTime
 from ingest.contracts.model import quoted
 from ingest.contracts.paths import json_path
-from ingest.landing.spellings import Layout
+from ingest.landing.field_paths import Layout
 from ingest.landing.sql_text import coalesced, listed, literal
 
 _MICROS = {

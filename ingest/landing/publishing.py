@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ingest.landing.staged import Staged
-from lake import ledger, paths
-from lake.holdings import marks_of, with_marks
-from lake.publish import Change, publish
-from lake.receipts import FileMark, LandingReceipt, encode
-from lake.standing import standing
-from lake.store import Store
+from lake import ledger
+from lake.ledger.erasure_rules import standing
+from lake.ledger.live_files import marks_of, with_marks
+from lake.ledger.receipts import FileMark, LandingReceipt, encode
+from lake.storage import paths
+from lake.storage.publish import Change, publish
+from lake.storage.store import Store
 
 
 class ErasureAsked(RuntimeError):

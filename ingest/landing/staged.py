@@ -13,16 +13,17 @@ import pyarrow.parquet as pq
 
 from ingest.contracts import Contract
 from ingest.decode import DecodeReport
+from ingest.landing.arrow_stream import holder
 from ingest.landing.copy_sql import QUARANTINE_PARTITION
 from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
-from ingest.landing.flags import holder
 from ingest.landing.sql_text import listed, literal
-from lake import ledger, paths
-from lake.checksums import checksum, sums
-from lake.duck import at_hand
-from lake.publish import Workplace
-from lake.receipts import FileMark, LandingReceipt, ObjectMark, Violations
+from lake import ledger
+from lake.ledger.checksums import checksum, sums
+from lake.ledger.receipts import FileMark, LandingReceipt, ObjectMark, Violations
+from lake.storage import paths
+from lake.storage.duck import at_hand
+from lake.storage.publish import Workplace
 
 LANDING_VERSION = "2"  # part of every checksum: raise it when the same bytes and contract give other bronze rows
 

@@ -19,7 +19,7 @@ from ingest.decode import SCHEMA, LineForm
 from ingest.decode.batches import FORM, LINES
 from ingest.landing.drift import DriftCounter
 from ingest.landing.text_values import Taken, from_delimited, from_json, from_pattern
-from lake.duck import at_hand
+from lake.storage.duck import at_hand
 
 TYPES = {"string": pa.utf8(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 HEADER_TYPE = pa.dictionary(pa.int32(), pa.utf8())  # the same for all records of an object

@@ -6,8 +6,8 @@ What belongs here: the step `typed` over the stream of `text_fields`. What does 
 
 from ingest.contracts import Contract, Field
 from ingest.contracts.model import quoted
+from ingest.landing.field_paths import Layout
 from ingest.landing.identity_sql import IdentitySql
-from ingest.landing.spellings import Layout
 from ingest.landing.sql_text import listed, literal
 from ingest.landing.text_fields import column
 

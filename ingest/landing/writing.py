@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ingest.contracts import Contract
 from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
+from ingest.landing.arrow_stream import flagged, text_values
 from ingest.landing.copy_sql import (
     QUARANTINE_PARTITION,
     copy_by_hour,
@@ -26,12 +27,11 @@ from ingest.landing.copy_sql import (
 from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
 from ingest.landing.failures import LandingError
-from ingest.landing.flags import flagged, text_values
-from ingest.landing.precheck import Precheck
+from ingest.landing.fast_path import Precheck
+from ingest.landing.json_sql import ContractSql
 from ingest.landing.staged import Staged
 from ingest.landing.text_fields import TextFields, line_form
 from ingest.landing.text_sql import TextSql
-from ingest.landing.typing_sql import ContractSql
 from ingest.objects import RawObject
 from ingest.transports.read_ahead import read_ahead
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 import ingest.lookups.providers
 from ingest.lookups.client import Client
-from ingest.lookups.never_sent import NeverSent, never_sent
+from ingest.lookups.egress_policy import NeverSent, never_sent
 from ingest.lookups.provider import Kind, LookupOptions, Provider
-from lake.paths import BadName, checked
+from lake.storage.paths import BadName, checked
 
 STATUS = "status"  # what the command line calls the state of all, so no provider
 

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from ingest.lookups import budget
 from ingest.lookups.kinds import Lookup
+from ingest.lookups.pending import wanted
 from ingest.lookups.state import naive, read_spent
-from ingest.lookups.wanted import wanted
-from lake.answers import receipt_of
-from lake.store import Store
+from lake.ledger.answers import receipt_of
+from lake.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from datetime import datetime
 import msgspec
 
 from ingest.reference.tables import TABLES
-from lake import paths
-from lake.store import Store
+from lake.storage import paths
+from lake.storage.store import Store
 
 REJECTS = "rejects"
 FULL, PARTIAL = "full", "partial"

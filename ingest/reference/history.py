@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.reference.geoip_records import TABLES as GEOIP_TABLES
+from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
 from ingest.reference.observable_keys import KINDS, NotObservable, ObservableKey, network_of, observable_key
 from ingest.reference.tables import NAME_VIEWS, PAYLOADS, TABLES
 from ingest.reference.views import reference_views
-from lake import duck
-from lake.registry import literal, quoted
-from lake.store import Store
+from lake.query.views import literal, quoted
+from lake.storage import duck
+from lake.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from ingest.reference.merged_files import write_names, write_rejects, write_rows
 from ingest.reference.refusals import SnapshotRefused, refuse_lost, refuse_older, refuse_shrunk, refuse_unreadable
 from ingest.reference.staging import Staged, stage
 from ingest.reference.tables import ENTITY_TABLES, Entry, Reject
-from lake import duck
-from lake.publish import Change, Workplace, publish
-from lake.store import Store
+from lake.storage import duck
+from lake.storage.publish import Change, Workplace, publish
+from lake.storage.store import Store
 
 __all__ = ["Limits", "SnapshotRefused", "load_feed"]
 

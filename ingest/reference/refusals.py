@@ -8,7 +8,7 @@ from datetime import datetime
 from ingest.reference.changes import Counts
 from ingest.reference.feeds import FULL, Feed, FeedError, LoadReceipt
 from ingest.reference.staging import Staged
-from lake.store import Store
+from lake.storage.store import Store
 
 
 class SnapshotRefused(FeedError):

@@ -6,16 +6,16 @@ What belongs here: putting the tables together. What does not: the statements of
 from collections.abc import Mapping, Sequence
 
 from ingest.reference.feeds import REJECTS, LoadReceipt, newest_loads
-from ingest.reference.geoip_records import TABLES as GEOIP_TABLES
-from ingest.reference.geoip_versions import read_receipts
-from ingest.reference.geoip_views import geoip_sql
+from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
+from ingest.reference.geoip.versions import read_receipts
+from ingest.reference.geoip.views import geoip_sql
 from ingest.reference.load import NAMES, ROWS
 from ingest.reference.tables import ENTITY_TABLES, FEED_RANK, NAME_COLUMNS, NAME_VIEWS, TABLES, columns_of
-from lake import paths
-from lake.answers import answers_sql
-from lake.answers import versions as answer_versions
-from lake.registry import empty_select, literal, quoted
-from lake.store import Store
+from lake.ledger.answers import answers_sql
+from lake.ledger.answers import versions as answer_versions
+from lake.query.views import empty_select, literal, quoted
+from lake.storage import paths
+from lake.storage.store import Store
 
 LOOKUPS = "lookups"  # answers of lookup providers
 REJECT_COLUMNS = {

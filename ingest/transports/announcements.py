@@ -1,7 +1,7 @@
 """What a queue's messages announce: objects that were made in a bucket.
 
 What belongs here: the shapes of notifications. What does not: receiving and deleting messages (`queue`), or whether an
-object is read (`ingest.landing.draining`).
+object is read (`ingest.landing.queue`).
 
 Shapes: S3 event notifications ("Event message structure", Amazon S3 User Guide), as they are, inside an SNS envelope
 ("Parsing JSON formats", Amazon SNS Developer Guide) or as EventBridge events ("EventBridge event message structure",

@@ -1,7 +1,7 @@
 """Objects in S3 buckets: which of them are event data, when each one arrived, and listing no more than an hour needs.
 
 What belongs here: from a contract and a place in a bucket to objects that can be read. What does not: which prefixes
-to list (`bucket_walk`), reading bytes (`bucket_object`), remembering what was read (`ingest.landing.history`).
+to list (`bucket_walk`), reading bytes (`bucket_object`), remembering what was read (`ingest.landing.land_files`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from ingest.transports.bucket_object import raw_object
 from ingest.transports.bucket_place import BucketPlace, Cost, Listed, bucket_place, is_bucket_url
 from ingest.transports.bucket_walk import prefixes
 from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_of, why_not
-from lake.aws import AwsAccess
+from lake.storage.aws import AwsAccess
 
 _HOUR = timedelta(hours=1)
 # How long before its arrival an object's folder may lie. A name that tells the delivery lies in the folder of that

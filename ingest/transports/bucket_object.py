@@ -20,8 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.bucket_place import BucketPlace
-from lake.aws import StoreUnavailable, client, explained
-from lake.signed_get import signed_get
+from lake.storage.aws import StoreUnavailable, client, explained
+from lake.storage.signed_get import signed_get
 
 PART_BYTES = 8 << 20
 _READ_BYTES = 64 << 10  # what a connection that breaks may cost

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.aws import AwsAccess, client, explained
+from lake.storage.aws import AwsAccess, client, explained
 
 _SCHEME = "s3://"
 
@@ -57,7 +57,7 @@ class BucketPlace:
         return f"{_SCHEME}{self.bucket}/{key}"
 
     def check(self) -> None:
-        """Ask for one key. Raises AccessDenied and the other errors of `lake.aws`."""
+        """Ask for one key. Raises AccessDenied and the other errors of `lake.storage.aws`."""
         asked = {"Bucket": self.bucket, "Prefix": self.prefix, "MaxKeys": 1}
         try:
             client(self.access, "s3").list_objects_v2(**asked)
@@ -85,7 +85,7 @@ class BucketPlace:
         return found
 
     def _pages(self, cost: Cost, **request: Any) -> Iterator[dict[str, Any]]:
-        """Yield the answers to a listing. Raises AccessDenied and the other errors of `lake.aws`."""
+        """Yield the answers to a listing. Raises AccessDenied and the other errors of `lake.storage.aws`."""
         asked = client(self.access, "s3").get_paginator("list_objects_v2")
         try:
             for page in asked.paginate(Bucket=self.bucket, **request):

@@ -1,7 +1,7 @@
 """A queue (Amazon SQS) whose messages announce objects: receiving, keeping and deleting them.
 
 What belongs here: SQS. What does not: what messages say (`announcements`), or when they may be deleted
-(`ingest.landing.draining`).
+(`ingest.landing.queue`).
 
 A message that was received is hidden from others for `HIDDEN_SECONDS`; `kept` hides it again and again while somebody
 works on it. One that is not deleted comes back by itself.
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.aws import AwsAccess, client, explained
+from lake.storage.aws import AwsAccess, client, explained
 
 HIDDEN_SECONDS = 900
 _KEPT_EVERY_SECONDS = 300.0

@@ -1,9 +1,6 @@
-"""Destinations, one file each; the name of the file is the `type` in the settings.
+"""Delivering curated tables: one partition of one table to one destination, with a receipt read back from it.
 
-What belongs here: how one destination takes a partition and says what it holds. What does not: which hours are pushed,
-the rows, the receipts (`lake.delivery`).
-
-A file has `Options` (a msgspec struct: what the settings may say), `TYPES` (kind of value → the destination's type, for
-the documentation), `NOTES` (what does not come back as it went), and `open_destination(name, options, place)`, which
-makes no request and needs no secret. A vendor's client is imported when it is used.
+What belongs here: what every destination shares. Which hours are behind (`hours`, `standing`), the rows of a partition
+(`rows`), pushing and the receipt (`pushing`), evolving a table's columns (`evolution`). What does not: any one
+destination; those are the files of `lake.export.destinations`.
 """

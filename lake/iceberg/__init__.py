@@ -9,11 +9,11 @@ their rows: what is published is read from the table itself, and publishing agai
 nothing twice.
 """
 
-from lake.curated import TableName
 from lake.iceberg.catalogue import IcebergError, Place
 from lake.iceberg.publishing import Published, publish_tables
-from lake.iceberg.standing import Standing, standings
+from lake.iceberg.status import Standing, standings
 from lake.iceberg.upkeep import forget_history
+from lake.ledger.published_tables import TableName
 
 __all__ = [
     "IcebergError",

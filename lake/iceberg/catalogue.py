@@ -15,9 +15,9 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 
-from lake.curated import TableName
 from lake.iceberg.file_io import LakeIO, address, serve
-from lake.store import LocalStore, Store
+from lake.ledger.published_tables import TableName
+from lake.storage.store import LocalStore, Store
 
 MADE_OF = "headwater.table"  # the property that tells which table of the lake an Iceberg table is
 _PROPERTIES = {

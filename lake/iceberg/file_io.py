@@ -1,6 +1,6 @@
 """Iceberg's metadata through the lake's own stores: same credentials, encryption, retries and errors as everything.
 
-What belongs here: pyiceberg's FileIO over `lake.store`. What does not: data files, which are staged and moved.
+What belongs here: pyiceberg's FileIO over `lake.storage.store`. What does not: data files, which are staged and moved.
 
 pyiceberg makes a FileIO by name from text properties, so stores are served by their root in this process.
 """
@@ -13,7 +13,7 @@ from typing import BinaryIO
 from pyiceberg.io import FileIO, InputFile, OutputFile
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
-from lake.store import ABSENT, ANY, Conflict, LocalStore, Store
+from lake.storage.store import ABSENT, ANY, Conflict, LocalStore, Store
 
 PROPERTY = "headwater.store"
 _served: dict[str, Store] = {}

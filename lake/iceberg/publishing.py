@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
-from lake.curated import Slot, TableName, wanted
 from lake.iceberg import upkeep
 from lake.iceberg.catalogue import IcebergError, Place, chosen, find, make, open_catalogue, published_tables
 from lake.iceberg.data_files import PARTITIONS, Rows
 from lake.iceberg.receipts import note, says_current
 from lake.iceberg.schema import assigned
 from lake.iceberg.snapshots import Hours, Span, Step, changes, in_range, publish_day
-from lake.publish import Workplace
-from lake.staleness import lost_file
-from lake.store import Store
+from lake.ledger.published_tables import Slot, TableName, wanted
+from lake.ledger.staleness import lost_file
+from lake.storage.publish import Workplace
+from lake.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import msgspec
 from pyiceberg.table import Table
 
-from lake import paths
-from lake.curated import Slot, TableName, mark
-from lake.iceberg.held import HeldFile, held_files
-from lake.publish import Change, publish
-from lake.receipts import BuildReceipt
-from lake.store import Store
+from lake.iceberg.live_files import HeldFile, held_files
+from lake.ledger.published_tables import Slot, TableName, mark
+from lake.ledger.receipts import BuildReceipt
+from lake.storage import paths
+from lake.storage.publish import Change, publish
+from lake.storage.store import Store
 
 
 class IcebergReceipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,16 +16,16 @@ from pyiceberg.expressions.parser import parse
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from lake.curated import Slot, mark
 from lake.iceberg.catalogue import IcebergError, Place
 from lake.iceberg.data_files import Rows, Written, new_name
 from lake.iceberg.file_io import address, key_of
-from lake.iceberg.held import HeldFile, held_files
+from lake.iceberg.live_files import HeldFile, held_files
 from lake.iceberg.schema import Fit, evolve
-from lake.publish import Workplace
-from lake.receipts import BuildReceipt
-from lake.staleness import lost_file
-from lake.store import Lease, Store
+from lake.ledger.published_tables import Slot, mark
+from lake.ledger.receipts import BuildReceipt
+from lake.ledger.staleness import lost_file
+from lake.storage.publish import Workplace
+from lake.storage.store import Lease, Store
 
 BUILDS = "headwater.builds"  # summary property of a snapshot: <source>/<hour>=<mark>, or =empty, separated by commas
 _ATTEMPTS = 8

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
-from lake.curated import TableName
 from lake.iceberg.catalogue import IcebergError, Place, chosen, open_catalogue, published_tables
 from lake.iceberg.data_files import mark_of
 from lake.iceberg.file_io import address, key_of
-from lake.iceberg.held import referenced
-from lake.store import ObjectInfo, Store
+from lake.iceberg.live_files import referenced
+from lake.ledger.published_tables import TableName
+from lake.storage.store import ObjectInfo, Store
 
 _ONCE_A = timedelta(days=1)  # listing a table's files every hour would cost more than it frees
 _METADATA_IN_USE = timedelta(days=1)  # an unnamed manifest may belong to a commit that another program is making

@@ -1,7 +1,7 @@
 """Which attributes of a class are observables: what lists of hostile addresses, names, URLs or hashes are held against.
 
 What belongs here: paths of a class by the official schema, and the SQL that takes their texts out of rows. What does
-not: keys (`lake.retro.keys`), indexes, indicators.
+not: keys (`lake.matching.keys`), indexes, indicators.
 
 The official schema gives types of attributes (`ip_t`, `hostname_t`, …) and some attributes (`cve.uid`) an `observable`
 number, the `type_id` that they have in `observables[]`. Numbers for which no list has indicators (user names, ports,

@@ -11,10 +11,11 @@ and until the finding was published, by the receipt of the newest build of its h
 
 from collections.abc import Sequence
 
-from lake import ledger, paths
-from lake.registry import empty_select, literal
-from lake.signals.dispositions import TRUE, dispositions_sql, files_of
-from lake.store import Store
+from lake import ledger
+from lake.query.views import empty_select, literal
+from lake.signals.verdicts import TRUE, dispositions_sql, files_of
+from lake.storage import paths
+from lake.storage.store import Store
 
 FUNNEL = "signal_funnel"
 _FUNNEL_COLUMNS = (

@@ -1,7 +1,7 @@
 """How much of the truth the signals of a product tell: precision and recall against labelled events.
 
 What belongs here: reading labels, holding signals against them. What does not: the labels of the simulated estate
-(`orchestration.estate.expectations`), printing.
+(`orchestration.demo.estate.expectations`), printing.
 
 Labels are JSON: `{"signals": {<product>: {"incidents": [{"incident", "events": [uid, …]}], "innocent": {<name>: [uid,
 …]}}}}`. A signal is true when one of the events that it rests on belongs to an incident. An incident is found when a
@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake import duck, paths
-from lake.signals.dispositions import files_of
-from lake.store import Store
+from lake.signals.verdicts import files_of
+from lake.storage import duck, paths
+from lake.storage.store import Store
 
 
 class BadTruth(ValueError):

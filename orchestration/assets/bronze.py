@@ -1,7 +1,7 @@
 """Raw assets: one per contract, each partition an arrival hour landed as one batch.
 
 What belongs here: the asset and what a failing hour means for the others of its run. What does not: collecting
-(`orchestration.collecting`), what is told about a batch (`landing_told`, `orchestration.checks`).
+(`orchestration.steps.collect`), what is told about a batch (`landing_told`, `orchestration.checks`).
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from datetime import datetime
 import dagster as dg
 
 from ingest.contracts import Contract
-from lake.receipts import LandingReceipt
+from lake.ledger.receipts import LandingReceipt
 from orchestration.assets.hours import hour_of_key
-from orchestration.assets.landing_told import landing_metadata
+from orchestration.assets.landing_metadata import landing_metadata
 from orchestration.checks.landing import landing_check_specs, landing_checks
-from orchestration.collecting import AnnouncedUnreadable, SourceNotConfigured, land_hour
-from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
+from orchestration.steps.collect import AnnouncedUnreadable, SourceNotConfigured, land_hour
+from orchestration.steps.lakes import open_lake
 
 
 class HoursFailed(RuntimeError):

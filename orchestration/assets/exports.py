@@ -1,8 +1,8 @@
 """Exports as assets: one per table and destination, over the same event hours as the tables they are made of.
 
 What belongs here: the assets, and what they do. What does not: what is told of them (`exports_told`), delivering
-(`lake.delivery`), when it is asked for (`orchestration.export_sensor`). Only destinations that the settings name have
-assets.
+(`lake.export`), when it is asked for (`orchestration.automation.exports_behind`). Only destinations that the settings
+name have assets.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ from typing import Any
 import dagster as dg
 
 from lake import ledger
-from lake.delivery.declaration import Export
-from lake.delivery.destination import Delivery, Destination, Held, Partition
-from lake.delivery.errors import BadDeclaration, DestinationDenied, ExportError
-from lake.delivery.pushing import Pushed, push_hours
-from lake.delivery.receipts import ExportReceipt, exported_day
-from lake.delivery.rows import Reader
-from lake.store import Store
-from orchestration.assets.exports_told import (
+from lake.export.declaration import Export
+from lake.export.destination import Delivery, Destination, Held, Partition
+from lake.export.errors import BadDeclaration, DestinationDenied, ExportError
+from lake.export.push import Pushed, push_hours
+from lake.export.receipts import ExportReceipt, exported_day
+from lake.export.rows import Reader
+from lake.storage.store import Store
+from orchestration.assets.export_metadata import (
     CHECKS,
     changed_there,
     definition_metadata,
@@ -29,11 +29,11 @@ from orchestration.assets.exports_told import (
     results,
 )
 from orchestration.assets.hours import hour_texts, key_of_hour
-from orchestration.assets.landing_told import table
+from orchestration.assets.landing_metadata import table
 from orchestration.checks.building import BuiltTable
-from orchestration.exports import destinations_of, limits_of, opened
-from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
+from orchestration.steps.exports import destinations_of, limits_of, opened
+from orchestration.steps.lakes import open_lake
 
 ROOM = "export"
 _MOST_REASONS = 10

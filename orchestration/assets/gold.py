@@ -1,7 +1,7 @@
 """The marts of gold as assets: one definition for all of them, since they are made of each other.
 
 What belongs here: running the selected marts over the run's event hours by one dbt run. What does not: SQL, which hours
-are stale (`lake.mart_staleness`), how dbt is run (`silver`).
+are stale (`lake.marts.staleness`), how dbt is run (`silver`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from lake.build import Plan
-from orchestration.assets.dbt_graph import Manifest, marts
+from lake.build.run import Plan
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.silver import run_plan
-from orchestration.assets.translator import LakeTranslator
 from orchestration.checks.building import BuiltTable
+from orchestration.dbt.project import Manifest, marts
+from orchestration.dbt.translator import LakeTranslator
 
 
 def gold_tables(manifest: Manifest, translator: LakeTranslator) -> list[BuiltTable]:

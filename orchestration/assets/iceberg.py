@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 
 from orchestration.checks.building import BuiltTable
-from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
+from orchestration.steps.lakes import open_lake
 
 ROOM, JOB = "iceberg", "publish_iceberg"
 _LAYERS = ("silver", "gold")
@@ -52,7 +52,7 @@ def _assets(made_of: Mapping[dg.AssetKey, Sequence[dg.AssetKey]]) -> dg.AssetsDe
     @dg.multi_asset(specs=specs, name="publish_iceberg_tables", can_subset=True, pool=ROOM)
     def publish(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from lake.iceberg import publish_tables, standings  # pyiceberg takes seconds to import
-        from orchestration.iceberg import iceberg_place
+        from orchestration.steps.iceberg import iceberg_place
 
         settings = load_settings()
         lake = open_lake(settings)

@@ -11,14 +11,14 @@ from typing import Any
 
 import dagster as dg
 
-from ingest.lookups.asking import Asked, ask_pending
+from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.kinds import Lookup
 from ingest.lookups.status import Standing, standing
-from lake.publish import recover
+from lake.storage.publish import recover
 from orchestration.checks.building import BuiltTable
-from orchestration.lakes import open_lake
-from orchestration.lookups import lookups_of
 from orchestration.settings import Settings, load_settings
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.lookups import lookups_of
 
 ROOM = "lookups"
 WAITS = "pending_not_older_than_a_day"

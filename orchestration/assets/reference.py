@@ -1,6 +1,6 @@
 """Reference feeds as assets: one per feed, loaded by its own schedule, with a check of its age.
 
-What belongs here: the assets, their jobs and schedules. What does not: loading (`orchestration.feeds`).
+What belongs here: the assets, their jobs and schedules. What does not: loading (`orchestration.steps.feeds`).
 
 They have no partitions: a feed's table has every time in it, and what is to be loaded follows from what is there.
 """
@@ -12,11 +12,11 @@ from typing import Any
 import dagster as dg
 
 from ingest.reference.feeds import LoadReceipt, newest_load
-from lake.publish import recover
-from lake.store import Store
-from orchestration.feeds import load_configured, load_databases
-from orchestration.lakes import open_lake
+from lake.storage.publish import recover
+from lake.storage.store import Store
 from orchestration.settings import ReferenceFeed, Settings, load_settings
+from orchestration.steps.feeds import load_configured, load_databases
+from orchestration.steps.lakes import open_lake
 
 GROUP, FRESH = "reference", "newest_snapshot_is_young"
 _GEOIP_SCHEDULE = "20 5 * * *"  # UTC; MaxMind builds on Tuesdays and Fridays, at no fixed hour

@@ -1,7 +1,7 @@
 """dbt's models as assets: one definition per source, so that a broken mapping of one source stops no other.
 
 What belongs here: running the selected models over the run's event hours by one dbt run, and telling which failed.
-What does not: SQL, the lake's files (`lake.build`), what an asset looks like (`translator`).
+What does not: SQL, the lake's files (`lake.build.run`), what an asset looks like (`translator`).
 """
 
 import os
@@ -14,16 +14,16 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, dbt_assets
 
-from lake.build import Plan
-from lake.store import Store
-from orchestration.assets.building_told import building_metadata
-from orchestration.assets.dbt_graph import Manifest, tables_of, views
+from lake.build.run import Plan
+from lake.storage.store import Store
+from orchestration.assets.build_metadata import building_metadata
 from orchestration.assets.hours import hour_texts, key_of_hour
-from orchestration.assets.translator import LakeTranslator
-from orchestration.building import planned
 from orchestration.checks.building import BuiltTable
-from orchestration.lakes import open_lake
+from orchestration.dbt.project import Manifest, tables_of, views
+from orchestration.dbt.run import planned
+from orchestration.dbt.translator import LakeTranslator
 from orchestration.settings import FILE_VARIABLE, Settings, config_file, load_settings
+from orchestration.steps.lakes import open_lake
 
 
 class ModelsFailed(RuntimeError):

@@ -1,6 +1,6 @@
 """`gold/threat_matches` as an asset, and the sensor that runs it after a new list or newly built hours.
 
-What belongs here: matching in Dagster, and what it tells. What does not: matching itself (`lake.retro`).
+What belongs here: matching in Dagster, and what it tells. What does not: matching itself (`lake.matching`).
 
 The asset has no partitions, though its rows are filed by event hour: one list concerns all hours of the last months at
 once and is held against them in one pass, and which hours have anything new follows from receipts. As partitions these
@@ -14,16 +14,16 @@ from typing import Any
 
 import dagster as dg
 
-from lake import paths
-from lake.publish import recover
-from lake.retro.matches import TABLE
-from lake.retro.matching import Matched
-from lake.store import Store
-from orchestration.assets.landing_told import table
+from lake.matching.match import Matched
+from lake.matching.matches import TABLE
+from lake.storage import paths
+from lake.storage.publish import recover
+from lake.storage.store import Store
+from orchestration.assets.landing_metadata import table
 from orchestration.checks.building import BuiltTable
-from orchestration.lakes import open_lake
-from orchestration.matching import lists_loaded, match_lake
 from orchestration.settings import load_settings
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.match import lists_loaded, match_lake
 
 SEARCHED, KEPT = "every_table_was_searched", "no_index_was_missing"
 CHECKS = {

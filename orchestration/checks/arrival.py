@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from ingest.contracts import Contract
-from lake import ledger, paths
-from lake.store import Store
+from lake import ledger
+from lake.storage import paths
+from lake.storage.store import Store
 from orchestration.assets.hours import newest_closed
-from orchestration.collecting import HOUR_BATCH, settle_of
-from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
+from orchestration.steps.collect import HOUR_BATCH, settle_of
+from orchestration.steps.lakes import open_lake
 
 NEWEST = "newest_closed_hour_present"
 

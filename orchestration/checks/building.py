@@ -1,7 +1,7 @@
 """Checks of what dbt built: conservation per event hour, key collisions, and validity by OCSF.
 
 What belongs here: judging the event hours of a run by the lake's receipts and balance sheet, and holding a share of
-the rows against the official schema. What does not: the rules (`lake.ocsf`), the equations (`lake.balance`).
+the rows against the official schema. What does not: the rules (`lake.ocsf`), the equations (`lake.ledger.balance`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,18 +10,19 @@ from pathlib import Path
 
 import dagster as dg
 
-from lake import duck, ledger, paths
-from lake.balance import UNBALANCED, balance
-from lake.build import DISPOSITIONS
-from lake.mapping import Mappings
-from lake.mart_staleness import StaleMart, Tables, stale_mart
+from lake import ledger
+from lake.build.mapping import Mappings
+from lake.build.run import DISPOSITIONS
+from lake.ledger.balance import UNBALANCED, balance
+from lake.ledger.receipts import BuildReceipt
+from lake.marts.staleness import StaleMart, Tables, stale_mart
 from lake.ocsf.validate import ValidationReport, validate_table
-from lake.receipts import BuildReceipt
-from lake.store import Store
+from lake.storage import duck, paths
+from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
-from orchestration.assets.landing_told import table
-from orchestration.lakes import open_lake
+from orchestration.assets.landing_metadata import table
 from orchestration.settings import load_settings
+from orchestration.steps.lakes import open_lake
 
 BALANCE, COLLISIONS, VALIDITY, CURRENT = "balance", "key_collisions", "ocsf_validity", "current"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours

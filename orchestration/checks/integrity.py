@@ -1,7 +1,7 @@
 """Check of what a vendor signed: log files are the ones that CloudTrail delivered, none missing, none altered.
 
-What belongs here: the check over arrival hours, and its schedule. What does not: verifying (`orchestration.verifying`).
-It never blocks landing, for an hour's digests come up to two hours after it.
+What belongs here: the check over arrival hours, and its schedule. What does not: verifying
+(`orchestration.steps.verify`). It never blocks landing, for an hour's digests come up to two hours after it.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ import dagster as dg
 from ingest.contracts import Contract
 from ingest.sources.aws_cloudtrail.digest_report import ERROR, KINDS, Finding, Report
 from orchestration.assets.hours import hour_texts
-from orchestration.assets.landing_told import table
-from orchestration.collecting import SourceNotConfigured
-from orchestration.lakes import open_lake
+from orchestration.assets.landing_metadata import table
 from orchestration.settings import load_settings
-from orchestration.verifying import newest_settled, verify_hours
+from orchestration.steps.collect import SourceNotConfigured
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.verify import newest_settled, verify_hours
 
 INTEGRITY = "log_file_integrity"
 _MINUTE = 20

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ingest.contracts import Contract
-from lake.coverage import coverage_of, sentence
-from lake.receipts import LandingReceipt
-from lake.store import Store
-from orchestration.assets.landing_told import coverage_table, table, violations_table
+from lake.ledger.coverage import coverage_of, sentence
+from lake.ledger.receipts import LandingReceipt
+from lake.storage.store import Store
+from orchestration.assets.landing_metadata import coverage_table, table, violations_table
 
 BALANCE, DRIFT, COVERAGE = "balance", "contract_drift", "coverage"
 

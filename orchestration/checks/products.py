@@ -1,7 +1,7 @@
 """Checks of the data products: their contracts' quality rules over the hours of a run, and whether they are on time.
 
 What belongs here: running the rules as asset checks. What does not: the rules (`dbt_project/products/`), what they mean
-(`orchestration.products`).
+(`orchestration.steps.products`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from lake import duck, ledger
-from lake.registry import rows_select
-from lake.store import Store
+from lake import ledger
+from lake.query.views import rows_select
+from lake.storage import duck
+from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
-from orchestration.assets.landing_told import table
+from orchestration.assets.landing_metadata import table
 from orchestration.checks.building import BuiltTable
-from orchestration.lakes import open_lake
-from orchestration.products import Checked, Product, load_products, overdue, product_checks
 from orchestration.settings import PROJECT, load_settings
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.products import Checked, Product, load_products, overdue, product_checks
 
 RULES, ON_TIME = "contract_rules", "on_time"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours

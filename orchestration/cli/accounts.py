@@ -6,15 +6,15 @@ from typing import Annotated
 import typer
 
 from lake import ledger
-from lake.balance import INCOMPLETE, NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
-from lake.balance import balance as balance_of
-from lake.coverage import coverage_of, sentence
-from lake.quarantine import page, summary
-from lake.store import Store
-from orchestration.building import tables_of
+from lake.ledger.balance import INCOMPLETE, NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
+from lake.ledger.balance import balance as balance_of
+from lake.ledger.coverage import coverage_of, sentence
+from lake.query.quarantine import page, summary
+from lake.storage.store import Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake
 from orchestration.cli.output import out, print_json, print_table, say
+from orchestration.dbt.run import tables_of
 
 COLUMNS = {
     "read": "read",

@@ -7,21 +7,21 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from ingest.contracts import Contract, load_contracts
 from ingest.landing import LandingSettings, land_files
-from ingest.landing.draining import one_drainer
-from ingest.landing.history import Landed
+from ingest.landing.land_files import Landed
+from ingest.landing.queue import one_drainer
 from ingest.transports.listing import Listing
 from lake import ledger
-from lake.coverage import sentence
-from lake.publish import sweep
-from lake.store import Store
-from orchestration.building import Built
-from orchestration.building import build as build_stale
+from lake.ledger.coverage import sentence
+from lake.storage.publish import sweep
+from lake.storage.store import Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import contract, hour_range, lake, settings
 from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
-from orchestration.collecting import SourceNotConfigured, drain_queue, place_of
-from orchestration.places import access_of, list_places
+from orchestration.dbt.run import Built
+from orchestration.dbt.run import build as build_stale
 from orchestration.settings import ObjectSource, OktaSource
+from orchestration.steps.collect import SourceNotConfigured, drain_queue, place_of
+from orchestration.steps.places import access_of, list_places
 
 _MOST_UNREAD = 10
 
@@ -190,7 +190,7 @@ def load_reference(quiet: bool = False) -> None:
 
     Feeds that ask an API are not asked. A feed that cannot be loaded stops no build: events get what it said before.
     """
-    from orchestration.feeds import FEED_PROBLEMS, load_configured, load_databases
+    from orchestration.steps.feeds import FEED_PROBLEMS, load_configured, load_databases
 
     used, store = settings(), lake()
     if not load_databases(used, store) and not quiet:

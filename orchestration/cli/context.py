@@ -4,11 +4,11 @@ import re
 from datetime import datetime, timedelta
 
 from ingest.contracts import Contract, load_contracts
-from lake.publish import recover
-from lake.store import Store
+from lake.storage.publish import recover
+from lake.storage.store import Store
 from orchestration.cli.output import UsageError
-from orchestration.lakes import open_lake
 from orchestration.settings import Settings, load_settings
+from orchestration.steps.lakes import open_lake
 
 _HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2})(?::\d{2}(?::\d{2})?)?Z?)?\Z")
 

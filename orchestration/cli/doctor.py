@@ -13,25 +13,26 @@ from importlib.metadata import version
 import msgspec
 import typer
 
-from ingest import contract_artifacts
+from ingest.contracts import generate as contract_artifacts
 from ingest.contracts import load_contracts
 from ingest.lookups.status import standing
 from ingest.reference.feeds import newest_load
-from ingest.reference.geoip import CONFIGURED
-from ingest.reference.geoip_records import TABLES
-from ingest.reference.geoip_versions import read_receipts
-from lake import ledger, paths
+from ingest.reference.geoip.load import CONFIGURED
+from ingest.reference.geoip.records import TABLES
+from ingest.reference.geoip.versions import read_receipts
+from lake import ledger
 from lake.ocsf import generate
-from lake.publish import recover
-from lake.store import ABSENT, Conflict, LocalStore, Store
+from lake.storage import paths
+from lake.storage.publish import recover
+from lake.storage.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.output import out, print_json, say
-from orchestration.export_reach import unanswered
-from orchestration.exports import declared_exports, stood
-from orchestration.lakes import open_lake
-from orchestration.lookups import lookups_of, wrong_attributes
-from orchestration.reach import why_unreachable
 from orchestration.settings import OktaSource, Settings, config_file, load_settings
+from orchestration.steps.export_health import unanswered
+from orchestration.steps.exports import declared_exports, stood
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.lookups import lookups_of, wrong_attributes
+from orchestration.steps.source_health import why_unreachable
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
 _LITTLE_SPACE = 5 << 30
@@ -242,7 +243,7 @@ def _destinations(used: Settings, store: Store) -> Iterator[Finding]:
 def _generated() -> Iterator[Finding]:
     drifted = [*map(str, contract_artifacts.drift()), *map(str, generate.drift())]
     if drifted:
-        advice = "run `python -m ingest.contract_artifacts` and `python -m lake.ocsf.generate`"
+        advice = "run `python -m ingest.contracts.generate` and `python -m lake.ocsf.generate`"
         yield Finding("generated files", "error", f"differ from their sources: {', '.join(drifted)}", advice)
     else:
         yield Finding("generated files", "ok", "as their contracts and attributes.yml say")

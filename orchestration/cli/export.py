@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lake.delivery.declaration import Export
+from lake.export.declaration import Export
 from orchestration.cli.app import Json, app
-from orchestration.cli.asked_again import Wrong, print_wrong, verify_all
 from orchestration.cli.context import hour_range, lake, settings
 from orchestration.cli.output import UsageError, out, print_json, print_table, say
-from orchestration.exports import Stood, declared_exports, push_behind, stood
+from orchestration.cli.verify_exports import Wrong, print_wrong, verify_all
 from orchestration.settings import Settings
+from orchestration.steps.exports import Stood, declared_exports, push_behind, stood
 
 export = typer.Typer(help="Curated tables at their destinations, with receipts.", no_args_is_help=True)
 app.add_typer(export, name="export")
@@ -222,7 +222,7 @@ def addon(
     folder: Annotated[Path, typer.Argument(help="Where the add-on's folder is made.")], json: Json = False
 ) -> None:
     """Write a Splunk add-on with CIM field aliases, event types and tags for the classes that go to Splunk."""
-    from lake.export.splunk import write_addon
+    from lake.export.destinations.splunk import write_addon
 
     made = write_addon(folder)
     if json:

@@ -23,7 +23,7 @@ def publish(
 ) -> None:
     """Publish the event hours that were built anew: one snapshot a table and day. What is current is left alone."""
     from lake.iceberg import IcebergError, publish_tables  # pyiceberg takes seconds to import; only its users wait
-    from orchestration.iceberg import iceberg_place
+    from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
     try:
@@ -64,7 +64,7 @@ def publish(
 def list_tables(json: Json = False) -> None:
     """How every table stands: snapshots, rows, event hours to publish; --json also has the metadata file to read."""
     from lake.iceberg import IcebergError, standings
-    from orchestration.iceberg import iceberg_place
+    from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
     try:
@@ -82,7 +82,7 @@ def list_tables(json: Json = False) -> None:
 def forget(table: Tables = None, json: Json = False) -> None:
     """End every snapshot but the current one and remove its files: rows that were erased are then gone here too."""
     from lake.iceberg import IcebergError, forget_history
-    from orchestration.iceberg import iceberg_place
+    from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
     try:

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ingest.lookups.asking import Asked, ask_pending
+from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.kinds import STATUS, Lookup
 from ingest.lookups.status import Standing, standing
-from lake.publish import sweep
+from lake.storage.publish import sweep
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake, settings
 from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
-from orchestration.lookups import lookups_of, wrong_attributes
+from orchestration.steps.lookups import lookups_of, wrong_attributes
 
 _SHOWN = 20
 

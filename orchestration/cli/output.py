@@ -27,21 +27,21 @@ def known_errors() -> tuple[type[Exception], ...]:
     from ingest.lookups.kinds import BadLookup
     from ingest.reference.feeds import FeedError
     from ingest.reference.formats import FormatError
-    from ingest.reference.geoip_records import GeoIpError
+    from ingest.reference.geoip.records import GeoIpError
     from ingest.sources.aws_cloudtrail.digest_keys import PublicKeyError
     from ingest.transports.fetch_errors import FetchError
-    from lake.condition import BadCondition
-    from lake.delivery.errors import BadDeclaration, ExportError
-    from lake.erasure_rewrite import NotErased
+    from lake.export.errors import BadDeclaration, ExportError
     from lake.ledger import BrokenReceipt
-    from lake.paths import BadName
-    from lake.signals.disposition_files import BadDispositions
+    from lake.query.condition import BadCondition
     from lake.signals.truth import BadTruth
-    from lake.store import UnsupportedStore
-    from orchestration.building import BuildFailed
-    from orchestration.collecting import SourceNotConfigured
-    from orchestration.products import BadProduct
+    from lake.signals.verdict_files import BadDispositions
+    from lake.storage.paths import BadName
+    from lake.storage.store import UnsupportedStore
+    from lake.upkeep.erasure_rewrite import NotErased
+    from orchestration.dbt.run import BuildFailed
     from orchestration.settings import SettingsError
+    from orchestration.steps.collect import SourceNotConfigured
+    from orchestration.steps.products import BadProduct
 
     return (
         ContractError,
@@ -83,13 +83,13 @@ class NotFound(LookupError):
 def fail(problem: Exception) -> int:
     """Print a problem and return the exit code that belongs to it."""
     from ingest.lookups.kinds import BadLookup
-    from lake.condition import BadCondition
-    from lake.delivery.errors import BadDeclaration
-    from lake.signals.disposition_files import BadDispositions
+    from lake.export.errors import BadDeclaration
+    from lake.query.condition import BadCondition
     from lake.signals.truth import BadTruth
-    from lake.store import UnsupportedStore
-    from orchestration.collecting import SourceNotConfigured
+    from lake.signals.verdict_files import BadDispositions
+    from lake.storage.store import UnsupportedStore
     from orchestration.settings import SettingsError
+    from orchestration.steps.collect import SourceNotConfigured
 
     message = str(problem) or type(problem).__name__
     if "--json" in sys.argv:

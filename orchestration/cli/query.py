@@ -9,20 +9,20 @@ import typer
 from ingest.contracts import load_contracts
 from ingest.contracts.bronze import pipeline_columns
 from ingest.reference.views import reference_views
+from lake.matching.matches import TABLE as MATCHES
+from lake.matching.matches import select as matches
 from lake.ocsf.columns import columns
 from lake.ocsf.generate import declared_classes
-from lake.reading import ReadOnly, ask, connect
-from lake.retro.matches import TABLE as MATCHES
-from lake.retro.matches import select as matches
-from lake.store import Store
+from lake.query.session import ReadOnly, ask, connect
+from lake.storage.store import Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake, settings
 from orchestration.cli.output import UsageError, err, print_json, print_table
-from orchestration.signals import signal_views
+from orchestration.steps.signals import signal_views
 
 
 def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
-    """Return a connection that reads a lake: see `lake.reading`."""
+    """Return a connection that reads a lake: see `lake.query.session`."""
     added = [(column.name, column.duckdb_type) for column in pipeline_columns]
     sources = {
         name: [*((field.name, field.duckdb_type) for field in each.fields), *added]

@@ -11,21 +11,22 @@ import yaml
 
 from ingest.reference.feeds import PARTIAL, Feed
 from ingest.reference.formats import checked_options, formats, reader_of
-from ingest.reference.geoip_records import TABLES as GEOIP_TABLES
-from ingest.reference.geoip_records import GeoIpError
-from ingest.reference.geoip_versions import read_receipts
+from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
+from ingest.reference.geoip.records import GeoIpError
+from ingest.reference.geoip.versions import read_receipts
 from ingest.reference.history import history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
-from lake import duck
-from lake.paths import BadName
-from lake.registry import literal, quoted
-from lake.store import Store
+from lake.query.views import literal, quoted
+from lake.storage import duck
+from lake.storage.paths import BadName
+from lake.storage.store import Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake, settings
 from orchestration.cli.output import NotFound, UsageError, err, print_json, print_table, say
-from orchestration.cli.reference_told import cell, feed_rows, shown, tell_loads, tell_statement
-from orchestration.feeds import (
+from orchestration.cli.reference_metadata import cell, feed_rows, shown, tell_loads, tell_statement
+from orchestration.settings import Settings
+from orchestration.steps.feeds import (
     FEED_PROBLEMS,
     Loaded,
     feed_of,
@@ -34,7 +35,6 @@ from orchestration.feeds import (
     load_snapshot,
     newer_snapshots,
 )
-from orchestration.settings import Settings
 
 reference = typer.Typer(
     no_args_is_help=True, help="Context with validity times: indicators, warning lists, assets, identities."

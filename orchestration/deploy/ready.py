@@ -8,7 +8,7 @@ import sys
 
 import duckdb
 
-from lake.duck import load_extension
+from lake.storage.duck import load_extension
 
 EXTENSIONS = ("httpfs", "avro", "iceberg")
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import psutil
 
-from lake.s3_options import AwsAccess, S3Options
-from lake.store import open_store
+from lake.storage.s3_options import AwsAccess, S3Options
+from lake.storage.store import open_store
+from orchestration.demo.simulators.s3 import S3Server, environment
 from tests.bench.inputs import shares, size
 from tests.bench.measures import GIB, Bench, Row
 from tests.bench.object_server import BUCKET
 from tests.bench.process import ROOT, Measured, job
-from tests.simulators.s3 import S3Server, environment
 
 SOURCE = "aws_cloudtrail"
 SMALL_BYTES = 20_000

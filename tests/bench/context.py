@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 from ingest.reference.feeds import Feed
-from ingest.reference.geoip_files import Stamp, write_files
-from ingest.reference.geoip_networks import Range
-from ingest.reference.geoip_records import Payload
-from ingest.reference.geoip_versions import ReferenceReceipt, encoded
+from ingest.reference.geoip.files import Stamp, write_files
+from ingest.reference.geoip.networks import Range
+from ingest.reference.geoip.records import Payload
+from ingest.reference.geoip.versions import ReferenceReceipt, encoded
 from ingest.reference.load import load_feed
 from ingest.reference.tables import ASSETS, IDENTITIES, INDICATORS, Entry
-from lake.store import LocalStore
-from orchestration.estate.company import found
+from lake.storage.store import LocalStore
+from orchestration.demo.estate.company import found
 from tests.bench.inputs import SOURCES, shares
 from tests.bench.measures import Bench, Row
 from tests.bench.process import job

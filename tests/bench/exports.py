@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lake.store import LocalStore
-from orchestration.demo_exports import COUNTERPARTS, SECRETS, counterpart, destination
+from lake.storage.store import LocalStore
+from orchestration.demo.exports import COUNTERPARTS, SECRETS, counterpart, destination
 from tests.bench.measures import GIB, Bench, Row
 from tests.bench.process import Measured, module
-from tests.lake.delivery.lakes import HOUR, SmallLake, export
+from tests.unit.export.lakes import HOUR, SmallLake, export
 
 _SHARE, _MORE = 10, 4  # of the bench's events, and how many times as many for the growth of memory
 _SPLUNK_TARGET = 20_000

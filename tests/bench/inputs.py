@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestration.estate import bench_lines
+from orchestration.demo.estate import bench_lines
 
 SOURCES = ("aws_cloudtrail", "okta_system_log", "windows_event")
 

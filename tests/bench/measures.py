@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.reference.geoip import GeoIpDatabase, load_geoip
-from lake.store import LocalStore, Store
-from orchestration.estate.company import found
-from orchestration.estate.reference import write_reference
+from ingest.reference.geoip.load import GeoIpDatabase, load_geoip
+from lake.storage.store import LocalStore, Store
+from orchestration.demo.estate.company import found
+from orchestration.demo.estate.reference import write_reference
 from tests.bench.inputs import SOURCES, Inputs, shares, size
 from tests.bench.process import headwater, job
 

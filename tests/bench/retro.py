@@ -21,15 +21,16 @@ from pathlib import Path
 import duckdb
 
 from ingest.reference.tables import INDICATORS, columns_of
-from lake import ledger, paths
+from lake import ledger
+from lake.ledger.receipts import BuildReceipt, IndexMark
+from lake.matching.index import COLUMNS, OPTIONS, VERSION
+from lake.matching.match import Limits, match
 from lake.ocsf.columns import columns
 from lake.ocsf.conform import conform
 from lake.ocsf.generate import declared_classes
-from lake.receipts import BuildReceipt, IndexMark
-from lake.registry import literal, quoted
-from lake.retro.index import COLUMNS, OPTIONS, VERSION
-from lake.retro.matching import Limits, match
-from lake.store import LocalStore
+from lake.query.views import literal, quoted
+from lake.storage import paths
+from lake.storage.store import LocalStore
 from orchestration.settings import load_settings
 from tests.bench.inputs import shares
 from tests.bench.measures import GIB, Bench, Row
@@ -279,7 +280,7 @@ def _bare(lake: str, listed: str) -> None:
 
 
 def _build(indexes: bool) -> None:
-    import orchestration.dbt_plugin as plugin
+    import orchestration.dbt.plugin as plugin
     from tests.bench.job import build_all
 
     if not indexes:

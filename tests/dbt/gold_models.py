@@ -16,8 +16,8 @@ import jinja2
 
 from ingest.reference.tables import columns_of
 from lake import ledger
-from lake.mart_staleness import window
-from lake.marts import Mart, Marts
+from lake.marts.declaration import Mart, Marts
+from lake.marts.staleness import window
 from lake.ocsf.columns import columns
 from lake.ocsf.generate import declared_classes
 from orchestration.settings import PROJECT

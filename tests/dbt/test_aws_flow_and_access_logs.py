@@ -15,12 +15,12 @@ import pytest
 
 from ingest.contracts import load_contracts
 from ingest.landing import land
-from lake.balance import balance
+from lake.ledger.balance import balance
 from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
-from lake.store import LocalStore
-from orchestration.building import build
-from tests.ingest.landing.landed import raw
+from lake.storage.store import LocalStore
+from orchestration.dbt.run import build
+from tests.unit.ingest.landing.landed import raw
 
 FLOW, ACCESS = "aws_vpc_flow", "aws_s3_access"
 TABLES = {FLOW: "network_activity", ACCESS: "api_activity"}

@@ -17,7 +17,7 @@ import pytest
 
 from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
-from tests.e2e.lakes import Said, headwater
+from tests.integration.lakes import Said, headwater
 
 GUARDDUTY, ROUTE53 = "aws_guardduty", "aws_route53_resolver"
 TABLES = {GUARDDUTY: "detection_finding", ROUTE53: "dns_activity"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.reference.geoip_records import TABLES
+from ingest.reference.geoip.records import TABLES
 from lake.ocsf.asked import GEOIP
 from tests.dbt.context_events import events, geoip, reference
 from tests.dbt.test_context import facts, of

@@ -15,8 +15,8 @@ from ingest.reference.formats import Source, misp_warninglist, plain
 from ingest.reference.load import load_feed
 from ingest.reference.tables import INDICATORS, WARNING_LISTS
 from ingest.reference.views import reference_views
-from lake.registry import literal
-from lake.store import LocalStore
+from lake.query.views import literal
+from lake.storage.store import LocalStore
 from tests.dbt.context_events import PIPELINE, whole_sql
 
 LONG_AGO = datetime(1971, 1, 1)  # the lists are younger than the events; here they count as known before

@@ -19,9 +19,9 @@ from ingest.contracts import load_contracts
 from lake import ledger
 from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
-from lake.store import open_store
+from lake.storage.store import open_store
 from orchestration.settings import PROJECT
-from tests.e2e.lakes import headwater
+from tests.integration.lakes import headwater
 
 SOURCE = "crowdstrike_fdr"
 SAMPLES = Path(__file__).parents[3] / "shared/data/panther_samples/Crowdstrike.FDREvent.ndjson"

@@ -21,8 +21,8 @@ from ingest.landing import land_files
 from ingest.transports.folder import list_objects
 from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
-from lake.store import open_store
-from orchestration.building import build
+from lake.storage.store import open_store
+from orchestration.dbt.run import build
 
 _GOLDEN = Path(__file__).parent / "golden"
 _CASES = sorted(case for case in _GOLDEN.glob("*/*") if case.suffix in (".ndjson", ".log"))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import okta_logs
-from tests.e2e.lakes import headwater
+from tests.integration import okta_logs
+from tests.integration.lakes import headwater
 
 TABLE = f"authentication__{okta_logs.SOURCE}"
 TESTS = f"""
@@ -31,7 +31,7 @@ unit_tests:
 @pytest.fixture
 def project(place: Path, okta_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dbt project with tests of a table that is landed and built."""
-    monkeypatch.setattr("orchestration.building.PROJECT", okta_project)
+    monkeypatch.setattr("orchestration.dbt.run.PROJECT", okta_project)
     monkeypatch.delenv("DBT_TARGET_PATH")
     monkeypatch.setenv("HEADWATER_LAKE", str(tmp_path / "lake"))
     for words in (("land", okta_logs.SOURCE, okta_logs.delivery(tmp_path / "delivered")), ("build",)):

@@ -17,10 +17,10 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from ingest.reference.asking_apis import AskingOptions
+from ingest.reference.apis.graph import Graph
+from ingest.reference.apis.graph_token import GraphToken
+from ingest.reference.apis.patience import AskingOptions
 from ingest.reference.formats import Mode, Source
-from ingest.reference.graph_api import Graph
-from ingest.reference.graph_token import GraphToken
 from ingest.reference.tables import ASSETS, IDENTITIES, Entry, Reject
 from ingest.reference.written_values import moment, text, texts
 from ingest.transports.addresses import checked_address

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from ingest.reference.asking_apis import AskingOptions, pages
+from ingest.reference.apis.patience import AskingOptions, pages
 from ingest.reference.formats import Mode, Source
 from ingest.reference.tables import IDENTITIES, Entry, Reject
 from ingest.reference.written_values import moment, text, texts

@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
+from ingest.reference.apis.taxii import CollectionOptions, TaxiiCollection
 from ingest.reference.formats import Mode, Source
 from ingest.reference.stix_objects import Found, stix_entries
 from ingest.reference.tables import INDICATORS, Entry, Reject
-from ingest.reference.taxii_collection import CollectionOptions, TaxiiCollection
 
 TABLES = (INDICATORS,)
 MODE: Mode = "partial"

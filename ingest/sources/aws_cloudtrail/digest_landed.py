@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from ingest.landing.holdings import receipts_since
-from lake import ledger, paths
-from lake.receipts import LandingReceipt, ObjectMark
-from lake.store import Store
+from ingest.landing.batches import receipts_since
+from lake import ledger
+from lake.ledger.receipts import LandingReceipt, ObjectMark
+from lake.storage import paths
+from lake.storage.store import Store
 
 SOURCE = "aws_cloudtrail"
 _LEEWAY = timedelta(hours=1)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ingest.transports.bucket_object import PART_BYTES, read_part
 from ingest.transports.bucket_place import Cost, bucket_place, is_bucket_url
-from lake.aws import AwsAccess, client, explained
+from lake.storage.aws import AwsAccess, client, explained
 
 SIDECAR = ".metadata.json"
 _CHUNK = 1 << 20

@@ -1,7 +1,7 @@
 """Verifying the log files of a span of arrival hours: the one way through digests, log files and receipts.
 
 What belongs here: the order of the steps. What does not: each step (`digest_chain`, `digest_logs`), settings
-(`orchestration.verifying`).
+(`orchestration.steps.verify`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from ingest.sources.aws_cloudtrail.digest_layout import (
 from ingest.sources.aws_cloudtrail.digest_logs import Listing, Seen, claims, hold, unnamed
 from ingest.sources.aws_cloudtrail.digest_places import Place, open_place
 from ingest.sources.aws_cloudtrail.digest_report import ChainTold, Finding, Report
-from lake.aws import AwsAccess
+from lake.storage.aws import AwsAccess
 
 _BEFORE = timedelta(hours=2)  # of a span: a chain with a digest there is alive
 _AFTER = timedelta(hours=2)  # the digests after a span prove its last one, and name what was delivered late in it

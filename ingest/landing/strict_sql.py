@@ -1,0 +1,217 @@
+"""Values and judgements of records that may break their contract: every path is read with its JSON type.
+
+What belongs here: expressions over three lists made of one record, `__vals` (text at every path), `__types` (JSON type)
+and `__jsons` (JSON at the paths of fields that stay JSON or are lists). What does not: records that are known to keep
+their types (`clean_sql`); reading some hundred paths costs tens of times more than one parse into a shape.
+
+A field inside an object that has several spellings is judged where the object is: at the first spelling that is
+present and not null.
+"""
+
+import json
+from collections.abc import Callable
+
+from ingest.contracts import Contract, Field
+from ingest.contracts.model import quoted
+from ingest.contracts.paths import json_path
+from ingest.landing.field_paths import Layout, Steps, spellings
+from ingest.landing.sql_text import coalesced, listed, literal, literals
+
+JSON_TYPES = {
+    "string": ("VARCHAR",),
+    "integer": ("UBIGINT", "BIGINT"),
+    "number": ("DOUBLE", "UBIGINT", "BIGINT"),
+    "boolean": ("BOOLEAN",),
+    "object": ("OBJECT",),
+    "map": ("OBJECT",),
+    "array": ("ARRAY",),
+}
+_STAY_JSON = ("map", "any", "array")
+_RECORD = "$"
+
+Check = tuple[str, str, str, str, str]  # condition, reason, field, expected, found
+
+
+class CarefulSql:
+    """The expressions of one contract. `stalls_as` says what a `stall` field's violation does once decided."""
+
+    def __init__(self, contract: Contract, layout: Layout, stalls_as: str) -> None:
+        self._contract, self._layout, self._stalls_as = contract, layout, stalls_as
+        self._slots: dict[str, int] = {_RECORD: 1}
+        self._json_slots: dict[str, int] = {}
+        for each in layout.fields:
+            for steps in layout.places(each):
+                self._slots.setdefault(json_path(steps), len(self._slots) + 1)
+                if each.type in _STAY_JSON:
+                    self._json_slots.setdefault(json_path(steps), len(self._json_slots) + 1)
+
+    def lists(self) -> list[tuple[str, str]]:
+        """Return (column, expression) of the lists, over one decoded row `r`."""
+        paths, jsons = listed(self._slots), listed(self._json_slots)
+        return [
+            ("__vals", f"try(json_extract_string(r.line, {paths}))"),
+            ("__types", f"try(json_type(r.line, {paths}))"),
+            ("__jsons", f"try(json_extract(r.line, {jsons}))" if self._json_slots else "null::json[]"),
+        ]
+
+    def value(self, declared: Field) -> str:
+        """Return an expression for a field of the record, typed as in bronze; NULL where it is not of its type."""
+        return self._value(declared, ())
+
+    def rejection(self) -> str:
+        """Return an expression that is NULL or the list [reason, field, expected, found] of the first violation."""
+        checks: list[Check] = [
+            ("__types is null", "not_json", "", "one JSON value", "left(r.line, 120)"),
+            ("__types[1] <> 'OBJECT'", "not_an_object", "", "OBJECT", "__types[1]"),
+        ]
+        checks += [check for each in self._layout.fields for check in self._field_checks(each)]
+        cases = "\n    ".join(
+            f"when {condition} then [{literal(reason)}, {literal(name)}, {literal(expected)}, {found}]"
+            for condition, reason, name, expected, found in checks
+        )
+        return f"case {cases}\n    end"
+
+    def violations(self) -> str:
+        """Return an expression for the list of optional fields that were emptied."""
+        optional = [each for each in self._layout.fields if self._consequence(each) == "null" and each.type != "any"]
+        named = ", ".join(f"case when {self._wrong_anywhere(each)} then {literal(each.path)} end" for each in optional)
+        return f"list_filter([{named}]::varchar[], lambda x: x is not null)"
+
+    def _consequence(self, declared: Field) -> str:
+        return self._stalls_as if declared.on_violation == "stall" else declared.on_violation
+
+    def _field_checks(self, declared: Field) -> list[Check]:
+        expected = " or ".join((declared.type, *declared.accepts))
+        checks: list[Check] = []
+        has_fallback = declared.path in self._contract.event_key and self._contract.event_key_fallback
+        if declared.required and not has_fallback:
+            checks.append((self._missing(declared), "missing_field", declared.path, expected, self._absent(declared)))
+        if self._consequence(declared) != "null" and declared.type != "any":
+            wrong = self._wrong_anywhere(declared)
+            checks.append((wrong, "wrong_type", declared.path, expected, self._found(declared)))
+        return checks
+
+    def _missing(self, declared: Field) -> str:
+        """A required field of an optional object is required only where that object is."""
+
+        def missing(holder: Steps) -> str:
+            condition = f"{self._type(declared, holder)} is null"
+            return f"{condition} and {self._types(holder)} = 'OBJECT'" if holder else condition
+
+        return self._where_held(declared, missing, "false")
+
+    def _absent(self, declared: Field) -> str:
+        def absent(holder: Steps) -> str:
+            found = coalesced(self._types(steps) for steps in spellings(declared, holder))
+            return f"case when {found} is null then 'absent' else 'null' end"
+
+        return self._where_held(declared, absent, "'absent'")
+
+    def _found(self, declared: Field) -> str:
+        def found(holder: Steps) -> str:
+            return f"{self._type(declared, holder)} || ' ' || left({self._text(declared, holder)}, 120)"
+
+        return self._where_held(declared, found, "''")
+
+    def _wrong_anywhere(self, declared: Field) -> str:
+        return self._where_held(declared, lambda holder: self._wrong(declared, holder), "false")
+
+    def _where_held(self, declared: Field, of: Callable[[Steps], str], otherwise: str) -> str:
+        """An expression about a field, made for the place where the object that holds it is."""
+        places = self._held(self._layout.holder(declared))
+        if len(places) == 1:
+            return of(places[0][1])
+        cases = " ".join(f"when {condition} then {of(holder)}" for condition, holder in places)
+        return f"case {cases} else {otherwise} end"
+
+    def _held(self, holder: Field | None) -> list[tuple[str, Steps]]:
+        """The places of an object, each with the condition under which it is the one that counts."""
+        if holder is None:
+            return [("true", ())]
+        found = []
+        for above, outer in self._held(self._layout.holder(holder)):
+            earlier: list[str] = []
+            for steps in spellings(holder, outer):
+                here = f"coalesce({self._types(steps)} <> 'NULL', false)"
+                found.append((" and ".join((above, *(f"not {each}" for each in earlier), here)), steps))
+                earlier.append(here)
+        return found
+
+    def _wrong(self, declared: Field, holder: Steps) -> str:
+        """Whether a field is present with a value that is not of its type. Never NULL."""
+        if declared.type == "any":
+            return "false"
+        found, text = self._type(declared, holder), self._text(declared, holder)
+        wrong = [f"{found} not in {literals(_accepted(declared))}"]
+        if declared.type in ("integer", "number", "boolean"):
+            wrong.append(f"{_converted(declared, text)} is null")
+        if declared.type == "array" and declared.items is not None:
+            wrong.extend(_wrong_elements(declared.items, self._json(declared, holder)))
+        return f"coalesce({found} is not null and ({' or '.join(wrong)}), false)"
+
+    def _value(self, declared: Field, holder: Steps) -> str:
+        if declared.type == "object":
+            return self._struct(declared, holder)
+        if declared.type in _STAY_JSON:
+            value = self._json(declared, holder)
+            if declared.items is not None:
+                value = f"try(from_json({value}, {literal(json.dumps([declared.items.from_json_shape]))}))"
+        else:
+            value = _converted(declared, self._text(declared, holder))
+        return f"case when not {self._wrong(declared, holder)} then {value} end"
+
+    def _struct(self, declared: Field, holder: Steps) -> str:
+        cases = []
+        for steps in spellings(declared, holder):
+            parts = ", ".join(f"{quoted(each.name)} := {self._value(each, steps)}" for each in declared.properties)
+            # The first spelling that is there decides, also when it is no object.
+            packed = f"case when {self._types(steps)} = 'OBJECT' then struct_pack({parts}) end"
+            cases.append(f"when {self._types(steps)} <> 'NULL' then {packed}")
+        return f"case {' '.join(cases)} end"
+
+    def _types(self, steps: Steps) -> str:
+        return f"__types[{self._slots[json_path(steps)]}]"
+
+    def _type(self, declared: Field, holder: Steps) -> str:
+        """The JSON type at the first spelling of a field that is present and not null."""
+        return coalesced(f"nullif({self._types(steps)}, 'NULL')" for steps in spellings(declared, holder))
+
+    def _text(self, declared: Field, holder: Steps) -> str:
+        return coalesced(f"__vals[{self._slots[json_path(steps)]}]" for steps in spellings(declared, holder))
+
+    def _json(self, declared: Field, holder: Steps) -> str:
+        slots = [self._json_slots[json_path(steps)] for steps in spellings(declared, holder)]
+        return coalesced(f"nullif(__jsons[{slot}], 'null'::json)" for slot in slots)
+
+
+def _accepted(declared: Field) -> tuple[str, ...]:
+    names = (declared.type, *declared.accepts)
+    return tuple(dict.fromkeys(name for each in names for name in JSON_TYPES.get(each, ())))
+
+
+def _converted(declared: Field, text: str) -> str:
+    """The value of a scalar field from its text, NULL when the text is not one."""
+    if declared.type == "integer":
+        digits = f"case when regexp_full_match({text}, '\\s*[+-]?[0-9]+\\s*') then {text} end"
+        return f"try_cast({digits if 'string' in declared.accepts else text} as bigint)"
+    if declared.type == "number":
+        return f"try_cast({text} as double)"
+    if declared.type == "boolean":
+        return f"try_cast({text} as boolean)"
+    return text
+
+
+def _wrong_elements(items: Field, value: str) -> list[str]:
+    """Conditions under which some element of a JSON list is not of its declared type, at any declared depth."""
+    conditions = []
+    for each in items.walk():
+        if each.type == "any":
+            continue
+        inner = each.steps[len(items.steps) :]
+        path = literal("$[*]" + "".join(step if step == "[*]" else f'."{step}"' for step in inner))
+        allowed = literals((*_accepted(each), "NULL"))
+        conditions.append(f"len(list_filter(json_type({value}, {path}), lambda t: t not in {allowed})) > 0")
+        if each.type in ("integer", "number", "boolean"):
+            lost = f"x is not null and {_converted(each, 'x')} is null"
+            conditions.append(f"len(list_filter(json_extract_string({value}, {path}), lambda x: {lost})) > 0")
+    return conditions

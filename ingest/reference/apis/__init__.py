@@ -1,0 +1,1 @@
+"""APIs that reference feeds are read from: Microsoft Graph, TAXII."""

@@ -1,0 +1,1 @@
+"""GeoIP and ASN tables from MaxMind-format databases."""

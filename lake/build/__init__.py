@@ -1,0 +1,1 @@
+"""The lake's side of a build: what a run reads and publishes, and which mapping made a table."""

@@ -1,0 +1,253 @@
+"""The lake's side of a build: which bronze files a run reads, and publishing the partitions that a model wrote.
+
+What belongs here: files, receipts, publishing. What does not: SQL of models, dbt, Dagster.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from lake import ledger
+from lake.build.mapping import Mappings
+from lake.ledger.live_files import HeldFile, addresses, held_files
+from lake.ledger.receipts import BuildReceipt
+from lake.ledger.staleness import bronze_inputs, row_marks, stale_hours
+from lake.marts.staleness import Tables, stale_mart, window
+from lake.matching.index_files import files_of, staged_indexes
+from lake.query.views import Address
+from lake.storage import paths
+from lake.storage.publish import Change, Workplace, publish
+from lake.storage.store import Store
+
+DISPOSITIONS = "dispositions"
+
+
+class RowsChanged(RuntimeError):
+    """A build that wrote more or fewer rows than the mapping gave. Nothing of the model was published."""
+
+
+class ErasedMeanwhile(RuntimeError):
+    """A build that has read rows which were erased since. Nothing of it was published."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run builds: per source, and per mart, its event hours (`YYYY-MM-DDTHH`).
+
+    With `if_stale`, the hours of marts are those that may have to be built: what is stale when a mart's turn comes is.
+    """
+
+    hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    marts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    if_stale: bool = False
+
+    def to_json(self) -> str:
+        """Return the plan as the text that `from_json` reads."""
+        return json.dumps({"hours": dict(self.hours), "marts": dict(self.marts), "if_stale": self.if_stale})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """Return the plan of a text made by `to_json`."""
+        told = json.loads(text)
+        hours, marts = ({name: tuple(found) for name, found in told[kind].items()} for kind in ("hours", "marts"))
+        return cls(hours, marts, bool(told["if_stale"]))
+
+    @classmethod
+    def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":
+        """Return the plan that makes everything current."""
+        hours = {source: tuple(each.hour for each in stale_hours(store, mappings, source)) for source in sources}
+        return cls({source: found for source, found in hours.items() if found})
+
+
+def retire(store: Store, model: str) -> int:
+    """Remove the table and receipts of a model that the project no longer has; return how many files went."""
+    gone: tuple[str, ...] = ()
+
+    def plan() -> Change:
+        nonlocal gone
+        tables = tuple(key for each in ledger.builds(store, model).values() if each.file for key in files_of(each))
+        days = {ledger.build_day_key(model, ledger.hour(hour).date()) for hour in ledger.builds(store, model)}
+        gone = (*tables, *sorted(days))
+        return Change(deletes=gone)
+
+    publish(store, plan)
+    return len(gone)
+
+
+@dataclass
+class BuildRun:
+    """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged.
+
+    `inputs` are by source, and by mart. `erasures` are the fingerprints of the source's erasures when its inputs were
+    read.
+    """
+
+    store: Store
+    mappings: Mappings
+    plan: Plan
+    place: Workplace
+    context: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, dict[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+    files: dict[str, list[HeldFile]] = field(default_factory=dict)
+    erasures: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tables = Tables(self.store)
+        for source, hours in self.plan.hours.items():
+            self.erasures[source] = _erasures(self.store, source)
+            receipts = list(ledger.landings(self.store, source))
+            held, wanted = bronze_inputs(receipts), set(hours)
+            self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
+            self.files[source] = [file for file in held_files(receipts) if file.hour in wanted]
+
+    def mart_hours(self, mart: str) -> tuple[str, ...]:
+        """Return the hours of a mart that this run builds: the plan's, or without one what is stale by now.
+
+        From the first time that it is asked on, these hours and what they are made of stand.
+        """
+        if mart not in self.inputs:
+            declared = self.mappings.marts.by_name[mart]
+            hours = self.plan.marts.get(mart, ())
+            if self.plan.if_stale or not self.plan.marts:
+                stale = [each.hour for each in stale_mart(self.store, self.mappings, declared, self.tables)]
+                hours = tuple(hour for hour in stale if not self.plan.marts or hour in hours)
+            self.inputs[mart] = {hour: self.tables.inputs(declared, hour) for hour in hours}
+        return tuple(self.inputs[mart])
+
+    def bronze_files(self, source: str) -> list[Address]:
+        """Return the addresses of the bronze files that this run reads for a source."""
+        return addresses(self.store, self.files.get(source, []))
+
+    def published_files(self, table: str, source: str) -> list[str]:
+        """Return the addresses of a table's files in the hours of this run."""
+        folder = _folder(table, source)
+        keys = [f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet" for hour in self.inputs.get(source, {})]
+        return [self.store.url(key) for key, held in self.store.infos(keys).items() if held is not None]
+
+    def window_files(self, model: str) -> list[str] | None:
+        """Return the addresses of a table's files in the hours that this run's marts look at; None without marts."""
+        if not self.plan.marts:
+            return None
+        marts = [self.mappings.marts.by_name[mart] for mart in self.plan.marts]
+        windows = {
+            window(read, hour)
+            for mart in marts
+            for read in mart.reads
+            if model in read.models
+            for hour in self.plan.marts[mart.name]
+        }
+        return [self.store.url(key) for key in self.tables.slots(model).files(windows)]
+
+    def staging_folder(self, model: str) -> Path:
+        """Return the folder a model writes its partitions to; empty, and on the lake's own file system."""
+        folder = self.place.path / model
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def publish_model(
+        self,
+        model: str,
+        table: str,
+        source: str,
+        counts: Mapping[str, Mapping[str, int]],
+        invalid: Mapping[str, Mapping[str, tuple[int, str]]],
+        content: Mapping[str, str] | None = None,
+        mapped: Mapping[str, int] | None = None,
+    ) -> dict[str, int]:
+        """Publish the staged partitions of a model as the contents of all hours of the plan; return rows by hour.
+
+        `counts` is hour → name → number (dispositions); `invalid` is hour → OCSF rule → (rows, metadata.uid of one);
+        `content` is hour → digest, of a mart that declares what its readers depend on. A mart has no source. `mapped`
+        is hour → rows that the mapping gave, where they were counted.
+        An hour for which nothing was staged becomes empty: its file goes.
+
+        Raises:
+            RowsChanged: the rows written are not as many as the mapping gave.
+            ErasedMeanwhile: what was read was erased since.
+        """
+        folder = _folder(table, source)
+        staged = {
+            ledger.hour_text(filed): path
+            for path in self.staging_folder(model).glob("date=*/hour=*/*.parquet")
+            if (filed := paths.hour_of(path.as_posix())) is not None
+        }
+        indexes = staged_indexes(self.staging_folder(model))
+        hours = self.inputs.get(source or model, {})
+        outside = sorted(set(staged) - set(hours))
+        if outside:
+            raise ValueError(f"{model} made rows of hours that its input does not have: {', '.join(outside[:5])}")
+        receipts = []
+        moves: list[tuple[str, str]] = []
+        deletes: list[str] = []
+        for hour, inputs in hours.items():
+            key = f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"
+            path = staged.get(hour)
+            rows = pq.read_metadata(path).num_rows if path else 0
+            if mapped is not None and rows != mapped.get(hour, 0):
+                raise RowsChanged(
+                    f"{model}: the mapping gave {mapped.get(hour, 0)} rows of {hour} and {rows} were written;"
+                    " no hour of this run was published, what was there before stays"
+                )
+            receipts.append(
+                BuildReceipt(
+                    model=model,
+                    source=source,
+                    table=table,
+                    hour=hour,
+                    rows=rows,
+                    bytes=path.stat().st_size if path else 0,
+                    inputs=inputs,
+                    mapping=self.mappings.fingerprint(model),
+                    built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                    file=key if path else "",
+                    counts=dict(counts.get(hour, {})),
+                    invalid={rule: found[0] for rule, found in invalid.get(hour, {}).items()},
+                    samples={rule: found[1] for rule, found in invalid.get(hour, {}).items()},
+                    context=self.context if source else {},
+                    content=(content or {}).get(hour, ""),
+                    index=indexes.mark(hour) if path else None,
+                )
+            )
+            if path:
+                moves.append((self.place.key_of(path), key))
+            else:
+                deletes.append(key)
+            if indexed := indexes.file(hour):
+                moves.append((self.place.key_of(indexed), paths.index_file(key)))
+            elif key.startswith(paths.SILVER):
+                deletes.append(paths.index_file(key))
+
+        def plan() -> Change:
+            self._refuse_erased(model, source)
+            written = ledger.with_builds(self.store, model, receipts)
+            return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=tuple(written))
+
+        publish(self.store, plan)
+        self.tables.forget(model)
+        return {receipt.hour: receipt.rows for receipt in receipts}
+
+    def _refuse_erased(self, model: str, source: str) -> None:
+        """Raise ErasedMeanwhile when rows that this run has read were erased since.
+
+        A mart that has read them is stale as soon as the tables it reads are built without them.
+        """
+        if not source or _erasures(self.store, source) == self.erasures.get(source):
+            return
+        now = bronze_inputs(ledger.landings(self.store, source))
+        for hour, inputs in self.inputs.get(source, {}).items():
+            if row_marks(inputs) != row_marks(now.get(hour, ())):
+                raise ErasedMeanwhile(f"{model}: records of {hour} were erased while it was built; build it again")
+
+
+def _erasures(store: Store, source: str) -> dict[str, str]:
+    return {each.key: each.fingerprint for each in store.list(paths.erasure_receipts(source))}
+
+
+def _folder(table: str, source: str) -> str:
+    if not source:
+        return paths.gold_folder(table)
+    return paths.dispositions_folder(source) if table == DISPOSITIONS else paths.silver_folder(table, source)

@@ -1,0 +1,89 @@
+"""Where files go: a folder, or a bucket with access of its own or the lake's; and what its errors mean to an export.
+
+What belongs here: what destinations of files share. What does not: a layout, a format.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import duckdb
+import msgspec
+
+from lake.export.destination import Held, Place
+from lake.export.errors import DestinationDenied, DestinationUnavailable
+from lake.export.rows import CHECKSUM
+from lake.storage import duck
+from lake.storage.s3_options import AwsAccess, S3Options
+from lake.storage.store import LocalStore, Store, open_store
+
+_LEFT_AFTER_SECONDS = 3600
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`root` is a folder or `s3://bucket/prefix`; a bucket is reached as the lake's own, or as is said here."""
+
+    root: str
+    region: str | None = None
+    endpoint_url: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    encryption: Literal["AES256", "aws:kms"] | None = None
+    kms_key_id: str | None = None
+
+
+def store_of(options: Bucket, place: Place) -> Store:
+    """Return the store of a root; a bucket without settings of its own is reached as the lake's."""
+    given = {name: getattr(options, name) for name in ("region", "endpoint_url", "role_arn", "external_id")}
+    own = getattr(place.lake, "options", None)
+    if not options.root.startswith("s3://"):
+        return open_store(options.root)
+    if own is not None and not any(given.values()) and options.encryption is None:
+        return open_store(options.root, own)
+    access = AwsAccess(**given)
+    return open_store(options.root, S3Options(access, place.work, options.encryption, options.kms_key_id))
+
+
+@contextmanager
+def writing(where: str) -> Iterator[None]:
+    """Tell why something was not written."""
+    try:
+        yield
+    except PermissionError as problem:
+        raise DestinationDenied(f"{where} was not written: {problem}") from problem
+    except OSError as problem:
+        raise DestinationUnavailable(f"{where} was not written: {problem}") from problem
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Tell why something cannot be read back; DuckDB's message may end within a letter."""
+    try:
+        yield
+    except PermissionError as problem:
+        raise DestinationDenied(f"{where} cannot be read back: {problem}") from problem
+    except (OSError, duckdb.Error, UnicodeDecodeError) as problem:
+        said = " ".join(str(problem).split())[:300]
+        raise DestinationUnavailable(
+            f"{where} cannot be read back: {said}. Push the hour again: it is then replaced"
+        ) from problem
+
+
+def held_in(store: Store, relation: str, place: Place, threads: int) -> Held:
+    """Count the rows of a relation over a store's files and sum their ids. Raises duckdb.Error."""
+    memory = f"{max(place.memory_bytes, 1 << 30) >> 20}MiB"
+    with duckdb.connect(config={"memory_limit": memory, "threads": threads}) as con:
+        duck.prepare(con, store)
+        row = con.execute(f"select count(*), {CHECKSUM} from {relation}").fetchone()
+    rows, checksum = row or (0, 0)
+    return Held(rows=int(rows), checksum=int(checksum))
+
+
+def remove_left(store: Store, key: str) -> None:
+    """Remove what pushes that were killed while they wrote a file left beside it; a bucket keeps none."""
+    if not isinstance(store, LocalStore):
+        return
+    for path in (store.path / key).parent.glob(".tmp-*"):
+        if time.time() - path.stat().st_mtime > _LEFT_AFTER_SECONDS:
+            path.unlink(missing_ok=True)

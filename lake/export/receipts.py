@@ -1,0 +1,193 @@
+"""Receipts of deliveries: what went of one hour of a table to one destination, and what the destination holds.
+
+What belongs here: their shape, reading and writing them. What does not: pushing (`pushing`), judging (`standing`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from lake import ledger
+from lake.storage import paths
+from lake.storage.store import Store
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What became of one source's published rows. published = filtered + dropped + sampled_out + merged + rows.
+
+    `filtered` are not asked for, `dropped` and `sampled_out` are reduced away, `merged` went up in the rows of their
+    minute; rows = delivered + refused.
+    """
+
+    published: int
+    rows: int
+    filtered: int = 0
+    dropped: int = 0
+    sampled_out: int = 0
+    merged: int = 0
+    refused: int = 0
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every published row is accounted for."""
+        return self.published == self.filtered + self.dropped + self.sampled_out + self.merged + self.rows
+
+    @property
+    def delivered(self) -> int:
+        """Return the rows that the destination took."""
+        return self.rows - self.refused
+
+    @property
+    def accounted(self) -> int:
+        """Return the published events that stand at the destination, by themselves or in the row of their minute."""
+        return self.delivered + self.merged
+
+
+class ExportReceipt(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False
+):  # without gc a ledger of years reads 3x faster
+    """What one push of one hour did.
+
+    `held` is the lake's table (`silver/authentication`), `table` its name there; `made_of` holds the mark of each
+    source's build. `rows` and `checksum` are what was pushed without what was refused, `held_rows` and `held_checksum`
+    what the destination said afterwards. Bytes: `bytes_before` of the lake's files, `bytes_after` of the same rows
+    reduced (both zstd Parquet), `bytes_pushed` as they were sent. `left_behind`: see `Delivery`.
+    """
+
+    destination: str
+    identity: str
+    table: str
+    held: str
+    hour: str
+    declaration: str
+    made_of: dict[str, str]
+    counted: dict[str, Counted]
+    rows: int
+    checksum: int
+    held_rows: int
+    held_checksum: int
+    proof: str
+    bytes_before: int
+    bytes_after: int
+    bytes_pushed: int
+    sent: int
+    pushed_at: str
+    seconds: float
+    refused: int = 0
+    refused_by_code: dict[str, int] = {}
+    left_behind: int = 0
+    remote: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def matches(self) -> bool:
+        """Whether the destination holds exactly what was pushed, and every row is accounted for."""
+        same = (self.rows, self.checksum) == (self.held_rows, self.held_checksum)
+        return same and all(each.conserved for each in self.counted.values())
+
+    @property
+    def mismatch(self) -> str:
+        """Return what is wrong, or ""."""
+        if self.matches:
+            return ""
+        if self.held_rows != self.rows:
+            return f"{self.rows:,} rows were pushed, {self.held_rows:,} are there"
+        if self.held_checksum != self.checksum:
+            return f"{self.rows:,} rows were pushed and are there, but not the same ones (checksum over keys)"
+        return "rows are unaccounted for: " + ", ".join(
+            source for source, each in self.counted.items() if not each.conserved
+        )
+
+
+_day = msgspec.json.Decoder(dict[str, ExportReceipt])
+
+
+def exported(store: Store, destination: str, table: str) -> dict[str, ExportReceipt]:
+    """Return the receipts of all hours of a table at a destination, by hour text. Raises BrokenReceipt."""
+    found: dict[str, ExportReceipt] = {}
+    for key, data in store.read_all(paths.export_receipts(destination, table)):
+        found.update(_decoded(key, data))
+    return found
+
+
+def exported_day(store: Store, destination: str, table: str, day: str) -> dict[str, ExportReceipt]:
+    """Return the receipts of one day (`YYYY-MM-DD`), by hour text. Raises BrokenReceipt."""
+    key = paths.export_day(destination, table, day)
+    try:
+        return _decoded(key, store.read(key))
+    except FileNotFoundError:
+        return {}
+
+
+def with_exports(store: Store, receipts: Iterable[ExportReceipt]) -> list[tuple[str, str]]:
+    """Return (key, text) of the day files that result from putting receipts into them. Call it inside `publish`."""
+    days: dict[tuple[str, str, str], dict[str, ExportReceipt]] = {}
+    for each in receipts:
+        days.setdefault((each.destination, each.table, each.hour[:10]), {})[each.hour] = each
+    written = []
+    for (destination, table, day), news in sorted(days.items()):
+        held: Mapping[str, ExportReceipt] = exported_day(store, destination, table, day) | news
+        text = msgspec.json.encode(dict(sorted(held.items()))).decode()
+        written.append((paths.export_day(destination, table, day), text))
+    return written
+
+
+class Holding(NamedTuple):
+    """An hour of a table at a destination."""
+
+    destination: str
+    table: str
+    hour: str
+
+
+def holding(store: Store, source: str, hours: Iterable[str]) -> list[Holding]:
+    """Return the hours of which destinations hold rows of a source, or may: a push of them has begun. In order."""
+    wanted = set(hours)
+    held = {
+        Holding(destination, table, hour)
+        for destination, table in exporting(store)
+        for hour, receipt in exported(store, destination, table).items()
+        if hour in wanted and (counted := receipt.counted.get(source)) and counted.accounted
+    }
+    perhaps = {
+        Holding(destination, table, hour)
+        for destination, table in _folders(store, paths.EXPORTING)
+        for hour in begun(store, destination, table)
+        if hour in wanted
+    }
+    return sorted(held | perhaps)
+
+
+def exporting(store: Store) -> list[tuple[str, str]]:
+    """Return (destination, table) of everything that was ever delivered."""
+    return _folders(store, f"{paths.LEDGER}/export")
+
+
+def _folders(store: Store, root: str) -> list[tuple[str, str]]:
+    return [(name, table) for name in store.folders(root) for table in store.folders(f"{root}/{name}")]
+
+
+def begun(store: Store, destination: str, table: str) -> dict[str, str]:
+    """Return the hours whose push has begun and not ended in a receipt, with since when (ISO, UTC).
+
+    One may be under way; else it failed or was killed, and nobody knows what the destination took.
+    """
+    return {
+        each.key.rsplit("/", 1)[-1]: each.modified_at.isoformat(timespec="seconds")
+        for each in store.list(paths.export_begun(destination, table))
+    }
+
+
+def begun_key(destination: str, table: str, hour: str) -> str:
+    """Return the key that stands while a push of an hour has begun and has not ended in a receipt."""
+    return f"{paths.export_begun(destination, table)}/{hour}"
+
+
+def _decoded(key: str, data: bytes) -> dict[str, ExportReceipt]:
+    try:
+        return _day.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise ledger.BrokenReceipt(
+            f"{key} is no receipt of deliveries: {problem}. Delete it: its hours are then delivered again"
+        ) from problem

@@ -1,0 +1,92 @@
+"""What bronze and quarantine hold now: the files that receipts name, and whose rows in them count.
+
+What belongs here: the rule by which a file's rows count. What does not: reading files, or making receipts.
+
+A batch's own file counts whole. A file that compaction made holds rows of several batches, and a batch's rows in it
+count as long as the batch's receipt names the file: a batch that landed anew has files of its own instead.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lake.ledger.receipts import FileMark, LandingReceipt
+from lake.query.views import Address
+from lake.storage import paths
+from lake.storage.store import Store
+
+COMPACTED = "compacted-"  # what the name of a file of several batches begins with
+
+
+@dataclass(frozen=True)
+class HeldFile:
+    """One file with the marks of the batches whose rows in it count."""
+
+    key: str
+    marks: tuple[tuple[str, FileMark], ...]  # batch, mark
+
+    @property
+    def hour(self) -> str:
+        """Return the hour the file is filed under, `YYYY-MM-DDTHH`."""
+        return self.marks[0][1].hour
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows count."""
+        return sum(mark.rows for _, mark in self.marks)
+
+    @property
+    def bytes(self) -> int:
+        """Return the file's size."""
+        return self.marks[0][1].bytes
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows of the file count."""
+        return self.rows == (self.marks[0][1].file_rows or self.rows)
+
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """Return the batches whose rows count."""
+        return tuple(sorted({batch for batch, _ in self.marks}))
+
+    def address(self, store: Store) -> Address:
+        """Return where and what to read: see `lake.query.views.typed_select`."""
+        return store.url(self.key) if self.whole else (store.url(self.key), self.batches)
+
+
+def marks_of(receipt: LandingReceipt, room: str) -> tuple[FileMark, ...]:
+    """Return the files of a batch in `bronze` or `quarantine`."""
+    return receipt.files if room == paths.BRONZE else receipt.quarantine_files
+
+
+def with_marks(receipt: LandingReceipt, room: str, marks: Iterable[FileMark]) -> LandingReceipt:
+    """Return the receipt with other files in a room, and the rows of these counted."""
+    held = tuple(sorted(marks, key=lambda mark: (mark.hour, mark.key)))
+    rows = sum(mark.rows for mark in held)
+    if room == paths.BRONZE:
+        return msgspec.structs.replace(receipt, files=held, landed=rows)
+    return msgspec.structs.replace(receipt, quarantine_files=held, quarantined=rows)
+
+
+def held_files(receipts: Iterable[LandingReceipt], room: str = paths.BRONZE) -> list[HeldFile]:
+    """Return the files that receipts name in a room, in key order."""
+    marks: dict[str, list[tuple[str, FileMark]]] = {}
+    for receipt in receipts:
+        for mark in marks_of(receipt, room):
+            marks.setdefault(mark.key, []).append((receipt.batch, mark))
+    return [HeldFile(key, tuple(found)) for key, found in sorted(marks.items())]
+
+
+def by_hour(files: Iterable[HeldFile]) -> dict[str, list[HeldFile]]:
+    """Return files by their hour, in order."""
+    hours: dict[str, list[HeldFile]] = {}
+    for file in files:
+        hours.setdefault(file.hour, []).append(file)
+    return dict(sorted(hours.items()))
+
+
+def addresses(store: Store, files: Sequence[HeldFile]) -> list[Address]:
+    """Return what to read of some files."""
+    return [file.address(store) for file in files]

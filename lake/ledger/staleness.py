@@ -1,0 +1,100 @@
+"""Staleness, derived from the lake like make does it: nothing has to remember what to rebuild.
+
+An event hour of a model is stale when its bronze rows are not the ones its receipt names, when the receipt was made
+by another mapping, when there is no receipt, or when the file that the receipt names has gone. A crash, a replay, a
+late file, a backfill, a changed mapping and a deleted table all heal by this one rule. Rows are compared by their
+checksums, wherever they lie: compaction makes nothing stale. An hour that has expired is not built again. A table of an
+hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lake import ledger
+from lake.build.mapping import Mappings
+from lake.ledger.inventory import Inventory, Known
+from lake.ledger.pending import answered
+from lake.ledger.receipts import BuildReceipt, LandingReceipt
+from lake.storage.store import Store
+
+ANSWERED = "answers have come"  # that published events wait for
+
+
+@dataclass(frozen=True)
+class Stale:
+    """One event hour of one source, with the models that must be built and why the first of them must."""
+
+    source: str
+    hour: str
+    models: tuple[str, ...]
+    why: str
+
+
+def bronze_inputs(receipts: Iterable[LandingReceipt]) -> dict[str, list[tuple[str, str]]]:
+    """Return, by event hour, the (key, checksum) of the bronze files that published batches hold, in key order."""
+    hours: dict[str, list[tuple[str, str]]] = {}
+    for receipt in receipts:
+        for mark in receipt.files:
+            hours.setdefault(mark.hour, []).append((mark.key, mark.checksum))
+    return {hour: sorted(files) for hour, files in sorted(hours.items())}
+
+
+Inputs = Iterable[tuple[str, str]]
+
+
+def row_marks(inputs: Inputs) -> list[str]:
+    """Return what tells the rows of some (key, checksum) apart from others, wherever they lie."""
+    return sorted(checksum for _, checksum in inputs)
+
+
+def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
+    """Return what `headwater build` would build for one source, oldest hour first.
+
+    Hours whose bronze files have gone are stale as well: their tables must become empty.
+    """
+    inputs = bronze_inputs(ledger.landings(store, source))
+    models = mappings.models_of(source)
+    built = {model: ledger.builds(store, model) for model in models}
+    hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
+    known = inventory_of(store, built.values())
+    come = answered(store, (receipt for receipts in built.values() for receipt in receipts.values()))
+    found = []
+    for hour in hours:
+        reasons = {
+            model: why
+            for model in models
+            if (why := _why(known, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
+            or (why := ANSWERED if (model, hour) in come else "")
+        }
+        if reasons:
+            found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values()))))
+    return found
+
+
+def _why(known: Known, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
+    if receipt is None:
+        return "never built" if inputs else ""
+    if row_marks(receipt.inputs) != row_marks(inputs):
+        return "other bronze files"
+    if receipt.expired_at:
+        return ""
+    if receipt.mapping != mapping:
+        return "changed mapping"
+    return lost_file(known, receipt)
+
+
+def inventory_of(store: Store, built: Iterable[Mapping[str, BuildReceipt]]) -> Inventory:
+    """Return what the lake holds of the files that the receipts of some models name."""
+    return Inventory(store, [each.file for receipts in built for each in receipts.values() if each.file])
+
+
+def lost_file(known: Known, receipt: BuildReceipt) -> str:
+    """Return what is wrong with the file that a build receipt names: that it is gone, or has another size; else ""."""
+    if not receipt.file:
+        return ""
+    held = known.info(receipt.file)
+    if held is None:
+        return f"{receipt.file} is gone"
+    return (
+        "" if held.size == receipt.bytes else f"{receipt.file} has {held.size} bytes, its receipt says {receipt.bytes}"
+    )

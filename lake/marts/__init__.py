@@ -1,0 +1,1 @@
+"""Marts: what each declares, when it is stale, how long it is kept."""

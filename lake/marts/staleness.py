@@ -1,0 +1,158 @@
+"""Staleness of marts, derived from the lake as that of silver is, with the hours before that a mart looks back to.
+
+What belongs here: what a mart's hour is made of, and which hours must be built. What does not: declarations
+(`lake.marts.declaration`), building.
+
+What a mart reads of one hour of a table is told by a mark: of silver by what the hour was made of and by what mapping,
+of a mart that declares its `content` by that. Marks of a window are added up, so the digest of ninety days costs as
+little as that of an hour. A mart's hour is stale when a digest is another than the one in its receipt, when the mart's
+SQL has changed, when it was never built and has something to read, or when its file has gone. Late data so reopens the
+hours whose window it lies in, and no others. An hour that has expired is not built again; what it looked back to may
+expire, the mark of that stays.
+"""
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import accumulate
+
+from lake import ledger
+from lake.build.mapping import Mappings
+from lake.ledger.receipts import BuildReceipt
+from lake.ledger.staleness import inventory_of, lost_file
+from lake.marts.declaration import Mart, Read
+from lake.storage.store import Store
+
+_ALL = 1 << 128
+
+
+@dataclass(frozen=True)
+class StaleMart:
+    """One event hour of a mart that must be built, and why."""
+
+    mart: str
+    hour: str
+    why: str
+
+
+class Slots:
+    """The hours that one table has, in order, with the running sum of their marks."""
+
+    def __init__(self, receipts: Mapping[str, BuildReceipt]) -> None:
+        self.receipts = receipts
+        self.hours = sorted(receipts)
+        marks = (_number(hour, receipts[hour].rows_mark) for hour in self.hours)
+        self._sums = [0, *accumulate(marks)]
+
+    def digest(self, first: str, last: str) -> int:
+        """Return what tells the rows of the hours from `first` to `last` apart from others."""
+        return (self._sums[bisect_right(self.hours, last)] - self._sums[bisect_left(self.hours, first)]) % _ALL
+
+    def files(self, windows: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the keys of the files of the hours in any of some (first, last) windows, in order of the hours."""
+        wanted: set[str] = set()
+        for first, last in windows:
+            wanted.update(self.hours[bisect_left(self.hours, first) : bisect_right(self.hours, last)])
+        return [self.receipts[hour].file for hour in sorted(wanted) if self.receipts[hour].file]
+
+
+class Tables:
+    """The slots of tables, each read once, and again after `forget`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._slots: dict[str, Slots] = {}
+
+    def slots(self, model: str) -> Slots:
+        """Return the slots of a table."""
+        if model not in self._slots:
+            self._slots[model] = Slots(ledger.builds(self._store, model))
+        return self._slots[model]
+
+    def forget(self, model: str) -> None:
+        """Read a table's receipts again when they are asked for: they were replaced."""
+        self._slots.pop(model, None)
+
+    def inputs(self, mart: Mart, hour: str) -> tuple[tuple[str, str], ...]:
+        """Return, for what a mart reads, (name with its window, digest) as its receipt holds them."""
+        return tuple((_label(read), f"{self._digest(read, hour):032x}") for read in mart.reads)
+
+    def expired(self, mart: Mart, hour: str) -> bool:
+        """Whether rows of the hour itself, or of its day, that a mart reads have expired."""
+        held = (self.slots(model).receipts.get(each) for model in mart.own_models for each in own_hours(mart, hour))
+        return any(receipt is not None and receipt.expired_at for receipt in held)
+
+    def hours(self, mart: Mart) -> set[str]:
+        """Return the slots in which a mart has something to read of the hour itself."""
+        held = (found for model in mart.own_models for found in self.slots(model).receipts.values())
+        return {mart.slot_of(receipt.hour) for receipt in held if receipt.rows}
+
+    def _digest(self, read: Read, hour: str) -> int:
+        return sum(self.slots(model).digest(*window(read, hour)) for model in read.models) % _ALL
+
+
+def stale_mart(store: Store, mappings: Mappings, mart: Mart, tables: Tables) -> list[StaleMart]:
+    """Return the hours of a mart that must be built, oldest first."""
+    built = tables.slots(mart.name).receipts
+    known = inventory_of(store, [built])
+    fingerprint = mappings.fingerprint(mart.name)
+    found = []
+    for hour in sorted({*tables.hours(mart), *built}):
+        receipt = built.get(hour)
+        if tables.expired(mart, hour) or (receipt and receipt.expired_at):
+            continue
+        why = lost_file(known, receipt) if receipt else "never built"
+        if receipt and receipt.inputs != tables.inputs(mart, hour):
+            why = "other rows in what it reads"
+        elif receipt and receipt.mapping != fingerprint:
+            why = "changed SQL"
+        if why:
+            found.append(StaleMart(mart.name, hour, why))
+    return found
+
+
+def may_become_stale(mart: Mart, tables: Tables, planned: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return the hours of a mart whose windows hold an hour that is about to be built, of `planned` (mart → hours)."""
+    found: set[str] = set()
+    for read in mart.reads:
+        news = sorted({hour for model in read.models for hour in planned.get(model, ())})
+        if not news:
+            continue
+        for hour in tables.hours(mart).union(map(mart.slot_of, news)):
+            first, last = window(read, hour)
+            if bisect_left(news, first) < bisect_right(news, last):
+                found.add(hour)
+    return found
+
+
+def window(read: Read, hour: str) -> tuple[str, str]:
+    """Return the first and the last hour that count for an hour."""
+    if read.past_days:
+        return _moved(f"{hour[:10]}T00", -read.before), _moved(f"{hour[:10]}T00", -24)
+    return _moved(hour, -read.before), _moved(hour, read.after)
+
+
+def own_hours(mart: Mart, hour: str) -> list[str]:
+    """Return the hours that a slot of a mart stands for: itself, or those of its day."""
+    return [f"{hour[:10]}T{each:02d}" for each in range(24)] if mart.daily else [hour]
+
+
+@lru_cache(maxsize=100_000)
+def _moved(hour: str, hours: int) -> str:
+    if not hours:
+        return hour
+    return ledger.hour_text(datetime.strptime(hour, ledger.HOUR) + timedelta(hours=hours))
+
+
+def _label(read: Read) -> str:
+    ahead = f"+{read.after}h" if read.after else ""
+    return f"{read.name}[-{read.before}h{ahead}]" if read.before or read.after else read.name
+
+
+def _number(hour: str, mark: str) -> int:
+    if not mark:
+        return 0
+    return int.from_bytes(hashlib.md5(f"{hour} {mark}".encode(), usedforsecurity=False).digest())

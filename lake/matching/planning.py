@@ -1,0 +1,136 @@
+"""What a search has to look at, derived from the lake as staleness is: nothing has to remember what is new.
+
+What belongs here: comparing the receipts of `threat_matches` with what silver and the feeds hold now. What does not:
+searching.
+
+The receipt of an hour names the builds of silver that were searched (`inputs`), and in `context` the state of every
+feed and how many days back. An hour whose tables were built anew is searched with all indicators, others with those
+that are new since. Hours that no indicator reaches are passed over.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lake import ledger
+from lake.ledger.inventory import Inventory
+from lake.ledger.receipts import BuildReceipt
+from lake.ledger.staleness import lost_file
+from lake.matching.indicators import FeedState, Indicators, Sought
+from lake.matching.matches import TABLE
+from lake.storage import paths
+from lake.storage.store import Store
+
+MATCHING = "1"  # of what a search finds; hours searched by another are searched again
+DAYS, FEED = "retro_days", "indicators/"
+
+Inputs = tuple[tuple[str, str], ...]
+Since = tuple[tuple[str, datetime | None], ...]
+
+
+@dataclass(frozen=True)
+class Hour:
+    """One event hour to search: its files of silver, the receipt of the last search, and whether its file is lost."""
+
+    hour: str
+    files: Mapping[str, BuildReceipt]  # by key
+    before: BuildReceipt | None
+    lost: bool = False
+
+    @property
+    def inputs(self) -> Inputs:
+        """Return what the receipt of the hour names: every file with the mark of its rows."""
+        return inputs_of(self.files)
+
+
+@dataclass
+class Plan:
+    """The searches to make: hours by what is sought in them; and how many hours have nothing new."""
+
+    searches: dict[Sought, list[Hour]] = field(default_factory=dict)
+    current: int = 0
+
+    @property
+    def hours(self) -> int:
+        """Return how many hours are searched."""
+        return sum(map(len, self.searches.values()))
+
+
+def inputs_of(files: Mapping[str, BuildReceipt]) -> Inputs:
+    """Return every file with the mark of its rows."""
+    return tuple(sorted((key, receipt.rows_mark) for key, receipt in files.items()))
+
+
+def plan(
+    store: Store,
+    indicators: Indicators,
+    days: float,
+    feeds: Collection[str] = (),
+    again: bool = False,
+    ended: Collection[str] = (),
+) -> Plan:
+    """Return what has to be searched; with `again`, every hour with all indicators, and the hours `ended` in any case.
+
+    With `feeds`, only their new indicators count; hours whose tables were built anew need all of them all the same.
+    """
+    held, found = silver_hours(store), Plan()
+    before = ledger.builds(store, TABLE)
+    known = Inventory(store, [each.file for each in before.values() if each.file])
+    sought_since = _Since(indicators, frozenset(feeds))
+    for hour in sorted({*held, *before}):
+        files, receipt = held.get(hour, {}), before.get(hour)
+        reach = max(days, _days(receipt))
+        lost = receipt is not None and bool(lost_file(known, receipt))
+        if receipt is None or again or lost or hour in ended or _changed(receipt, files, reach):
+            sought = Sought(reach)
+        else:
+            sought = Sought(reach, False, sought_since(receipt.context))
+        wanted = (sought.whole and receipt is not None) or indicators.reaches(ledger.hour(hour), sought)
+        if wanted and (files or receipt):
+            found.searches.setdefault(sought, []).append(Hour(hour, files, receipt, lost))
+        else:
+            found.current += 1
+    return found
+
+
+def silver_hours(store: Store) -> dict[str, dict[str, BuildReceipt]]:
+    """Return, by event hour, the files of silver with the builds that made them."""
+    hours: dict[str, dict[str, BuildReceipt]] = {}
+    for model in ledger.built_models(store):
+        for hour, receipt in ledger.builds(store, model).items():
+            if receipt.file.startswith(f"{paths.SILVER}/"):
+                hours.setdefault(hour, {})[receipt.file] = receipt
+    return hours
+
+
+def context_of(indicators: Indicators, sought: Sought, before: BuildReceipt | None) -> dict[str, str]:
+    """Return what the receipt of a searched hour says of the feeds; feeds that were not asked keep what stood."""
+    asked = indicators.states if sought.whole else [feed for feed, _ in sought.since]
+    states = {f"{FEED}{feed}": indicators.states[feed].text() for feed in asked}
+    stood = {} if sought.whole or before is None else before.context
+    return {**stood, **states, DAYS: f"{sought.days:g}"}
+
+
+def _changed(receipt: BuildReceipt, files: Mapping[str, BuildReceipt], days: float) -> bool:
+    return (receipt.mapping, receipt.inputs) != (MATCHING, inputs_of(files)) or _days(receipt) < days
+
+
+def _days(receipt: BuildReceipt | None) -> float:
+    return float(receipt.context.get(DAYS, 0)) if receipt else 0.0
+
+
+class _Since:
+    """What is new since the states of a receipt; hours that were searched together are asked about once."""
+
+    def __init__(self, indicators: Indicators, feeds: Collection[str]) -> None:
+        self._indicators, self._feeds = indicators, feeds
+        self._known: dict[tuple[tuple[str, str], ...], Since] = {}
+
+    def __call__(self, context: Mapping[str, str]) -> Since:
+        states = tuple(sorted((name, text) for name, text in context.items() if name.startswith(FEED)))
+        if states not in self._known:
+            parsed = {name.removeprefix(FEED): state for name, text in states if (state := FeedState.parsed(text))}
+            news = self._indicators.since(parsed)
+            wanted = {feed: until for feed, until in news.items() if not self._feeds or feed in self._feeds}
+            self._known[states] = tuple(sorted(wanted.items(), key=lambda each: each[0]))
+        return self._known[states]

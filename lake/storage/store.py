@@ -1,0 +1,365 @@
+"""Stores: where the bytes of a lake are. One class per kind; all keep one contract (tests/integration/storage).
+
+What belongs here: listing, reading, replacing and deleting whole objects by key. What does not: what the keys mean
+(`lake.storage.paths`), or the order in which a step writes them (`lake.storage.publish`).
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from lake.storage.paths import STAGING
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - not on Windows, where one process at a time must be enough
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from lake.storage.s3_options import S3Options
+
+ANY, ABSENT = "*any*", "*absent*"  # what a conditional write expects; else a fingerprint
+_RACES = 5  # an emptied folder may vanish between making it and using it, as often as others clean up
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One object of a store: its key, size in bytes, time of last change (UTC, aware) and a change mark.
+
+    The fingerprint is a text that changes when the object is replaced: an ETag, or size and time.
+    """
+
+    key: str
+    size: int
+    modified_at: datetime
+    fingerprint: str
+
+
+class Conflict(RuntimeError):
+    """An object is not what a conditional write expected: somebody else wrote it. Nothing was written."""
+
+
+class LostLock(RuntimeError):
+    """A lock that its holder could not renew, and that another may hold now."""
+
+
+class Lease:
+    """A held lock."""
+
+    def check(self) -> None:
+        """Raise LostLock unless the lock is surely still held."""
+
+
+class UnsupportedStore(ValueError):
+    """A lake root that no store of this version serves."""
+
+
+class Store(Protocol):
+    """What a lake needs of the place it lies in. Keys are relative, `/`-separated; replacing is atomic."""
+
+    root: str
+
+    @property
+    def machine(self) -> str:
+        """Return what the names of this machine's folders in staging begin with; empty where one machine works."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects under a folder, in key order; nothing when the folder does not exist."""
+        ...
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """Return the names of the folders right under one, in order."""
+        ...
+
+    def info(self, key: str) -> ObjectInfo | None:
+        """Return what is known of one object, or None when it is not there."""
+        ...
+
+    def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
+        """Return what is known of many objects."""
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """Open one object for reading. Raises FileNotFoundError."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes of one object. Raises FileNotFoundError."""
+        ...
+
+    def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (key, bytes) of the objects under a folder, in key order."""
+        ...
+
+    def write(self, key: str, data: bytes, expect: str = ANY) -> str:
+        """Replace one object, durably and at once: readers see the old bytes or the new ones. Return its fingerprint.
+
+        Raises:
+            Conflict: the object is not as expected: `ABSENT`, or with that fingerprint.
+        """
+        ...
+
+    def put(self, path: Path, key: str) -> None:
+        """Replace one object by a file of this machine, at once; the file stays. Any size, in bounded memory."""
+        ...
+
+    def fingerprint_seen(self, key: str) -> str:
+        """Return the fingerprint of what this thread last read of a key, or of what is there now; else `ABSENT`."""
+        ...
+
+    def forget_seen(self) -> None:
+        """Forget what this thread has read, so that `fingerprint_seen` tells of what is read from now on."""
+        ...
+
+    def prepared(self, key: str) -> Path:
+        """Return where on this machine a step prepares the file of a key under `_staging/`."""
+        ...
+
+    def stage(self, keys: Iterable[str]) -> None:
+        """Bring prepared files to the store, where `move` finds them."""
+        ...
+
+    def unstage(self, folder: str) -> None:
+        """Remove from the store what was brought there of a step's folder."""
+        ...
+
+    def move(self, key: str, to: str) -> None:
+        """Replace `to` by `key`, at once. Raises FileNotFoundError."""
+        ...
+
+    def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Move staged objects; one that has gone from staging and is at its new place has been moved already."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove one object; removing what is not there is no error."""
+        ...
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove objects."""
+        ...
+
+    def url(self, key: str) -> str:
+        """Return the address under which DuckDB and Arrow read or write this key."""
+        ...
+
+    def lock(self, name: str) -> AbstractContextManager[Lease]:
+        """Hold a named lock; it is free again when its holder ends, however it ends."""
+        ...
+
+
+class LocalStore:
+    """A folder of this machine. Replacing is write-to-temporary, fsync, rename."""
+
+    machine = ""
+
+    def __init__(self, root: str | Path) -> None:
+        self.path = Path(root).expanduser().resolve()
+        self.root = str(self.path)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the files under a folder in key order, temporary ones left out."""
+        yield from self._walk(self.path / prefix if prefix else self.path)
+
+    def _walk(self, folder: Path) -> Iterator[ObjectInfo]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name + ("/" if entry.is_dir() else ""))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.is_dir():
+                yield from self._walk(Path(entry.path))
+            elif not entry.name.startswith((".tmp-", ".lock-")):
+                info = self.info(str(Path(entry.path).relative_to(self.path)))
+                if info is not None:
+                    yield info
+
+    def info(self, key: str) -> ObjectInfo | None:
+        """Return size and time of one file, or None."""
+        try:
+            stat = (self.path / key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        changed = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1_000_000, tz=UTC)
+        return ObjectInfo(key, stat.st_size, changed, f"{stat.st_size}-{stat.st_mtime_ns // 1000}")
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """Return the names of the folders right under one, in order."""
+        try:
+            return sorted(entry.name for entry in os.scandir(self.path / prefix) if entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
+        """Return size and time of many files."""
+        return {key: self.info(key) for key in keys}
+
+    def open(self, key: str) -> BinaryIO:
+        """Open one file for reading."""
+        return (self.path / key).open("rb")
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes of one file."""
+        return (self.path / key).read_bytes()
+
+    def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (key, bytes) of the files under a folder, in key order; one that has just gone is left out."""
+        for found in self.list(prefix):
+            with suppress(FileNotFoundError):
+                yield found.key, self.read(found.key)
+
+    def write(self, key: str, data: bytes, expect: str = ANY) -> str:
+        """Replace one file: temporary file on the same file system, fsync, rename."""
+        if expect == ANY:
+            return self._write(key, data)
+        with file_lock(self.path / ".lock-write"):
+            held = self.info(key)
+            if (held.fingerprint if held else ABSENT) != expect:
+                raise Conflict(f"{self.path / key} is not as it was when it was read")
+            return self._write(key, data)
+
+    def _write(self, key: str, data: bytes) -> str:
+        for attempt in range(_RACES):
+            temporary = f"{STAGING}/.tmp-{uuid.uuid4().hex}"
+            self._write_durably(self.path / temporary, data)
+            try:
+                self.move(temporary, key)
+                break
+            except (
+                FileNotFoundError
+            ):  # another process took it for what a dead step left (`lake.storage.publish.sweep`)
+                if attempt == _RACES - 1:
+                    raise
+        written = self.info(key)
+        return written.fingerprint if written else ABSENT
+
+    @staticmethod
+    def _write_durably(path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+
+    def put(self, path: Path, key: str) -> None:
+        """Replace one file: a copy beside it, fsync, rename."""
+        target = self.path / key
+        copy = target.with_name(f".tmp-{uuid.uuid4().hex}")
+        for attempt in range(_RACES):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("rb") as held, copy.open("xb") as out:
+                    shutil.copyfileobj(held, out, 1 << 20)
+                    out.flush()
+                    os.fsync(out.fileno())
+                copy.replace(target)
+                return
+            except FileNotFoundError:  # another process may have removed the folder as an empty one
+                if attempt == _RACES - 1 or not path.exists():
+                    raise
+            finally:
+                copy.unlink(missing_ok=True)
+
+    def fingerprint_seen(self, key: str) -> str:
+        """Return the fingerprint of what is there now; else `ABSENT`."""
+        held = self.info(key)
+        return held.fingerprint if held else ABSENT
+
+    def forget_seen(self) -> None:
+        """Do nothing: nothing is remembered."""
+
+    def prepared(self, key: str) -> Path:
+        """Return the file's own path: the lake's file system is where steps prepare."""
+        return self.path / key
+
+    def stage(self, keys: Iterable[str]) -> None:
+        """Do nothing: what is prepared is there."""
+
+    def unstage(self, folder: str) -> None:
+        """Do nothing: what is prepared goes with its folder."""
+
+    def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Rename staged files to their places."""
+        for staged, final in pairs:
+            try:
+                self.move(staged, final)
+            except FileNotFoundError:
+                if self.info(final) is None:
+                    raise
+
+    def move(self, key: str, to: str) -> None:
+        """Rename one file over another; both lie on the lake's own file system."""
+        origin, target = self.path / key, self.path / to
+        for attempt in range(_RACES):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                origin.replace(target)
+                return
+            except FileNotFoundError:  # another process may have removed the folder as an empty one
+                if attempt == _RACES - 1 or not origin.exists():
+                    raise
+
+    def delete(self, key: str) -> None:
+        """Remove one file and the folders that it leaves empty, up to the lake's root."""
+        target = self.path / key
+        if target.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            target.unlink(missing_ok=True)
+        for folder in target.parents:
+            if folder == self.path or not folder.is_relative_to(self.path):
+                break
+            try:
+                folder.rmdir()
+            except OSError:
+                break
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove files."""
+        for key in keys:
+            self.delete(key)
+
+    def url(self, key: str) -> str:
+        """Return the file's path."""
+        return str(self.path / key)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[Lease]:
+        """Hold an advisory file lock, which the kernel frees when the process dies."""
+        with file_lock(self.path / f".lock-{name}"):
+            yield Lease()
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold a lock between the processes of this machine, which the kernel frees when the holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as handle:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def open_store(root: str | Path, s3: "S3Options | None" = None) -> Store:
+    """Return the store of a lake root: a path, a `file://` URL, or `s3://bucket/prefix` with how it is used.
+
+    Raises:
+        UnsupportedStore: the URL names a kind of store that this version does not serve.
+    """
+    text = str(root)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    if text.startswith("s3://") and text.removeprefix("s3://").strip("/"):
+        from lake.storage.s3 import S3Store  # boto3 takes half a second to import; only those with a bucket wait for it
+
+        return S3Store(text, s3)
+    if "://" in text:
+        raise UnsupportedStore(f"lake root {text!r}: expected a local folder, a file:// URL or s3://bucket/prefix")
+    return LocalStore(text)

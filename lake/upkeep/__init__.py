@@ -1,0 +1,1 @@
+"""Upkeep: compaction, retention, erasure, files that no receipt names."""

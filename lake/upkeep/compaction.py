@@ -1,0 +1,192 @@
+"""Compaction: many small files of one source and hour become one, and no row changes.
+
+What belongs here: which hours are due, and the order of the steps. What does not: the merge and its proof
+(`lake.upkeep.merging`), the receipts (`lake.upkeep.compaction_publish`), which rows of a file count
+(`lake.ledger.live_files`).
+
+The receipts of the member batches name the merged file afterwards, each with its own rows and their own checksum; so
+what a batch landed stays known, and nothing becomes stale. Receipts change first and the old files go after that, as
+acts of their own: who reads in between has either. A batch that lands anew leaves dead rows in a merged file, which
+nobody reads and the next compaction of the hour leaves behind.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import msgspec
+
+from lake import ledger
+from lake.ledger.live_files import COMPACTED, HeldFile, by_hour, held_files
+from lake.ledger.receipts import CompactionReceipt, Merged
+from lake.storage import paths
+from lake.storage.publish import Workplace
+from lake.storage.store import Store
+from lake.upkeep.compaction_publish import Merge, publish_merges
+from lake.upkeep.merging import Resources, RowsChanged, merge, mergeable
+from lake.upkeep.orphan_files import ROOMS, remove_unnamed
+
+_UNIT_BYTES, _UNIT_HOURS = 2 << 30, 24  # what is published at once: a crash costs so much work, scratch holds so much
+_MOST_BYTES = 1 << 30  # of one merged file, about
+_LATE = "a batch landed meanwhile; the next compaction looks again"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When an hour's files are merged.
+
+    An hour rests for `settle` after its end, for late files come. Then it is due when it has dead rows, more than
+    `most_files` files, or several of no more than `small_bytes` together. Files of `large_bytes` are left alone.
+    """
+
+    settle: timedelta = timedelta(hours=24)
+    most_files: int = 4
+    small_bytes: int = 64 << 20
+    large_bytes: int = 512 << 20
+
+    def due(self, files: Sequence[HeldFile]) -> list[HeldFile]:
+        """Return those of an hour's files that should become one."""
+        some = [file for file in files if not file.whole or file.bytes < self.large_bytes]
+        small = len(some) > 1 and sum(file.bytes for file in some) <= self.small_bytes
+        return some if small or len(some) > self.most_files or any(not file.whole for file in some) else []
+
+
+@dataclass(frozen=True)
+class Due:
+    """The files of one hour that should become one."""
+
+    source: str
+    room: str
+    hour: str
+    files: tuple[HeldFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Return what they take together."""
+        return sum(file.bytes for file in self.files)
+
+    def waits(self, unbuilt: AbstractSet[str]) -> bool:
+        """Whether the files are of an event hour that is to be built: a build that reads them may be under way."""
+        return self.room == paths.BRONZE and self.hour in unbuilt
+
+    @property
+    def where(self) -> str:
+        """Return room, source and hour as one text."""
+        return f"{self.room}/{self.source} {self.hour}"
+
+
+@dataclass
+class Compacted:
+    """What a compaction did: receipts of merged files, hours that were left alone and why, files that went."""
+
+    merged: list[CompactionReceipt] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)  # `<room>/<source> <hour>` → why
+    removed: list[str] = field(default_factory=list)
+
+
+def due(
+    store: Store,
+    source: str,
+    policy: Policy,
+    now: datetime,
+    first: str | None = None,
+    last: str | None = None,
+) -> list[Due]:
+    """Return what should be merged of a source, oldest hour first; `now` is UTC, aware.
+
+    Of the hours from `first` to `last` (both included) when given.
+    """
+    found, receipts = [], list(ledger.landings(store, source))
+    newest = ledger.hour_text(paths.floor_hour(now - policy.settle) - timedelta(hours=1))
+    for room in ROOMS:
+        for hour, files in by_hour(held_files(receipts, room)).items():
+            in_range = (first is None or hour >= first) and (last is None or hour <= last) and hour <= newest
+            if in_range and (some := policy.due(files)):
+                found.append(Due(source, room, hour, tuple(some)))
+    return found
+
+
+def compact(
+    store: Store,
+    sources: Iterable[str],
+    wanted: Sequence[Due],
+    resources: Resources,
+    told: Callable[[Due], None] = lambda _: None,
+) -> Compacted:
+    """Merge what is due, some hours at a time, and remove what no receipt of the sources names afterwards."""
+    done = Compacted()
+    for unit in _units(wanted):
+        with Workplace(store, "compact") as place, resources.connect(store, place.path) as con:
+            merges: list[Merge] = []
+            for each in unit:
+                told(each)
+                try:
+                    merges += _merged(store, con, each, place)
+                except RowsChanged as problem:
+                    done.left[each.where] = str(problem)
+            published = publish_merges(store, merges)
+        done.merged += [each.receipt for each in published]
+        late = [each.receipt for each in merges if each not in published]
+        done.left |= {f"{each.room}/{each.source} {each.hour}": _LATE for each in late}
+    for source in sources:
+        done.removed += remove_unnamed(store, source)
+    return done
+
+
+def _merged(store: Store, con: duckdb.DuckDBPyConnection, wanted: Due, place: Workplace) -> list[Merge]:
+    merges = []
+    for group in mergeable(con, store, wanted.files):
+        for files in _bins(group):
+            if len(files) > 1 or not files[0].whole:
+                merges.append(_merge(store, con, wanted, files, place))
+    return merges
+
+
+def _merge(
+    store: Store, con: duckdb.DuckDBPyConnection, wanted: Due, files: Sequence[HeldFile], place: Workplace
+) -> Merge:
+    members = tuple(Merged(batch, file.key, mark.rows, mark.checksum) for file in files for batch, mark in file.marks)
+    name = COMPACTED + hashlib.sha256(msgspec.json.encode(members)).hexdigest()[:16]
+    out = place.path / f"{wanted.room}-{name}.parquet"
+    before, after = merge(con, store, files, wanted.room, out)
+    receipt = CompactionReceipt(
+        source=wanted.source,
+        room=wanted.room,
+        hour=wanted.hour,
+        file=paths.shared_file(wanted.room, wanted.source, ledger.hour(wanted.hour), name),
+        rows=sum(file.rows for file in files),
+        left_behind=sum(file.marks[0][1].file_rows - file.rows for file in files if not file.whole),
+        files_before=len(files),
+        bytes_before=sum(file.bytes for file in files),
+        bytes_after=out.stat().st_size,
+        rows_checksum_before=before.columns,
+        rows_checksum_after=after.columns,
+        members=members,
+        compacted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return Merge(receipt, tuple(files), place.key_of(out))
+
+
+def _bins(files: Sequence[HeldFile]) -> Iterator[list[HeldFile]]:
+    """Yield files in groups of no more than `_MOST_BYTES`, in order."""
+    group: list[HeldFile] = []
+    for file in files:
+        if group and sum(each.bytes for each in (*group, file)) > _MOST_BYTES:
+            yield group
+            group = []
+        group.append(file)
+    yield group
+
+
+def _units(wanted: Sequence[Due]) -> Iterator[list[Due]]:
+    unit: list[Due] = []
+    for each in wanted:
+        if unit and (len(unit) >= _UNIT_HOURS or sum(due.bytes for due in (*unit, each)) > _UNIT_BYTES):
+            yield unit
+            unit = []
+        unit.append(each)
+    if unit:
+        yield unit

@@ -1,0 +1,254 @@
+"""Erasure on request: the records that a condition is true of go, wherever the lake has them, and it is proven.
+
+What belongs here: the order of the steps. What does not: rewriting (`lake.upkeep.erasure_rewrite`), publishing
+(`lake.upkeep.erasure_publish`), proving (`lake.upkeep.erasure_proof`), conditions (`lake.query.condition`,
+`lake.ledger.erasure_rules`), building.
+
+1. `search` looks; nothing is changed. 2. `begin` makes the request durable; from then on landing drops what matches.
+3. `erase` rewrites only the files that have matching rows, dead ones included, and removes what was built of their
+hours. 4. Whoever calls builds these hours again. 5. `finish` proves and records it. Killed anywhere, the same request
+goes on where it was: what matches is searched again, and begun requests are found by their condition.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import duckdb
+import msgspec
+
+from lake import ledger
+from lake.ledger.erasure_rules import Asked, Columns, Standing, standing
+from lake.ledger.live_files import held_files
+from lake.ledger.receipts import ErasureReceipt
+from lake.query.condition import BadCondition, condition
+from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
+from lake.query.views import literal
+from lake.storage import paths
+from lake.storage.publish import Change, Workplace, publish
+from lake.storage.store import Store
+from lake.upkeep.erasure_proof import Fingerprints, Proof, fingerprints, left_in_built, untouched
+from lake.upkeep.erasure_publish import erasure, publish_part, written
+from lake.upkeep.erasure_rewrite import ROWS, Match, NotErased, collect_into, rewrite
+from lake.upkeep.merging import Resources
+from lake.upkeep.orphan_files import ROOMS, remove_unnamed
+
+_AT_ONCE = 500  # files that one search looks into
+_PART_FILES, _PART_BYTES = 200, 1 << 30  # what is published at once
+_ROUNDS = 5  # a batch may land anew while its files are rewritten; then they are searched again
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be erased, of which hours (both included, empty: all), why, and for whom.
+
+    `once`: the condition is not kept, so the same records may land again. `tell_condition`: it goes into the ledger.
+    """
+
+    source: str
+    condition: str
+    columns: Columns
+    reason: str
+    asked_by: str
+    first: str = ""
+    last: str = ""
+    once: bool = False
+    tell_condition: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        """Return the condition, checked. Raises BadCondition."""
+        return Asked(condition(self.condition), self.columns)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files that have matching rows, and what could not be looked at, in words."""
+
+    files: Sequence[Match]
+    not_looked_at: tuple[str, ...]
+
+
+def search(store: Store, request: Request, resources: Resources) -> Found:
+    """Return what matches now.
+
+    Raises:
+        BadCondition: the condition cannot be asked of the source's bronze.
+    """
+    asked = request.asked
+    with Workplace(store, "search") as place, resources.connect(store, place.path) as con:
+        if why := asked.fits(con, paths.BRONZE):
+            raise BadCondition(f"the condition cannot be asked of bronze.{request.source}: {why}")
+        files = list(_matches(con, store, request, asked, paths.BRONZE))
+        if asked.fits(con, paths.QUARANTINE):
+            return Found(files, (*_not_looked_at(store, request), *waiting(store, request.source)))
+        files += _matches(con, store, request, asked, paths.QUARANTINE)
+        return Found(files, waiting(store, request.source))
+
+
+def _matches(
+    con: duckdb.DuckDBPyConnection, store: Store, request: Request, asked: Asked, room: str
+) -> Iterator[Match]:
+    held = {file.key: file for file in held_files(ledger.landings(store, request.source), room)}
+    keys = {key: hour for key, hour in _files(store, request, room)}
+    of_url = {store.url(key): key for key in keys}
+    listed = list(of_url)
+    for at in range(0, len(listed), _AT_ONCE):
+        rows = asked.matching(room, listed[at : at + _AT_ONCE])
+        found = con.execute(f"select __file, _batch, count(*) from ({rows}) group by all order by all").fetchall()
+        by_key: dict[str, dict[str, int]] = {}
+        for url, batch, count in found:
+            by_key.setdefault(of_url[url], {})[str(batch)] = int(count)
+        for key, counts in by_key.items():
+            file = held.get(key)
+            live = {batch: rows for batch, rows in counts.items() if file and batch in file.batches}
+            yield Match(room, key, keys[key], file, live, sum(counts.values()) - sum(live.values()))
+
+
+def _files(store: Store, request: Request, room: str) -> Iterator[tuple[str, str]]:
+    """Yield key and hour of all files of a room in the request's range, whether a receipt names them or not."""
+    for each in store.list(f"{room}/{paths.checked(request.source)}"):
+        at = paths.hour_of(each.key)
+        hour = ledger.hour_text(at) if at else ""
+        if each.key.endswith(".parquet") and hour >= request.first and (not request.last or hour <= request.last):
+            yield each.key, hour
+
+
+def waiting(store: Store, source: str) -> tuple[str, ...]:
+    """Return what else may hold records of a source on this machine and cannot be looked into: a sentence each."""
+    spool = store.prepared(f"{paths.SPOOL}/{paths.checked(source)}")
+    if spool.is_dir() and any(spool.rglob("*")):
+        return (f"pages in {spool} that were fetched and have not landed: they are held against the erasure then",)
+    return ()
+
+
+def _not_looked_at(store: Store, request: Request) -> Iterator[str]:
+    """Yield what to say of quarantine when the condition does not fit it; it goes on record, so it tells no value."""
+    rows = sum(file.rows for file in held_files(ledger.landings(store, request.source), paths.QUARANTINE))
+    asked, has = request.asked.condition.columns, {name for name, _ in QUARANTINE_COLUMNS}
+    missing = ", ".join(name for name in asked if name not in has) or "its columns as other types"
+    if rows:
+        yield (
+            f"{rows} quarantined records of {request.source}, for the condition asks for {missing}, which those do not"
+            " have: erase them by their text (--where \"_raw like '%…%'\")"
+        )
+
+
+def begin(store: Store, request: Request, found: Found) -> ErasureReceipt:
+    """Make a request durable and return its receipt: that of a request which was begun before and broke off, if any."""
+    for each in standing(store, request.source):
+        same = (each.condition, each.first, each.last) == (request.asked.condition.text, request.first, request.last)
+        old = erasure(store, request.source, each.erasure) if same else None
+        if old is not None and (old.status == "begun" or not found.files):
+            return old
+    now, secret = datetime.now(UTC), secrets.token_hex(16)
+    text = request.asked.condition.text
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    kept = Standing(
+        erasure=name, source=request.source, condition=text, secret=secret, first=request.first, last=request.last
+    )
+    receipt = ErasureReceipt(
+        source=request.source,
+        erasure=name,
+        status="begun",
+        reason=request.reason,
+        asked_by=request.asked_by,
+        asked_at=now.isoformat(timespec="seconds"),
+        condition_hash=hashlib.sha256(f"{secret}{text}".encode()).hexdigest(),
+        condition=text if request.tell_condition else "",
+        first=request.first,
+        last=request.last,
+        standing=not request.once,
+    )
+    key = paths.standing_erasure(request.source, name)
+    publish(store, lambda: Change(receipts=((key, msgspec.json.encode(kept).decode()), written(receipt))))
+    return receipt
+
+
+def erase(
+    store: Store,
+    request: Request,
+    receipt: ErasureReceipt,
+    resources: Resources,
+    told: Callable[[Match], None] = lambda _: None,
+) -> ErasureReceipt:
+    """Erase what matches and return the receipt with the files that were rewritten.
+
+    Raises:
+        NotErased: landings have brought back matching rows again and again, or a rewritten file is not as it must be.
+    """
+    remove_unnamed(store, request.source)
+    for _ in range(_ROUNDS):
+        found = search(store, request, resources).files
+        if not found:
+            return erasure(store, receipt.source, receipt.erasure) or receipt
+        for part in _parts(found):
+            with Workplace(store, "erase") as place, resources.connect(store, place.path) as con:
+                collect_into(con)
+                made = []
+                for number, match in enumerate(part):
+                    told(match)
+                    made.append(rewrite(con, store, request.asked, match, place.path / f"{number}.parquet"))
+                con.execute(f"copy {ROWS} to {literal(str(place.path / 'erased.parquet'))} (format parquet)")
+                publish_part(store, place, receipt, made)
+    raise NotErased(
+        f"{request.source}: after {_ROUNDS} rounds there still are matching rows, for their batches land anew all the"
+        " time; stop landing for a while, and run the same command again"
+    )
+
+
+def _parts(found: Sequence[Match]) -> Iterator[list[Match]]:
+    part: list[Match] = []
+    for match in found:
+        part.append(match)
+        if len(part) >= _PART_FILES or sum(each.held.bytes for each in part if each.held) > _PART_BYTES:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def finish(
+    store: Store, request: Request, receipt: ErasureReceipt, before: Fingerprints, resources: Resources
+) -> Proof:
+    """Prove an erasure whose hours are built again, and record it as done if nothing is left; return the proof.
+
+    `before` are the `fingerprints` of the source's files from before the first file was rewritten.
+    """
+    found = search(store, request, resources)
+    rows = {room: sum(each.erased + each.dead for each in found.files if each.room == room) for room in ROOMS}
+    with Workplace(store, "prove") as place, resources.connect(store, place.path) as con:
+        built = left_in_built(con, store, receipt)
+    same, changed = untouched(before, fingerprints(store, request.source), receipt)
+    counts = {f"left_in_{room}": count for room, count in rows.items()} | built | {"untouched_files": same}
+    proof = Proof(counts, changed)
+    if proof.holds:
+        done = msgspec.structs.replace(
+            receipt,
+            status="done",
+            proof=counts,
+            not_looked_at=found.not_looked_at,
+            done_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        lists = [each.key for each in store.list(paths.erased_rows(receipt.source, receipt.erasure))]
+        ended = [] if receipt.standing else [paths.standing_erasure(receipt.source, receipt.erasure)]
+        publish(store, lambda: Change(deletes=(*lists, *ended), receipts=(written(done),)))
+    return proof
+
+
+def end(store: Store, source: str, name: str) -> ErasureReceipt:
+    """Let a standing erasure stand no longer: its condition goes, and its records may land again.
+
+    Raises:
+        LookupError: there is no such erasure.
+    """
+    receipt = erasure(store, source, name)
+    if receipt is None:
+        known = ", ".join(each.erasure for each in standing(store, source)) or "none"
+        raise LookupError(f"{source} has no erasure {name!r}; standing: {known}")
+    ended = msgspec.structs.replace(receipt, standing=False)
+    gone = (paths.standing_erasure(source, name),)
+    publish(store, lambda: Change(deletes=gone, receipts=(written(ended),)))
+    return ended

@@ -1,0 +1,66 @@
+"""The Dagster form of `headwater disposition`: a job that takes dispositions typed into its launchpad, or a file.
+
+What belongs here: running it in Dagster. What does not: what is taken and kept (`lake.signals`).
+"""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from lake.signals.verdict_files import parse_moment, read_dispositions
+from lake.signals.verdicts import VALUES, Disposition
+from lake.storage.publish import recover
+from orchestration.settings import load_settings
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.signals import dispose
+
+
+class Said(dg.Config):
+    """What is said of one finding."""
+
+    finding_uid: str = Field(description="finding_info.uid of the finding.")
+    disposition: str = Field(description=f"One of {', '.join(VALUES)}.")
+    by: str = Field(default="", description="Who says so.")
+    note: str = Field(default="", description="Why.")
+    at: str = Field(default="", description="When it was decided (ISO 8601, UTC); left out: now.")
+
+
+class Dispositions(dg.Config):
+    """Dispositions to add: typed here, or in a CSV or NDJSON file that the machine of the run can read, or both."""
+
+    said: list[Said] = Field(default=[], description="One entry a finding.")
+    file: str = Field(default="", description="Path of a file with finding_uid, disposition, and by, note, at.")
+
+
+@dg.op(description="Add what analysts say of findings. The last one counts; what was said before is kept.")
+def record_dispositions(context: dg.OpExecutionContext, config: Dispositions) -> None:
+    """Add what is given; fail, after adding the rest, when something cannot be taken."""
+    given = [_disposition(each, f"said[{number}]") for number, each in enumerate(config.said)]
+    given += read_dispositions(Path(config.file)) if config.file else []
+    store = open_lake(load_settings())
+    recover(store)
+    done = dispose(store, given, Path(config.file).name if config.file else "Dagster")
+    context.add_output_metadata(
+        {"added": len(done.added), "unchanged": len(done.unchanged), "refused": len(done.refused)}
+    )
+    for refused in done.refused:
+        context.log.error(f"{refused.disposition.where}: {refused.reason}")
+    if done.refused:
+        raise dg.Failure(f"{len(done.refused)} dispositions were not taken; {len(done.added)} were added")
+
+
+@dg.job(description="Say what came of findings: true, false, benign, duplicate or inconclusive.")
+def add_dispositions() -> None:
+    """Add dispositions."""
+    record_dispositions()
+
+
+def disposing() -> dg.Definitions:
+    """Return the job."""
+    return dg.Definitions(jobs=[add_dispositions])
+
+
+def _disposition(said: Said, where: str) -> Disposition:
+    at = parse_moment(said.at, where) if said.at else None
+    return Disposition(said.finding_uid, said.disposition, said.by, said.note, at, where)

@@ -1,0 +1,147 @@
+"""Commands that keep the lake in shape: compact, retain."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from ingest.contracts import load_contracts
+from lake.storage.publish import sweep
+from lake.upkeep.compaction import Compacted, Due, Policy
+from orchestration.cli.app import Json, app
+from orchestration.cli.context import contract, hour_range, lake, settings
+from orchestration.cli.output import err, out, print_json, print_table, say
+from orchestration.steps.upkeep import Retained, compact_lake, due_hours, known_sources, retain_lake, retain_marts
+
+MOST_ROWS = 40
+_DEFAULT = Policy()
+
+From = Annotated[str | None, typer.Option("--from", help="First hour or day (UTC).")]
+To = Annotated[str | None, typer.Option("--to", help="Last hour or day (UTC), included.")]
+Sources = Annotated[list[str] | None, typer.Option("--source", help="Only these sources.")]
+
+
+@app.command("compact")
+def compact_command(
+    first: From = None,
+    last: To = None,
+    source: Sources = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and change nothing.")] = False,
+    files: Annotated[
+        int, typer.Option(help="Merge hours with more files than this, however large.", min=1)
+    ] = _DEFAULT.most_files,
+    settle_hours: Annotated[
+        float, typer.Option(help="Leave hours alone that ended less than this ago.", min=0)
+    ] = _DEFAULT.settle.total_seconds() / 3600,
+    unbuilt: Annotated[bool, typer.Option("--unbuilt", help="Merge also hours that wait to be built.")] = False,
+    json: Json = False,
+) -> None:
+    """Merge the many small files of an hour into one; no row changes, and nothing becomes stale."""
+    store, names = lake(), _sources(source)
+    sweep(store)
+    policy = Policy(settle=timedelta(hours=settle_hours), most_files=files)
+    wanted, waiting = due_hours(store, names, policy, *hour_range(first, last), unbuilt=unbuilt)
+    if dry_run:
+        _tell_due(wanted, waiting, json)
+        return
+    with err.status("merging …") as status:
+        done = compact_lake(store, settings(), names, wanted, lambda each: status.update(f"merging {each.where} …"))
+    _tell_compacted(done, waiting, json)
+    if done.left:
+        raise typer.Exit(1)
+
+
+@app.command()
+def retain(
+    source: Sources = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it. Without this, only say what would go.")] = False,
+    json: Json = False,
+) -> None:
+    """Say which hours are older than their contract's retention; with --apply they go, and receipts say so."""
+    store = lake()
+    names = [contract(name).source for name in source] if source else known_sources(store)
+    with err.status("looking …") as status:
+        found = retain_lake(store, names, apply, lambda each: status.update(f"removing {each.source} {each.day} …"))
+    marts = retain_marts(store, apply)
+    if json:
+        print_json({"applied": apply, "sources": [_retained(each) for each in found], "marts": marts})
+        return
+    held = [each for each in found if each.retention]
+    if held:
+        shown = [_retained(each) for each in held]
+        heads = [name.replace("_", " ") for name in list(shown[0])[:-1]]
+        print_table("", heads, [list(row.values())[:-1] for row in shown])
+    for each in found:
+        if each.note:
+            say(f"{each.source}: {each.note}")
+    for mart, hours in marts.items():
+        gone = "were removed" if apply else "would be removed"
+        say(f"gold.{mart}: {len(hours):,} event hours up to {hours[-1]}, of which nothing is left to read, {gone}")
+    files = sum(day.files for each in found for day in each.days)
+    if files and not apply:
+        say(f"{files:,} files would be removed: run `headwater retain --apply`")
+    else:
+        say(f"{files:,} files were removed" if files else "nothing has expired")
+
+
+def _retained(found: Retained) -> dict[str, object]:
+    days = found.days
+    return {
+        "source": found.source,
+        "retention_days": found.retention / timedelta(days=1) if found.retention else None,
+        "newest_expired": found.newest,
+        "days": len(days),
+        "first": str(days[0].day) if days else "",
+        "last": str(days[-1].day) if days else "",
+        "files": sum(day.files for day in days),
+        "rows": sum(day.rows for day in days),
+        "bytes": sum(day.bytes for day in days),
+        "note": found.note,
+    }
+
+
+def _sources(named: list[str] | None) -> list[str]:
+    return [contract(name).source for name in named] if named else sorted(load_contracts())
+
+
+def _tell_due(wanted: list[Due], waiting: int, json: bool) -> None:
+    rows = [(each.room, each.source, each.hour, len(each.files), each.bytes) for each in wanted]
+    names = ("room", "source", "hour", "files", "bytes")
+    if json:
+        print_json({"due": [dict(zip(names, row, strict=True)) for row in rows], "waiting_to_be_built": waiting})
+        return
+    if rows:
+        print_table("", names, rows[:MOST_ROWS])
+        _tell_more(len(rows))
+    say(f"{len(rows):,} hours would be merged")
+    _tell_waiting(waiting)
+
+
+def _tell_compacted(done: Compacted, waiting: int, json: bool) -> None:
+    if json:
+        print_json({"merged": done.merged, "left": done.left, "removed": done.removed, "waiting_to_be_built": waiting})
+        return
+    if done.merged:
+        names = ("room", "source", "hour", "files", "rows", "bytes before", "bytes after")
+        rows = [
+            (each.room, each.source, each.hour, each.files_before, each.rows, each.bytes_before, each.bytes_after)
+            for each in done.merged
+        ]
+        print_table("", names, rows[:MOST_ROWS])
+        _tell_more(len(rows))
+    before, after = sum(each.files_before for each in done.merged), len(done.merged)
+    out.print(f"{before:,} files became {after:,}, of the same rows" if after else "nothing was merged")
+    for where, why in done.left.items():
+        say(f"{where} was left as it is: {why}")
+    _tell_waiting(waiting)
+
+
+def _tell_more(rows: int) -> None:
+    if rows > MOST_ROWS:
+        say(f"… and {rows - MOST_ROWS:,} more; --json has all")
+
+
+def _tell_waiting(waiting: int) -> None:
+    if waiting:
+        hours = "1 hour waits" if waiting == 1 else f"{waiting:,} hours wait"
+        say(f"{hours} to be built and is left for later: run `headwater build` first, or add --unbuilt")

@@ -1,0 +1,278 @@
+"""The bridge between a dbt run and the lake: a dbt-duckdb plugin with a few SQL functions.
+
+What belongs here: turning the lake's answers into what macros can use. What does not: the answers themselves
+(`lake.build.run`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
+
+Functions (all text in, text out; `!` first marks an error that the macro raises):
+  hw_setup(bronze types)        → JSON: the project's folder, and statements that make `bronze` and `reference`
+  hw_stage(model)               → folder to write partitions to
+  hw_hours(mart)                → JSON: the hours of a mart that are built
+  hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
+  hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and what they are asked about
+  hw_check(model, table, columns) → JSON: what was staged, and queries for broken OCSF rules; {} when nothing was
+  hw_index(model, table)        → JSON: statements that write the observables of what was staged
+  hw_kept(model, columns)       → SELECT over what was computed once for the run
+  hw_publish(JSON)              → JSON of rows by hour
+  hw_table(table, source)       → SELECT over a lake table
+  hw_mart(mart, class, empty)   → SELECT over a mart; `empty` is a SELECT of no rows that has its columns
+  hw_lookups("")                → JSON: by lookup provider and kind, the condition under which it may be asked
+"""
+
+import atexit
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from ingest.lookups.requests import asked_paths, sendable_sql
+from ingest.reference.views import reference_versions, reference_views
+from lake.build.mapping import Mappings
+from lake.build.run import DISPOSITIONS, BuildRun, Plan
+from lake.matching.index import staged_statements
+from lake.matching.matches import TABLE as MATCHES
+from lake.matching.matches import select as matches
+from lake.ocsf.asked import Held, event_plan
+from lake.ocsf.attributes import EventClass
+from lake.ocsf.columns import columns
+from lake.ocsf.conform import ConformError
+from lake.ocsf.event_sql import broken_sql, event_sql
+from lake.ocsf.generate import declared_classes
+from lake.query.views import (
+    bronze_view,
+    empty_select,
+    lake_table,
+    literal,
+    mart_files,
+    quoted,
+    rows_select,
+    typed_select,
+)
+from lake.storage.duck import Signed
+from lake.storage.publish import Workplace, recover
+from orchestration.dbt.reference_inventory import held_by, kept_places
+from orchestration.settings import PROJECT, load_settings
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.lookups import lookups_of
+
+PLAN_VARIABLE = "HEADWATER_PLAN"
+# Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
+# (50,000 events, two threads, two models side by side).
+HOURS_AT_ONCE = 24
+KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
+UNSORTED = "unsorted.parquet"
+PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
+DISPOSITION_COLUMNS = (
+    ("_event_key", "VARCHAR"),
+    ("_event_at", "TIMESTAMP"),
+    *PIPELINE_COLUMNS,
+    ("event_type", "VARCHAR"),
+    ("class_uid", "INTEGER"),
+    ("disposition", "VARCHAR"),
+    ("filter", "VARCHAR"),
+    ("collision", "BOOLEAN"),
+)
+
+_workplaces = ExitStack()
+
+
+def end_runs() -> None:
+    """Give back what the runs of this process staged; at its end this happens by itself.
+
+    Their DuckDB goes too: one that has spilled refuses the folder of the next run.
+    """
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    _workplaces.close()
+
+
+atexit.register(end_runs)
+
+
+class Plugin(BasePlugin):
+    """Registers the functions on dbt's connection; opens the lake when the run starts, not when it is imported."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Remember nothing: the settings are read when a run starts."""
+        self._run: BuildRun | None = None
+        self._signed: Signed | None = None
+        self._classes: dict[str, EventClass] | None = None
+        self._held: Held | None = None
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Register the functions."""
+        settings = load_settings()
+        conn.execute("set timezone = 'UTC'")
+        conn.execute("set preserve_insertion_order = false")
+        conn.execute("set partitioned_write_max_open_files = 100000")
+        conn.execute("set memory_limit = ?", [f"{settings.memory_bytes}B"])
+        conn.execute(f"set threads = {settings.threads}")
+        for name, function, inputs in (
+            ("hw_setup", self._setup, 1),
+            ("hw_stage", self._stage, 1),
+            ("hw_hours", self._hours, 1),
+            ("hw_days", self._days, 2),
+            ("hw_events", self._events, 2),
+            ("hw_check", self._check, 3),
+            ("hw_index", self._index, 2),
+            ("hw_kept", self._kept, 2),
+            ("hw_publish", self._publish, 1),
+            ("hw_table", self._table, 2),
+            ("hw_mart", self._mart, 3),
+            ("hw_lookups", self._lookups, 1),
+        ):
+            conn.create_function(name, _told(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
+        self._connection = conn
+
+    def _setup(self, request: str) -> str:
+        asked = json.loads(request)
+        settings = load_settings()
+        store = open_lake(settings)
+        self._signed = Signed(self._connection.cursor(), store)
+        recover(store)
+        project = _project()
+        mappings = Mappings(project)
+        given = os.environ.get(PLAN_VARIABLE)
+        types = asked["bronze_types"]
+        plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
+        place = _workplaces.enter_context(Workplace(store, "build"))
+        versions = reference_versions(store)  # first: what comes meanwhile may be read, and counts as not read
+        reference = reference_views(store, settings.feed_order)
+        views = [f"create or replace {self._kind(sql)} reference.{name} as {sql}" for name, sql in reference.items()]
+        self._run, self._held = BuildRun(store, mappings, plan, place, context=versions), None
+        bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
+        spill = place.path / "spill"
+        beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
+        statements = [f"set temp_directory = '{spill}'", *bronze, *views, *beside, *kept_places(reference)]
+        return json.dumps({"project": str(project), "statements": statements})
+
+    def _kind(self, sql: str) -> str:
+        """Return `table` for what a run keeps in memory, since every model asks it anew; `view` for what is large."""
+        found = self._connection.cursor().execute(f"select count(*) from ({sql})").fetchone()
+        return "table" if found and found[0] <= KEPT_ROWS else "view"
+
+    def _stage(self, model: str) -> str:
+        if self._signed is not None:
+            self._signed.renew()  # a run may outlive the credentials of a role
+        return str(self._current().staging_folder(model))
+
+    def _hours(self, mart: str) -> str:
+        return json.dumps(self._current().mart_hours(mart))
+
+    def _days(self, table: str, source: str) -> str:
+        run = self._current()
+        hours = run.plan.hours.get(source, ()) if source else run.mart_hours(table)
+        at_once = table == DISPOSITIONS or len(hours) <= HOURS_AT_ONCE
+        return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
+
+    def _events(self, table: str, described: str) -> str:
+        try:
+            made = event_sql(self._class(table), dict(json.loads(described)))
+        except ConformError as problem:
+            return f"!{table}: {problem}"
+        return json.dumps(event_plan(made, self._held_for(table)))
+
+    def _held_for(self, table: str) -> Held:
+        if self._held is None:
+            self._held = held_by(self._connection.cursor())
+        return replace(self._held, lookups=asked_paths(lookups_of(load_settings()).values(), table))
+
+    def _check(self, model: str, table: str, described: str) -> str:
+        folder = self._current().staging_folder(model)
+        if next(folder.glob("*/*/*.parquet"), None) is None:
+            return "{}"
+        files = literal(f"{folder}/*/*/*.parquet")
+        staged = f"read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
+        if (unsorted := folder / UNSORTED).exists():  # the same rows in one file: 168 take seconds to open
+            staged = f"read_parquet({literal(str(unsorted))})"
+        if table in ("", DISPOSITIONS):  # a mart that is no OCSF class
+            return json.dumps({"staged": staged})
+        count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
+        waits = bool(asked_paths(lookups_of(load_settings()).values(), table))
+        return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each, "waits": waits})
+
+    def _lookups(self, _: str) -> str:
+        return json.dumps(sendable_sql(lookups_of(load_settings()).values()))
+
+    def _index(self, model: str, table: str) -> str:
+        folder = self._current().staging_folder(model)
+        days = json.loads(self._days(table, model.split("__", 1)[1]))
+        return json.dumps(staged_statements(self._class(table), folder, folder / UNSORTED, days))
+
+    def _kept(self, model: str, described: str) -> str:
+        columns = json.loads(described)
+        folder = self._current().staging_folder(model)
+        if next(folder.glob("*/*.parquet"), None) is None:
+            return empty_select(columns)
+        typed = ", ".join(f"{quoted(name)}::{type_} as {quoted(name)}" for name, type_ in columns)
+        files = literal(f"{folder}/*/*.parquet")
+        types = "hive_partitioning = true, hive_types = {'class_uid': integer}"
+        return f"select {typed} from read_parquet({files}, {types})"
+
+    def _publish(self, request: str) -> str:
+        asked = json.loads(request)
+        (self._current().staging_folder(asked["model"]) / UNSORTED).unlink(missing_ok=True)
+        rows = self._current().publish_model(
+            asked["model"],
+            asked["table"],
+            asked["source"],
+            asked.get("counts", {}),
+            asked.get("invalid", {}),
+            asked.get("content"),
+            asked.get("mapped"),
+        )
+        return json.dumps(rows)
+
+    def _table(self, table: str, source: str) -> str:
+        run = self._current()
+        if table == DISPOSITIONS:
+            return typed_select(DISPOSITION_COLUMNS, run.published_files(table, source), hive=True)
+        wanted = [*columns(self._class(table)), *PIPELINE_COLUMNS]
+        files = run.window_files(f"{table}__{source}")
+        return lake_table(run.store, table, source, wanted) if files is None else typed_select(wanted, files)
+
+    def _mart(self, mart: str, ocsf_class: str, empty: str) -> str:
+        run = self._current()
+        files = run.window_files(mart)
+        if files is None:
+            files = mart_files(run.store, mart)
+        if ocsf_class:
+            return typed_select(columns(self._class(ocsf_class)), files)
+        return f"({empty})" + (f" union all by name ({rows_select(files)})" if files else "")
+
+    def _class(self, table: str) -> EventClass:
+        if self._classes is None:
+            self._classes = declared_classes(self._current().mappings.project)
+        return self._classes[table]
+
+    def _current(self) -> BuildRun:
+        if self._run is None:
+            raise RuntimeError("the run has no plan: dbt_project.yml must call lake_setup() on run start")
+        return self._run
+
+
+def _project() -> Path:
+    """Return the folder of the dbt project that runs: as dbt's own variable says, else as dbt was started in it."""
+    named = os.environ.get("DBT_PROJECT_DIR")
+    if named:
+        return Path(named).resolve()
+    return Path.cwd() if (Path.cwd() / "dbt_project.yml").exists() else PROJECT
+
+
+def _told(function: Callable[..., str]) -> Callable[..., str]:
+    """Give an exception to the macro as text, so that the reader sees a sentence and not a traceback in C++."""
+
+    @wraps(function)  # DuckDB counts the parameters of what it is given
+    def call(*texts: str) -> str:
+        try:
+            return function(*texts)
+        except Exception as problem:
+            return f"!{type(problem).__name__}: {problem}"
+
+    return call

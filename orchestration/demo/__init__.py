@@ -1,0 +1,1 @@
+"""The demo: a simulated company, the vendors it uses, and the runs that show them."""

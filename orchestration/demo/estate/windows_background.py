@@ -1,0 +1,190 @@
+"""A normal day on the estate's Windows machines: one function per event, and how often it happens.
+
+The mix is that of a collector that is tuned a little: much Sysmon, many network logons on servers, few changes. Nothing
+here is hostile; `incident` plants what is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestration.demo.estate.company import AD_DOMAIN, DNS_DOMAIN, Host, Person
+from orchestration.demo.estate.windows_endpoint import access_event, powershell_event, process_event, sysmon_event
+from orchestration.demo.estate.windows_events import Data, Draft, Scene, logon, service_installed, special_logon
+
+_SEC = "Security"
+_S32 = "C:\\Windows\\System32\\"
+
+
+def _member(s: Scene) -> tuple[Host, Person, str]:
+    """A server, somebody with business there, and the address of that person's workstation."""
+    host, person = s.rng.choice(s.company.servers), s.person()
+    if host.role == "pci database server":
+        person = s.company.person("marcus.oyelaran")
+    elif person.department not in ("Engineering", "Information Technology"):
+        host = s.rng.choice(s.company.with_role("file server"))
+    return host, person, s.company.workstations[person.username].address
+
+
+def _logon(s: Scene) -> Draft:
+    if s.rng.random() < 0.3:
+        host, person = s.machine()
+        return logon(s, host, person, s.rng.choice(("2", "7", "11")), "127.0.0.1", s.logon_id(), host.name)
+    host, person, address = _member(s)
+    return logon(s, host, person, "3", address, s.logon_id())
+
+
+def _failed_logon(s: Scene) -> Draft:
+    host, person, address = _member(s)
+    data = logon(s, host, person, "3", address, "0x0").data
+    data |= {"TargetUserSid": "S-1-0-0", "Status": "0xc000006d", "SubStatus": "0xc000006a", "FailureReason": "%%2313"}
+    for name in ("TargetLogonId", "LogonGuid", "ImpersonationLevel", "ElevatedToken"):
+        del data[name]
+    return Draft(host, _SEC, 4625, data, success=False)
+
+
+def _logoff(s: Scene) -> Draft:
+    host, person, _ = _member(s)
+    target: Data = {"TargetUserSid": person.sid, "TargetUserName": person.username, "TargetDomainName": AD_DOMAIN}
+    return Draft(host, _SEC, 4634, target | {"TargetLogonId": s.logon_id(), "LogonType": "3"})
+
+
+def _explicit(s: Scene) -> Draft:
+    host, person = s.machine()
+    target: Data = {"LogonGuid": s.guid(host), "TargetUserName": "theo.marchetti", "TargetDomainName": AD_DOMAIN}
+    target |= {
+        "TargetLogonGuid": s.guid(host),
+        "TargetServerName": "LKS-FS01",
+        "TargetInfo": "LKS-FS01",
+        "ProcessId": hex(s.pid()),
+    }
+    target |= {"ProcessName": _S32 + "svchost.exe", "IpAddress": "-", "IpPort": "-"}
+    return Draft(host, _SEC, 4648, s.subject(person, host, s.logon_id()) | target)
+
+
+def _special(s: Scene) -> Draft:
+    host = s.rng.choice([h for h in s.company.servers if h.role != "pci database server"])
+    return special_logon(s, host, s.company.person("theo.marchetti"), s.logon_id())
+
+
+def _kerberos(s: Scene, event_id: int) -> Draft:
+    person = s.person()
+    address = "::ffff:" + s.company.workstations[person.username].address
+    client = {"IpAddress": address, "IpPort": str(49152 + s.rng.randrange(16000))}
+    ticket = {
+        "TargetDomainName": DNS_DOMAIN.upper(),
+        "TicketOptions": "0x40810010",
+        "Status": "0x0",
+        "TicketEncryptionType": "0x12",
+    }
+    if event_id == 4769:
+        service = s.rng.choice(s.company.servers).name + "$"
+        name: Data = {
+            "TargetUserName": f"{person.username}@{DNS_DOMAIN.upper()}",
+            "ServiceName": service,
+            "ServiceSid": "S-1-5-18",
+        }
+        name["LogonGuid"] = s.guid(s.controllers[0])
+    else:
+        name = {"TargetUserName": person.username, "TargetSid": person.sid, "ServiceName": "krbtgt", "PreAuthType": "2"}
+        if event_id == 4771:
+            ticket |= {"Status": "0x18", "ServiceName": f"krbtgt/{AD_DOMAIN}"}
+    return Draft(s.rng.choice(s.controllers), _SEC, event_id, name | ticket | client, success=event_id != 4771)
+
+
+def _credentials(s: Scene) -> Draft:
+    person = s.person()
+    data: Data = {"PackageName": "MICROSOFT_AUTHENTICATION_PACKAGE_V1_0", "TargetUserName": person.username}
+    bad = s.rng.random() < 0.1
+    data |= {"Workstation": person.workstation, "Status": "0xc000006a" if bad else "0x0"}
+    return Draft(s.rng.choice(s.controllers), _SEC, 4776, data, success=not bad)
+
+
+def _share(s: Scene, detailed: bool) -> Draft:
+    person, host = s.person(), s.rng.choice(s.company.with_role("file server"))
+    data = s.subject(person, host, s.logon_id()) | {
+        "ObjectType": "File",
+        "IpAddress": s.company.workstations[person.username].address,
+        "IpPort": str(49152 + s.rng.randrange(16000)),
+        "ShareName": "\\\\*\\" + s.rng.choice(("IPC$", "clinical", "finance", "public")),
+        "AccessMask": "0x1",
+        "AccessList": "%%4416\r\n\t\t\t\t",
+    }
+    if detailed:
+        data |= {"RelativeTargetName": f"2026\\report-{s.rng.randrange(9000)}.xlsx", "AccessReason": "-"}
+    return Draft(host, _SEC, 5145 if detailed else 5140, data)
+
+
+def _directory(s: Scene, event_id: int) -> Draft:
+    admin, person, dc = s.company.person("theo.marchetti"), s.person(), s.rng.choice(s.controllers)
+    data = s.subject(admin, dc, s.logon_id())
+    if event_id == 4720:
+        name = f"temp{s.rng.randrange(1000):03d}"
+        data |= {
+            "TargetUserName": name,
+            "TargetDomainName": AD_DOMAIN,
+            "TargetSid": "S-1-5-21-1-2-3-" + str(9000 + s.rng.randrange(900)),
+        }
+        data |= {"SamAccountName": name, "DisplayName": "-", "PrivilegeList": "-"}
+    else:
+        group = "Helpdesk Operators" if event_id == 4728 else "Remote Desktop Users"
+        data |= {"MemberName": f"CN={person.name},OU=Staff,DC=corp", "MemberSid": person.sid, "TargetUserName": group}
+        data |= {"TargetDomainName": AD_DOMAIN, "TargetSid": "S-1-5-32-555", "PrivilegeList": "-"}
+    return Draft(dc, _SEC, event_id, data)
+
+
+def _task(s: Scene) -> Draft:
+    host, person = s.machine()
+    content = "<Task><Actions><Exec><Command>C:\\Ops\\inventory.cmd</Command></Exec></Actions></Task>"
+    return Draft(
+        host,
+        _SEC,
+        4698,
+        s.subject(person, host, s.logon_id()) | {"TaskName": "\\Larkspur\\Inventory", "TaskContent": content},
+    )
+
+
+def _service(s: Scene, audit: bool) -> Draft:
+    host, person = s.machine()
+    path = "C:\\Program Files\\Larkspur\\Agent\\lkupdate.exe"
+    if not audit:
+        return service_installed(s, host, person, "LarkspurUpdate", path)
+    data: Data = {
+        "ServiceName": "LarkspurUpdate",
+        "ServiceFileName": path,
+        "ServiceType": "0x10",
+        "ServiceStartType": "2",
+    }
+    return Draft(host, _SEC, 4697, s.subject(person, host, s.logon_id()) | data | {"ServiceAccount": "LocalSystem"})
+
+
+def _cleared(s: Scene) -> Draft:
+    host = s.rng.choice(tuple(s.company.workstations.values()))
+    return Draft(host, _SEC, 1102, s.subject(s.company.person("theo.marchetti"), host, s.logon_id()))
+
+
+def _vault(s: Scene) -> Draft:
+    host, person = s.machine()
+    data: Data = {
+        "TargetName": "WindowsLive:(token):name=app",
+        "Type": "0",
+        "CountOfCredentialsReturned": "1",
+        "ReadOperation": "%%8100",
+    }
+    return Draft(host, _SEC, 5379, s.subject(person, host, s.logon_id()) | data | {"ClientProcessId": str(s.pid())})
+
+
+Maker = Callable[[Scene], Draft]
+CATALOGUE: list[tuple[float, Maker]] = [
+    (12, _logon), (1.2, _failed_logon), (9, _logoff), (0.8, _explicit), (2.5, _special),
+    (3, lambda s: _kerberos(s, 4768)), (6, lambda s: _kerberos(s, 4769)), (0.4, lambda s: _kerberos(s, 4771)),
+    (1.5, _credentials), (2, lambda s: _share(s, False)), (3, lambda s: _share(s, True)),
+    (0.03, lambda s: _directory(s, 4720)), (0.05, lambda s: _directory(s, 4728)),
+    (0.05, lambda s: _directory(s, 4732)), (0.2, _task), (0.05, lambda s: _service(s, True)),
+    (0.06, lambda s: _service(s, False)), (0.01, _cleared), (0.3, _vault), (6, lambda s: process_event(s, True)),
+    (7, lambda s: process_event(s, False)), (8, lambda s: sysmon_event(s, 3)), (4, lambda s: sysmon_event(s, 5)),
+    (9, lambda s: sysmon_event(s, 7)), (0.2, lambda s: access_event(s, 8)), (8, lambda s: access_event(s, 10)),
+    (4, lambda s: sysmon_event(s, 11)), (4, lambda s: sysmon_event(s, 12)), (4, lambda s: sysmon_event(s, 13)),
+    (4, lambda s: sysmon_event(s, 22)), (1.5, lambda s: powershell_event(s, 4103)),
+    (0.8, lambda s: powershell_event(s, 4104)),
+]  # fmt: skip

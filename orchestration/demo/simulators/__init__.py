@@ -1,0 +1,1 @@
+"""Simulated vendors on loopback, for the demo and the tests."""

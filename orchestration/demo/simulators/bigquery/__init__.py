@@ -1,0 +1,1 @@
+"""BigQuery on loopback: bqemulator in an environment of its own."""

@@ -1,0 +1,1 @@
+"""Snowflake on loopback: fakesnow in an environment of its own."""

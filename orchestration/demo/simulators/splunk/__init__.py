@@ -1,0 +1,1 @@
+"""A simulated Splunk HTTP Event Collector."""

@@ -1,0 +1,246 @@
+"""Collecting: one arrival hour of one source becomes the batch of that hour.
+
+What belongs here: from where the settings say a source is read, which of an hour's objects its batch takes, and what
+a source that is not configured is told. What does not: reading and fetching (`ingest`), Dagster, which calls this.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ingest.contracts import Contract
+from ingest.landing import FewerRecords, LandingError, LandingSettings, land, land_files
+from ingest.landing.batches import HOUR_BATCH, Mark, batches, is_queue_batch, marks, receipts_since
+from ingest.landing.failures import NoneReadable, ObjectsGone, check_none_gone
+from ingest.landing.queue import Drained, drain, one_drainer
+from ingest.objects import RawObject
+from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
+from ingest.transports.bucket import is_bucket_url
+from ingest.transports.listing import Listing
+from ingest.transports.queue import Queue
+from lake import ledger
+from lake.ledger.receipts import LandingReceipt
+from lake.storage import paths
+from lake.storage.publish import recover
+from lake.storage.store import Store
+from orchestration.settings import ObjectSource, OktaSource, Settings
+from orchestration.steps.lakes import open_lake
+from orchestration.steps.places import access_of, list_places
+
+LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
+_PLACES = {"object_store": ObjectSource, "http_cursor": OktaSource}
+_EXAMPLES = {
+    "object_store": "root: /folder/of/its/objects or s3://bucket/prefix",
+    "http_cursor": "base_url: https://<org>.okta.com",
+}
+
+
+__all__ = [
+    "HOUR_BATCH",
+    "AnnouncedUnreadable",
+    "ObjectsGone",
+    "SourceNotConfigured",
+    "drain_queue",
+    "land_hour",
+    "late_objects",
+    "place_of",
+    "settle_of",
+]
+
+
+class AnnouncedUnreadable(LandingError):
+    """The queue announced objects that could not be read. All others, and the hour itself, have landed: `receipt`."""
+
+    def __init__(self, contract: Contract, drained: Drained, receipt: LandingReceipt) -> None:
+        self.receipt = receipt
+        super().__init__(f"{contract.source}: batch {receipt.batch} has landed, but {drained.refusal()}")
+
+
+class SourceNotConfigured(ValueError):
+    """The settings do not say where a source is read from."""
+
+    def __init__(self, contract: Contract, example: str | None = None) -> None:
+        source, example = contract.source, example or _EXAMPLES[contract.transport]
+        super().__init__(
+            f"{source} is not configured: add `sources: {{{source}: {{{example}}}}}` to the settings file,"
+            f" or set HEADWATER_SOURCES__{source.upper()}__{example.split(':')[0].upper()}"
+        )
+
+
+def land_hour(settings: Settings, contract: Contract, hour: datetime) -> LandingReceipt:
+    """Land what arrived in one hour (naive UTC) as the batch of that hour; an hour without objects lands zeros.
+
+    Objects that another batch of the lake holds already (`headwater land` took them) are left to that batch. A source
+    with a queue first lands what that announces, as batches of the queue; the hour's own batch then takes what is
+    listed and was never announced, which is how an hour is known to be whole.
+
+    Raises:
+        SourceNotConfigured: the settings do not say where to read from.
+        ObjectsGone: the hour's batch holds objects that are no longer there, and is left as it is. What was new at the
+            source has landed in a batch of its own, which the message names.
+        AnnouncedUnreadable: see there.
+        LandingError, FetchError: see `ingest.landing.land` and the source's `fetch_hour`.
+    """
+    place = place_of(settings, contract)
+    store = open_lake(settings)
+    recover(store)
+    batch = paths.hour_name(hour)
+    limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
+    if isinstance(place, ObjectSource):
+        if place.queue is None:
+            return _land_objects(settings, contract, place, store, hour, limits)
+        with one_drainer(store, contract.source):
+            drained = drain_queue(settings, contract, place, store, limits)
+            receipt = _land_objects(settings, contract, place, store, hour, limits, drained.notes())
+        if drained.refused:
+            raise AnnouncedUnreadable(contract, drained, receipt)
+        return receipt
+    spool = store.prepared(f"{paths.SPOOL}/{contract.source}/{batch}")
+    pages = fetch_hour(_okta(place), hour.replace(tzinfo=UTC), spool)
+    try:
+        receipt = land(contract, pages, store, batch, limits, may_shrink=False)
+    except FewerRecords:
+        shutil.rmtree(spool, ignore_errors=True)  # what was landed before is in bronze; the next try asks again
+        raise
+    if receipt.status == "published":  # a stalled batch waits for a decision, its records are only here
+        shutil.rmtree(spool, ignore_errors=True)
+    return receipt
+
+
+def _land_objects(
+    settings: Settings,
+    contract: Contract,
+    place: ObjectSource,
+    store: Store,
+    hour: datetime,
+    limits: LandingSettings,
+    notes: Sequence[str] = (),
+) -> LandingReceipt:
+    access = access_of(settings, contract.source)
+    found = list_places(contract, [place.root], access, hour) if place.root else Listing()
+    batch, told = paths.hour_name(hour), (*notes, *found.notes)
+    held = ledger.landing(store, contract.source, batch)
+    mine = marks(held) if held else set()
+    elsewhere = _held_elsewhere(store, contract.source, hour)
+    here = {each.name for each in found.objects}
+    objects = [each for each in found.objects if (each.name, each.fingerprint) not in elsewhere]
+    try:
+        check_none_gone(contract.source, batch, held, {name for name, _ in mine} - here)
+        return land(contract, objects, store, batch, limits, found.ignored, notes=told)
+    except ObjectsGone as problem:
+        new = [each for each in objects if (each.name, each.fingerprint) not in mine]
+        raise _with_new_ones(contract, new, store, limits, problem) from problem
+
+
+def _with_new_ones(
+    contract: Contract, new: Sequence[RawObject], store: Store, limits: LandingSettings, problem: ObjectsGone
+) -> ObjectsGone:
+    """Land the new objects of an hour whose batch must stay as it is; return what to say of both."""
+    try:
+        batches = ", ".join(each.receipt.batch for each in land_files(contract, new, store, limits))
+    except NoneReadable as unreadable:
+        return ObjectsGone(f"{problem} {unreadable}")
+    return ObjectsGone(f"{problem} What is new at the source has landed as {batches}.") if batches else problem
+
+
+def drain_queue(
+    settings: Settings, contract: Contract, place: ObjectSource, store: Store, limits: LandingSettings
+) -> Drained:
+    """Land what a source's queue announces now; call it inside `one_drainer`.
+
+    Raises:
+        SourceNotConfigured: the source has no queue.
+        LandingError, AccessDenied, StoreUnavailable: see `ingest.landing.queue.drain`.
+    """
+    if place.queue is None:
+        raise SourceNotConfigured(contract, "queue: https://sqs.<region>.amazonaws.com/<account>/<name>")
+    access = access_of(settings, contract.source)
+    root = place.root if place.root and is_bucket_url(place.root) else None
+    return drain(contract, Queue(place.queue, access), root, access, store, limits)
+
+
+@dataclass(frozen=True)
+class Late:
+    """Objects that came late: names by arrival hour (naive UTC), and what should be said of others, a sentence each.
+
+    `unread` are those that were there when their hour was landed, and could not be read.
+    """
+
+    hours: dict[datetime, list[str]]
+    notes: list[str]
+    unread: dict[datetime, set[str]] = field(default_factory=dict)
+
+
+def late_objects(settings: Settings, contract: Contract, now: datetime | None = None) -> Late:
+    """Return the objects of a source that no batch holds, of hours that have landed already.
+
+    They came after their hour was landed: a copy that was slow, a name with an old delivery time. Landing the hour
+    again takes them in. Hours that never landed are left to the schedule and to backfills. Of a bucket only the last
+    days are looked at (`LATE_DAYS`), for listing costs; a queue announces late objects of any age.
+    """
+    place = settings.sources.get(contract.source)
+    if not isinstance(place, ObjectSource) or place.root is None:
+        return Late({}, [])
+    far = is_bucket_url(place.root)
+    if not far and not Path(place.root).is_dir():
+        return Late({}, [])
+    today = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
+    since = paths.floor_hour(today) - timedelta(days=LATE_DAYS) if far else datetime.min + timedelta(days=1)
+    store = open_lake(settings)
+    found = list_places(contract, [place.root], access_of(settings, contract.source), since=since)
+    receipts = list(receipts_since(store, contract.source, since))
+    held = {mark for receipt in receipts for mark in marks(receipt)}
+    refused = {name for receipt in receipts for name, _ in receipt.unreadable}
+    landed = set(batches(store, contract.source))
+    late: dict[datetime, list[str]] = {}
+    for each in found.objects:
+        hour = paths.floor_hour(each.arrived_at)
+        if (each.name, each.fingerprint) not in held and paths.hour_name(hour) in landed:
+            late.setdefault(hour, []).append(each.name)
+    strange = [f"{name}: {why}" for name, why in found.ignored if far]
+    more = [f"and {len(strange) - 3} more objects like these"] if len(strange) > 3 else []
+    unread = {hour: refused.intersection(names) for hour, names in late.items()}
+    return Late(dict(sorted(late.items())), [*found.notes, *strange[:3], *more], unread)
+
+
+def place_of(settings: Settings, contract: Contract) -> ObjectSource | OktaSource:
+    """Return where a source is read from. Raises SourceNotConfigured."""
+    place = settings.sources.get(contract.source)
+    if place is None or not isinstance(place, _PLACES[contract.transport]):
+        raise SourceNotConfigured(contract)
+    return place
+
+
+def settle_of(settings: Settings, contract: Contract) -> timedelta:
+    """Return how long after its end an arrival hour is left alone: what the settings say, or one delivery."""
+    place = settings.sources.get(contract.source)
+    if isinstance(place, OktaSource):
+        return timedelta(seconds=place.settle_seconds)
+    return contract.cadence if contract.transport == "object_store" else OktaConfig.settle
+
+
+def _held_elsewhere(store: Store, source: str, hour: datetime) -> set[Mark]:
+    """Return the objects in batches of files or of a queue; an object has one hour, so hours share none.
+
+    The contract's version does not matter here: to read those objects again under a new one, `headwater land` does.
+    A stalled batch of a queue keeps its objects, for its decision lands them.
+    """
+    return {
+        mark
+        for receipt in receipts_since(store, source, hour, hours=False)
+        if receipt.status == "published" or is_queue_batch(receipt.batch)
+        for mark in marks(receipt)
+    }
+
+
+def _okta(place: OktaSource) -> OktaConfig:
+    return OktaConfig(
+        base_url=place.base_url,
+        token_env=place.token_env,
+        scheme=place.scheme,
+        budget_share=place.budget_share,
+        settle=timedelta(seconds=place.settle_seconds),
+        retention=timedelta(days=place.retention_days),
+    )

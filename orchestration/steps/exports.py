@@ -1,0 +1,205 @@
+"""Exports of the project and the settings: what dbt's meta declares, and where it goes.
+
+What belongs here: from manifest and settings to exports and open destinations, and pushing what is behind. What does
+not: how an hour is delivered (`lake.export`), Dagster's assets (`orchestration.assets.exports`).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from lake.export.declaration import Export, exports_of, unique
+from lake.export.destination import Destination, Place
+from lake.export.errors import BadDeclaration, ExportError
+from lake.export.kinds import Configured, configured
+from lake.export.push import Limits, Pushed, push_hours, told
+from lake.export.status import Standing, in_range, standing
+from lake.ledger import BrokenReceipt
+from lake.ledger.published_tables import wanted
+from lake.storage import paths
+from lake.storage.publish import Workplace
+from lake.storage.store import Store
+from orchestration.dbt.project import Manifest, read_manifest
+from orchestration.settings import PROJECT, Settings
+
+_LEAST_BYTES = (
+    256 << 20
+)  # of memory for one table: of the curated classes, none could be read with 64 MiB, all with 128
+_MEMORY_SHARE = 2  # of the settings' memory: DuckDB while it reads the rows, the client while it sends them
+
+
+@dataclass(frozen=True)
+class Stood:
+    """How one declared export stands; `standing` is None where its destination is not configured or cannot be opened.
+
+    `identity` says where its destination is, `failed` why it cannot be opened, `lacking` what pushing would miss.
+    """
+
+    export: Export
+    kind: str = ""
+    identity: str = ""
+    standing: Standing | None = None
+    failed: str = ""
+    lacking: tuple[str, ...] = ()
+
+
+def declared_exports(manifest: Manifest | None = None, project: Path = PROJECT) -> Sequence[Export]:
+    """Return all exports that models declare, in order.
+
+    Raises:
+        BadDeclaration, ManifestFailed: naming the model and what to change.
+    """
+    read = manifest if manifest is not None else read_manifest(project)
+    found: list[Export] = []
+    for node in read["nodes"].values():
+        said = node["resource_type"] == "model" and node["config"].get("meta", {}).get("exports")
+        if said:
+            found += exports_of(node["name"], str(node["fqn"][1]), said)
+    for table in read.get("sources", {}).values():  # of gold: made by no model
+        said = table["source_name"] == paths.GOLD and table["config"].get("meta", {}).get("exports")
+        if said:
+            found += exports_of(table["name"], paths.GOLD, said)
+    return unique(found)
+
+
+def destinations_of(settings: Settings) -> dict[str, Configured]:
+    """Return the configured destinations by name."""
+    return {name: configured(name, options) for name, options in settings.destinations.items()}
+
+
+@contextmanager
+def opened(settings: Settings, store: Store, name: str, limits: Limits | None = None) -> Iterator[Destination]:
+    """Open a destination while the block runs; `limits` are those of one push, by default of the only one.
+
+    Raises ExportError; BadDeclaration when no such is configured.
+    """
+    found = destinations_of(settings).get(name)
+    if found is None:
+        raise BadDeclaration(f"destination {name!r} is not configured: add it under `destinations` in the settings")
+    limits = limits or limits_of(settings)
+    with Workplace(store, "exporting") as work:
+        destination = found.open(Place(store, work.path, limits.memory_bytes, limits.threads))
+        try:
+            yield destination
+        finally:
+            destination.close()
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what one push may take of this machine."""
+    return Limits(settings.memory_bytes // _MEMORY_SHARE, settings.threads)
+
+
+def stood(
+    settings: Settings, store: Store, exports: Sequence[Export], names: Collection[str] | None = None
+) -> list[Stood]:
+    """Return how declared exports stand, of all destinations or those named.
+
+    A destination that cannot be opened stops no other, nor does a table with a receipt that cannot be read.
+    """
+    mine = [each for each in exports if names is None or each.destination in names]
+    found = [Stood(each) for each in mine if each.destination not in settings.destinations]
+    where = {name: _where(settings, store, name) for name in {each.destination for each in mine}}
+    for held in sorted({each.held for each in mine}):  # the builds of one table at a time: those of years are many
+        of_table = [each for each in mine if each.held == held and each.destination in settings.destinations]
+        found += _stood_of(store, of_table, held.table, where)
+    return sorted(found, key=lambda each: str(each.export))
+
+
+@dataclass(frozen=True)
+class _Where:
+    kind: str = ""
+    identity: str = ""
+    failed: str = ""
+    lacking: tuple[str, ...] = ()
+
+
+def _where(settings: Settings, store: Store, name: str) -> _Where:
+    """Return where a destination is, or why it cannot be opened; nothing when it is not configured."""
+    known = destinations_of(settings).get(name)
+    if known is None:
+        return _Where()
+    try:
+        with opened(settings, store, name) as destination:
+            return _Where(known.kind, destination.identity, lacking=tuple(known.lacking))
+    except ExportError as problem:
+        return _Where(known.kind, failed=str(problem))
+
+
+def _stood_of(store: Store, exports: Sequence[Export], table: str, where: Mapping[str, _Where]) -> Iterator[Stood]:
+    try:
+        builds, broken = wanted(store, {table}) if exports else {}, ""
+    except BrokenReceipt as problem:
+        builds, broken = {}, str(problem)
+    for each in exports:
+        there = where[each.destination]
+        held, failed = None, there.failed or broken
+        try:
+            held = None if failed else standing(store, builds, each, there.identity)
+        except BrokenReceipt as problem:
+            failed = str(problem)
+        yield Stood(each, there.kind, there.identity, held, failed, there.lacking)
+
+
+def push_behind(
+    settings: Settings,
+    store: Store,
+    exports: Sequence[Export],
+    first: str | None = None,
+    last: str | None = None,
+    again: bool = False,
+) -> Iterator[tuple[Export, Pushed]]:
+    """Push what is behind of the hours from `first` to `last`; with `again`, every hour that the lake has of them.
+
+    Several tables at once, each hour by hour. Exports whose destination is not configured are passed over; one that
+    fails, in whatever way, stops no other. When the caller stops, each table ends with the hour that it is at.
+    """
+    mine = [each for each in exports if each.destination in settings.destinations]
+    memory = limits_of(settings).memory_bytes
+    at_once = max(1, min(settings.threads, len(mine), memory // _LEAST_BYTES))
+    limits = Limits(memory // at_once, max(1, settings.threads // at_once))
+    ending = Event()
+
+    def push(export: Export) -> list[Pushed]:
+        try:
+            return list(_pushed(settings, store, export, (first, last), again, limits, ending))
+        except (ExportError, BadDeclaration, BrokenReceipt) as problem:
+            return [Pushed("", failed=str(problem), lasting=not isinstance(problem, ExportError))]
+        except OSError as problem:
+            return [Pushed("", failed=told(problem))]
+
+    with ThreadPoolExecutor(at_once) as pool:
+        running = [(export, pool.submit(push, export)) for export in mine]
+        try:
+            for export, each in running:
+                for pushed in each.result() if each.exception() is None else ():
+                    yield export, pushed
+        finally:
+            ending.set()
+            pool.shutdown(cancel_futures=True)
+    for _, each in running:
+        each.result()  # raises what nobody expected, once the others are done
+
+
+def _pushed(
+    settings: Settings,
+    store: Store,
+    export: Export,
+    span: tuple[str | None, str | None],
+    again: bool,
+    limits: Limits,
+    ending: Event,
+) -> Iterator[Pushed]:
+    if ending.is_set():
+        return
+    with opened(settings, store, export.destination, limits) as destination:
+        builds = wanted(store, {export.held.table})
+        found = standing(store, builds, export, destination.identity, again)
+        hours = [each.hour for each in in_range(found.behind, *span)]
+        for pushed in push_hours(store, destination, export, hours, limits, again):
+            yield pushed
+            if ending.is_set():
+                return

@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import pytest
+
+from lake.ocsf.attributes import EventClass, Shape
+from lake.ocsf.generate import declared_classes
+from lake.ocsf.rules import profiles_filled, rules
+from lake.ocsf.validate import validate_event
+from tests.unit.ocsf.events import broken, broken_rules, full_event, minimal_event, table_of, without_nulls
+
+CLASSES = declared_classes()
+# What these rules refuse beyond the official schema.
+STRICTER = ("type_uid", "version(", "format(", "profile(metadata.profiles[])")
+
+each_class = pytest.mark.parametrize("event_class", CLASSES.values(), ids=CLASSES)
+
+
+def without_base(shape: Shape) -> Shape:
+    """The attributes that the class does not share with the base event, which has a case of its own."""
+    base = CLASSES["base_event"].shape.attributes
+    return replace(shape, attributes=tuple(attribute for attribute in shape.attributes if attribute not in base))
+
+
+@each_class
+def test_a_full_and_a_minimal_event_break_no_rule_and_are_officially_valid(event_class: EventClass) -> None:
+    events = [full_event(event_class), minimal_event(event_class)]
+    assert [validate_event(event, event_class.name) for event in events] == [()] * 2
+    assert [set()] * 2 == broken_rules(event_class, table_of(event_class, events))
+
+
+@each_class
+def test_whatever_the_official_schema_rejects_breaks_a_rule_in_sql(event_class: EventClass) -> None:
+    shape = event_class.shape if event_class.name == "base_event" else without_base(event_class.shape)
+    variants = [*broken(full_event(event_class), shape), *broken(minimal_event(event_class), shape)]
+    in_sql = broken_rules(event_class, table_of(event_class, [event for _, event in variants]))
+    rejected = 0
+    for (what, event), sql in zip(variants, in_sql, strict=True):
+        official = {finding.rule for finding in validate_event(without_nulls(event), event_class.name)}
+        rejected += bool(official)
+        assert bool(official) <= bool(sql), f"{what}: official {official}, SQL {sql}"
+        assert official or all(rule.startswith(STRICTER) for rule in sql), f"{what}: only in SQL: {sql}"
+    assert rejected > 5
+
+
+def test_a_row_can_tell_which_profiles_it_fills() -> None:
+    event_class = CLASSES["authentication"]
+    filled = profiles_filled(event_class)
+    assert set(filled) == set(event_class.profiles)
+    events = [full_event(event_class), minimal_event(event_class), minimal_event(event_class) | {"device": {}}]
+    rows = table_of(event_class, events).execute(f"select {', '.join(filled.values())} from event").fetchall()
+    named = [{profile for profile, is_filled in zip(filled, row, strict=True) if is_filled} for row in rows]
+    assert named == [set(event_class.profiles), set(), {"host"}]
+
+
+@each_class
+def test_every_rule_has_a_name_of_its_own(event_class: EventClass) -> None:
+    names = [rule.name for rule in rules(event_class)]
+    assert len(set(names)) == len(names)
