@@ -10,8 +10,8 @@ from ingest.contracts import Contract
 from ingest.contracts.bronze import pipeline_columns
 from ingest.contracts.model import quoted
 from ingest.landing.json_sql import ContractSql
-from ingest.landing.sql_text import literal
 from ingest.landing.text_sql import TextSql
+from lake.base.sql import literal
 
 QUARANTINE_PARTITION = "quarantine"
 PIPELINE_COLUMNS = tuple((each.name, each.duckdb_type) for each in pipeline_columns)

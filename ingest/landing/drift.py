@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ingest.contracts.paths import json_path
 from ingest.landing.field_paths import Layout
-from ingest.landing.sql_text import listed
+from lake.base.sql import listed
 from lake.ledger.receipts import Drift
 from lake.storage.duck import at_hand
 

@@ -13,7 +13,7 @@ from typing import Any
 from ingest.contracts import Field
 from ingest.contracts.model import quoted
 from ingest.landing.field_paths import Layout, Steps, spellings
-from ingest.landing.sql_text import coalesced, literal
+from lake.base.sql import coalesced, literal
 
 Node = dict[str, Any]  # name → DuckDB type, one-element list, or a Node
 

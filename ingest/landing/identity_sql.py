@@ -10,7 +10,7 @@ from ingest.contracts import Contract, EventTime
 from ingest.contracts.model import quoted
 from ingest.contracts.paths import json_path
 from ingest.landing.field_paths import Layout
-from ingest.landing.sql_text import coalesced, listed, literal
+from lake.base.sql import coalesced, listed, literal
 
 _MICROS = {
     "epoch_seconds": "{} * 1000000",

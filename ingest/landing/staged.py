@@ -17,8 +17,8 @@ from ingest.landing.arrow_stream import holder
 from ingest.landing.copy_sql import QUARANTINE_PARTITION
 from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
-from ingest.landing.sql_text import listed, literal
 from lake import ledger
+from lake.base.sql import listed, literal
 from lake.ledger.checksums import checksum, sums
 from lake.ledger.receipts import FileMark, LandingReceipt, ObjectMark, Violations
 from lake.storage import paths

@@ -15,7 +15,7 @@ from ingest.contracts import Contract, Field
 from ingest.contracts.model import quoted
 from ingest.contracts.paths import json_path
 from ingest.landing.field_paths import Layout, Steps, spellings
-from ingest.landing.sql_text import coalesced, listed, literal, literals
+from lake.base.sql import coalesced, listed, literal, literals
 
 JSON_TYPES = {
     "string": ("VARCHAR",),

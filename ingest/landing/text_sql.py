@@ -8,8 +8,8 @@ from ingest.contracts import Contract, Field
 from ingest.contracts.model import quoted
 from ingest.landing.field_paths import Layout
 from ingest.landing.identity_sql import IdentitySql
-from ingest.landing.sql_text import listed, literal
 from ingest.landing.text_fields import column
+from lake.base.sql import listed, literal
 
 
 class TextSql:

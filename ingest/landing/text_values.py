@@ -14,7 +14,7 @@ from pyarrow import csv
 from ingest.contracts import Field, Format
 from ingest.contracts.paths import json_path
 from ingest.landing.drift import DriftCounter
-from ingest.landing.sql_text import listed
+from lake.base.sql import listed
 
 _NOTHING = pa.scalar(None, pa.utf8())
 _SHOWN_CHARACTERS = 120

@@ -32,7 +32,7 @@ from ingest.reference.tables import (
     PAYLOADS,
     columns_of,
 )
-from lake.query.views import empty_select, literal, quoted
+from lake.base.sql import empty_select, literal, quoted
 
 FIRST, LAST = datetime(1970, 1, 1), datetime(9999, 12, 31)
 GIVEN_AGAIN = "given again later in the same snapshot, with other values"

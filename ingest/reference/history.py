@@ -12,7 +12,7 @@ from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
 from ingest.reference.observable_keys import KINDS, NotObservable, ObservableKey, network_of, observable_key
 from ingest.reference.tables import NAME_VIEWS, PAYLOADS, TABLES
 from ingest.reference.views import reference_views
-from lake.query.views import literal, quoted
+from lake.base.sql import literal, quoted
 from lake.storage import duck
 from lake.storage.store import Store
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ingest.reference.changes import GIVEN_AGAIN, Merge, file_columns
 from ingest.reference.tables import ENTITY_TABLES, NAME_COLUMNS, OBSERVABLE_COLUMNS
-from lake.query.views import literal, quoted
+from lake.base.sql import literal, quoted
 
 # A row group is what a join may leave out. DuckDB makes them of multiples of 2,048 rows.
 ROW_GROUP_ROWS = 16_384

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from lake.query.views import literal, quoted
+from lake.base.sql import literal, quoted
 
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 _PLAIN = ("boolean", "tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger")

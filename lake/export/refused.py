@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from lake.base.sql import literal
 from lake.export.destination import EVENT_ID, Refusal
 from lake.export.json_rows import columns_of, json_text
 from lake.export.rows import Reader
-from lake.query.views import literal
 
 COLUMNS = pa.schema(
     [

@@ -19,6 +19,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake.base.sql import literal
 from lake.export.declaration import Export
 from lake.export.destination import EVENT_ID
 from lake.export.errors import BadDeclaration, ExportError
@@ -26,7 +27,6 @@ from lake.export.receipts import Counted
 from lake.export.selecting import FATES, held_rows, line_of, make_views, no_rows, source_of
 from lake.ledger.published_tables import Slot
 from lake.ledger.receipts import BuildReceipt
-from lake.query.views import literal
 from lake.storage import duck
 from lake.storage.store import Store
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
+from lake.base.sql import literal, quoted
 from lake.export.declaration import Aggregate, Export
 from lake.export.destination import EVENT_ID
 from lake.export.errors import BadDeclaration
 from lake.ledger.receipts import BuildReceipt
-from lake.query.views import literal, quoted
 from lake.storage.store import Store
 
 FATES = ("filtered", "dropped", "sampled_out")

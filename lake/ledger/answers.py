@@ -17,8 +17,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake.base.sql import empty_select, literal
 from lake.ledger import BrokenReceipt
-from lake.query.views import empty_select, literal
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

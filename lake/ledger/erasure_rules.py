@@ -14,11 +14,11 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from lake.base.sql import empty_select, literal
 from lake.ledger.receipts import Removed
 from lake.ledger.removal import ERASED
 from lake.query.condition import Condition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
-from lake.query.views import empty_select, literal
 from lake.storage import paths
 from lake.storage.store import Store
 

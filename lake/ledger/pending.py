@@ -16,9 +16,9 @@ from typing import Any
 import duckdb
 
 from lake import ledger
+from lake.base.sql import literal
 from lake.ledger.answers import answers_sql, versions
 from lake.ledger.receipts import BuildReceipt
-from lake.query.views import literal
 from lake.storage import paths
 from lake.storage.duck import connect
 from lake.storage.store import Store

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
 
+from lake.base.sql import literal, texts
 from lake.ledger.receipts import BuildReceipt
 from lake.matching.index_repair import leaves_held, reading
 from lake.matching.indicators import TABLE, TOLD
@@ -16,7 +17,6 @@ from lake.matching.matches import COLUMNS, NAMES
 from lake.matching.probe import HIT
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.observables import OBSERVABLES, filled_paths, given_text, observable_paths
-from lake.query.views import literal, texts
 from lake.storage.store import Store
 
 FOUND = "found"  # rows of `gold.threat_matches`, with the hour they belong to (`match_hour`)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from lake.base.sql import empty_select, literal
 from lake.matching.keys import keyed
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.observables import OBSERVABLES, ObservablePath, filled_paths, given_text, observable_paths
-from lake.query.views import empty_select, literal
 
 VERSION = "1"  # of what an index holds; an index of another version is made anew when it is needed
 FOLDER = "index"  # in the folder of a model's staged partitions

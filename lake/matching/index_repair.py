@@ -15,11 +15,11 @@ import duckdb
 import msgspec
 
 from lake import ledger
+from lake.base.sql import literal
 from lake.ledger.receipts import BuildReceipt
 from lake.matching.index import LONG_TEXT, OPTIONS, VERSION, index_select
 from lake.matching.index_files import mark_of
 from lake.ocsf.attributes import EventClass
-from lake.query.views import literal
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

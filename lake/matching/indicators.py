@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from lake.query.views import texts
+from lake.base.sql import texts
 from lake.storage import paths
 
 KINDS = ("ip", "domain", "url", "email", "hash", "cve")  # of which events have observables

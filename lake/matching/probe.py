@@ -12,10 +12,10 @@ from collections.abc import Mapping
 import duckdb
 
 from lake import ledger
+from lake.base.sql import literal, texts
 from lake.ledger.receipts import BuildReceipt
 from lake.matching.index_repair import reading
 from lake.matching.indicators import SOUGHT
-from lake.query.views import literal, texts
 
 HIT = "hit"  # file, kind, key_high, key_low, n: an observable of a file, and the indicator that it is
 _ALL_ONES = (1 << 64) - 1

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from lake import ledger
+from lake.base.sql import literal, texts
 from lake.ledger.receipts import BuildReceipt
 from lake.matching import matches
 from lake.matching.events import FOUND
@@ -23,7 +24,7 @@ from lake.matching.index_repair import Unreadable, reading
 from lake.matching.indicators import Indicators, Sought
 from lake.matching.planning import MATCHING, Hour, context_of, inputs_of
 from lake.matching.search import Part
-from lake.query.views import literal, texts, typed_select
+from lake.query.views import typed_select
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from lake.query.views import empty_select
+from lake.base.sql import empty_select
 from lake.storage.duck import at_hand
 
 _PARTS = frozenset(

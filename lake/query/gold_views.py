@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from lake.query.views import quoted
+from lake.base.sql import quoted
 from lake.storage import paths
 
 _VIEW = re.compile(r"\{\{\s*config\(\s*materialized\s*=\s*[\"']view[\"']\s*\)\s*\}\}")

@@ -6,8 +6,9 @@ What belongs here: questions over quarantine files. What does not: filling it (l
 from typing import Any
 
 from lake import ledger
+from lake.base.sql import literal
 from lake.ledger.live_files import addresses, held_files
-from lake.query.views import literal, typed_select
+from lake.query.views import typed_select
 from lake.storage import duck, paths
 from lake.storage.store import Store
 

@@ -15,11 +15,12 @@ import msgspec
 import pyarrow as pa
 
 from lake import ledger
+from lake.base.sql import empty_select, literal, quoted
 from lake.export.receipts import exported, exporting
 from lake.ledger.balance import balance
 from lake.ledger.live_files import addresses, held_files
 from lake.query import quarantine
-from lake.query.views import empty_select, literal, quoted, typed_select
+from lake.query.views import typed_select
 from lake.storage import duck, paths
 from lake.storage.store import Store
 

@@ -3,32 +3,13 @@
 What belongs here: SQL text that makes a view, also where the lake has no file yet. What does not: a connection.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from lake.base.sql import empty_select, literal, quoted
 from lake.storage import paths
 from lake.storage.store import Store
 
 Address = str | tuple[str, tuple[str, ...]]  # a file, or a file with the batches whose rows in it count
-
-
-def quoted(name: str) -> str:
-    """Return a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def texts(values: Iterable[str]) -> str:
-    """Return a SQL list of texts. As parameters thousands of them take seconds: DuckDB looks for pandas at each."""
-    return f"[{', '.join(map(literal, values))}]::varchar[]"
-
-
-def empty_select(columns: Iterable[Sequence[str]]) -> str:
-    """Return a SELECT of no rows with the given (name, DuckDB type) columns."""
-    return "select " + ", ".join(f"null::{type_} as {quoted(name)}" for name, type_ in columns) + " where false"
 
 
 def typed_select(columns: Sequence[Sequence[str]], files: Sequence[Address], *, hive: bool = False) -> str:

@@ -12,7 +12,7 @@ and until the finding was published, by the receipt of the newest build of its h
 from collections.abc import Sequence
 
 from lake import ledger
-from lake.query.views import empty_select, literal
+from lake.base.sql import empty_select, literal
 from lake.signals.verdicts import TRUE, dispositions_sql, files_of
 from lake.storage import paths
 from lake.storage.store import Store

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.query.views import empty_select, literal
+from lake.base.sql import empty_select, literal
 from lake.storage import duck, paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

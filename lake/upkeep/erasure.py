@@ -20,12 +20,12 @@ import duckdb
 import msgspec
 
 from lake import ledger
+from lake.base.sql import literal
 from lake.ledger.erasure_rules import Asked, Columns, Standing, standing
 from lake.ledger.live_files import held_files
 from lake.ledger.receipts import ErasureReceipt
 from lake.query.condition import BadCondition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
-from lake.query.views import literal
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import duckdb
 
 from lake import ledger
+from lake.base.sql import literal
 from lake.ledger.live_files import addresses, held_files
 from lake.ledger.receipts import ErasureReceipt
 from lake.matching.matches import TABLE as MATCHES
-from lake.query.views import literal, rows_select
+from lake.query.views import rows_select
 from lake.storage import paths
 from lake.storage.store import Store
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from lake.base.sql import literal
 from lake.ledger import checksums
 from lake.ledger.erasure_rules import Asked, without
 from lake.ledger.live_files import HeldFile
 from lake.ledger.receipts import ErasedFile, FileMark
-from lake.query.views import literal
 from lake.storage import paths
 from lake.storage.store import Store
 

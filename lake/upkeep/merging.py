@@ -11,9 +11,10 @@ from typing import Any
 
 import duckdb
 
+from lake.base.sql import literal
 from lake.ledger import checksums
 from lake.ledger.live_files import HeldFile, addresses
-from lake.query.views import literal, rows_select
+from lake.query.views import rows_select
 from lake.storage import paths
 from lake.storage.duck import connect
 from lake.storage.store import Store

@@ -17,7 +17,7 @@ from ingest.reference.geoip.versions import read_receipts
 from ingest.reference.history import history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
-from lake.query.views import literal, quoted
+from lake.base.sql import literal, quoted
 from lake.storage import duck
 from lake.storage.paths import BadName
 from lake.storage.store import Store

@@ -7,7 +7,7 @@ import duckdb
 import typer
 
 from lake import ledger
-from lake.query.views import literal, quoted
+from lake.base.sql import literal, quoted
 from orchestration.cli.app import Json, app
 from orchestration.cli.context import lake
 from orchestration.cli.output import NotFound, print_json, say

@@ -34,6 +34,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 
 from ingest.lookups.requests import asked_paths, sendable_sql
 from ingest.reference.views import reference_versions, reference_views
+from lake.base.sql import empty_select, literal, quoted
 from lake.build.mapping import Mappings
 from lake.build.run import DISPOSITIONS, BuildRun, Plan
 from lake.matching.index import staged_statements
@@ -45,16 +46,7 @@ from lake.ocsf.columns import columns
 from lake.ocsf.conform import ConformError
 from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.ocsf.generate import declared_classes
-from lake.query.views import (
-    bronze_view,
-    empty_select,
-    lake_table,
-    literal,
-    mart_files,
-    quoted,
-    rows_select,
-    typed_select,
-)
+from lake.query.views import bronze_view, lake_table, mart_files, rows_select, typed_select
 from lake.storage.duck import Signed
 from lake.storage.publish import Workplace, recover
 from orchestration.dbt.reference_inventory import held_by, kept_places

@@ -22,13 +22,13 @@ import duckdb
 
 from ingest.reference.tables import INDICATORS, columns_of
 from lake import ledger
+from lake.base.sql import literal, quoted
 from lake.ledger.receipts import BuildReceipt, IndexMark
 from lake.matching.index import COLUMNS, OPTIONS, VERSION
 from lake.matching.match import Limits, match
 from lake.ocsf.columns import columns
 from lake.ocsf.conform import conform
 from lake.ocsf.generate import declared_classes
-from lake.query.views import literal, quoted
 from lake.storage import paths
 from lake.storage.store import LocalStore
 from orchestration.settings import load_settings

@@ -15,7 +15,7 @@ from ingest.reference.formats import Source, misp_warninglist, plain
 from ingest.reference.load import load_feed
 from ingest.reference.tables import INDICATORS, WARNING_LISTS
 from ingest.reference.views import reference_views
-from lake.query.views import literal
+from lake.base.sql import literal
 from lake.storage.store import LocalStore
 from tests.dbt.context_events import PIPELINE, whole_sql
 

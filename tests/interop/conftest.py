@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from lake.base.sql import quoted
 from lake.ocsf.generate import declared_classes
-from lake.query.views import quoted
 from lake.storage.store import LocalStore
 from orchestration.cli.query import reading
 from tests.integration import okta_logs

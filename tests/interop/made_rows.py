@@ -12,10 +12,10 @@ from pathlib import Path
 import duckdb
 
 from lake import ledger
+from lake.base.sql import literal, quoted
 from lake.ledger.receipts import BuildReceipt
 from lake.ocsf.attributes import Attribute, EventClass
 from lake.ocsf.columns import duckdb_type
-from lake.query.views import literal, quoted
 from lake.storage.store import Store
 
 # As the macro `lake_copy` writes.

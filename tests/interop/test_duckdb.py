@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from lake.query.views import literal
+from lake.base.sql import literal
 from tests.interop.conftest import BUILT_BY_DBT, CLASSES, Silver, ordered
 from tests.interop.type_trees import of_duckdb
 

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 from pyiceberg.table import StaticTable
 
+from lake.base.sql import literal
 from lake.iceberg import Place, publish_tables, standings
-from lake.query.views import literal
 from lake.storage import duck
 from lake.storage.store import LocalStore
 from tests.interop.conftest import CLASSES, Silver, ordered

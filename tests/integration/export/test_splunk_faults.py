@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from lake.base.sql import literal
 from lake.export.errors import DestinationDenied, DestinationUnavailable
-from lake.query.views import literal
 from orchestration.demo.simulators.splunk.index import CODES, Refused
 from tests.integration.export.hec import TOKEN, Splunk, body_with, ids, newest_is, once, running
 from tests.simulators.faulty_http import Fault, FaultyProxy

@@ -15,8 +15,8 @@ import duckdb
 import pyarrow.parquet as pq
 
 from lake import ledger
+from lake.base.sql import literal
 from lake.ledger.receipts import BuildReceipt
-from lake.query.views import literal
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 from pyiceberg.catalog import load_catalog
 
+from lake.base.sql import literal
 from lake.iceberg import IcebergError, Place, forget_history, publish_tables
-from lake.query.views import literal
 from lake.storage import duck
 from lake.storage.s3 import S3Store
 from lake.storage.s3_options import AwsAccess, S3Options

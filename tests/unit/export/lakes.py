@@ -16,6 +16,7 @@ import duckdb
 import msgspec
 
 from lake import ledger
+from lake.base.sql import literal
 from lake.build.run import DISPOSITIONS
 from lake.export.declaration import Export, exports_of
 from lake.export.destination import Destination, Held, Place
@@ -27,7 +28,6 @@ from lake.export.rows import Reader, read_rows
 from lake.export.status import Standing, standing
 from lake.ledger.published_tables import Slot, wanted
 from lake.ledger.receipts import BuildReceipt
-from lake.query.views import literal
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 

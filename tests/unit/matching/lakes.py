@@ -12,6 +12,7 @@ import pyarrow as pa
 from ingest.reference.observable_keys import observable_key
 from ingest.reference.tables import INDICATORS, columns_of
 from lake import ledger
+from lake.base.sql import literal, quoted
 from lake.ledger.receipts import BuildReceipt
 from lake.matching import matches
 from lake.matching.index import staged_statements
@@ -20,7 +21,6 @@ from lake.matching.match import Matched, match
 from lake.ocsf.columns import columns
 from lake.ocsf.conform import conform
 from lake.ocsf.generate import declared_classes
-from lake.query.views import literal, quoted
 from lake.storage import duck, paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

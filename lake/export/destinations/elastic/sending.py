@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
+from lake.base.sql import literal
 from lake.export.destination import EVENT_ID, Partition, Refusal
 from lake.export.destinations.elastic.cluster import Cluster, Ended, TooLarge
 from lake.export.destinations.elastic.documents import classes_of, document
@@ -20,7 +21,6 @@ from lake.export.errors import DestinationDenied, DestinationUnavailable, Export
 from lake.export.json_rows import columns_of
 from lake.export.rows import Reader
 from lake.export.selecting import line_of
-from lake.query.views import literal
 
 _ROWS = 1024
 _TAKEN = (200, 201)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from lake.base.sql import literal, quoted
 from lake.export.errors import SchemaConflict
 from lake.export.json_rows import Column as Given
 from lake.export.json_rows import value_text
-from lake.query.views import literal, quoted
 
 DATE, HOUR = "DATE", "HOUR"
 PARTITION = {DATE: "DATE", HOUR: "NUMBER(38,0)"}

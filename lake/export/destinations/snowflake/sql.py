@@ -9,10 +9,10 @@ that died leaves nothing. (The stage is a named one, for a load that selects can
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lake.base.sql import quoted
 from lake.export.destination import EVENT_ID, Partition
 from lake.export.destinations.snowflake.columns import DATE, HOUR, Column, declared
 from lake.export.evolution import Evolution
-from lake.query.views import quoted
 
 BEGIN, COMMIT = "BEGIN TRANSACTION", "COMMIT"
 _COMMENT = "Event hours that Headwater exports: each push replaces one (DATE, HOUR) as a whole"

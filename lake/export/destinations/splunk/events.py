@@ -20,9 +20,9 @@ import pyarrow as pa
 import yaml
 from duckdb.sqltypes import DuckDBPyType
 
+from lake.base.sql import literal, quoted
 from lake.export.destination import EVENT_ID, Partition
 from lake.export.json_rows import Column, columns_of, json_text
-from lake.query.views import literal, quoted
 
 CIM = Path(__file__).with_name("cim.yml")
 _ROWS = 2048  # DuckDB's own vector

@@ -18,9 +18,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake.base.sql import literal
 from lake.export.destination import EVENT_ID, Held, Partition
 from lake.export.rows import CHECKSUM
-from lake.query.views import literal
 from lake.storage import paths
 from lake.storage.store import Store
 

@@ -1,0 +1,1 @@
+"""What every room stands on: the base error, SQL quoting, finding plugins, HTTP. Imports nothing of Headwater."""

@@ -1,0 +1,16 @@
+"""The one base of errors that a user can act on."""
+
+from typing import ClassVar
+
+NEEDS_A_LOOK, WRONG_CALL = 1, 2
+
+
+class HeadwaterError(Exception):
+    """Something a user can act on: the message says what was expected, what was found, where, and what to do.
+
+    Any other exception is a bug and keeps its traceback. `exit_code` is the command line's: 1 when something needs a
+    look, 2 when the call or the settings are wrong. `advice` is printed below the message of every error of its class.
+    """
+
+    exit_code: ClassVar[int] = NEEDS_A_LOOK
+    advice: ClassVar[str] = ""
