@@ -10,7 +10,7 @@ import email.utils
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,10 +77,33 @@ class Retry:
     first_wait: float = 0.25
     longest_wait: float = 15.0
     statuses: Collection[int] = TRANSIENT
+    untouched: Callable[[Answer], bool] = lambda answer: answer.status in (429, 503)
+    reason: Callable[[Answer], str] = lambda answer: f"status {answer.status}"
 
     def backoff(self, failures: int) -> float:
         """Return the seconds to wait after the `failures`-th failure, from 1."""
         return min(self.longest_wait, self.first_wait * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.0)
+
+
+class Tries:
+    """The tries of one piece of work under a policy, also where no `HttpClient` sends it (a vendor's own client)."""
+
+    def __init__(self, place: str, policy: Retry, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.failures, self._place, self._policy, self._clock = 0, place, policy, clock
+        self._started = clock.now()
+
+    def failed(self, reason: str, asked: float | None = None) -> None:
+        """Wait before the next try, at least the seconds that the server asked for.
+
+        Raises:
+            GaveUp: the bound is reached.
+        """
+        self.failures += 1
+        wait = max(asked or 0.0, self._policy.backoff(self.failures))
+        spent, bound = self._clock.now() - self._started, self._policy.total_seconds
+        if self.failures == self._policy.attempts or (bound is not None and spent + wait > bound):
+            raise GaveUp(f"{self._place}: {reason}, after {self.failures} tries in {spent:.0f} s")
+        self._clock.sleep(wait)
 
 
 class HeaderAuth(AuthBase):
@@ -163,7 +186,7 @@ class HttpClient:
             GaveUp: the bound was reached.
         """
         policy = retry or self.retry
-        started, failures, repeated = self.clock.now(), 0, False
+        tries, repeated = Tries(place_of(url), policy, self.clock), False
         while True:
             asked: float | None = None
             try:
@@ -174,15 +197,10 @@ class HttpClient:
                 repeated, reason = repeated or problem.may_have_arrived, problem.reason
             else:
                 if answer.status not in policy.statuses:
-                    return Answer(answer.status, answer.headers, answer.body, failures + 1, repeated)
-                asked, reason = retry_after(answer.headers, self.clock.now()), f"status {answer.status}"
-            failures += 1
-            wait = max(asked or 0.0, policy.backoff(failures))
-            spent = self.clock.now() - started
-            out_of_time = policy.total_seconds is not None and spent + wait > policy.total_seconds
-            if out_of_time or failures == policy.attempts:
-                raise GaveUp(f"{place_of(url)}: {reason}, after {failures} tries in {spent:.0f} s")
-            self.clock.sleep(wait)
+                    return replace(answer, tries=tries.failures + 1, repeated=repeated)
+                asked, reason = retry_after(answer.headers, self.clock.now()), policy.reason(answer)
+                repeated = repeated or not policy.untouched(answer)
+            tries.failed(reason, asked)
 
     def _body(self, answer: requests.Response, place: str) -> bytes:
         deadline = self.clock.now() + self.answer_seconds
