@@ -10,8 +10,8 @@ for nothing. Gold is made of published events, and counts for nothing either.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lake.export.receipts import exported, exporting
 from lake.ledger import BrokenReceipt
+from lake.ledger.export_receipts import exported, exporting
 from lake.storage import paths
 from lake.storage.store import Store
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from lake import ledger
 from lake.build.run import DISPOSITIONS
 from lake.export.declaration import Export
-from lake.export.receipts import ExportReceipt, begun_key, exported_day
+from lake.ledger.export_receipts import ExportReceipt, begun_key, exported_day
 from lake.ledger.published_tables import Slot, TableName, mark, wanted_day
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths

@@ -23,11 +23,11 @@ from lake.export.declaration import Export
 from lake.export.destination import Delivery, Destination, Partition
 from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, ExportError, SchemaConflict
 from lake.export.hours import hour_of
-from lake.export.receipts import Counted, ExportReceipt, begun_key, with_exports
 from lake.export.refused import write_refused
 from lake.export.rows import Reader, RowsMoved, read_rows
-from lake.export.selecting import line_of
+from lake.export.selection import line_of
 from lake.ledger import BrokenReceipt
+from lake.ledger.export_receipts import Counted, ExportReceipt, begun_key, with_exports
 from lake.ledger.published_tables import Slot, mark
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lake.base.sql import literal
 from lake.export.destination import EVENT_ID, Refusal
-from lake.export.json_rows import columns_of, json_text
+from lake.export.json_sql import columns_of, json_text
 from lake.export.rows import Reader
 
 COLUMNS = pa.schema(

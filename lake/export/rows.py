@@ -1,7 +1,7 @@
 """The rows of one partition as they are exported: chosen, reduced, counted, each with a stable id, in one local file.
 
 What belongs here: from the lake's files to the rows that every destination of an export gets, in bounded memory.
-What does not: the SQL that chooses them (`lake.export.selecting`), how a destination writes them.
+What does not: the SQL that chooses them (`lake.export.selection`), how a destination writes them.
 
 The rows keep the order of the lake's files, so that a push that was broken off finds them in the same order again.
 `_event_id` tells the rows of an hour apart: it is `<source>:<metadata.uid>`. Where events of an hour share their uid (a
@@ -23,8 +23,8 @@ from lake.base.sql import literal
 from lake.export.declaration import Export
 from lake.export.destination import EVENT_ID
 from lake.export.errors import BadDeclaration, ExportError
-from lake.export.receipts import Counted
-from lake.export.selecting import FATES, held_rows, line_of, make_views, no_rows, source_of
+from lake.export.selection import FATES, held_rows, line_of, make_views, no_rows, source_of
+from lake.ledger.export_receipts import Counted
 from lake.ledger.published_tables import Slot
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import duck

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lake.export.declaration import Export
 from lake.export.hours import AGAIN, Wanted, hours_of
-from lake.export.receipts import begun, exported
+from lake.ledger.export_receipts import begun, exported
 from lake.storage.store import Store
 
 

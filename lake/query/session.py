@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from lake import ledger
 from lake.base.sql import empty_select, literal, quoted
-from lake.export.receipts import exported, exporting
 from lake.ledger.balance import balance
+from lake.ledger.export_receipts import exported, exporting
 from lake.ledger.live_files import addresses, held_files
 from lake.query import quarantine
 from lake.query.views import typed_select

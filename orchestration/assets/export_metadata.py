@@ -11,7 +11,7 @@ import dagster as dg
 
 from lake.export.declaration import Export, plain
 from lake.export.destination import Held
-from lake.export.receipts import ExportReceipt
+from lake.ledger.export_receipts import ExportReceipt
 from orchestration.assets.landing_metadata import table
 
 DELIVERED, REFUSED, UNCHANGED = "delivered", "nothing_refused", "unchanged_there"

@@ -16,8 +16,8 @@ from lake.export.declaration import Export
 from lake.export.destination import Delivery, Destination, Held, Partition
 from lake.export.errors import BadDeclaration, DestinationDenied, ExportError
 from lake.export.push import Pushed, push_hours
-from lake.export.receipts import ExportReceipt, exported_day
 from lake.export.rows import Reader
+from lake.ledger.export_receipts import ExportReceipt, exported_day
 from lake.storage.store import Store
 from orchestration.assets.export_metadata import (
     CHECKS,

@@ -10,7 +10,7 @@ from typing import Any
 from lake.export.declaration import Export
 from lake.export.destination import Destination, Partition
 from lake.export.errors import ExportError
-from lake.export.receipts import ExportReceipt, exported
+from lake.ledger.export_receipts import ExportReceipt, exported
 from lake.storage.store import Store
 from orchestration.cli.output import say
 from orchestration.settings import Settings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ingest.contracts import load_contracts
 from ingest.landing.erased import bronze_columns
 from lake.export.declaration import Export
-from lake.export.receipts import Holding, exported, exporting, holding
+from lake.ledger.export_receipts import Holding, exported, exporting, holding
 from lake.ledger.receipts import ErasureReceipt
 from lake.storage import paths
 from lake.storage.store import Store

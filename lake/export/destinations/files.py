@@ -14,9 +14,9 @@ import duckdb
 
 from lake.base.sql import literal, quoted
 from lake.export.destination import EVENT_ID, Delivery, Held, Partition, Place
-from lake.export.destinations.elastic.documents import OWN, classes_of, document
+from lake.export.ecs import OWN, classes_of, document
 from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
-from lake.export.json_rows import columns_of, json_text, json_value
+from lake.export.json_sql import columns_of, json_text, json_value
 from lake.export.rows import Reader
 from lake.storage import paths
 from lake.storage.store import Store

@@ -34,9 +34,9 @@ from lake.base.sql import literal, quoted
 from lake.export.destination import EVENT_ID, Delivery, Held, Partition, Place
 from lake.export.errors import BadDeclaration, ExportError, RowsRefused
 from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
-from lake.export.json_rows import Column, columns_of
+from lake.export.json_sql import Column, columns_of
 from lake.export.rows import Reader
-from lake.export.selecting import line_of
+from lake.export.selection import line_of
 from lake.storage import paths
 from lake.storage.store import Store
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lake.export.destination import Destination
 from lake.export.push import checksum_over
-from lake.export.receipts import ExportReceipt
+from lake.ledger.export_receipts import ExportReceipt
 from orchestration.demo.simulators.splunk.hec import Request, SplunkSimulator
 from tests.unit.export.lakes import HOUR, SmallLake, export
 

@@ -421,7 +421,7 @@ def test_without_googles_package_the_error_names_the_extra(lake: SmallLake, monk
 def test_columns_without_a_type_there_are_told(lake: SmallLake) -> None:
     import duckdb
 
-    from lake.export.json_rows import columns_of
+    from lake.export.json_sql import columns_of
 
     with duckdb.connect() as con, pytest.raises(SchemaConflict, match="v is INTERVAL, which has no type in BigQuery"):
         fields_of("t", columns_of(con.sql("select interval 1 day as v")))

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from lake import ledger
+from lake.export import ecs as documents
 from lake.export.destination import Destination, Partition
-from lake.export.destinations.elastic import documents
 from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 from lake.export.hours import CHANGED, NEVER
 from lake.export.kinds import configured
-from lake.export.receipts import ExportReceipt
+from lake.ledger.export_receipts import ExportReceipt
 from lake.storage import paths
 from tests.integration.export.warm import Warm
 from tests.simulators.elastic import ElasticServer, Index

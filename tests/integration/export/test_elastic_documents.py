@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from lake.export.destinations.elastic.documents import OWN_TYPES, classes_of, document, ecs, mapping
-from lake.export.json_rows import columns_of
+from lake.export.ecs import OWN_TYPES, classes_of, document, ecs, mapping
+from lake.export.json_sql import columns_of
 from tests.simulators import elastic
 from tests.unit.export.lakes import SmallLake, event_ids, export
 

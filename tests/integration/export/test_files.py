@@ -21,7 +21,7 @@ from lake.export import files_store
 from lake.export.destination import Partition
 from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable
 from lake.export.hours import MOVED
-from lake.export.json_rows import columns_of, json_text
+from lake.export.json_sql import columns_of, json_text
 from lake.export.kinds import configured
 from lake.storage import duck
 from lake.storage.publish import sweep

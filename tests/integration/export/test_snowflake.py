@@ -54,7 +54,7 @@ def _in_variant(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _in_variant(held) for name, held in value.items() if held is not None}
     if isinstance(value, list):
-        # NULL fields stay in the objects of a list: see lake.export.json_rows.
+        # NULL fields stay in the objects of a list: see lake.export.json_sql.
         return [
             {name: _in_variant(held) for name, held in each.items()} if isinstance(each, dict) else _in_variant(each)
             for each in value

@@ -14,7 +14,7 @@ import pytest
 
 from lake.export.destination import Destination, Partition
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
-from lake.export.receipts import ExportReceipt
+from lake.ledger.export_receipts import ExportReceipt
 from lake.storage.store import LocalStore
 from tests.integration.export.dying import code_of, killing
 from tests.integration.export.snowflake_there import PASSWORD, SnowflakeThere

@@ -17,8 +17,8 @@ from lake.export.destinations.snowflake import sql
 from lake.export.destinations.snowflake.columns import columns_of, plain_type
 from lake.export.errors import BadDeclaration, DestinationDenied, ExportError, SchemaConflict
 from lake.export.evolution import Evolution
-from lake.export.json_rows import Column as Given
-from lake.export.json_rows import columns_of as given_columns
+from lake.export.json_sql import Column as Given
+from lake.export.json_sql import columns_of as given_columns
 from lake.export.kinds import configured
 from tests.integration.export.snowflake_there import SnowflakeThere
 from tests.unit.export.lakes import SmallLake, export

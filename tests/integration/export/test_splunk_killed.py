@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.export.receipts import exported
+from lake.ledger.export_receipts import exported
 from tests.integration.export.hec import TOKEN, Splunk, newest_is, once, running
 from tests.integration.export.hec_push import BATCH, WINDOW
 from tests.unit.export.lakes import HOUR, SmallLake

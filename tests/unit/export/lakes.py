@@ -23,9 +23,9 @@ from lake.export.destination import Destination, Held, Place
 from lake.export.hours import hour_of
 from lake.export.kinds import configured
 from lake.export.push import Limits, push_hour
-from lake.export.receipts import ExportReceipt
 from lake.export.rows import Reader, read_rows
 from lake.export.status import Standing, standing
+from lake.ledger.export_receipts import ExportReceipt
 from lake.ledger.published_tables import Slot, wanted
 from lake.ledger.receipts import BuildReceipt
 from lake.storage.publish import Change, Workplace, publish

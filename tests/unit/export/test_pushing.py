@@ -16,7 +16,7 @@ from lake.export.destination import Delivery, Held, Partition
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 from lake.export.hours import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
 from lake.export.push import Pushed, push_hour, push_hours
-from lake.export.receipts import exported, exporting
+from lake.ledger.export_receipts import exported, exporting
 from lake.storage import paths
 from lake.storage.aws import StoreUnavailable
 from lake.storage.publish import Change, Overtaken

@@ -14,7 +14,7 @@ from lake.export import rows
 from lake.export.errors import BadDeclaration, ExportError
 from lake.export.push import checksum_over
 from lake.export.rows import Reader, RowsMoved
-from lake.export.selecting import FATES
+from lake.export.selection import FATES
 from lake.storage.store import LocalStore
 from tests.unit.export.lakes import (
     CLOUDTRAIL,

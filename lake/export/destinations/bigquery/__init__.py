@@ -22,7 +22,7 @@ from lake.export.destinations.bigquery import columns as fields
 from lake.export.destinations.bigquery.jobs import LOOPBACK, PUSH_LABEL, Asking, Missing, Taken
 from lake.export.destinations.bigquery.rows import nulls_in_lists, select_of
 from lake.export.errors import BadDeclaration, ExportError, RowsRefused, SchemaConflict
-from lake.export.json_rows import Column, columns_of
+from lake.export.json_sql import Column, columns_of
 from lake.export.rows import Reader
 
 TYPES = {

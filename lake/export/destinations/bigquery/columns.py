@@ -12,7 +12,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from lake.export.errors import SchemaConflict
 from lake.export.evolution import Evolution, evolution
-from lake.export.json_rows import Column
+from lake.export.json_sql import Column
 
 HOUR = "_event_hour"  # the partition; TIMESTAMP, the first instant of the event hour
 Field = dict[str, Any]

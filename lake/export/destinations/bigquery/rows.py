@@ -13,7 +13,7 @@ from duckdb.sqltypes import DuckDBPyType
 from lake.base.sql import literal, quoted
 from lake.export.destination import Partition
 from lake.export.destinations.bigquery.columns import HOUR, Field, child_of, children_of, type_of
-from lake.export.json_rows import Column
+from lake.export.json_sql import Column
 
 _TYPES = {
     "BOOLEAN": "boolean",

@@ -25,8 +25,8 @@ import msgspec
 
 from lake.export.destination import Delivery, Held, Partition, Place
 from lake.export.destinations.elastic.cluster import Cluster
-from lake.export.destinations.elastic.documents import OWN, OWN_TYPES, mapping
 from lake.export.destinations.elastic.sending import Sending, rows, token
+from lake.export.ecs import OWN, OWN_TYPES, mapping
 from lake.export.errors import DestinationDenied, RowsRefused
 from lake.export.rows import Reader
 from lake.storage import paths

@@ -16,11 +16,11 @@ import pyarrow as pa
 from lake.base.sql import literal
 from lake.export.destination import EVENT_ID, Partition, Refusal
 from lake.export.destinations.elastic.cluster import Cluster, Ended, TooLarge
-from lake.export.destinations.elastic.documents import classes_of, document
+from lake.export.ecs import classes_of, document
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError
-from lake.export.json_rows import columns_of
+from lake.export.json_sql import columns_of
 from lake.export.rows import Reader
-from lake.export.selecting import line_of
+from lake.export.selection import line_of
 
 _ROWS = 1024
 _TAKEN = (200, 201)

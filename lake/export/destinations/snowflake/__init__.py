@@ -23,7 +23,7 @@ from lake.export.destinations.snowflake.files import Written, write_files
 from lake.export.destinations.snowflake.session import Options, Session, session
 from lake.export.errors import DestinationUnavailable, SchemaConflict
 from lake.export.evolution import Evolution, evolution
-from lake.export.json_rows import columns_of as given_columns
+from lake.export.json_sql import columns_of as given_columns
 from lake.export.rows import Reader
 from lake.storage import paths
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from lake.base.sql import literal, quoted
 from lake.export.errors import SchemaConflict
-from lake.export.json_rows import Column as Given
-from lake.export.json_rows import value_text
+from lake.export.json_sql import Column as Given
+from lake.export.json_sql import value_text
 
 DATE, HOUR = "DATE", "HOUR"
 PARTITION = {DATE: "DATE", HOUR: "NUMBER(38,0)"}

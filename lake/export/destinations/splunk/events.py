@@ -3,7 +3,7 @@
 What belongs here: the SQL of an envelope, and batches. What does not: sending them.
 
 An envelope is `{"time", "host", "source", "sourcetype", "index", "fields", "event"}`; `event` is the row by
-`lake.export.json_rows` without `_event_id`, which stands in `fields` with the hour and the time of the push: indexed
+`lake.export.json_sql` without `_event_id`, which stands in `fields` with the hour and the time of the push: indexed
 fields, by which a search finds duplicates without reading an event.
 """
 
@@ -22,7 +22,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
 from lake.export.destination import EVENT_ID, Partition
-from lake.export.json_rows import Column, columns_of, json_text
+from lake.export.json_sql import Column, columns_of, json_text
 
 CIM = Path(__file__).with_name("cim.yml")
 _ROWS = 2048  # DuckDB's own vector

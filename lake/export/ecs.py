@@ -15,7 +15,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
 from lake.export.destination import EVENT_ID
-from lake.export.json_rows import Column, json_text, value_text
+from lake.export.json_sql import Column, json_text, value_text
 
 ECS = Path(__file__).with_name("ecs.yml")
 OWN = "headwater"  # the object with what this product needs of a document
