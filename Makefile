@@ -6,7 +6,7 @@ DEMO := .headwater/demo
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 demo-exports dev dbt test check bench format clean
+.PHONY: help setup demo demo-s3 demo-exports dev dbt test check bench docs pictures format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -64,6 +64,12 @@ check: setup ## Formatting, lint, types, SQL lint, generated files, tests
 
 bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run
 	$(BIN)/python -m tests.bench
+
+docs: setup ## Build the documentation site in .headwater/docs/html; every link is checked
+	$(BIN)/python -m orchestration.docs.build $(ARGS)
+
+pictures: setup ## Take the README's pictures anew: the demo's incident and an asset's page (needs chromium and make demo)
+	$(BIN)/python -m orchestration.docs.pictures $(ARGS)
 
 format: setup ## Format Python and SQL
 	$(BIN)/ruff format .
