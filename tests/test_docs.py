@@ -8,8 +8,8 @@ import pytest
 import typer
 
 TOP = Path(__file__).parents[1]
-README = (TOP / "README.md").read_text()
-DOCUMENTS = [TOP / "README.md", *sorted(TOP.glob("*/README.md"))]
+README = (TOP / "README.md").read_text() + (TOP / "orchestration/README.md").read_text()
+DOCUMENTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted(TOP.glob("*/README.md"))]
 
 
 def commands() -> list[str]:
@@ -18,6 +18,10 @@ def commands() -> list[str]:
     load()
     group = typer.main.get_command(app)
     return sorted(group.commands)  # type: ignore[attr-defined]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((TOP / "README.md").read_text().splitlines()) <= 150
 
 
 def test_every_command_is_in_the_readme() -> None:
