@@ -1,4 +1,4 @@
-{#- What the mapping of GuardDuty findings is made of, from the columns of stg_aws__guardduty and int_aws__guardduty.
+{#- What the mapping of GuardDuty findings is made of, from the columns of stg_aws__guardduty and aws_guardduty.
     The S3 export writes camelCase, the API PascalCase; every look into JSON takes both. -#}
 
 

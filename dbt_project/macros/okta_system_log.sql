@@ -1,4 +1,4 @@
-{#- The objects that every mapping of the Okta System Log shares, from the columns of int_okta__system_log. Okta writes
+{#- The objects that every mapping of the Okta System Log shares, from the columns of okta_system_log. Okta writes
     `unknown` where it has no value. Kinds of actors and targets: Okta's LogEvent object and event type catalogue
     (developer.okta.com). -#}
 

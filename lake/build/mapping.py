@@ -3,7 +3,7 @@
 What belongs here: reading the dbt project as text. What does not: dbt itself; a changed mapping must be seen without
 starting it.
 
-A model's fingerprint covers its own file, the staging and intermediate files of its source, all macros, and the rows
+A model's fingerprint covers its own file, the staging and events files of its source, all macros, and the rows
 of each seed that name its source (a seed without a `source` column counts whole); that of a source's dispositions
 also the files of its mappings that declare filters. So an edit makes stale what it can change: a mapping its own
 table, a filter its table and the dispositions, a staging model its source, a routing row its source, a macro
@@ -34,7 +34,7 @@ class Mappings:
         self._macros = _digest(*(path.read_bytes() for path in sorted(project.glob("macros/**/*.sql"))))
         self._shared = {
             path.stem: path.read_bytes()
-            for folder in ("staging", "intermediate")
+            for folder in ("staging", "events")
             for path in sorted(project.glob(f"models/{folder}/**/*.sql"))
         }
         self._models = {path.stem: path for path in sorted(project.glob("models/**/*.sql"))}
@@ -44,9 +44,7 @@ class Mappings:
 
     def models_of(self, source: str) -> list[str]:
         """Return the names of the models that are built per event hour of a source: `<table>__<source>`."""
-        return sorted(
-            name for name in self._models if name.endswith(f"__{source}") and not name.startswith(("stg_", "int_"))
-        )
+        return sorted(name for name in self._models if name.endswith(f"__{source}") and not name.startswith("stg_"))
 
     def _fingerprint(self, model: str) -> str:
         if "__" not in model:
@@ -55,7 +53,7 @@ class Mappings:
             views = [self._models[name].read_bytes() for name in mart.views]
             return _digest(self._macros.encode(), self._text(model), *seeds, *views)[:16]
         source = model.split("__", 1)[1]
-        own = [text for name, text in self._shared.items() if name.split("_", 1)[1].replace("__", "_") == source]
+        own = [text for name, text in self._shared.items() if name.removeprefix("stg_").replace("__", "_") == source]
         own += [_volatile_fields(declared, source) for declared in self._staging]
         if model.startswith("dispositions__"):
             own += [text for name in self.models_of(source) if b"filters" in (text := self._text(name))]

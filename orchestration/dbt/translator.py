@@ -99,7 +99,7 @@ def _is_view(props: Props) -> bool:
 
 
 def _layer(props: Props) -> str:
-    """The folder below `models/` (or the kind of resource): staging, intermediate, silver, gold, …
+    """The folder below `models/` (or the kind of resource): staging, events, silver, gold, …
 
     Dispositions stand among the silver models, but in the lake they are part of the ledger.
     """

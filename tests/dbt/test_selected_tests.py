@@ -22,7 +22,7 @@ unit_tests:
   - name: sign_ins_are_logons
     model: {TABLE}
     given:
-      - input: ref('int_okta__system_log')
+      - input: ref('okta_system_log')
         rows: [{{class_uid: 3002, routed_activity_id: 1}}]
     expect: {{rows: [{{activity_id: 1}}]}}
 """

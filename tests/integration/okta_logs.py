@@ -56,7 +56,7 @@ def delivery(folder: Path) -> Path:
 def project(folder: Path) -> Path:
     """Copy of the dbt project that publishes Okta's sign-ins and base events only, and filters one kind of event."""
     shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("target", "logs", "models", "tests", ".user.yml"))
-    models = [*PROJECT.glob("models/staging/stg_okta*.sql"), *PROJECT.glob("models/intermediate/int_okta*.sql")]
+    models = [*PROJECT.glob("models/staging/stg_okta*.sql"), PROJECT / "models/events/okta_system_log.sql"]
     models += [PROJECT / "models/staging/_sources.yml"]
     models += [PROJECT / f"models/silver/{table}/{table}__{SOURCE}.sql" for table in MODELS]
     for path in models:

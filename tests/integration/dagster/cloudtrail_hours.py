@@ -49,7 +49,7 @@ def project(folder: Path) -> Path:
     shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("target", "logs", "models", "tests", ".user.yml"))
     models = [
         *PROJECT.glob("models/staging/stg_aws__cloudtrail.sql"),
-        *PROJECT.glob("models/intermediate/int_aws__cloudtrail.sql"),
+        *PROJECT.glob("models/events/aws_cloudtrail.sql"),
     ]
     models += [PROJECT / "models/staging/_sources.yml"]
     models += [PROJECT / f"models/silver/{table}/{table}__{SOURCE}.sql" for table in TABLES]

@@ -25,7 +25,7 @@ with target as (
             response_elements ->> 'userId',
             request_parameters ->> 'userId'
         ) as target_uid
-    from {{ ref("int_aws__cloudtrail") }}
+    from {{ ref("aws_cloudtrail") }}
     where class_uid = 3001
 ),
 

@@ -2,7 +2,7 @@
 -- The user is the target; an account of an application is used when no Okta user is named.
 with events as (
     select *, coalesce(target_user, target_app_user, actor) as subject
-    from {{ ref("int_okta__system_log") }}
+    from {{ ref("okta_system_log") }}
     where class_uid = 3001
 )
 

@@ -23,5 +23,5 @@ select
         "UserWorkstations": "user_workstations", "PrivilegeList": "privilege_list",
     }) }} as unmapped,
     {{ windows_event() }}
-from {{ ref("int_windows__event") }}
+from {{ ref("windows_event") }}
 where class_uid = 3001

@@ -4,7 +4,7 @@ with activity as (
     select
         event.*,
         coalesce(routed_activity_id, verb.activity_id, case when read_only then 2 else 99 end) as activity_id
-    from {{ ref("int_aws__cloudtrail") }} as event
+    from {{ ref("aws_cloudtrail") }} as event
     left join {{ ref("aws_api_verbs") }} as verb
         on verb.verb = regexp_extract(event.event_name, '^(?:Batch|Admin)?([A-Z][a-z]*)', 1)
     where class_uid = 6003

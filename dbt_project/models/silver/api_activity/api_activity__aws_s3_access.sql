@@ -4,7 +4,7 @@ with requests as (
         coalesce(routed_activity_id, 99) as activity_id,
         'arn:aws' || case when host_header like '%.cn' then '-cn' when host_header like '%us-gov-%' then '-us-gov' else '' end
             || ':s3:::' || bucket as bucket_arn
-    from {{ ref("int_aws__s3_access") }}
+    from {{ ref("aws_s3_access") }}
     where class_uid = 6003
 )
 

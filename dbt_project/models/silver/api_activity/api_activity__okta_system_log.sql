@@ -17,6 +17,6 @@ select
     {{ okta_http_request() }} as http_request,
     {{ okta_observables() }} as observables,
     {{ okta_event(others="resources") }}
-from {{ ref("int_okta__system_log") }} as event
+from {{ ref("okta_system_log") }} as event
 left join {{ ref("okta_verbs") }} as verb on verb.verb = regexp_extract(event.event_type, '([a-z]+)[^.]*$', 1)
 where class_uid = 6003

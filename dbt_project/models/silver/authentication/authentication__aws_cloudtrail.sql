@@ -23,5 +23,5 @@ select
     {'user_agent': user_agent} as http_request,
     {{ cloudtrail_observables() }} as observables,
     {{ cloudtrail_event(unmapped={"resources": "resources"}) }}
-from {{ ref("int_aws__cloudtrail") }}
+from {{ ref("aws_cloudtrail") }}
 where class_uid = 3002

@@ -4,7 +4,7 @@ with coded as (
         {{ fdr_nt_status("nt_sub_status") }} as sub_status,
         {{ fdr_nt_status("nt_status") }} as status,
         try_cast(logon_type as integer) as logon_number
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 3002
 ),
 

@@ -10,7 +10,7 @@ with events as (
             else coalesce(target_user, target_app_user, actor)
         end as subject,
         coalesce(debug_data ->> 'signOnMode', target_app.detailEntry ->> 'signOnModeType') as sign_on_mode
-    from {{ ref("int_okta__system_log") }}
+    from {{ ref("okta_system_log") }}
     where class_uid = 3002
 )
 

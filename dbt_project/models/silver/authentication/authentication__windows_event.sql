@@ -1,11 +1,11 @@
 -- Logons, logoffs and Kerberos and NTLM checks (Security 4624, 4625, 4634, 4647, 4648, 4768-4771, 4776).
 with events as (
-    select int_windows__event.*,
+    select windows_event.*,
         coalesce(sub_code.meaning, code.meaning) as status_meaning,
         {{ ip_or_null("ip_address") }} as client_ip,
         coalesce(workstation_name, ltrim(workstation, '\')) as client_name,
         case when event_id = 4648 and lower(target_server_name) <> 'localhost' then target_server_name else computer_name end as server_name
-    from {{ ref("int_windows__event") }} as int_windows__event
+    from {{ ref("windows_event") }} as windows_event
     left join {{ ref("windows_status_codes") }} as code on code.code = lower(coalesce(status, failure_code))
     left join {{ ref("windows_status_codes") }} as sub_code on sub_code.code = lower(nullif(sub_status, '0x0'))
     where class_uid = 3002

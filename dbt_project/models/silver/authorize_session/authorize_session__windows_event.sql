@@ -13,5 +13,5 @@ select
     ]) }} as observables,
     {{ windows_unmapped({}) }} as unmapped,
     {{ windows_event() }}
-from {{ ref("int_windows__event") }}
+from {{ ref("windows_event") }}
 where class_uid = 3003

@@ -11,5 +11,5 @@ select
       "tlsDetails.clientProvidedHostHeader": "tls_host",
       "insightDetails": "insight_details",
     }) }}
-from {{ ref("int_aws__cloudtrail") }}
+from {{ ref("aws_cloudtrail") }}
 where class_uid = 0

@@ -13,5 +13,5 @@ select
     ]) }} as observables,
     {{ fdr_unmapped() }} as unmapped,
     {{ fdr_event(device_required=false) }}
-from {{ ref("int_crowdstrike__fdr") }}
+from {{ ref("crowdstrike_fdr") }}
 where class_uid = 0

@@ -6,5 +6,5 @@ select
     {{ okta_actor() }} as actor,
     {{ okta_observables(ip_attribute="unmapped.client.ipAddress") }} as observables,
     {{ okta_event(further=okta_client_fields()) }}
-from {{ ref("int_okta__system_log") }}
+from {{ ref("okta_system_log") }}
 where class_uid = 0

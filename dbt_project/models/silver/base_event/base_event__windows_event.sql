@@ -3,7 +3,7 @@ with events as (
     select *,
         -- who cleared the log stands in user data
         coalesce(subject_user_name, json_extract_string(user_data, '$.LogFileCleared.SubjectUserName')) as user_name
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 0
 )
 

@@ -32,5 +32,5 @@ select
       unmapped={"sourceIPAddress": "source_address", "userAgent": "user_agent", "resources": "resources"},
       status_id="case insight_details ->> 'state' when 'Start' then 1 when 'End' then 4 else 0 end"
     ) }}
-from {{ ref("int_aws__cloudtrail") }}
+from {{ ref("aws_cloudtrail") }}
 where class_uid = 2004

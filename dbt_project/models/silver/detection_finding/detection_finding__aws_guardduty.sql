@@ -29,7 +29,7 @@ with events as (
         ) as remote_ips,
         case when runtime_process is not null then {{ guardduty_process("runtime_process") }} end as process,
         case when is_from_here then 'evidences[].dst_endpoint' else 'evidences[].src_endpoint' end as remote_endpoint
-    from {{ ref("int_aws__guardduty") }} as event
+    from {{ ref("aws_guardduty") }} as event
     where class_uid = 2004
 )
 

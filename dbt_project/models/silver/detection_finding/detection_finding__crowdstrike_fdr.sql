@@ -7,7 +7,7 @@ with read as (
         {{ fdr_undeclared(name) }} as "{{ name }}",
         {%- endfor %}
         coalesce(event, _raw)::json as document
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 2004
 ),
 

@@ -2,7 +2,7 @@
 -- report. The finding has the key of its event; the user it is about is the target, else the actor.
 with events as (
     select *, coalesce(target_user, actor) as subject, debug_data ->> 'suspiciousActivityEventId' as reported_event
-    from {{ ref("int_okta__system_log") }}
+    from {{ ref("okta_system_log") }}
     where class_uid = 2004
 )
 

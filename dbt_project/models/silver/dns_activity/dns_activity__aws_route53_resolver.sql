@@ -13,7 +13,7 @@ with events as (
             when 'BADCOOKIE' then 23
             else case when rcode_name is not null then 99 end
         end as rcode_number
-    from {{ ref("int_aws__route53_resolver") }}
+    from {{ ref("aws_route53_resolver") }}
     where class_uid = 4003
 )
 

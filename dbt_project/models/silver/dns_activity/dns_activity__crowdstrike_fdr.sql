@@ -8,7 +8,7 @@ with events as (
             {{ fdr_answers("ip6_records", "AAAA") }},
             {{ fdr_answers("cname_records", "CNAME") }}
         ) as found
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 4003
 )
 

@@ -1,7 +1,7 @@
 -- Names that a process looked up, with the answers (Sysmon 22).
 with events as (
     select *, try_cast(query_status as integer) as query_error
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 4003
 )
 

@@ -6,7 +6,7 @@ with events as (
         event_name like 'Directory%' as is_folder,
         case when routed_activity_id = 5 and source_file_name is not null then source_file_name
             else coalesce(target_file_name, target_directory_name) end as path
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 1001
 )
 

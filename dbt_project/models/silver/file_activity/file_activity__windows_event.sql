@@ -13,7 +13,7 @@ with events as (
             else target_filename
         end as path,
         {{ windows_pid("access_mask") }} as mask
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 1001
 )
 

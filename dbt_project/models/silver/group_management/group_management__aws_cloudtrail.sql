@@ -25,7 +25,7 @@ with membership as (
             request_parameters ->> 'policyName',
             nullif(regexp_extract(request_parameters ->> 'policyArn', '([^/]+)$', 1), '')
         ) as policy_name
-    from {{ ref("int_aws__cloudtrail") }}
+    from {{ ref("aws_cloudtrail") }}
     where class_uid = 3006
 )
 

@@ -1,7 +1,7 @@
 -- Okta groups and their copies in applications: made, deleted; their members, administrator roles and applications.
 with events as (
     select *, coalesce(target_user, target_app_user) as member
-    from {{ ref("int_okta__system_log") }}
+    from {{ ref("okta_system_log") }}
     where class_uid = 3006
 )
 

@@ -3,7 +3,7 @@ with events as (
     select *,
         -- CN=Jo Doe,OU=… → Jo Doe; a comma within the name is escaped
         replace(regexp_extract(member_name, '(?i)^CN=((?:\\.|[^,\\])+)', 1), '\', '') as member_common_name
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 3006
 )
 

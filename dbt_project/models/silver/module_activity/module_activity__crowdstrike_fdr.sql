@@ -6,7 +6,7 @@ with events as (
         coalesce(target_process_id, context_process_id) as actor_uid,
         case when event_name = 'ReflectiveDotnetModuleLoad' then {{ fdr_undeclared("ModuleILPath") }} else image_file_name end as path,
         case when event_name = 'ReflectiveDotnetModuleLoad' then image_file_name else coalesce(target_image_file_name, context_image_file_name) end as actor_path
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 1005
 )
 

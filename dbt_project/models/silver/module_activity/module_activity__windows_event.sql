@@ -19,5 +19,5 @@ select
     ]) }} as observables,
     {{ windows_unmapped({"Signed": "signed"}) }} as unmapped,
     {{ windows_event() }}
-from {{ ref("int_windows__event") }}
+from {{ ref("windows_event") }}
 where class_uid = 1005

@@ -19,7 +19,7 @@ with flows as (
         case traffic_path
             when 1 then 4 when 2 then 5 when 3 then 6 when 4 then 7 when 5 then 8 when 6 then 9 when 7 then 10 when 8 then 11
         end as boundary_id
-    from {{ ref("int_aws__vpc_flow") }}
+    from {{ ref("aws_vpc_flow") }}
     where class_uid = 4001
 )
 

@@ -10,7 +10,7 @@ with directed as (
         -- A socket on all addresses has its port; without one nothing is known of the host's end.
         coalesce(local_ip, case when local_port is not null then {{ ip_or_null("coalesce(local_address_ip4, local_address_ip6)") }} end) as host_ip,
         case protocol_number when 1 then 'icmp' when 6 then 'tcp' when 17 then 'udp' when 58 then 'ipv6-icmp' end as protocol_name
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 4001
 ),
 

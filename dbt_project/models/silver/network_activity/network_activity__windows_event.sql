@@ -11,7 +11,7 @@ with events as (
         event_id in (5155, 5157, 5159) and event_type like 'security:%' as blocked,
         case when protocol = '6' then 'tcp' when protocol = '17' then 'udp' when protocol = '1' then 'icmp' when protocol = '58' then 'ipv6-icmp'
             when protocol not similar to '[0-9]+' then lower(protocol) end as protocol_name
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 4001
 )
 

@@ -15,7 +15,7 @@ with events as (
             when 0 then 1 when 4096 then 2 when 8192 then 3 when 8448 then 3 when 12288 then 4 when 16384 then 5 when 20480 then 6
             else case when integrity_level is not null then 99 end
         end as integrity_id
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 1007
 )
 

@@ -48,7 +48,7 @@ with events as (
             when 'S-1-16-12288' then 4 when 'S-1-16-16384' then 5 when 'S-1-16-20480' then 6
             else case when coalesce(integrity_level, mandatory_label) is not null then 99 end
         end as integrity_id
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 1007
 )
 

@@ -3,7 +3,7 @@ with events as (
     select *,
         coalesce(target_object, object_name, 'Unknown') as path,
         {{ windows_pid("access_mask") }} as mask
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 201001
 )
 

@@ -3,7 +3,7 @@ with events as (
     select *,
         case try_cast(reg_type as integer) when 1 then 10 when 2 then 4 when 3 then 1 when 4 then 2 when 5 then 3 when 6 then 5
             when 7 then 6 when 11 then 8 else 0 end as data_type_id
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 201002
 )
 

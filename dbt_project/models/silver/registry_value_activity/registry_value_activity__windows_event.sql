@@ -9,7 +9,7 @@ with named as (
         case when event_id = 4657 then {{ undeclared_value("NewValueType") }} end as audited_type,
         case when event_id = 4657 then {{ undeclared_value("OldValue") }} end as old_data,
         case when event_id = 4657 then {{ undeclared_value("OperationType") }} end as operation
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 201002
 ),
 

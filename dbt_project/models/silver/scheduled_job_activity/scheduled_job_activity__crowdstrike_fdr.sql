@@ -14,5 +14,5 @@ select
     ]) }} as observables,
     {{ fdr_unmapped(["RpcClientProcessId", "TaskName", "TaskExecCommand", "TaskExecArguments", "UserName", "UserSid", "AuthenticationId"]) }} as unmapped,
     {{ fdr_event() }}
-from {{ ref("int_crowdstrike__fdr") }}
+from {{ ref("crowdstrike_fdr") }}
 where class_uid = 1006

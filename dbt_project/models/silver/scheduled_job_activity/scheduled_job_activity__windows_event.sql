@@ -1,7 +1,7 @@
 -- Scheduled tasks that were created, changed or deleted (Security 4698-4702); what they run stands in their XML.
 with tasks as (
     select *, coalesce(task_content_new, task_content) as definition
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 1006
 ),
 

@@ -3,7 +3,7 @@ with events as (
     select *,
         lower(coalesce(regexp_extract(script_content_name, '[.]([^.]+)$', 1), '')) as ext,
         lower(coalesce({{ windows_file_name("image_file_name") }}, '')) as host
-    from {{ ref("int_crowdstrike__fdr") }}
+    from {{ ref("crowdstrike_fdr") }}
     where class_uid = 1009
 ),
 

@@ -5,7 +5,7 @@ with events as (
         coalesce(script_path, nullif(trim(regexp_extract(context_info, 'Script Name = ([^\r\n]*)', 1)), '')) as path,
         nullif(trim(regexp_extract(context_info, 'Host Application = ([^\r\n]*)', 1)), '') as host_application,
         nullif(trim(regexp_extract(context_info, 'User = ([^\r\n]*)', 1)), '') as context_user
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 1009
 )
 

@@ -11,7 +11,7 @@ with access as (
         request_parameters ->> 'principalType' as principal_type,
         coalesce(request_parameters ->> 'targetId', request_parameters ->> 'name') as resource_uid,
         coalesce(request_parameters ->> 'permissionSetArn', request_parameters ->> 'policyArn') as privilege
-    from {{ ref("int_aws__cloudtrail") }}
+    from {{ ref("aws_cloudtrail") }}
     where class_uid = 3005
 )
 

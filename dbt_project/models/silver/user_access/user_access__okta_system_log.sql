@@ -5,7 +5,7 @@ with events as (
             when starts_with(event_type, 'app.oauth2.client.') then coalesce(target_client, target_app, actor)
             else coalesce(target_user, target_app_user, actor)
         end as subject
-    from {{ ref("int_okta__system_log") }}
+    from {{ ref("okta_system_log") }}
     where class_uid = 3005
 )
 

@@ -3,7 +3,7 @@ with events as (
     select *,
         coalesce(target_sid, target_user_sid) as account,
         coalesce(privilege_list, {{ undeclared_value("AccessGranted") }}, {{ undeclared_value("AccessRemoved") }}) as rights
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 3005
 )
 

@@ -9,7 +9,7 @@ with events as (
         lower(coalesce(service_start_type, start_type)) as start_type_given,
         -- beside the header, AccountName is who wrote the event
         nullif(json_extract_string(event_data, '$.AccountName'), '') as installed_account
-    from {{ ref("int_windows__event") }}
+    from {{ ref("windows_event") }}
     where class_uid = 201004
 ),
 
