@@ -1,13 +1,17 @@
-"""Fixtures that every room's tests may use."""
+"""Fixtures that every room's tests may use, and the rule that a test leaves everything as it found it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from tests import isolation
 
-import pytest
+isolation.clean_environment()  # before anything of the product is imported
 
-from orchestration.demo.simulators import s3
-from tests.work_units import Units, rank
+from collections.abc import Generator, Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+
+from orchestration.demo.simulators import s3  # noqa: E402
+from tests.work_units import Units, rank  # noqa: E402
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -23,6 +27,38 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Where workers share the tests, what takes long comes first; alone, the files' own order is kept."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: rank(item.nodeid))
+
+
+@pytest.fixture(autouse=True)
+def _leaves_everything_as_it_was() -> Iterator[None]:
+    """A test that leaves something changed fails by its own name; the next one starts clean all the same.
+
+    Fixtures of a wider scope are made before this one, so that what they hold is not the test's."""
+    before = isolation.State.now()
+    yield
+    _complain(before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Between two files everything is as at the start: fixtures of a file or a session hold on to files alone."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        _complain(item.config.stash.setdefault(_START, isolation.State.now()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash.setdefault(_START, isolation.State.now())
+
+
+_START = pytest.StashKey[isolation.State]()
+
+
+def _complain(before: isolation.State) -> None:
+    if changed := list(before.differences()):
+        before.restore()
+        pytest.fail("left behind:\n" + "\n".join(changed), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """One lake for all readers: hours that dbt built, hours of every kind of value, and hours of a later mapping."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def silver(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Iterator[Silver]:
+def silver(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Silver:
     """Hours 03 to 05 are dbt's; of those in `MADE`, with every kind of value, two are of a later mapping."""
     place = tmp_path_factory.mktemp("readers")
     with pytest.MonkeyPatch.context() as patch:
@@ -71,4 +70,4 @@ def silver(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Iter
                 key = f"silver/{table}/source={source}/date={hour[:10]}/hour={hour[11:]}/part.parquet"
                 made_rows.write(store.path / key, classes[table], f"{table}-{name}", later)
                 made_rows.note(store, key, source, hour)
-        yield Silver(place / "lake")
+    return Silver(place / "lake")

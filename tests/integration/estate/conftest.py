@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,48 @@ from tests.integration.lakes import headwater
 PLACES = {"aws_cloudtrail": "cloudtrail", "okta_system_log": "okta", "windows_event": "windows"}
 
 
-@pytest.fixture(scope="package")
-def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the estate and of the lake that lies beside it; the project stays the one that built it."""
+@contextmanager
+def _used(place: Path) -> Iterator[None]:
+    """Commands use the lake of a place, and the project that built it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("orchestration.dbt.run.PROJECT", place / "dbt")
+        patch.setenv("HEADWATER_CONFIG", str(place / "headwater.yml"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the estate, of the project, and of the lake that lies beside them."""
     place = tmp_path_factory.mktemp("estate")
     generate(place / "estate", Arguments(events=3000, hours=4))
-    unneeded = shutil.ignore_patterns("target", "logs", ".user.yml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestration.dbt.run.PROJECT", Path(shutil.copytree(PROJECT, place / "dbt", ignore=unneeded)))
-        (place / "headwater.yml").write_text(yaml.safe_dump({"lake": "lake", **context_settings()}))
-        patch.setenv("HEADWATER_CONFIG", str(place / "headwater.yml"))
-        patch.delenv("HEADWATER_LAKE", raising=False)
+    shutil.copytree(PROJECT, place / "dbt", ignore=shutil.ignore_patterns("target", "logs", ".user.yml"))
+    (place / "headwater.yml").write_text(yaml.safe_dump({"lake": "lake", **context_settings()}))
+    with _used(place):
         load_context(open_lake(load_settings()))
         for source, folder in PLACES.items():
             assert headwater("land", source, place / "estate" / folder).code == 0
         built = headwater("build")
         assert built.code == 0, built.err
+    return place
+
+
+@pytest.fixture(scope="module")
+def estate(built: Path) -> Iterator[Path]:
+    """The same folder, used by commands; what it holds stays as it is."""
+    with _used(built):
+        yield built
+
+
+@pytest.fixture
+def own_estate(built: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of that folder for a test that writes to the lake."""
+    place = Path(shutil.copytree(built, tmp_path / "estate", ignore=shutil.ignore_patterns("dbt")))
+    (place / "dbt").symlink_to(built / "dbt")
+    with _used(place):
         yield place
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def truth(estate: Path) -> dict[str, Any]:
     """What the generator counted and planted."""
     told: dict[str, Any] = json.loads((estate / "estate/truth.json").read_text())

@@ -52,10 +52,10 @@ def test_the_last_hours_first_and_a_kill_in_the_middle_give_the_same_rows(
 
 
 def test_what_threat_lists_learned_later_is_found_in_the_past_and_all_else_is_as_planted(
-    estate: Path, truth: dict[str, Any]
+    own_estate: Path, truth: dict[str, Any]
 ) -> None:
     assert headwater("match").code == 0
     store = open_lake(load_settings())
-    labels = read_truth(estate / "estate/truth.json")
+    labels = read_truth(own_estate / "estate/truth.json")
     assert differences(store, truth, [score(store, PRODUCT, labels[PRODUCT])]) == []
     assert headwater("match", "--json").json["found"] == {}

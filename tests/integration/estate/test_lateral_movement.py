@@ -103,10 +103,8 @@ def test_every_finding_is_valid_ocsf(estate: Path, con: duckdb.DuckDBPyConnectio
     assert (len(findings(con, "1")), []) == (report.checked, report.examples)
 
 
-def test_dispositions_come_back_and_the_funnel_shows_them(
-    estate: Path, tmp_path: Path, con: duckdb.DuckDBPyConnection
-) -> None:
-    uids = [uid for (uid,) in findings(con, "finding_info.uid")]
+def test_dispositions_come_back_and_the_funnel_shows_them(own_estate: Path, tmp_path: Path) -> None:
+    uids = [uid for (uid,) in findings(reading(open_lake(load_settings())), "finding_info.uid")]
     reviewed = tmp_path / "reviewed.csv"
     reviewed.write_text("finding_uid,disposition,by\n" + "".join(f"{uid},true_positive,ann\n" for uid in uids[1:]))
     assert 0 == headwater("disposition", "add", uids[0], "true_positive", "--by", "ann", "--note", "reset").code
