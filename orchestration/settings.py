@@ -18,8 +18,10 @@ from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
 
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.paths import checked
 from lake.storage.s3_options import AwsAccess, S3Options
+from lake.storage.store import Store, open_store
 
 FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
@@ -33,8 +35,10 @@ _NOT_SETTINGS = frozenset(
 _SECRETS = ("_TOKEN", "_PASSWORD", "_PASSPHRASE", "_API_KEY")  # variables that settings name; read when they are used
 
 
-class SettingsError(ValueError):
+class SettingsError(HeadwaterError, ValueError):
     """Settings that cannot be used. One line a problem; the message names the key and where it was given."""
+
+    exit_code = WRONG_CALL
 
 
 class _Strict(BaseModel):
@@ -407,6 +411,11 @@ def load_settings() -> Settings:
         raise SettingsError(f"settings ({where}): " + "; ".join(lines)) from None
     except (yaml.YAMLError, SettingsSourceError) as problem:
         raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
+
+
+def open_lake(settings: Settings) -> Store:
+    """Return the store of the settings' lake; no request is made. Raises UnsupportedStore."""
+    return open_store(settings.lake, settings.s3_options())
 
 
 def _of_environment(file: Path | None) -> dict[str, Any]:

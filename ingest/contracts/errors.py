@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lake.base.errors import HeadwaterError
 
-class ContractError(ValueError):
+
+class ContractError(HeadwaterError, ValueError):
     """A contract cannot be used. One line: `<file>: <field>: <what is wrong>`."""
 
 

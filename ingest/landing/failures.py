@@ -6,10 +6,11 @@ What belongs here: the errors of landing, and what they say. What does not: noti
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
+from lake.base.errors import HeadwaterError
 from lake.ledger.receipts import LandingReceipt
 
 
-class LandingError(RuntimeError):
+class LandingError(HeadwaterError):
     """A batch that could not be landed. Nothing was published; the message says where its records are."""
 
 

@@ -16,13 +16,16 @@ import ingest.lookups.providers
 from ingest.lookups.client import Client
 from ingest.lookups.egress_policy import NeverSent, never_sent
 from ingest.lookups.provider import Kind, LookupOptions, Provider
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.paths import BadName, checked
 
 STATUS = "status"  # what the command line calls the state of all, so no provider
 
 
-class BadLookup(ValueError):
+class BadLookup(HeadwaterError, ValueError):
     """Settings of a provider that cannot be used."""
+
+    exit_code = WRONG_CALL
 
 
 @dataclass(frozen=True)

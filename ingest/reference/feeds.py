@@ -14,6 +14,7 @@ from datetime import datetime
 import msgspec
 
 from ingest.reference.tables import TABLES
+from lake.base.errors import HeadwaterError
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -21,7 +22,7 @@ REJECTS = "rejects"
 FULL, PARTIAL = "full", "partial"
 
 
-class FeedError(ValueError):
+class FeedError(HeadwaterError, ValueError):
     """A feed cannot be loaded; one line that says what is wrong and what to do. Nothing was changed."""
 
 

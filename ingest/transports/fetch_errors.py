@@ -5,8 +5,10 @@ Every message is one line that says what happened, where, and what to do. None e
 
 from __future__ import annotations
 
+from lake.base.errors import HeadwaterError
 
-class FetchError(Exception):
+
+class FetchError(HeadwaterError):
     """A fetch ended without all its pages; what was spooled stays and the next fetch goes on from there."""
 
 

@@ -9,13 +9,17 @@ from collections.abc import Iterable
 
 import msgspec
 
+from lake.base.errors import WRONG_CALL, HeadwaterError
 
-class ExportError(RuntimeError):
+
+class ExportError(HeadwaterError):
     """A partition was not delivered. The message says what to do, and what the destination holds now."""
 
 
-class BadDeclaration(ValueError):
+class BadDeclaration(HeadwaterError, ValueError):
     """What a model's meta or the settings say of an export cannot be used; the message names where it is said."""
+
+    exit_code = WRONG_CALL
 
 
 class SchemaConflict(ExportError):

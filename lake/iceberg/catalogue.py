@@ -15,6 +15,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 
+from lake.base.errors import HeadwaterError
 from lake.iceberg.file_io import LakeIO, address, serve
 from lake.ledger.published_tables import TableName
 from lake.storage.store import LocalStore, Store
@@ -33,7 +34,7 @@ _PROPERTIES = {
 }
 
 
-class IcebergError(RuntimeError):
+class IcebergError(HeadwaterError):
     """Something about catalogue, table or types that keeps a table from being published; the lake itself is whole."""
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from lake.base.errors import HeadwaterError
 from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.storage import paths
 from lake.storage.store import Store
@@ -25,7 +26,7 @@ _landing = msgspec.json.Decoder(LandingReceipt)
 _build_day = msgspec.json.Decoder(dict[str, BuildReceipt])
 
 
-class BrokenReceipt(ValueError):
+class BrokenReceipt(HeadwaterError, ValueError):
     """A receipt that cannot be read: no step of Headwater writes one, so it was changed by hand or by a disk."""
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 
+from lake.base.errors import HeadwaterError
 from lake.storage import paths
 
 _REF = re.compile(r"\bref\(\s*[\"'](\w+)[\"']\s*\)")
@@ -34,7 +35,7 @@ _SPAN = re.compile(r"(\d+)\s*([hd])\Z")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 
 
-class BadMart(ValueError):
+class BadMart(HeadwaterError, ValueError):
     """A mart that cannot be built as it is declared; the message names its file and says what to change."""
 
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from lake.base.errors import HeadwaterError
+
 TAKE_OVER = "*"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 
 
-class DeclarationError(ValueError):
+class DeclarationError(HeadwaterError, ValueError):
     """The declaration cannot be used; the message names class and path, and says what to do."""
 
 

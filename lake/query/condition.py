@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.base.sql import empty_select
 from lake.storage.duck import at_hand
 
@@ -38,8 +39,10 @@ make_timestamp nullif ifnull coalesce if
 _FUNCTIONS = frozenset(_NAMES.split())
 
 
-class BadCondition(ValueError):
+class BadCondition(HeadwaterError, ValueError):
     """A condition that cannot be used; the message says what was found and what is expected."""
+
+    exit_code = WRONG_CALL
 
 
 @dataclass(frozen=True)

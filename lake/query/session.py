@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from lake import ledger
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.base.sql import empty_select, literal, quoted
 from lake.ledger.balance import balance
 from lake.ledger.export_receipts import exported, exporting
@@ -33,8 +34,10 @@ _EXPLAIN = re.compile(
 )
 
 
-class ReadOnly(ValueError):
+class ReadOnly(HeadwaterError, ValueError):
     """A statement that is not a question. The lake is written by landing and building alone."""
+
+    exit_code = WRONG_CALL
 
 
 def connect(

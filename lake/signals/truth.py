@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.signals.verdicts import files_of
 from lake.storage import duck, paths
 from lake.storage.store import Store
 
 
-class BadTruth(ValueError):
+class BadTruth(HeadwaterError, ValueError):
     """A file of labels that cannot be used."""
+
+    exit_code = WRONG_CALL
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,17 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.signals.verdicts import VALUES, Disposition
 
 _SPELLINGS = {"uid": "finding_uid", "finding": "finding_uid", "analyst": "by", "comment": "note", "decided_at": "at"}
 _FIELDS = ("finding_uid", "disposition", "by", "note", "at")
 
 
-class BadDispositions(ValueError):
+class BadDispositions(HeadwaterError, ValueError):
     """A file of dispositions that cannot be used; the message names the file and the line."""
+
+    exit_code = WRONG_CALL
 
 
 def read_dispositions(path: Path) -> list[Disposition]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 
+from lake.base.errors import HeadwaterError
 from lake.storage.s3_options import AwsAccess
 from lake.storage.store import Store
 
@@ -22,7 +23,7 @@ _RETRY_WAIT_MS, _RETRY_BACKOFF = 100, 2
 _TIMEOUT_SECONDS = 60
 
 
-class ExtensionMissing(RuntimeError):
+class ExtensionMissing(HeadwaterError):
     """A DuckDB extension is neither installed as a package nor by DuckDB itself."""
 
 

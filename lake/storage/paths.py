@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
+from lake.base.errors import HeadwaterError
+
 BRONZE = "bronze"
 QUARANTINE = "quarantine"
 SILVER = "silver"
@@ -27,7 +29,7 @@ BATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _HOUR_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|\Z)")
 
 
-class BadName(ValueError):
+class BadName(HeadwaterError, ValueError):
     """A source, class, model or batch name that cannot be a folder name."""
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.paths import STAGING
 
 try:
@@ -56,8 +57,10 @@ class Lease:
         """Raise LostLock unless the lock is surely still held."""
 
 
-class UnsupportedStore(ValueError):
+class UnsupportedStore(HeadwaterError, ValueError):
     """A lake root that no store of this version serves."""
+
+    exit_code = WRONG_CALL
 
 
 class Store(Protocol):

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from lake.base.errors import HeadwaterError
 from lake.base.sql import literal
 from lake.ledger import checksums
 from lake.ledger.erasure_rules import Asked, without
@@ -23,7 +24,7 @@ ROWS = "erased_rows"  # the table that collects what went: hour, _batch, _source
 _GONE = "gone"
 
 
-class NotErased(RuntimeError):
+class NotErased(HeadwaterError):
     """An erasure that could not be finished. What was done is on record; run the same command again."""
 
 

@@ -10,16 +10,16 @@ from datetime import datetime
 import dagster as dg
 
 from ingest.contracts import Contract
+from lake.base.errors import HeadwaterError
 from lake.ledger.receipts import LandingReceipt
 from orchestration.assets.hours import hour_of_key
 from orchestration.assets.landing_metadata import landing_metadata
 from orchestration.checks.landing import landing_check_specs, landing_checks
-from orchestration.settings import Settings, load_settings
+from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.collect import AnnouncedUnreadable, SourceNotConfigured, land_hour
-from orchestration.steps.lakes import open_lake
 
 
-class HoursFailed(RuntimeError):
+class HoursFailed(HeadwaterError):
     """Some hours of a run could not be landed; the others are landed."""
 
 

@@ -31,9 +31,8 @@ from orchestration.assets.export_metadata import (
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.landing_metadata import table
 from orchestration.checks.building import BuiltTable
-from orchestration.settings import Settings, load_settings
+from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.exports import destinations_of, limits_of, opened
-from orchestration.steps.lakes import open_lake
 
 ROOM = "export"
 _MOST_REASONS = 10

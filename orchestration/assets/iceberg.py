@@ -10,15 +10,15 @@ from typing import Any
 
 import dagster as dg
 
+from lake.base.errors import HeadwaterError
 from orchestration.checks.building import BuiltTable
-from orchestration.settings import Settings, load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import Settings, load_settings, open_lake
 
 ROOM, JOB = "iceberg", "publish_iceberg"
 _LAYERS = ("silver", "gold")
 
 
-class TablesNotPublished(RuntimeError):
+class TablesNotPublished(HeadwaterError):
     """Some tables were not published, or not wholly; the others are. Each is named with why."""
 
 

@@ -16,8 +16,7 @@ from ingest.lookups.kinds import Lookup
 from ingest.lookups.status import Standing, standing
 from lake.storage.publish import recover
 from orchestration.checks.building import BuiltTable
-from orchestration.settings import Settings, load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.lookups import lookups_of
 
 ROOM = "lookups"

@@ -14,9 +14,8 @@ import dagster as dg
 from ingest.reference.feeds import LoadReceipt, newest_load
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.settings import ReferenceFeed, Settings, load_settings
+from orchestration.settings import ReferenceFeed, Settings, load_settings, open_lake
 from orchestration.steps.feeds import load_configured, load_databases
-from orchestration.steps.lakes import open_lake
 
 GROUP, FRESH = "reference", "newest_snapshot_is_young"
 _GEOIP_SCHEDULE = "20 5 * * *"  # UTC; MaxMind builds on Tuesdays and Fridays, at no fixed hour

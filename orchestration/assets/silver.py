@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, dbt_assets
 
+from lake.base.errors import HeadwaterError
 from lake.build.run import Plan
 from lake.storage.store import Store
 from orchestration.assets.build_metadata import building_metadata
@@ -22,11 +23,10 @@ from orchestration.checks.building import BuiltTable
 from orchestration.dbt.project import Manifest, tables_of, views
 from orchestration.dbt.run import planned
 from orchestration.dbt.translator import LakeTranslator
-from orchestration.settings import FILE_VARIABLE, Settings, config_file, load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import FILE_VARIABLE, Settings, config_file, load_settings, open_lake
 
 
-class ModelsFailed(RuntimeError):
+class ModelsFailed(HeadwaterError):
     """Some models failed; the others are published. The events of the failed ones are in bronze, their hours stale."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:

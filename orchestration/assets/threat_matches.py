@@ -21,8 +21,7 @@ from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.assets.landing_metadata import table
 from orchestration.checks.building import BuiltTable
-from orchestration.settings import load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import load_settings, open_lake
 from orchestration.steps.match import lists_loaded, match_lake
 
 SEARCHED, KEPT = "every_table_was_searched", "no_index_was_missing"

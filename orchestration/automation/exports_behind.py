@@ -21,9 +21,8 @@ from lake.storage.publish import recover
 from orchestration.assets.exports import export_key
 from orchestration.assets.hours import key_of_hour, runs_of_hours
 from orchestration.automation.stale_hours import MOST_HOURS, MOST_RUNS, RANGE_END, RANGE_START
-from orchestration.settings import Settings, load_settings
+from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.exports import Stood, stood
-from orchestration.steps.lakes import open_lake
 
 AGAIN_HOURS = 2  # after which what is still behind is requested again
 

@@ -12,9 +12,8 @@ from ingest.contracts import Contract
 from ingest.landing import LandingError, LandingSettings
 from ingest.landing.queue import one_drainer
 from lake.storage.publish import recover
-from orchestration.settings import ObjectSource, Settings, load_settings
+from orchestration.settings import ObjectSource, Settings, load_settings, open_lake
 from orchestration.steps.collect import drain_queue
-from orchestration.steps.lakes import open_lake
 
 EVERY_MINUTES = 5
 

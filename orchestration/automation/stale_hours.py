@@ -25,8 +25,7 @@ from lake.storage.paths import GOLD
 from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.assets.hours import key_of_hour, runs_of_hours
-from orchestration.settings import load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import load_settings, open_lake
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MOST_RUNS, MOST_HOURS = 6, 168  # of one tick, and of one run: a week of hours is one dbt run

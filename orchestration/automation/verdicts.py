@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from lake.signals import verdicts
 from lake.signals.verdict_files import parse_moment, read_dispositions
 from lake.signals.verdicts import VALUES, Disposition
 from lake.storage.publish import recover
-from orchestration.settings import load_settings
-from orchestration.steps.lakes import open_lake
-from orchestration.steps.signals import dispose
+from orchestration.settings import load_settings, open_lake
+from orchestration.steps.products import product_names
 
 
 class Said(dg.Config):
@@ -40,7 +40,9 @@ def record_dispositions(context: dg.OpExecutionContext, config: Dispositions) ->
     given += read_dispositions(Path(config.file)) if config.file else []
     store = open_lake(load_settings())
     recover(store)
-    done = dispose(store, given, Path(config.file).name if config.file else "Dagster")
+    done = verdicts.add_dispositions(
+        store, given, product_names(), Path(config.file).name if config.file else "Dagster"
+    )
     context.add_output_metadata(
         {"added": len(done.added), "unchanged": len(done.unchanged), "refused": len(done.refused)}
     )

@@ -12,9 +12,8 @@ from lake import ledger
 from lake.storage import paths
 from lake.storage.store import Store
 from orchestration.assets.hours import newest_closed
-from orchestration.settings import Settings, load_settings
+from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.collect import HOUR_BATCH, settle_of
-from orchestration.steps.lakes import open_lake
 
 NEWEST = "newest_closed_hour_present"
 

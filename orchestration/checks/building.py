@@ -21,8 +21,7 @@ from lake.storage import duck, paths
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
-from orchestration.settings import load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import load_settings, open_lake
 
 BALANCE, COLLISIONS, VALIDITY, CURRENT = "balance", "key_collisions", "ocsf_validity", "current"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours

@@ -12,9 +12,8 @@ from ingest.contracts import Contract
 from ingest.sources.aws_cloudtrail.digest_report import ERROR, KINDS, Finding, Report
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
-from orchestration.settings import load_settings
+from orchestration.settings import load_settings, open_lake
 from orchestration.steps.collect import SourceNotConfigured
-from orchestration.steps.lakes import open_lake
 from orchestration.steps.verify import newest_settled, verify_hours
 
 INTEGRITY = "log_file_integrity"

@@ -16,8 +16,7 @@ from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
 from orchestration.checks.building import BuiltTable
-from orchestration.settings import PROJECT, load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import PROJECT, load_settings, open_lake
 from orchestration.steps.products import Checked, Product, load_products, overdue, product_checks
 
 RULES, ON_TIME = "contract_rules", "on_time"

@@ -1,4 +1,4 @@
-"""The command line `headwater`. One file per group of commands; `main` is the entry point.
+"""The command line `headwater`; `main` is the entry point.
 
 Exit codes: 0 all is well; 1 something needs a look (a batch failed, a sheet does not balance, nothing was found);
 2 the call or the settings are wrong.
@@ -17,7 +17,7 @@ def main() -> None:
     load(*sys.argv[1:2])
     try:
         app()
-    except SystemExit:  # how commands end; the errors below are in files that many commands need not read
+    except SystemExit:  # how commands end; without this line each would import what `known_errors` names
         raise
     except known_errors() as problem:
         sys.exit(fail(problem))

@@ -1,7 +1,4 @@
-"""How commands speak: tables for people, JSON for scripts, errors in one line.
-
-What belongs here: printing. What does not: knowing anything about the lake.
-"""
+"""How commands speak: tables for people, JSON for scripts, errors in one line. Knows nothing of the lake."""
 
 import json
 import sys
@@ -13,6 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 _LEAST_TEXT = 16  # characters that a text column keeps on a narrow terminal
@@ -20,84 +19,31 @@ _LEAST_TEXT = 16  # characters that a text column keeps on a narrow terminal
 
 def known_errors() -> tuple[type[Exception], ...]:
     """Return the errors that mean something to a user; others are bugs and keep their traceback."""
-    import duckdb
+    import duckdb  # takes a tenth of a second, and commands that fail without it need not wait
 
-    from ingest.contracts import ContractError
-    from ingest.landing import LandingError
-    from ingest.lookups.kinds import BadLookup
-    from ingest.reference.feeds import FeedError
-    from ingest.reference.formats import FormatError
-    from ingest.reference.geoip.records import GeoIpError
-    from ingest.sources.aws_cloudtrail.digest_keys import PublicKeyError
-    from ingest.transports.fetch_errors import FetchError
-    from lake.export.errors import BadDeclaration, ExportError
-    from lake.ledger import BrokenReceipt
-    from lake.query.condition import BadCondition
-    from lake.signals.truth import BadTruth
-    from lake.signals.verdict_files import BadDispositions
-    from lake.storage.paths import BadName
-    from lake.storage.store import UnsupportedStore
-    from lake.upkeep.erasure_rewrite import NotErased
-    from orchestration.dbt.run import BuildFailed
-    from orchestration.settings import SettingsError
-    from orchestration.steps.collect import SourceNotConfigured
-    from orchestration.steps.products import BadProduct
-
-    return (
-        ContractError,
-        LandingError,
-        BuildFailed,
-        FetchError,
-        BadLookup,
-        GeoIpError,
-        FeedError,
-        FormatError,
-        PublicKeyError,
-        SourceNotConfigured,
-        BadDispositions,
-        BadName,
-        BadTruth,
-        BadCondition,
-        BadProduct,
-        BadDeclaration,
-        ExportError,
-        NotErased,
-        BrokenReceipt,
-        UnsupportedStore,
-        SettingsError,
-        UsageError,
-        NotFound,
-        duckdb.Error,
-        OSError,
-    )
+    return (HeadwaterError, duckdb.Error, OSError)
 
 
-class UsageError(ValueError):
+class UsageError(HeadwaterError):
     """A call that cannot be meant so; the message says what was expected."""
 
+    exit_code = WRONG_CALL
 
-class NotFound(LookupError):
+
+class NotFound(HeadwaterError):
     """Something asked for by name is not in the lake."""
 
 
 def fail(problem: Exception) -> int:
-    """Print a problem and return the exit code that belongs to it."""
-    from ingest.lookups.kinds import BadLookup
-    from lake.export.errors import BadDeclaration
-    from lake.query.condition import BadCondition
-    from lake.signals.truth import BadTruth
-    from lake.signals.verdict_files import BadDispositions
-    from lake.storage.store import UnsupportedStore
-    from orchestration.settings import SettingsError
-    from orchestration.steps.collect import SourceNotConfigured
-
+    """Print a problem and what to do about it; return the exit code that belongs to it."""
     message = str(problem) or type(problem).__name__
+    known = problem if isinstance(problem, HeadwaterError) else None
     if "--json" in sys.argv:
         print(json.dumps({"error": message, "kind": type(problem).__name__}))
     err.print("error:", message, style="red", markup=False, soft_wrap=True)
-    wrong = (UsageError, SettingsError, SourceNotConfigured, UnsupportedStore, BadCondition, BadDeclaration, BadLookup)
-    given = (BadDispositions, BadTruth)
-    return 2 if isinstance(problem, (*wrong, *given)) else 1
+    if known and known.advice:
+        err.print(known.advice, markup=False, soft_wrap=True)
+    return known.exit_code if known else NEEDS_A_LOOK
 
 
 def print_json(value: Any) -> None:

@@ -50,8 +50,7 @@ from lake.query.views import bronze_view, lake_table, mart_files, rows_select, t
 from lake.storage.duck import Signed
 from lake.storage.publish import Workplace, recover
 from orchestration.dbt.reference_inventory import held_by, kept_places
-from orchestration.settings import PROJECT, load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import PROJECT, load_settings, open_lake
 from orchestration.steps.lookups import lookups_of
 
 PLAN_VARIABLE = "HEADWATER_PLAN"

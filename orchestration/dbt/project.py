@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lake.base.errors import HeadwaterError
 from lake.storage.paths import GOLD
 from orchestration.settings import PROJECT
 
@@ -25,7 +26,7 @@ _READ_BY_DBT = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*",
 _log = logging.getLogger(__name__)
 
 
-class ManifestFailed(RuntimeError):
+class ManifestFailed(HeadwaterError):
     """`dbt parse` did not accept the project; the message holds dbt's own words."""
 
 

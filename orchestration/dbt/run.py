@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from lake import ledger
+from lake.base.errors import HeadwaterError
 from lake.build.mapping import Mappings
 from lake.build.run import Plan, retire
 from lake.ledger.staleness import Stale, bronze_inputs, stale_hours
@@ -28,7 +29,7 @@ _TRIES = 3
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
-class BuildFailed(RuntimeError):
+class BuildFailed(HeadwaterError):
     """Some models could not be built; the others are. What failed stays stale, and its rows stay in bronze."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:

@@ -27,18 +27,17 @@ from lake.query.session import ask
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.cli.accounts import print_balance
+from orchestration.cli.commands.balance import print_balance
 from orchestration.cli.output import fail, known_errors, print_table
-from orchestration.cli.query import reading
 from orchestration.dbt.run import build, tables_of
 from orchestration.demo.context import context_settings, load_context
 from orchestration.demo.estate import Arguments, generate
 from orchestration.demo.signals import differences, find_later, review, tell_incident
-from orchestration.settings import FILE_VARIABLE, TOP, ObjectSource, load_settings
+from orchestration.settings import FILE_VARIABLE, TOP, ObjectSource, load_settings, open_lake
 from orchestration.steps.collect import land_hour
 from orchestration.steps.exports import declared_exports, push_behind
-from orchestration.steps.lakes import open_lake
 from orchestration.steps.places import access_of, list_places
+from orchestration.steps.query import reading
 
 Truth = dict[str, Any]  # what the estate's generator counted while it wrote: estate/truth.json
 HOME = TOP / ".headwater" / "demo"

@@ -13,14 +13,14 @@ from rich.console import Console
 from lake.matching.match import Matched
 from lake.query.session import ask
 from lake.signals.truth import Score, read_truth, score
-from lake.signals.verdicts import TRUE, Disposition
+from lake.signals.verdicts import TRUE, Disposition, add_dispositions
 from lake.storage.store import Store
+from orchestration.cli.commands.signals import tell_scores
 from orchestration.cli.output import print_table
-from orchestration.cli.query import reading
-from orchestration.cli.signals import tell_scores
 from orchestration.settings import load_settings
 from orchestration.steps.match import match_lake
-from orchestration.steps.signals import dispose
+from orchestration.steps.products import product_names
+from orchestration.steps.query import reading
 
 Truth = dict[str, Any]
 PRODUCT = "lateral_movement"
@@ -110,7 +110,7 @@ def review(store: Store, truth: Path) -> list[Score]:
         if each.uid not in judged
     ]
     if given:
-        dispose(store, given, "demo")
+        add_dispositions(store, given, product_names(), "demo")
     tell_scores(scores)
     console.print("\nof raw events, candidates, signals, and what was said of them (gold.signal_quality)", style="bold")
     print_table("", *ask(reading(store, _QUALITY), _QUALITY))

@@ -21,12 +21,12 @@ from ingest.transports.bucket import is_bucket_url
 from ingest.transports.listing import Listing
 from ingest.transports.queue import Queue
 from lake import ledger
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.ledger.receipts import LandingReceipt
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.settings import ObjectSource, OktaSource, Settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import ObjectSource, OktaSource, Settings, open_lake
 from orchestration.steps.places import access_of, list_places
 
 LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
@@ -58,8 +58,10 @@ class AnnouncedUnreadable(LandingError):
         super().__init__(f"{contract.source}: batch {receipt.batch} has landed, but {drained.refusal()}")
 
 
-class SourceNotConfigured(ValueError):
+class SourceNotConfigured(HeadwaterError, ValueError):
     """The settings do not say where a source is read from."""
+
+    exit_code = WRONG_CALL
 
     def __init__(self, contract: Contract, example: str | None = None) -> None:
         source, example = contract.source, example or _EXAMPLES[contract.transport]

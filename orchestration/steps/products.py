@@ -18,6 +18,7 @@ import yaml
 from open_data_contract_standard.model import DataQuality, OpenDataContractStandard, SchemaProperty
 from pydantic import ValidationError
 
+from lake.base.errors import HeadwaterError
 from orchestration.settings import PROJECT
 
 SUFFIX = ".odcs.yaml"
@@ -34,7 +35,7 @@ _HOLDS = {
 }
 
 
-class BadProduct(ValueError):
+class BadProduct(HeadwaterError, ValueError):
     """A product's contract that cannot be used; the message names the file and the field."""
 
 
@@ -80,6 +81,11 @@ class Product:
 def load_products(project: Path = PROJECT) -> dict[str, Product]:
     """Return the products of a dbt project by name. Raises BadProduct for the first contract that cannot be used."""
     return {path.name.removesuffix(SUFFIX): load_product(path) for path in sorted(project.glob(f"products/*{SUFFIX}"))}
+
+
+def product_names(project: Path = PROJECT) -> list[str]:
+    """Return the names of the products of a dbt project, without reading their contracts."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in project.glob(f"products/*{SUFFIX}"))
 
 
 def load_product(path: Path) -> Product:

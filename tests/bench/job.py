@@ -11,8 +11,7 @@ from pathlib import Path
 from ingest.contracts import load_contracts
 from ingest.landing import LandingSettings, land_files
 from orchestration.dbt.run import build
-from orchestration.settings import load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import load_settings, open_lake
 from orchestration.steps.places import access_of, list_places
 from tests.bench.downloads import with_boto3, with_pyarrow
 from tests.bench.yardstick import bare_copy_seconds

@@ -9,7 +9,7 @@ import pytest
 from lake.base.sql import quoted
 from lake.ocsf.generate import declared_classes
 from lake.storage.store import LocalStore
-from orchestration.cli.query import reading
+from orchestration.steps.query import reading
 from tests.integration import okta_logs
 from tests.integration.lakes import headwater
 from tests.interop import made_rows

@@ -16,11 +16,12 @@ from typing import Any, Literal, Protocol, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ingest.reference.tables import Entry, Reject
+from lake.base.errors import HeadwaterError
 
 Mode = Literal["full", "partial"]
 
 
-class FormatError(ValueError):
+class FormatError(HeadwaterError, ValueError):
     """A feed cannot be read as this format at all, or its options are wrong; one line that says what to do."""
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lake.base.errors import HeadwaterError
+
 Path = tuple[str | int, ...]
 Value = str | int | float | bool | None
 Payload = tuple[Value, ...]
@@ -64,7 +66,7 @@ CONTINENTS = {
 }
 
 
-class GeoIpError(ValueError):
+class GeoIpError(HeadwaterError, ValueError):
     """A GeoIP database cannot be used; the message names the file, what is wrong and what to do."""
 
 

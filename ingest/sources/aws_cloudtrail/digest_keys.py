@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
+from lake.base.errors import HeadwaterError
 from lake.storage.aws import AwsAccess, client, explained
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32,64}\Z")
@@ -31,7 +32,7 @@ _KEY_SUFFIXES = frozenset((".pem", ".der", ".pub", ".json"))
 _LEEWAY = timedelta(hours=2)  # ListPublicKeys is asked for this much more than a digest covers
 
 
-class PublicKeyError(ValueError):
+class PublicKeyError(HeadwaterError, ValueError):
     """A file that holds no RSA public key."""
 
 

@@ -7,8 +7,8 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from lake.storage.store import LocalStore
-from orchestration.cli.collect import load_reference
-from orchestration.cli.doctor import feeds_found
+from orchestration.cli.commands.build import load_reference
+from orchestration.cli.commands.doctor import feeds_found
 from orchestration.settings import load_settings
 from tests.integration.lakes import headwater
 

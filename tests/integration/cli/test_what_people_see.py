@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from lake.ledger.balance import BALANCED, NOT_BUILT, UNBALANCED, Balance, BalanceRow
-from orchestration.cli import accounts, output
-from orchestration.cli.accounts import print_balance
+from orchestration.cli import output
+from orchestration.cli.commands import balance
+from orchestration.cli.commands.balance import print_balance
 from tests.integration.lakes import headwater
 from tests.integration.okta_logs import SOURCE
 
@@ -24,7 +25,7 @@ def _row(hour: str = "", state: str = BALANCED, why: str = "", source: str = SOU
 @pytest.fixture(params=[80, 120])
 def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     console = Console(width=request.param, highlight=False)
-    for module in (output, accounts):
+    for module in (output, balance):
         monkeypatch.setattr(module, "out", console)
     found: int = request.param
     return found
@@ -37,7 +38,7 @@ def test_a_balance_of_millions_breaks_no_number(width: int, capsys: pytest.Captu
 
 
 def test_a_balance_of_a_day_fits_80_columns(okta_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts, "out", Console(width=80))
+    monkeypatch.setattr(balance, "out", Console(width=80))
     monkeypatch.setattr(output, "out", Console(width=80))
     said = headwater("balance", "--by-hour").out
     assert said and max(len(line) for line in said.splitlines()) <= 80

@@ -21,9 +21,8 @@ from lake.ledger.receipts import LandingReceipt
 from orchestration.assets.bronze import bronze_asset
 from orchestration.automation.queues import queue_schedules
 from orchestration.demo.simulators.s3 import S3Server
-from orchestration.settings import ObjectSource, S3Access, S3Lake
+from orchestration.settings import ObjectSource, S3Access, S3Lake, open_lake
 from orchestration.steps.collect import AnnouncedUnreadable, drain_queue, land_hour, late_objects
-from orchestration.steps.lakes import open_lake
 from tests.integration.dagster.cloudtrail_hours import SOURCE, call
 from tests.integration.dagster.test_collecting_from_buckets import CONTRACT, HOUR, Trail, at
 from tests.simulators.faulty_http import Fault, FaultyProxy

@@ -12,8 +12,7 @@ import yaml
 
 from orchestration.demo.context import context_settings, load_context
 from orchestration.demo.estate import Arguments, generate
-from orchestration.settings import PROJECT, load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import PROJECT, load_settings, open_lake
 from tests.integration.lakes import headwater
 
 PLACES = {"aws_cloudtrail": "cloudtrail", "okta_system_log": "okta", "windows_event": "windows"}

@@ -11,8 +11,7 @@ from lake.build.mapping import Mappings
 from lake.signals.truth import read_truth, score
 from orchestration.dbt import run
 from orchestration.demo.signals import PRODUCT, differences
-from orchestration.settings import load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import load_settings, open_lake
 from tests.crash.zygote import Zygote
 from tests.integration.lakes import headwater, leftovers, rows
 

@@ -8,10 +8,9 @@ import duckdb
 import pytest
 
 from lake.ocsf.validate import validate_table
-from orchestration.cli.query import reading
-from orchestration.settings import load_settings
-from orchestration.steps.lakes import open_lake
+from orchestration.settings import load_settings, open_lake
 from orchestration.steps.products import Product, load_products, product_checks
+from orchestration.steps.query import reading
 from tests.integration.lakes import headwater
 
 PRODUCT = "lateral_movement"

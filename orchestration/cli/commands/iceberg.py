@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import hour_range, lake, settings
-from orchestration.cli.output import fail, out, print_json, print_table, say
+from orchestration.cli.app import First, Json, Last, app, hour_range, lake, settings
+from orchestration.cli.output import out, print_json, print_table, say
 
 iceberg = typer.Typer(help="Silver and gold as Iceberg tables, for engines that read those.", no_args_is_help=True)
 app.add_typer(iceberg, name="iceberg")
@@ -17,19 +16,16 @@ Tables = Annotated[list[str] | None, typer.Option("--table", help="Only these, f
 @iceberg.command()
 def publish(
     table: Tables = None,
-    first: Annotated[str | None, typer.Option("--from", help="First event hour or day (UTC).")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last event hour or day (UTC), included.")] = None,
+    first: First = None,
+    last: Last = None,
     json: Json = False,
 ) -> None:
     """Publish the event hours that were built anew: one snapshot a table and day. What is current is left alone."""
-    from lake.iceberg import IcebergError, publish_tables  # pyiceberg takes seconds to import; only its users wait
+    from lake.iceberg import publish_tables  # pyiceberg takes seconds to import; only its users wait
     from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
-    try:
-        done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last))
-    except IcebergError as problem:
-        raise typer.Exit(fail(problem)) from problem
+    done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last))
     rows = [
         {
             "table": str(each.name),
@@ -63,14 +59,11 @@ def publish(
 @iceberg.command("list")
 def list_tables(json: Json = False) -> None:
     """How every table stands: snapshots, rows, event hours to publish; --json also has the metadata file to read."""
-    from lake.iceberg import IcebergError, standings
+    from lake.iceberg import standings
     from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
-    try:
-        found = standings(store, iceberg_place(settings(), store))
-    except IcebergError as problem:
-        raise typer.Exit(fail(problem)) from problem
+    found = standings(store, iceberg_place(settings(), store))
     if json:
         print_json(found)
         return
@@ -81,14 +74,11 @@ def list_tables(json: Json = False) -> None:
 @iceberg.command()
 def forget(table: Tables = None, json: Json = False) -> None:
     """End every snapshot but the current one and remove its files: rows that were erased are then gone here too."""
-    from lake.iceberg import IcebergError, forget_history
+    from lake.iceberg import forget_history
     from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
-    try:
-        ended = forget_history(store, iceberg_place(settings(), store), table)
-    except IcebergError as problem:
-        raise typer.Exit(fail(problem)) from problem
+    ended = forget_history(store, iceberg_place(settings(), store), table)
     if json:
         print_json({str(name): number for name, number in ended.items()})
     for name, number in () if json else ended.items():

@@ -11,8 +11,7 @@ from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.kinds import STATUS, Lookup
 from ingest.lookups.status import Standing, standing
 from lake.storage.publish import sweep
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import lake, settings
+from orchestration.cli.app import Json, app, lake, settings
 from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
 from orchestration.steps.lookups import lookups_of, wrong_attributes
 

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from ingest.sources.aws_cloudtrail.digest_report import KINDS, Report
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import contract, hour_range, lake, settings
+from orchestration.cli.app import Json, app, contract, hour_range, lake, settings
 from orchestration.cli.output import UsageError, err, print_json, print_table, say
 from orchestration.steps.verify import VERIFIABLE, newest_settled, verify_hours
 

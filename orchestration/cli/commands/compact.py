@@ -1,4 +1,4 @@
-"""Commands that keep the lake in shape: compact, retain."""
+"""The command that merges small files."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -8,23 +8,18 @@ import typer
 from ingest.contracts import load_contracts
 from lake.storage.publish import sweep
 from lake.upkeep.compaction import Compacted, Due, Policy
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import contract, hour_range, lake, settings
+from orchestration.cli.app import First, Json, Last, Sources, app, contract, hour_range, lake, settings
 from orchestration.cli.output import err, out, print_json, print_table, say
-from orchestration.steps.upkeep import Retained, compact_lake, due_hours, known_sources, retain_lake, retain_marts
+from orchestration.steps.upkeep import compact_lake, due_hours
 
 MOST_ROWS = 40
 _DEFAULT = Policy()
 
-From = Annotated[str | None, typer.Option("--from", help="First hour or day (UTC).")]
-To = Annotated[str | None, typer.Option("--to", help="Last hour or day (UTC), included.")]
-Sources = Annotated[list[str] | None, typer.Option("--source", help="Only these sources.")]
 
-
-@app.command("compact")
-def compact_command(
-    first: From = None,
-    last: To = None,
+@app.command()
+def compact(
+    first: First = None,
+    last: Last = None,
     source: Sources = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and change nothing.")] = False,
     files: Annotated[
@@ -49,55 +44,6 @@ def compact_command(
     _tell_compacted(done, waiting, json)
     if done.left:
         raise typer.Exit(1)
-
-
-@app.command()
-def retain(
-    source: Sources = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Remove it. Without this, only say what would go.")] = False,
-    json: Json = False,
-) -> None:
-    """Say which hours are older than their contract's retention; with --apply they go, and receipts say so."""
-    store = lake()
-    names = [contract(name).source for name in source] if source else known_sources(store)
-    with err.status("looking …") as status:
-        found = retain_lake(store, names, apply, lambda each: status.update(f"removing {each.source} {each.day} …"))
-    marts = retain_marts(store, apply)
-    if json:
-        print_json({"applied": apply, "sources": [_retained(each) for each in found], "marts": marts})
-        return
-    held = [each for each in found if each.retention]
-    if held:
-        shown = [_retained(each) for each in held]
-        heads = [name.replace("_", " ") for name in list(shown[0])[:-1]]
-        print_table("", heads, [list(row.values())[:-1] for row in shown])
-    for each in found:
-        if each.note:
-            say(f"{each.source}: {each.note}")
-    for mart, hours in marts.items():
-        gone = "were removed" if apply else "would be removed"
-        say(f"gold.{mart}: {len(hours):,} event hours up to {hours[-1]}, of which nothing is left to read, {gone}")
-    files = sum(day.files for each in found for day in each.days)
-    if files and not apply:
-        say(f"{files:,} files would be removed: run `headwater retain --apply`")
-    else:
-        say(f"{files:,} files were removed" if files else "nothing has expired")
-
-
-def _retained(found: Retained) -> dict[str, object]:
-    days = found.days
-    return {
-        "source": found.source,
-        "retention_days": found.retention / timedelta(days=1) if found.retention else None,
-        "newest_expired": found.newest,
-        "days": len(days),
-        "first": str(days[0].day) if days else "",
-        "last": str(days[-1].day) if days else "",
-        "files": sum(day.files for day in days),
-        "rows": sum(day.rows for day in days),
-        "bytes": sum(day.bytes for day in days),
-        "note": found.note,
-    }
 
 
 def _sources(named: list[str] | None) -> list[str]:

@@ -6,10 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from lake.upkeep.erasure import Found, end
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import contract, hour_range, lake, settings
+from orchestration.cli.app import First, Json, Last, app, contract, hour_range, lake, settings
 from orchestration.cli.output import NotFound, UsageError, err, out, print_json, print_table, say
-from orchestration.cli.upkeep import From, To
 from orchestration.steps.erase import Erased, carry_out, look, requested
 
 MOST_FILES = 40
@@ -22,8 +20,8 @@ def erase(
         str | None, typer.Option(help="A condition over the columns of bronze.<source>, `_raw` included.")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why, for the record. Write no names here.")] = None,
-    first: From = None,
-    last: To = None,
+    first: First = None,
+    last: Last = None,
     apply: Annotated[bool, typer.Option("--apply", help="Erase. Without this, only say what matches.")] = False,
     once: Annotated[
         bool, typer.Option("--once", help="Do not keep the condition: the records may land again.")

@@ -1,4 +1,4 @@
-"""Commands that account for events: balance, quarantine."""
+"""The command that accounts for every event."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -9,10 +9,8 @@ from lake import ledger
 from lake.ledger.balance import INCOMPLETE, NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.ledger.balance import balance as balance_of
 from lake.ledger.coverage import coverage_of, sentence
-from lake.query.quarantine import page, summary
 from lake.storage.store import Store
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import contract, hour_range, lake
+from orchestration.cli.app import Json, app, contract, hour_range, lake
 from orchestration.cli.output import out, print_json, print_table, say
 from orchestration.dbt.run import tables_of
 
@@ -31,9 +29,6 @@ COLUMNS = {
 RARE = ("erased", "expired")  # shown where there are any
 _AT = "delivered at "  # columns of destinations, by their names
 MOST_HOURS, MOST_REMARKS = 1000, 10
-
-quarantine = typer.Typer(help="Records that broke the contract, whole, with the reason.", no_args_is_help=True)
-app.add_typer(quarantine, name="quarantine")
 
 
 @app.command()
@@ -122,53 +117,3 @@ def _value(row: BalanceRow, column: str) -> object:
 
 def _hours(sheet: Balance, total: BalanceRow) -> int:
     return sum(1 for row in sheet.hours if total is sheet.total or row.source == total.source)
-
-
-@quarantine.command("list")
-def quarantine_list(
-    source: Annotated[str | None, typer.Argument(help="Only this source.")] = None, json: Json = False
-) -> None:
-    """Count the quarantined records by source, reason and field, with a sample of what was found."""
-    rows = summary(lake(), contract(source).source if source else None)
-    if json:
-        print_json(rows)
-    elif rows:
-        shown = [{**row, "found": _short(row["found"])} for row in rows]
-        replaced = sum(row["superseded"] for row in rows)
-        heads = [name for name in shown[0] if name != "superseded" or replaced]
-        print_table("", heads, [[row[name] for name in heads] for row in shown])
-        if replaced:
-            say(
-                f"superseded: {replaced:,} of them are of objects that were replaced at the source since, and whose"
-                " later version has landed without a broken record"
-            )
-    else:
-        out.print("quarantine is empty")
-
-
-@quarantine.command("show")
-def quarantine_show(
-    source: Annotated[str, typer.Argument(help="The source.")],
-    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
-    limit: Annotated[int, typer.Option(help="How many records.", min=1)] = 10,
-    json: Json = False,
-) -> None:
-    """Show quarantined records: the raw text, why, and where each came from."""
-    rows = page(lake(), contract(source).source, reason, limit)
-    if json:
-        print_json(rows)
-        return
-    for row in rows:
-        say(f"{row['_source_object']} row {row['_source_row']}", style="bold")
-        field = f" {row['field']}" if row["field"] else ""
-        say(f"  {row['reason']}{field}: expected {row['expected']}, found {row['found']}")
-        if row["_landed_since"]:
-            say(f"  a later version of this object has landed whole since, in batch {row['_landed_since']}")
-        say(f"  {row['_raw'][:2000]}")
-    if not rows:
-        out.print("nothing in quarantine" + (f" with reason {reason}" if reason else ""))
-
-
-def _short(text: object) -> str:
-    said = str(text or "")
-    return said if len(said) <= 60 else f"{said[:59]}…"

@@ -1,63 +1,27 @@
-"""Commands that bring events in and build tables: sources, land, build."""
+"""The command that brings events in."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from ingest.contracts import Contract, load_contracts
+from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land_files
 from ingest.landing.land_files import Landed
 from ingest.landing.queue import one_drainer
 from ingest.transports.listing import Listing
-from lake import ledger
 from lake.ledger.coverage import sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import contract, hour_range, lake, settings
-from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
-from orchestration.dbt.run import Built
-from orchestration.dbt.run import build as build_stale
-from orchestration.settings import ObjectSource, OktaSource
+from orchestration.cli.app import Json, app, contract, lake, settings
+from orchestration.cli.output import UsageError, err, out, print_json, say
+from orchestration.settings import ObjectSource
 from orchestration.steps.collect import SourceNotConfigured, drain_queue, place_of
 from orchestration.steps.places import access_of, list_places
 
 _MOST_UNREAD = 10
-
-
-@app.command()
-def sources(json: Json = False) -> None:
-    """List the sources: what each delivers, where it is configured, and what has landed."""
-    configured, store = settings().sources, lake()
-    rows = []
-    for name, each in sorted(load_contracts().items()):
-        receipts = list(ledger.landings(store, name))
-        rows.append(
-            {
-                "source": name,
-                "title": each.title,
-                "version": each.version,
-                "owner": each.owner,
-                "configured": _where(configured.get(name)),
-                "batches": len(receipts),
-                "landed": sum(receipt.landed for receipt in receipts),
-                "quarantined": sum(receipt.quarantined for receipt in receipts),
-                "newest_event_hour": max((mark.hour for each in receipts for mark in each.files), default=""),
-            }
-        )
-    if json:
-        print_json(rows)
-    else:
-        shown = [name for name in rows[0] if out.width >= 120 or name not in ("title", "version", "owner")]
-        heads = [name.replace("_", "\n") for name in shown]
-        print_table("", heads, [[row[name] for name in shown] for row in rows])
-
-
-def _where(place: ObjectSource | OktaSource | None) -> str:
-    if isinstance(place, ObjectSource):
-        return place.root or place.queue or ""
-    return place.base_url if place else ""
 
 
 @app.command()
@@ -167,84 +131,11 @@ def _passed_over(listing: Listing, done: list[Landed]) -> dict[str, list[str]]:
     return found
 
 
-@app.command()
-def build(
-    first: Annotated[str | None, typer.Option("--from", help="First event hour or day (UTC).")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last event hour or day (UTC), included.")] = None,
-    source: Annotated[list[str] | None, typer.Option(help="Only these sources.")] = None,
-    again: Annotated[bool, typer.Option(help="Build also what is not stale.")] = False,
-    json: Json = False,
-) -> None:
-    """Build what is stale: normalise landed events to OCSF, then the marts of gold. Without arguments: all of it."""
-    wanted = [contract(name).source for name in source] if source else sorted(load_contracts())
-    store = lake()
-    load_reference(quiet=json)
-    hours = hour_range(first, last)
-    with err.status("building …") if not json else _Silent():
-        done = build_stale(store, wanted, *hours, again=again)
-    _report_build(done, json)
-
-
-def load_reference(quiet: bool = False) -> None:
-    """Load the configured GeoIP databases and snapshots of feeds that are not loaded yet; say when there are none.
-
-    Feeds that ask an API are not asked. A feed that cannot be loaded stops no build: events get what it said before.
-    """
-    from orchestration.steps.feeds import FEED_PROBLEMS, load_configured, load_databases
-
-    used, store = settings(), lake()
-    if not load_databases(used, store) and not quiet:
-        err.print("no GeoIP database is configured (geoip.city, geoip.asn): locations stay empty", style="yellow")
-    for name in [name for name, given in used.reference.feeds.items() if given.path]:
-        try:
-            for loaded in load_configured(used, store, name):
-                if not quiet:
-                    err.print(f"loaded {name} as of {loaded.receipt.as_of}Z: {loaded.receipt.changes:,} rows changed")
-        except FEED_PROBLEMS as problem:
-            told = f"feed {name} was not loaded, and events get what it said before: {problem}"
-            err.print(told, style="yellow", markup=False, soft_wrap=True)
-
-
-def _report_build(done: Built, json: bool) -> None:
-    if json:
-        print_json({"hours": done.hours, "marts": done.marts, "models": done.models})
-    elif not done.hours and not done.marts:
-        out.print("nothing is stale")
-    else:
-        for source, hours in sorted(done.hours.items()):
-            out.print(f"{source}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
-        for mart, hours in sorted(done.marts.items()):
-            out.print(f"gold.{mart}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
-        out.print(f"{len(done.models)} tables built")
-
-
-class _Silent:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-class _progress:
-    """A bar of bytes on stderr; nothing when hidden or when nobody looks."""
-
-    def __init__(self, title: str, total: int, hidden: bool) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
-            console=err,
-            disable=hidden or not err.is_terminal,
-            transient=True,
-        )
-        self._task = self._bar.add_task(title, total=total)
-
-    def __enter__(self):  # type: ignore[no-untyped-def]
-        self._bar.start()
-        return lambda read: self._bar.update(self._task, completed=read)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+@contextmanager
+def _progress(title: str, total: int, hidden: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar of bytes on stderr; nothing when hidden or when nobody looks."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    quiet = hidden or not err.is_terminal
+    with Progress(TextColumn("{task.description}"), *columns, console=err, disable=quiet, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda read: bar.update(task, completed=read)

@@ -27,10 +27,9 @@ from lake.storage.publish import recover
 from lake.storage.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.cli.app import Json, app
 from orchestration.cli.output import out, print_json, say
-from orchestration.settings import OktaSource, Settings, config_file, load_settings
+from orchestration.settings import OktaSource, Settings, config_file, load_settings, open_lake
 from orchestration.steps.export_health import unanswered
 from orchestration.steps.exports import declared_exports, stood
-from orchestration.steps.lakes import open_lake
 from orchestration.steps.lookups import lookups_of, wrong_attributes
 from orchestration.steps.source_health import why_unreachable
 

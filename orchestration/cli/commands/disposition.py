@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from lake.signals.verdict_files import parse_moment, read_dispositions
-from lake.signals.verdicts import VALUES, Added, Disposition, dispositions_sql
+from lake.signals.verdicts import VALUES, Added, Disposition, add_dispositions, dispositions_sql
 from lake.storage import duck
 from lake.storage.publish import sweep
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import lake
+from orchestration.cli.app import Json, app, lake
 from orchestration.cli.output import UsageError, out, print_json, print_table, say
-from orchestration.steps.signals import dispose
+from orchestration.steps.products import product_names
 
 MOST_ROWS = 40
 disposition = typer.Typer(no_args_is_help=True, help="What analysts say of findings: add one, load a file, list them.")
@@ -37,7 +36,7 @@ def add(
     given = Disposition(finding, said, by or getpass.getuser(), note, moment, "command line")
     store = lake()
     sweep(store)
-    _tell(dispose(store, [given], "command line"), json)
+    _tell(add_dispositions(store, [given], product_names(), "command line"), json)
 
 
 @disposition.command("load")
@@ -49,7 +48,7 @@ def load(
     given = read_dispositions(file)
     store = lake()
     sweep(store)
-    _tell(dispose(store, given, file.name), json)
+    _tell(add_dispositions(store, given, product_names(), file.name), json)
 
 
 @disposition.command("list")

@@ -8,10 +8,9 @@ import typer
 
 from lake import ledger
 from lake.base.sql import literal, quoted
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import lake
+from orchestration.cli.app import Json, app, lake
 from orchestration.cli.output import NotFound, print_json, say
-from orchestration.cli.query import reading
+from orchestration.steps.query import reading
 
 
 @app.command()

@@ -2,30 +2,29 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 
-from ingest.reference.feeds import PARTIAL, Feed
+from ingest.reference.changes import LAST
+from ingest.reference.feeds import FULL, PARTIAL, Feed, newest_load, newest_loads
 from ingest.reference.formats import checked_options, formats, reader_of
 from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
 from ingest.reference.geoip.records import GeoIpError
 from ingest.reference.geoip.versions import read_receipts
-from ingest.reference.history import history_of
+from ingest.reference.history import Statement, history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
 from lake.base.sql import literal, quoted
 from lake.storage import duck
 from lake.storage.paths import BadName
 from lake.storage.store import Store
-from orchestration.cli.app import Json, app
-from orchestration.cli.context import lake, settings
+from orchestration.cli.app import Json, app, lake, settings
 from orchestration.cli.output import NotFound, UsageError, err, print_json, print_table, say
-from orchestration.cli.reference_metadata import cell, feed_rows, shown, tell_loads, tell_statement
-from orchestration.settings import Settings
+from orchestration.settings import ReferenceFeed, Settings
 from orchestration.steps.feeds import (
     FEED_PROBLEMS,
     Loaded,
@@ -41,6 +40,7 @@ reference = typer.Typer(
 )
 app.add_typer(reference, name="reference")
 
+_MOST_REASONS = 3
 Feeds = Annotated[
     list[str] | None, typer.Argument(help="Only these feeds; none named: all of the settings, and GeoIP.")
 ]
@@ -81,7 +81,7 @@ def load_command(
             failed |= _load_geoip(used, store, json)
             if not names and not json and not any(used.geoip.databases.values()):
                 say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
-    tell_loads(done, failed, json)
+    _tell_loads(done, failed, json)
     if failed:
         raise typer.Exit(1)
 
@@ -178,20 +178,20 @@ def _load_geoip(used: Settings, store: Store, quiet: bool) -> dict[str, str]:
         return {"geoip": str(problem)}
     for each in found:
         if each.key not in known and not quiet:
-            say(f"{each.table} of {shown(each.built_at)} ({each.source_file}): {each.networks:,} networks")
+            say(f"{each.table} of {_shown(each.built_at)} ({each.source_file}): {each.networks:,} networks")
     return {}
 
 
 @reference.command("list")
 def list_command(json: Json = False) -> None:
     """List the feeds: what is loaded of each, and how old it is."""
-    rows = [*feed_rows(settings(), lake())]
+    rows = [*_feed_rows(settings(), lake())]
     if json:
         print_json(rows)
     elif rows:
         heads = ("feed", "table", "format", "mode", "rows_open", "version", "as_of", "age_hours")
         print_table(
-            "", [name.replace("_", " ") for name in heads], [[cell(row[name]) for name in heads] for row in rows]
+            "", [name.replace("_", " ") for name in heads], [[_cell(row[name]) for name in heads] for row in rows]
         )
         for row in rows:
             if row["too_old"]:
@@ -218,7 +218,7 @@ def show(
     if not found:
         raise NotFound(f"nothing is known of {value!r} in reference.{table}")
     for each in found:
-        tell_statement(each)
+        _tell_statement(each)
 
 
 @reference.command("rejects")
@@ -233,7 +233,7 @@ def rejects(
         print_json({"total": total, "rejects": rows})
         return
     for row in rows:
-        say(f"{row['feed']} as of {shown(row['as_of'])}, {row['where']}: {row['reason']}", style="bold")
+        say(f"{row['feed']} as of {_shown(row['as_of'])}, {row['where']}: {row['reason']}", style="bold")
         say(f"  {row['text']}")
     if total > len(rows):
         say(f'… and {total - len(rows):,} more: --limit, or headwater query "from reference.rejects"')
@@ -249,3 +249,112 @@ def _rejects(store: Store, feed: str | None, limit: int) -> tuple[list[dict[str,
         columns = ", ".join(map(quoted, REJECT_COLUMNS))
         found = con.execute(f"select {columns} from rejects{where} order by as_of desc, feed limit {limit}").fetchall()
     return [dict(zip(REJECT_COLUMNS, row, strict=True)) for row in found], int(total[0])
+
+
+def _tell_loads(done: dict[str, list[Loaded]], failed: dict[str, str], json: bool) -> None:
+    """Tell what loading the feeds did: by feed its loads, and why one failed."""
+    if json:
+        told = {name: [each.receipt for each in loads] for name, loads in done.items()}
+        print_json({"loaded": told, "failed": failed})
+        return
+    for name, loads in done.items():
+        for each in loads:
+            _tell_load(each)
+        if not loads and name not in failed:
+            say(f"{name}: nothing new")
+    for name, why in failed.items():
+        err.print(f"{name}:", why, style="red", markup=False, soft_wrap=True)
+
+
+def _tell_load(loaded: Loaded) -> None:
+    told = loaded.receipt
+    where = f" ({loaded.snapshot.name})" if loaded.snapshot.place else ""
+    if loaded.is_news:
+        kinds = ("opened", "changed", "closed", "extended", "unchanged", "duplicates")
+        counts = ", ".join(f"{getattr(told, kind):,} {kind}" for kind in kinds if getattr(told, kind))
+        say(f"{told.feed} as of {_shown(told.newest)}{where}: {counts or 'no entry'}")
+    else:
+        same = f"nothing changed, {told.unchanged:,} entries are as they were"
+        say(f"{told.feed} as of {_shown(told.newest)}{where}: {same}")
+    reasons = sorted(told.rejected.items(), key=lambda each: -each[1])
+    for reason, pieces in reasons[:_MOST_REASONS]:
+        say(f"  {pieces:,} rejected: {reason}", style="yellow")
+    if len(reasons) > _MOST_REASONS:
+        say(f"  … and {len(reasons) - _MOST_REASONS} more reasons", style="yellow")
+    if told.unusable:
+        say(f"  {told.unusable:,} names or addresses cannot be joined by; their entries were loaded", style="yellow")
+    if reasons or told.unusable:
+        say(f"  they are kept: headwater reference rejects {told.feed}", style="yellow")
+    for why, pieces in told.skipped.items():
+        say(f"  {pieces:,} passed over: {why}")
+
+
+def _shown(at: datetime) -> str:
+    """Return a time (naive UTC) as people read it."""
+    if at >= LAST:
+        return "open"
+    return at.isoformat(" ", "minutes" if not (at.second or at.microsecond) else "seconds")
+
+
+def _feed_rows(used: Settings, store: Store) -> Iterable[dict[str, Any]]:
+    """Yield a row for every feed of the settings or the lake, and for the newest of each GeoIP database."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    seen = set()
+    for name, given in used.reference.feeds.items():
+        seen.add((given.table, name))
+        yield _feed(name, given, store, now)
+    for told in newest_loads(store):
+        if (told.table, told.feed) not in seen:
+            yield _feed(told.feed, None, store, now, told.table)
+    for table in GEOIP_TABLES:
+        for receipt in sorted(read_receipts(store, table), key=lambda each: each.built_at)[-1:]:
+            rows = sum(receipt.ranges.values())
+            age = now - receipt.built_at
+            yield {
+                **dict.fromkeys(("mode", "loaded_at", "max_age_hours")),
+                "feed": receipt.database_type, "table": table, "format": "mmdb", "provider": receipt.database_type,
+                "rows_open": rows, "rows": rows, "version": receipt.version, "as_of": receipt.built_at,
+                "age_hours": _hours(age), "too_old": False,
+            }  # fmt: skip
+
+
+def _feed(name: str, given: ReferenceFeed | None, store: Store, now: datetime, table: str = "") -> dict[str, Any]:
+    told = newest_load(store, given.table if given else table, name)
+    most = given.max_age_hours if given else None
+    age = now - told.newest if told else None
+    return {
+        "feed": name,
+        "table": given.table if given else table,
+        "format": given.format if given else told.format if told else "",
+        "mode": feed_of(name, given).mode if given else told.mode if told else FULL,
+        "provider": (given.provider if given else "") or (told.provider if told else name),
+        "rows_open": told.rows_open if told else None,
+        "rows": told.rows if told else None,
+        "version": told.version if told else "not loaded",
+        "as_of": told.newest if told else None,
+        "age_hours": _hours(age) if age is not None else None,
+        "loaded_at": told.loaded_at if told else None,
+        "max_age_hours": most,
+        "too_old": most is not None and age is not None and age > timedelta(hours=most),
+    }
+
+
+def _hours(age: timedelta) -> float:
+    return round(age / timedelta(hours=1), 1)
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a table shows it."""
+    return _shown(value) if isinstance(value, datetime) else value
+
+
+def _tell_statement(each: Statement) -> None:
+    """Tell what one feed says of one thing for a time."""
+    of = "" if each.value in ("", each.entry) else f" ({each.value})"
+    by = "" if each.provider == each.feed else f" of {each.provider}"
+    end = "today" if each.valid_to >= LAST else _shown(each.valid_to)
+    say(f"{each.feed}{by}: {each.entry}{of}, {_shown(each.valid_from)} to {end}", style="bold")
+    closed = f", gone or changed since {_shown(each.closed_at)}" if each.closed_at else ""
+    say(f"  learned {_shown(each.learned_at)}{closed}, version {each.version}")
+    for name, value in each.says.items():
+        say(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")

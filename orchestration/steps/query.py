@@ -1,0 +1,46 @@
+"""The lake as a person reads it in SQL: its views, by contracts, classes, reference tables and products."""
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from ingest.contracts import load_contracts
+from ingest.contracts.bronze import pipeline_columns
+from ingest.reference.views import reference_views
+from lake.matching.matches import TABLE as MATCHES
+from lake.matching.matches import select as matches
+from lake.ocsf.columns import columns
+from lake.ocsf.generate import declared_classes
+from lake.query.gold_views import gold_views
+from lake.query.session import connect
+from lake.signals.quality import quality_sql
+from lake.signals.verdicts import dispositions_sql
+from lake.storage import paths
+from lake.storage.store import Store
+from orchestration.settings import PROJECT, load_settings
+from orchestration.steps.products import product_names
+
+
+def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
+    """Return a connection that reads a lake: see `lake.query.session`."""
+    added = [(column.name, column.duckdb_type) for column in pipeline_columns]
+    sources = {
+        name: [*((field.name, field.duckdb_type) for field in each.fields), *added]
+        for name, each in load_contracts().items()
+    }
+    classes = {name: columns(each) for name, each in declared_classes().items()}
+    in_gold = not question or re.search(r"\b(gold|show|information_schema|duckdb_)", question, re.IGNORECASE)
+    marts = {**signal_views(store, question), MATCHES: matches(store)} if in_gold else {}
+    return connect(store, sources, classes, question, reference_views(store, load_settings().feed_order), marts)
+
+
+def signal_views(store: Store, question: str = "", project: Path = PROJECT) -> dict[str, str]:
+    """Return what stands in gold beside the marts: dispositions, signal_quality, and the analysts' views over marts.
+
+    What a question does not name is left out: the quality of a product reads the receipts of all its hours.
+    """
+    views = {"dispositions": dispositions_sql(store)}
+    if "gold." not in question.lower() or "signal_quality" in question.lower():
+        views["signal_quality"] = quality_sql(store, product_names(project))
+    return views | gold_views(project, store.folders(paths.GOLD))
