@@ -19,9 +19,10 @@ from pydantic_settings import (
 )
 
 from lake.base.errors import WRONG_CALL, HeadwaterError
+from lake.storage.open import open_store
 from lake.storage.paths import checked
 from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import Store, open_store
+from lake.storage.store import Store
 
 FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"

@@ -1,7 +1,7 @@
 """Records that were erased on request do not come back: they are dropped before their batch is published.
 
 What belongs here: asking the standing erasures of what was staged. What does not: erasing what has landed, or what a
-condition may be (`lake.ledger.erasure_rules`, `lake.query.condition`).
+condition may be (`lake.upkeep.erasure_rules`, `lake.query.condition`).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ from ingest.contracts.bronze import pipeline_columns
 from ingest.landing.publishing import ErasureAsked, publish_landing
 from ingest.landing.staged import Staged
 from lake import ledger
-from lake.ledger.erasure_rules import Columns, Standing, drop, standing
 from lake.ledger.receipts import LandingReceipt, Removed
 from lake.storage import paths
 from lake.storage.store import Store
+from lake.upkeep.erasure_rules import Columns, Standing, drop, standing
 
 _TRIES = 5  # erasures that may be asked for while one batch is published
 

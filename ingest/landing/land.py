@@ -21,11 +21,11 @@ from ingest.landing.staged import Staged, receipt_of
 from ingest.landing.writing import LandingSettings, Progress, Writing, connect, written
 from ingest.objects import RawObject
 from lake import ledger
-from lake.ledger.erasure_rules import NotApplicable
 from lake.ledger.receipts import LandingReceipt, Removed
 from lake.ledger.removal import with_erased
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
+from lake.upkeep.erasure_rules import NotApplicable
 
 
 def land(

@@ -13,12 +13,12 @@ import msgspec
 
 from ingest.landing.staged import Staged
 from lake import ledger
-from lake.ledger.erasure_rules import standing
 from lake.ledger.live_files import marks_of, with_marks
 from lake.ledger.receipts import FileMark, LandingReceipt, encode
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
+from lake.upkeep.erasure_rules import standing
 
 
 class ErasureAsked(RuntimeError):

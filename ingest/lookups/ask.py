@@ -21,7 +21,7 @@ from ingest.lookups.state import answer_rows, held_answers, naive
 from ingest.reference.observable_keys import ObservableKey
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.fetch_errors import MissingCredentials
-from lake.ledger.answers import add_answers, receipt_of
+from lake.ledger.lookup_answers import add_answers, receipt_of
 from lake.storage.publish import Workplace
 from lake.storage.store import Conflict, LostLock, Store
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ingest.lookups.kinds import Lookup
 from ingest.reference.observable_keys import NotObservable, ObservableKey, observable_key
-from lake.ledger.pending import backlog, pending_receipts
+from lake.ledger.pending_lookups import backlog, pending_receipts
 from lake.storage.store import Store
 
 MOST_AT_ONCE = 50_000  # observables of one run; no plan of a provider answers more in an hour

@@ -1,7 +1,7 @@
 """The record of a provider's budget in the lake, and its answers as rows.
 
 What belongs here: reading and writing both while the provider's lock is held. What does not: what the record means
-(`budget`), the files of answers (`lake.ledger.answers`).
+(`budget`), the files of answers (`lake.ledger.lookup_answers`).
 """
 
 import json
@@ -16,7 +16,7 @@ from ingest.lookups.egress_policy import hex_of
 from ingest.lookups.provider import Answer, LookupOptions
 from ingest.reference.observable_keys import ObservableKey
 from lake.ledger import BrokenReceipt
-from lake.ledger.answers import FIRST, SCHEMA, answers_sql
+from lake.ledger.lookup_answers import FIRST, SCHEMA, answers_sql
 from lake.storage import paths
 from lake.storage.duck import connect
 from lake.storage.store import ABSENT, Store

@@ -10,7 +10,7 @@ from ingest.lookups import budget
 from ingest.lookups.kinds import Lookup
 from ingest.lookups.pending import wanted
 from ingest.lookups.state import naive, read_spent
-from lake.ledger.answers import receipt_of
+from lake.ledger.lookup_answers import receipt_of
 from lake.storage.store import Store
 
 

@@ -12,8 +12,8 @@ from ingest.reference.geoip.views import geoip_sql
 from ingest.reference.load import NAMES, ROWS
 from ingest.reference.tables import ENTITY_TABLES, FEED_RANK, NAME_COLUMNS, NAME_VIEWS, TABLES, columns_of
 from lake.base.sql import empty_select, literal, quoted
-from lake.ledger.answers import answers_sql
-from lake.ledger.answers import versions as answer_versions
+from lake.ledger.lookup_answers import answers_sql
+from lake.ledger.lookup_answers import versions as answer_versions
 from lake.storage import paths
 from lake.storage.store import Store
 

@@ -18,12 +18,10 @@ from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import bronze_inputs, row_marks, stale_hours
 from lake.marts.staleness import Tables, stale_mart, window
 from lake.matching.index_files import files_of, staged_indexes
-from lake.query.views import Address
 from lake.storage import paths
+from lake.storage.parquet import Address
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
-
-DISPOSITIONS = "dispositions"
 
 
 class RowsChanged(RuntimeError):
@@ -250,4 +248,4 @@ def _erasures(store: Store, source: str) -> dict[str, str]:
 def _folder(table: str, source: str) -> str:
     if not source:
         return paths.gold_folder(table)
-    return paths.dispositions_folder(source) if table == DISPOSITIONS else paths.silver_folder(table, source)
+    return paths.dispositions_folder(source) if table == paths.DISPOSITIONS else paths.silver_folder(table, source)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lake import ledger
-from lake.build.run import DISPOSITIONS
 from lake.export.declaration import Export
 from lake.ledger.export_receipts import ExportReceipt, begun_key, exported_day
 from lake.ledger.published_tables import Slot, TableName, mark, wanted_day
@@ -153,7 +152,7 @@ def _gone(store: Store, export: Export, missing: Iterable[Slot]) -> set[Slot]:
         Slot(source, hour)
         for source, hours in by_source.items()
         if source
-        for hour in hours & ledger.builds(store, f"{DISPOSITIONS}__{source}").keys()
+        for hour in hours & ledger.builds(store, f"{paths.DISPOSITIONS}__{source}").keys()
     }
     files = {slot: _file(export, slot) for slot in built}
     held = store.infos(files.values())

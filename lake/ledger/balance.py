@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from lake import ledger
-from lake.build.run import DISPOSITIONS
-from lake.export.delivered import deliveries as deliveries_of
 from lake.ledger import removal
+from lake.ledger.export_receipts import deliveries as deliveries_of
 from lake.ledger.inventory import Known
 from lake.ledger.receipts import BuildReceipt, FileMark, LandingReceipt, Removed
 from lake.ledger.staleness import bronze_inputs, inventory_of, lost_file, row_marks
+from lake.storage import paths
 from lake.storage.store import Store
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED, EXPIRED = "balanced", "not built", "unbalanced", "stalled", "expired"
@@ -165,7 +165,7 @@ def _hour(
     counts: dict[str, int] = {}
     published = 0
     for receipt in built.values():
-        if receipt.table == DISPOSITIONS:
+        if receipt.table == paths.DISPOSITIONS:
             counts = receipt.counts
         else:
             published += receipt.rows

@@ -1,9 +1,11 @@
 """Receipts of deliveries: what went of one hour of a table to one destination, and what the destination holds.
 
-What belongs here: their shape, reading and writing them. What does not: pushing (`pushing`), judging (`standing`).
+Their shape, reading and writing them, and how many published events each destination holds (`deliveries`). Pushing and
+what is behind are `lake.export`'s.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -191,3 +193,47 @@ def _decoded(key: str, data: bytes) -> dict[str, ExportReceipt]:
         raise ledger.BrokenReceipt(
             f"{key} is no receipt of deliveries: {problem}. Delete it: its hours are then delivered again"
         ) from problem
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """Published events at destinations, (source, hour text) → destination → events; and a line for each thing wrong.
+
+    Wrong is an hour whose destination holds other rows than were pushed, and a receipt that cannot be read.
+    """
+
+    events: Mapping[tuple[str, str], Mapping[str, int]]
+    wrong: tuple[str, ...] = ()
+
+
+def deliveries(store: Store) -> Deliveries:
+    """Return what each destination holds of each source and event hour, by the receipts of pushes.
+
+    An event that two exports of one table bring to one destination counts once; so does one that went up in the row of
+    its minute. What was filtered, reduced away or refused does not count, nor does a push that does not match. Gold is
+    made of published events and does not count either.
+    """
+    by_table: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
+    wrong = []
+    for destination, table in exporting(store):
+        try:
+            receipts = exported(store, destination, table)
+        except ledger.BrokenReceipt as problem:
+            wrong.append(f"{destination}/{table}: {problem}")
+            continue
+        for hour, receipt in sorted(receipts.items()):
+            if not receipt.matches:
+                wrong.append(f"{destination}/{table} {hour}: {receipt.mismatch}")
+            elif receipt.held.startswith(f"{paths.SILVER}/"):
+                for source, counted in receipt.counted.items():
+                    held = by_table.setdefault((source, hour), {})
+                    place = (destination, receipt.held)
+                    held[place] = max(held.get(place, 0), counted.accounted)
+    return Deliveries({at: _by_destination(held) for at, held in by_table.items()}, tuple(wrong))
+
+
+def _by_destination(held: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for (destination, _), events in sorted(held.items()):
+        found[destination] = found.get(destination, 0) + events
+    return found

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from lake.ledger.receipts import FileMark, LandingReceipt
-from lake.query.views import Address
 from lake.storage import paths
+from lake.storage.parquet import Address
 from lake.storage.store import Store
 
 COMPACTED = "compacted-"  # what the name of a file of several batches begins with
@@ -52,7 +52,7 @@ class HeldFile:
         return tuple(sorted({batch for batch, _ in self.marks}))
 
     def address(self, store: Store) -> Address:
-        """Return where and what to read: see `lake.query.views.typed_select`."""
+        """Return where and what to read: see `lake.storage.parquet.typed_select`."""
         return store.url(self.key) if self.whole else (store.url(self.key), self.batches)
 
 

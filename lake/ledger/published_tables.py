@@ -12,7 +12,6 @@ from typing import ClassVar, NamedTuple
 import msgspec
 
 from lake import ledger
-from lake.build.run import DISPOSITIONS
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.store import Store
@@ -80,7 +79,7 @@ def _slots(receipts: list[BuildReceipt]) -> Iterator[tuple[TableName, Slot, Buil
     guess = paths.SILVER if any(each.source for each in receipts) else paths.GOLD
     layer = next((each.file.split("/")[0] for each in receipts if each.file), guess)
     for each in receipts:
-        if each.table != DISPOSITIONS and layer in TableName.LAYERS:
+        if each.table != paths.DISPOSITIONS and layer in TableName.LAYERS:
             yield TableName(layer, each.table), Slot(each.source, each.hour), each
 
 

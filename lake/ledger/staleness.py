@@ -4,18 +4,31 @@ An event hour of a model is stale when its bronze rows are not the ones its rece
 by another mapping, when there is no receipt, or when the file that the receipt names has gone. A crash, a replay, a
 late file, a backfill, a changed mapping and a deleted table all heal by this one rule. Rows are compared by their
 checksums, wherever they lie: compaction makes nothing stale. An hour that has expired is not built again. A table of an
-hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending`).
+hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending_lookups`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lake import ledger
-from lake.build.mapping import Mappings
 from lake.ledger.inventory import Inventory, Known
-from lake.ledger.pending import answered
+from lake.ledger.pending_lookups import answered
 from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.storage.store import Store
+
+
+class Mappings(Protocol):
+    """What staleness asks of the dbt project (`lake.build.mapping.Mappings`)."""
+
+    def models_of(self, source: str) -> Sequence[str]:
+        """Return the models that a source's hours are built by."""
+        ...
+
+    def fingerprint(self, model: str) -> str:
+        """Return a text that changes when the model would make other rows of the same input."""
+        ...
+
 
 ANSWERED = "answers have come"  # that published events wait for
 

@@ -20,9 +20,8 @@ from functools import lru_cache
 from itertools import accumulate
 
 from lake import ledger
-from lake.build.mapping import Mappings
 from lake.ledger.receipts import BuildReceipt
-from lake.ledger.staleness import inventory_of, lost_file
+from lake.ledger.staleness import Mappings, inventory_of, lost_file
 from lake.marts.declaration import Mart, Read
 from lake.storage.store import Store
 

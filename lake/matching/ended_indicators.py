@@ -18,8 +18,8 @@ from lake.matching import matches
 from lake.matching.index_repair import Unreadable, reading
 from lake.matching.indicators import TABLE as INDICATOR
 from lake.matching.indicators import Indicators
-from lake.query.views import typed_select
 from lake.storage import paths
+from lake.storage.parquet import typed_select
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
 

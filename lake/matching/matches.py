@@ -9,8 +9,8 @@ from datetime import date, datetime
 import msgspec
 
 from lake import ledger
-from lake.query.views import typed_select
 from lake.storage import paths
+from lake.storage.parquet import typed_select
 from lake.storage.store import Store
 
 TABLE = "threat_matches"

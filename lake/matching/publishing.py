@@ -24,8 +24,8 @@ from lake.matching.index_repair import Unreadable, reading
 from lake.matching.indicators import Indicators, Sought
 from lake.matching.planning import MATCHING, Hour, context_of, inputs_of
 from lake.matching.search import Part
-from lake.query.views import typed_select
 from lake.storage import paths
+from lake.storage.parquet import typed_select
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 

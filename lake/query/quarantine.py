@@ -8,8 +8,8 @@ from typing import Any
 from lake import ledger
 from lake.base.sql import literal
 from lake.ledger.live_files import addresses, held_files
-from lake.query.views import typed_select
 from lake.storage import duck, paths
+from lake.storage.parquet import typed_select
 from lake.storage.store import Store
 
 COLUMNS = (

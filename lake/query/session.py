@@ -21,8 +21,8 @@ from lake.ledger.balance import balance
 from lake.ledger.export_receipts import exported, exporting
 from lake.ledger.live_files import addresses, held_files
 from lake.query import quarantine
-from lake.query.views import typed_select
 from lake.storage import duck, paths
+from lake.storage.parquet import typed_select
 from lake.storage.store import Store
 
 Columns = Sequence[tuple[str, str]]

@@ -1,39 +1,16 @@
-"""Views over the lake, for whoever reads it with DuckDB: dbt runs and `headwater query`.
+"""Views over the lake's tables: statements for dbt runs, and the analysts' own gold views for `headwater query`."""
 
-What belongs here: SQL text that makes a view, also where the lake has no file yet. What does not: a connection.
-"""
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
-from collections.abc import Iterator, Sequence
-
-from lake.base.sql import empty_select, literal, quoted
+from lake.base.sql import quoted
 from lake.storage import paths
+from lake.storage.parquet import Address, typed_select
 from lake.storage.store import Store
 
-Address = str | tuple[str, tuple[str, ...]]  # a file, or a file with the batches whose rows in it count
-
-
-def typed_select(columns: Sequence[Sequence[str]], files: Sequence[Address], *, hive: bool = False) -> str:
-    """Return a SELECT over Parquet files that has at least the given columns, whatever the age of the files."""
-    return " union all by name ".join([f"({empty_select(columns)})", *_parts(files, hive)])
-
-
-def rows_select(files: Sequence[Address]) -> str:
-    """Return a SELECT over the rows that count in some files, at least one, with the columns that the files have."""
-    return " union all by name ".join(_parts(files, hive=False))
-
-
-def _parts(files: Sequence[Address], hive: bool) -> Iterator[str]:
-    """Yield a SELECT over all files that count whole, and one for each other."""
-    options = "union_by_name = true, " + (
-        "hive_partitioning = true, hive_types_autocast = false" if hive else "hive_partitioning = false"
-    )
-    whole = [each for each in files if isinstance(each, str)]
-    if whole:
-        yield f"(select * from read_parquet([{', '.join(map(literal, whole))}], {options}))"
-    for each in files:
-        if not isinstance(each, str):
-            batches = ", ".join(map(literal, each[1]))
-            yield f"(select * from read_parquet({literal(each[0])}, {options}) where _batch in ({batches}))"
+_VIEW = re.compile(r"\{\{\s*config\(\s*materialized\s*=\s*[\"']view[\"']\s*\)\s*\}\}")
+_REF = re.compile(r"\{\{\s*ref\(\s*[\"'](\w+)[\"']\s*\)\s*\}\}")
 
 
 def bronze_view(source: str, columns: Sequence[Sequence[str]], files: Sequence[Address]) -> str:
@@ -53,3 +30,16 @@ def mart_files(store: Store, mart: str) -> list[str]:
     folder = paths.gold_folder(mart)
     has_files = next(iter(store.list(folder)), None) is not None
     return [store.url(f"{folder}/date=*/hour=*/*.parquet")] if has_files else []
+
+
+def gold_views(project: Path, marts: Collection[str]) -> dict[str, str]:
+    """Return SELECT by view, each after those that it reads; only of views whose marts there are."""
+    waiting = {path.stem: path.read_text() for path in sorted(project.glob(f"models/{paths.GOLD}/**/*.sql"))}
+    waiting = {name: sql for name, sql in waiting.items() if _VIEW.search(sql)}
+    found: dict[str, str] = {}
+    while ready := [name for name, sql in waiting.items() if set(_REF.findall(sql)) <= {*marts, *found}]:
+        for name in ready:
+            sql = _REF.sub(lambda ref: f"{paths.GOLD}.{quoted(ref[1])}", _VIEW.sub("", waiting.pop(name))).strip()
+            if "{{" not in sql and "{%" not in sql and "reference." not in sql:
+                found[name] = sql
+    return found

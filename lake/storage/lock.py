@@ -19,12 +19,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
+from lake.storage.s3_options import S3Options
 from lake.storage.store import ABSENT, Conflict, Lease, LostLock, file_lock
-
-if TYPE_CHECKING:
-    from lake.storage.s3 import S3Store
 
 TIME_TO_LIVE_SECONDS = 30.0
 _RENEWALS = 5  # within the time to live
@@ -33,10 +32,25 @@ _WAIT_SECONDS = (0.05, 0.25)
 _SETTLE_SECONDS = 1.0  # where writes are not conditional: how long two writers that met need to see each other
 
 
+class Bucket(Protocol):
+    """What the lock needs of the store that it locks (`lake.storage.s3.S3Store`)."""
+
+    options: S3Options
+    scratch: Path
+
+    @property
+    def machine(self) -> str: ...  # noqa: D102 - as in Store
+    def read(self, key: str) -> bytes: ...  # noqa: D102
+    def write(self, key: str, data: bytes, expect: str = ...) -> str: ...  # noqa: D102
+    def fingerprint_seen(self, key: str) -> str: ...  # noqa: D102
+    def delete_expected(self, key: str, fingerprint: str) -> None: ...  # noqa: D102
+    def url(self, key: str) -> str: ...  # noqa: D102
+
+
 class S3Lease(Lease):
     """A held lock of a bucket."""
 
-    def __init__(self, store: "S3Store", key: str, token: str, place: str) -> None:
+    def __init__(self, store: Bucket, key: str, token: str, place: str) -> None:
         """Wait for the lock and take it."""
         self._store, self._key, self._token, self._place = store, key, token, place
         self._fingerprint, self._renewed_at = _acquired(store, key, body_of(token, place), place)
@@ -86,7 +100,7 @@ def body_of(token: str, place: str, beats: int = 0) -> bytes:
 
 
 @contextmanager
-def held_lock(store: "S3Store", name: str) -> Iterator[Lease]:
+def held_lock(store: Bucket, name: str) -> Iterator[Lease]:
     """Hold a named lock of the lake."""
     key = f".lock-{name}"
     with file_lock(store.scratch / key):
@@ -97,7 +111,7 @@ def held_lock(store: "S3Store", name: str) -> Iterator[Lease]:
             lease.end()
 
 
-def _acquired(store: "S3Store", key: str, body: bytes, place: str) -> tuple[str, float]:
+def _acquired(store: Bucket, key: str, body: bytes, place: str) -> tuple[str, float]:
     """Return the fingerprint of the lock, once it is ours, and since when (monotonic) it is at the longest."""
     seen, since = "", time.monotonic()
     while True:
@@ -122,7 +136,7 @@ def _acquired(store: "S3Store", key: str, body: bytes, place: str) -> tuple[str,
         time.sleep(random.uniform(*_WAIT_SECONDS))
 
 
-def _settled(store: "S3Store", key: str, body: bytes, fingerprint: str) -> str:
+def _settled(store: Bucket, key: str, body: bytes, fingerprint: str) -> str:
     """Return the fingerprint if the lock is ours; where writes are not conditional, look again after a while."""
     if store.options.conditional_writes is not False:
         return fingerprint

@@ -22,6 +22,7 @@ JOURNAL = "_journal"
 SPOOL = "_spool"
 EXPORTING = "_exporting"  # pushes that have begun, and what destinations that cannot replace an hour have taken (ids)
 REFUSED = "refused"  # rows that a destination refused, whole, with its own code
+DISPOSITIONS = "dispositions"  # the table of event outcomes: what became of every bronze row
 ERASURES = "erasures"  # standing conditions, which may name a person: close this folder to all but landing and erasing
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -188,7 +189,7 @@ def gold_folder(mart: str) -> str:
 
 def dispositions_folder(source: str) -> str:
     """Return the folder that says what became of every bronze row of a source."""
-    return f"{LEDGER}/dispositions/source={checked(source)}"
+    return f"{LEDGER}/{DISPOSITIONS}/source={checked(source)}"
 
 
 def lookup_answers(provider: str, name: str) -> str:

@@ -310,12 +310,28 @@ class S3Store:
     def delete_many(self, keys: Iterable[str]) -> None:
         """Remove objects, a thousand a request."""
         wanted = list(dict.fromkeys(keys))
-        for at in range(0, len(wanted), _DELETED_AT_ONCE):
-            some = [{"Key": self.prefix + key} for key in wanted[at : at + _DELETED_AT_ONCE]]
-            with self._explained("s3:DeleteObject", wanted[at]):
-                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
-                for refused in answer.get("Errors", ()):
-                    raise ClientError({"Error": refused}, "DeleteObjects")
+        with self._explained("s3:DeleteObject", wanted[0] if wanted else ""):
+            self._delete([{"Key": self.prefix + key} for key in wanted])
+
+    def _delete(self, objects: Sequence[dict[str, str]]) -> None:
+        for at in range(0, len(objects), _DELETED_AT_ONCE):
+            some = {"Objects": objects[at : at + _DELETED_AT_ONCE], "Quiet": True}
+            answer = self.client.delete_objects(Bucket=self.bucket, Delete=some)
+            for refused in answer.get("Errors", ()):
+                raise ClientError({"Error": refused}, "DeleteObjects")
+
+    def forget_versions(self, prefix: str) -> None:
+        """Remove the versions under a folder that are not current.
+
+        Delete markers stay: they hold nothing, and without one an older version would be current again.
+        """
+        with self._explained("s3:ListBucketVersions", prefix):
+            pages = self.client.get_paginator("list_object_versions").paginate(
+                Bucket=self.bucket, Prefix=f"{self.prefix}{prefix}/"
+            )
+            found = [each for page in pages for each in page.get("Versions", ()) if not each["IsLatest"]]
+        with self._explained("s3:DeleteObjectVersion", prefix):
+            self._delete([{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found])
 
     def delete_expected(self, key: str, fingerprint: str) -> None:
         """Remove one object if it is still as expected, where the store looks at the condition; else remove it."""

@@ -12,18 +12,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
-from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.paths import STAGING
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - not on Windows, where one process at a time must be enough
     fcntl = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from lake.storage.s3_options import S3Options
 
 ANY, ABSENT = "*any*", "*absent*"  # what a conditional write expects; else a fingerprint
 _RACES = 5  # an emptied folder may vanish between making it and using it, as often as others clean up
@@ -55,12 +51,6 @@ class Lease:
 
     def check(self) -> None:
         """Raise LostLock unless the lock is surely still held."""
-
-
-class UnsupportedStore(HeadwaterError, ValueError):
-    """A lake root that no store of this version serves."""
-
-    exit_code = WRONG_CALL
 
 
 class Store(Protocol):
@@ -147,6 +137,10 @@ class Store(Protocol):
 
     def delete_many(self, keys: Iterable[str]) -> None:
         """Remove objects."""
+        ...
+
+    def forget_versions(self, prefix: str) -> None:
+        """Remove the versions under a folder that are not current, where the store keeps any. Raises OSError."""
         ...
 
     def url(self, key: str) -> str:
@@ -329,6 +323,9 @@ class LocalStore:
         for key in keys:
             self.delete(key)
 
+    def forget_versions(self, prefix: str) -> None:
+        """Do nothing: a folder keeps no versions."""
+
     def url(self, key: str) -> str:
         """Return the file's path."""
         return str(self.path / key)
@@ -348,21 +345,3 @@ def file_lock(path: Path) -> Iterator[None]:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def open_store(root: str | Path, s3: "S3Options | None" = None) -> Store:
-    """Return the store of a lake root: a path, a `file://` URL, or `s3://bucket/prefix` with how it is used.
-
-    Raises:
-        UnsupportedStore: the URL names a kind of store that this version does not serve.
-    """
-    text = str(root)
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
-    if text.startswith("s3://") and text.removeprefix("s3://").strip("/"):
-        from lake.storage.s3 import S3Store  # boto3 takes half a second to import; only those with a bucket wait for it
-
-        return S3Store(text, s3)
-    if "://" in text:
-        raise UnsupportedStore(f"lake root {text!r}: expected a local folder, a file:// URL or s3://bucket/prefix")
-    return LocalStore(text)

@@ -2,7 +2,7 @@
 
 What belongs here: the order of the steps. What does not: rewriting (`lake.upkeep.erasure_rewrite`), publishing
 (`lake.upkeep.erasure_publish`), proving (`lake.upkeep.erasure_proof`), conditions (`lake.query.condition`,
-`lake.ledger.erasure_rules`), building.
+`lake.upkeep.erasure_rules`), building.
 
 1. `search` looks; nothing is changed. 2. `begin` makes the request durable; from then on landing drops what matches.
 3. `erase` rewrites only the files that have matching rows, dead ones included, and removes what was built of their
@@ -21,7 +21,6 @@ import msgspec
 
 from lake import ledger
 from lake.base.sql import literal
-from lake.ledger.erasure_rules import Asked, Columns, Standing, standing
 from lake.ledger.live_files import held_files
 from lake.ledger.receipts import ErasureReceipt
 from lake.query.condition import BadCondition, condition
@@ -32,6 +31,7 @@ from lake.storage.store import Store
 from lake.upkeep.erasure_proof import Fingerprints, Proof, fingerprints, left_in_built, untouched
 from lake.upkeep.erasure_publish import erasure, publish_part, written
 from lake.upkeep.erasure_rewrite import ROWS, Match, NotErased, collect_into, rewrite
+from lake.upkeep.erasure_rules import Asked, Columns, Standing, standing
 from lake.upkeep.merging import Resources
 from lake.upkeep.orphan_files import ROOMS, remove_unnamed
 

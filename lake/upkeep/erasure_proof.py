@@ -17,8 +17,8 @@ from lake.base.sql import literal
 from lake.ledger.live_files import addresses, held_files
 from lake.ledger.receipts import ErasureReceipt
 from lake.matching.matches import TABLE as MATCHES
-from lake.query.views import rows_select
 from lake.storage import paths
+from lake.storage.parquet import rows_select
 from lake.storage.store import Store
 
 Fingerprints = Mapping[str, str]
@@ -118,3 +118,37 @@ def untouched(before: Fingerprints, after: Fingerprints, receipt: ErasureReceipt
 def _is_built_of(key: str, hours: set[str]) -> bool:
     at = paths.hour_of(key)
     return not key.startswith((paths.BRONZE, paths.QUARANTINE)) and at is not None and ledger.hour_text(at) in hours
+
+
+def forget_versions(store: Store, receipt: ErasureReceipt) -> tuple[str, ...]:
+    """Remove older versions wherever an erasure's records may have been; return what remains, in words.
+
+    These are the hours it rewrote, what was built of them, receipts with samples, and everything that was prepared.
+    """
+    try:
+        for folder in _folders(store, receipt):
+            store.forget_versions(folder)
+    except OSError as problem:
+        return (
+            f"older versions in {store.root} ({problem}): s3:ListBucketVersions and s3:DeleteObjectVersion are needed,"
+            " and no object lock; allow that and run the same command again, or let the bucket's lifecycle end them",
+        )
+    return ()
+
+
+def _folders(store: Store, receipt: ErasureReceipt) -> Iterator[str]:
+    source = receipt.source
+    built = [paths.dispositions_folder(source)]
+    built += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
+    built += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
+    built += [paths.gold_folder(mart) for mart in store.folders(paths.GOLD)]
+    for room, hour in sorted({(file.room, file.hour) for file in receipt.files}):
+        filed = paths.hour_folder(ledger.hour(hour))
+        yield f"{room}/{source}/{filed}"
+        if room == paths.BRONZE:
+            yield from (f"{folder}/{filed}" for folder in built)
+    yield f"{paths.LEDGER}/landing/{source}"
+    yield from (
+        f"{paths.LEDGER}/build/{model}" for model in ledger.built_models(store) if model.endswith(f"__{source}")
+    )
+    yield from (paths.ERASURES, "iceberg", paths.STAGING, paths.JOURNAL)

@@ -14,11 +14,11 @@ import msgspec
 from lake.base.errors import HeadwaterError
 from lake.base.sql import literal
 from lake.ledger import checksums
-from lake.ledger.erasure_rules import Asked, without
 from lake.ledger.live_files import HeldFile
 from lake.ledger.receipts import ErasedFile, FileMark
 from lake.storage import paths
 from lake.storage.store import Store
+from lake.upkeep.erasure_rules import Asked, without
 
 ROWS = "erased_rows"  # the table that collects what went: hour, _batch, _source_object, _source_row, _event_key
 _GONE = "gone"

@@ -18,7 +18,7 @@ import dagster as dg
 
 from lake import ledger
 from lake.build.mapping import Mappings
-from lake.ledger.answers import versions
+from lake.ledger.lookup_answers import versions
 from lake.ledger.staleness import ANSWERED, Stale, bronze_inputs, row_marks, stale_hours
 from lake.marts.staleness import Tables, stale_mart
 from lake.storage.paths import GOLD

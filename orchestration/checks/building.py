@@ -12,7 +12,6 @@ import dagster as dg
 
 from lake import ledger
 from lake.build.mapping import Mappings
-from lake.build.run import DISPOSITIONS
 from lake.ledger.balance import UNBALANCED, balance
 from lake.ledger.receipts import BuildReceipt
 from lake.marts.staleness import StaleMart, Tables, stale_mart
@@ -109,7 +108,7 @@ def _current(asked: dg.AssetCheckKey, stale: Sequence[StaleMart], hours: Sequenc
 
 def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:
     for each in tables:
-        if each.table == DISPOSITIONS:
+        if each.table == paths.DISPOSITIONS:
             words = "Per event hour, landed = published + duplicates + filtered, over all tables of the source."
             yield dg.AssetCheckSpec(BALANCE, asset=each.key, blocking=True, description=words)
             words = "No two different events of an hour share one event key. Where they do, both are kept."

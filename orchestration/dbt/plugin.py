@@ -36,7 +36,7 @@ from ingest.lookups.requests import asked_paths, sendable_sql
 from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import empty_select, literal, quoted
 from lake.build.mapping import Mappings
-from lake.build.run import DISPOSITIONS, BuildRun, Plan
+from lake.build.run import BuildRun, Plan
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
@@ -46,8 +46,10 @@ from lake.ocsf.columns import columns
 from lake.ocsf.conform import ConformError
 from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.ocsf.generate import declared_classes
-from lake.query.views import bronze_view, lake_table, mart_files, rows_select, typed_select
+from lake.query.views import bronze_view, lake_table, mart_files
+from lake.storage import paths
 from lake.storage.duck import Signed
+from lake.storage.parquet import rows_select, typed_select
 from lake.storage.publish import Workplace, recover
 from orchestration.dbt.reference_inventory import held_by, kept_places
 from orchestration.settings import PROJECT, load_settings, open_lake
@@ -159,7 +161,7 @@ class Plugin(BasePlugin):
     def _days(self, table: str, source: str) -> str:
         run = self._current()
         hours = run.plan.hours.get(source, ()) if source else run.mart_hours(table)
-        at_once = table == DISPOSITIONS or len(hours) <= HOURS_AT_ONCE
+        at_once = table == paths.DISPOSITIONS or len(hours) <= HOURS_AT_ONCE
         return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
 
     def _events(self, table: str, described: str) -> str:
@@ -182,7 +184,7 @@ class Plugin(BasePlugin):
         staged = f"read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
         if (unsorted := folder / UNSORTED).exists():  # the same rows in one file: 168 take seconds to open
             staged = f"read_parquet({literal(str(unsorted))})"
-        if table in ("", DISPOSITIONS):  # a mart that is no OCSF class
+        if table in ("", paths.DISPOSITIONS):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         waits = bool(asked_paths(lookups_of(load_settings()).values(), table))
@@ -222,7 +224,7 @@ class Plugin(BasePlugin):
 
     def _table(self, table: str, source: str) -> str:
         run = self._current()
-        if table == DISPOSITIONS:
+        if table == paths.DISPOSITIONS:
             return typed_select(DISPOSITION_COLUMNS, run.published_files(table, source), hive=True)
         wanted = [*columns(self._class(table)), *PIPELINE_COLUMNS]
         files = run.window_files(f"{table}__{source}")

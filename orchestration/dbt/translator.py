@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
 from ingest.contracts import Contract
-from lake.build.run import DISPOSITIONS
+from lake.storage import paths
 from lake.storage.paths import GOLD, LEDGER, SILVER
 from orchestration.assets.bronze import bronze_key
 from orchestration.dbt.project import VIEW, Manifest, is_view, sources_read, tables_read
@@ -105,7 +105,7 @@ def _layer(props: Props) -> str:
     """
     if props["resource_type"] != "model":
         return str(props["resource_type"])
-    return LEDGER if props["name"].split("__", 1)[0] == DISPOSITIONS else str(props["fqn"][1])
+    return LEDGER if props["name"].split("__", 1)[0] == paths.DISPOSITIONS else str(props["fqn"][1])
 
 
 def _opening_comment(sql: str) -> str:

@@ -14,7 +14,7 @@ from lake.ledger.receipts import ErasureReceipt
 from lake.storage import paths
 from lake.storage.store import Store
 from lake.upkeep.erasure import Found, Request, begin, erase, finish, search
-from lake.upkeep.erasure_proof import Proof, fingerprints
+from lake.upkeep.erasure_proof import Proof, fingerprints, forget_versions
 from orchestration.dbt.run import Built, build
 from orchestration.settings import Settings
 from orchestration.steps.exports import declared_exports, push_behind
@@ -68,7 +68,7 @@ def carry_out(store: Store, settings: Settings, request: Request, found: Found, 
     proof = finish(store, request, receipt, before, used)
     told("letting destinations follow …")
     exports = _exports(store, settings, request.source, hours, marts)
-    return Erased(receipt, proof, built, (*iceberg, *exports, *_older_versions(store, receipt)))
+    return Erased(receipt, proof, built, (*iceberg, *exports, *forget_versions(store, receipt)))
 
 
 def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
@@ -128,12 +128,3 @@ def _followed(store: Store, settings: Settings, export: Export | None, name: str
                 f"{name} {hour}: {rows:,} rows were sent and cannot be removed by Headwater; delete them there"
             )
     return lines
-
-
-def _older_versions(store: Store, receipt: ErasureReceipt) -> tuple[str, ...]:
-    """Remove older versions of what was erased from a bucket that keeps them; return what remains, in words."""
-    if not store.url("").startswith("s3://"):
-        return ()
-    from lake.storage.s3_versions import forget_versions  # boto3 takes half a second to import
-
-    return forget_versions(store, receipt)

@@ -6,7 +6,8 @@ What belongs here: from settings to a catalogue's place. What does not: publishi
 from datetime import timedelta
 
 from lake.iceberg import Place
-from lake.storage.store import Store, open_store
+from lake.storage.open import open_store
+from lake.storage.store import Store
 from orchestration.settings import Settings
 
 

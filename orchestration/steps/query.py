@@ -12,8 +12,8 @@ from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
 from lake.ocsf.columns import columns
 from lake.ocsf.generate import declared_classes
-from lake.query.gold_views import gold_views
 from lake.query.session import connect
+from lake.query.views import gold_views
 from lake.signals.quality import quality_sql
 from lake.signals.verdicts import dispositions_sql
 from lake.storage import paths

@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ingest.reference.feeds import FeedError
+from lake.storage.open import open_store
 from lake.storage.s3_options import S3Options
-from lake.storage.store import open_store
 
 # 2026-03-02, 20260302, each with an hour, minute and second after T, _ or - if there are any.
 _TIME = re.compile(

@@ -21,7 +21,7 @@ from ingest.landing import land_files
 from ingest.transports.folder import list_objects
 from lake.ocsf.event_texts import event_texts
 from lake.ocsf.validate import validate_table
-from lake.storage.store import open_store
+from lake.storage.open import open_store
 from orchestration.dbt.run import build
 
 _GOLDEN = Path(__file__).parent / "golden"

@@ -13,7 +13,7 @@ from ingest.lookups.egress_policy import hex_of
 from ingest.lookups.kinds import Lookup, configured
 from ingest.lookups.requests import asked_paths, sendable_sql
 from ingest.reference.observable_keys import observable_key
-from lake.ledger.answers import COLUMNS
+from lake.ledger.lookup_answers import COLUMNS
 from lake.ocsf.asked import Held
 from lake.ocsf.generate import DBT_PROJECT, declared_classes
 from lake.ocsf.validate import validate_event_text

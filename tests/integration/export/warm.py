@@ -90,8 +90,8 @@ class Warm:
 
 def _child(job: dict[str, Any], counted: Path, said: Path) -> None:
     from lake.export.push import Limits
+    from lake.storage.open import open_store
     from lake.storage.s3_options import AwsAccess, S3Options
-    from lake.storage.store import open_store
     from tests.unit.export.lakes import SmallLake, export
 
     acts = _file_acts({**job, "lake": job["watched"]}) if job["watched"] else _requests(job)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from lake.storage import s3
+from lake.storage.open import UnsupportedStore, open_store
 from lake.storage.publish import sweep
 from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import ABSENT, Conflict, LocalStore, Store, UnsupportedStore, open_store
+from lake.storage.store import ABSENT, Conflict, LocalStore, Store
 from tests.unit.lake.stores import KINDS, opened
 
 

@@ -17,7 +17,6 @@ import msgspec
 
 from lake import ledger
 from lake.base.sql import literal
-from lake.build.run import DISPOSITIONS
 from lake.export.declaration import Export, exports_of
 from lake.export.destination import Destination, Held, Place
 from lake.export.hours import hour_of
@@ -28,6 +27,7 @@ from lake.export.status import Standing, standing
 from lake.ledger.export_receipts import ExportReceipt
 from lake.ledger.published_tables import Slot, wanted
 from lake.ledger.receipts import BuildReceipt
+from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 
@@ -118,8 +118,8 @@ class SmallLake:
 
     def dispositions(self, hour: str = HOUR, source: str = OKTA) -> None:
         """Build what became of a source's rows of an hour, as every build of the source does."""
-        model, folder = f"{DISPOSITIONS}__{source}", f"ledger/{DISPOSITIONS}/source={source}"
-        self._build(folder, model, source, DISPOSITIONS, hour, 1, "n as rows")
+        model, folder = f"{paths.DISPOSITIONS}__{source}", f"ledger/{paths.DISPOSITIONS}/source={source}"
+        self._build(folder, model, source, paths.DISPOSITIONS, hour, 1, "n as rows")
 
     def _build(
         self, folder: str, model: str, source: str, table: str, hour: str, rows: int | Sequence[int], columns: str

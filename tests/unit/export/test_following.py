@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from lake import ledger
 from lake.build.run import retire
-from lake.export.delivered import deliveries
 from lake.export.errors import DestinationUnavailable
 from lake.export.push import push_hour
-from lake.ledger.export_receipts import begun
+from lake.ledger.export_receipts import begun, deliveries
 from lake.storage.store import LocalStore
 from tests.unit.export.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export
 from tests.unit.export.shelf import Shelf

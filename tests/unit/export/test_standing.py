@@ -7,12 +7,11 @@ import pytest
 from lake import ledger
 from lake.build.run import retire
 from lake.export.declaration import Export
-from lake.export.delivered import deliveries
 from lake.export.errors import DestinationUnavailable
 from lake.export.hours import AGAIN, BROKEN_OFF, CHANGED, GONE, MISMATCH, MOVED, NEVER, REDECLARED, UNKEPT
 from lake.export.push import push_hour, push_hours
 from lake.export.status import Behind, in_range, standing
-from lake.ledger.export_receipts import begun, begun_key, exported, holding
+from lake.ledger.export_receipts import begun, begun_key, deliveries, exported, holding
 from lake.ledger.published_tables import wanted
 from lake.storage import paths
 from lake.storage.store import LocalStore

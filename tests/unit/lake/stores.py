@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lake.storage.open import open_store
 from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import Store, open_store
+from lake.storage.store import Store
 
 KINDS = ("folder", "bucket")
 Opened = Callable[[], Store]

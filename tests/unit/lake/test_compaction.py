@@ -175,13 +175,13 @@ def test_a_file_that_is_not_what_its_receipt_says_is_left_alone(store: LocalStor
 def test_a_batch_that_lands_while_its_files_are_merged_wins(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     import lake.upkeep.compaction
 
-    publish = lake.compaction.publish_merges
+    publish = lake.upkeep.compaction.publish_merges
 
     def late(store: Store, merges: object) -> object:
         landing(store, "a", [(4, "other"), (5, "a2"), (5, "a3")], broken=1)
         return publish(store, merges)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lake.compaction, "publish_merges", late)
+    monkeypatch.setattr(lake.upkeep.compaction, "publish_merges", late)
     done = compacted(store)
     assert list(done.left) == [f"bronze/{SOURCE} 2026-03-02T04"]
     monkeypatch.undo()

@@ -9,11 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import lake.build.run
 from ingest.landing.erased import bronze_columns
 from lake import ledger
 from lake.ledger.balance import balance
-from lake.ledger.erasure_rules import standing
 from lake.ledger.receipts import ErasureReceipt
 from lake.query.condition import BadCondition
 from lake.storage import paths
@@ -22,6 +20,7 @@ from lake.storage.store import LocalStore, Store
 from lake.upkeep.compaction import Policy
 from lake.upkeep.erasure import Request, begin, end, erase, finish, search
 from lake.upkeep.erasure_proof import Proof, fingerprints
+from lake.upkeep.erasure_rules import standing
 from lake.upkeep.merging import Resources
 from tests.unit.ingest.landing.landed import strange
 from tests.unit.lake.held import SOURCE, build, copy, expected, keys, landing, receipts_without_times, shown, stale
@@ -211,7 +210,6 @@ def test_a_build_that_read_the_rows_does_not_publish_them_afterwards(
         with pytest.raises(ErasedMeanwhile, match="2026-03-02T03"):
             run.publish_model(f"authentication__{SOURCE}", "authentication", SOURCE, {}, {})
         other.publish_model(f"authentication__{SOURCE}", "authentication", SOURCE, {}, {})
-    assert lake.build.run.DISPOSITIONS
 
 
 def test_a_batch_that_was_read_before_the_erasure_is_held_against_it(

@@ -8,8 +8,9 @@ import pytest
 from lake import ledger
 from lake.ledger.receipts import BuildReceipt, Drift, FileMark, LandingReceipt, Violations, encode
 from lake.storage import paths
+from lake.storage.open import open_store
 from lake.storage.publish import Change, publish
-from lake.storage.store import Store, open_store
+from lake.storage.store import Store
 
 
 @pytest.fixture

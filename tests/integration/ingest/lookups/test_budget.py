@@ -13,10 +13,11 @@ from ingest.lookups.ask import ask_pending
 from ingest.lookups.kinds import Lookup
 from ingest.lookups.state import read_spent
 from lake.ledger import BrokenReceipt
-from lake.ledger.answers import receipt_of
-from lake.ledger.pending import answered, pending_receipts
+from lake.ledger.lookup_answers import receipt_of
+from lake.ledger.pending_lookups import answered, pending_receipts
+from lake.storage.open import open_store
 from lake.storage.paths import lookup_spent
-from lake.storage.store import LocalStore, open_store
+from lake.storage.store import LocalStore
 from tests.integration.ingest.lookups.waiting import KEY, Time, answers, ask, lookup, publish_waiting
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator
 from tests.simulators.lookups_api import Fault

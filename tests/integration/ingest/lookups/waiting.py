@@ -18,7 +18,7 @@ from ingest.lookups.kinds import Lookup, configured
 from ingest.reference.observable_keys import observable_key
 from ingest.transports.clock import Clock
 from lake import ledger
-from lake.ledger.answers import answers_sql, versions
+from lake.ledger.lookup_answers import answers_sql, versions
 from lake.ledger.receipts import BuildReceipt
 from lake.storage.duck import connect
 from lake.storage.publish import Change, publish

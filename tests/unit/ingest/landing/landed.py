@@ -14,7 +14,8 @@ from ingest.contracts import Contract, load_contract
 from ingest.landing import LandingSettings, land
 from ingest.objects import RawObject
 from lake.ledger.receipts import LandingReceipt
-from lake.storage.store import Store, open_store
+from lake.storage.open import open_store
+from lake.storage.store import Store
 
 ARRIVED = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 GOOD = {"host": "A", "number": 1, "at": "2026-03-02T05:00:00Z"}

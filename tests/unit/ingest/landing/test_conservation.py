@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.landing import land
-from lake.storage.store import open_store
+from lake.storage.open import open_store
 from tests.unit.ingest.landing.landed import GOOD, raw, strange
 
 LINES = st.one_of(

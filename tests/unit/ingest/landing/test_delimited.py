@@ -52,7 +52,7 @@ def test_the_header_says_what_stands_where(tmp_path: Path, header: str, line: st
 
 
 def test_objects_of_different_layouts_land_in_one_batch(tmp_path: Path) -> None:
-    from lake.storage.store import open_store
+    from lake.storage.open import open_store
 
     store = open_store(tmp_path / "lake")
     objects = [

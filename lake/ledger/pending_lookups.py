@@ -17,7 +17,7 @@ import duckdb
 
 from lake import ledger
 from lake.base.sql import literal
-from lake.ledger.answers import answers_sql, versions
+from lake.ledger.lookup_answers import answers_sql, versions
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.duck import connect
@@ -33,7 +33,7 @@ _SLACK = timedelta(days=1)
 class Waiting:
     """One observable that events wait for: how many events, the last of them (naive UTC), published since when (ISO).
 
-    `value` is the observable as an event wrote it, `key` its key (see `lake.ledger.answers`).
+    `value` is the observable as an event wrote it, `key` its key (see `lake.ledger.lookup_answers`).
     """
 
     provider: str
