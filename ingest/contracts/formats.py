@@ -1,7 +1,7 @@
 """How records are written where they are no JSON, and which of them tell of coverage instead of events.
 
 Belongs here: the custom properties `format` and `coverage`, read and checked against the declared fields.
-Does not belong here: cutting text into records (`ingest.decode`) or values out of them (`ingest.landing.text_fields`).
+Does not belong here: cutting text into records (`ingest.decode`) or values out of them (`ingest.landing.read_text`).
 """
 
 import re

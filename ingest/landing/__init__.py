@@ -3,6 +3,6 @@
 from ingest.landing.failures import FewerRecords, LandingError, NoneReadable, ObjectsGone
 from ingest.landing.land import land
 from ingest.landing.land_files import land_files
-from ingest.landing.writing import LandingSettings
+from ingest.landing.write import LandingSettings
 
 __all__ = ["FewerRecords", "LandingError", "LandingSettings", "NoneReadable", "ObjectsGone", "land", "land_files"]

@@ -13,7 +13,7 @@ from ingest.decode import SCHEMA, DecodeReport
 from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
 from ingest.landing.fast_path import KEPT, Precheck
-from ingest.landing.text_fields import TextFields
+from ingest.landing.read_text import TextFields
 
 
 def flagged(

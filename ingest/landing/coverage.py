@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.contracts import Contract
-from ingest.landing.text_fields import column
+from ingest.landing.read_text import column
 from lake.ledger.receipts import Coverage, Unseen
 
 MOST_PLACES = 500  # of one status in a receipt; what lies beyond is one entry of its own

@@ -10,8 +10,8 @@ import duckdb
 
 from ingest.contracts import Contract
 from ingest.contracts.bronze import pipeline_columns
-from ingest.landing.publishing import ErasureAsked, publish_landing
-from ingest.landing.staged import Staged
+from ingest.landing.publish import ErasureAsked, publish_landing
+from ingest.landing.stage import Staged
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt, Removed
 from lake.storage import paths

@@ -11,8 +11,8 @@ from functools import cached_property
 from ingest.contracts import Contract
 from ingest.landing.fast_path_sql import CleanSql
 from ingest.landing.field_paths import Layout
-from ingest.landing.identity_sql import IdentitySql
-from ingest.landing.strict_sql import CarefulSql
+from ingest.landing.identity import IdentitySql
+from ingest.landing.read_json import CarefulSql
 
 
 class ContractSql:

@@ -17,8 +17,8 @@ import msgspec
 from ingest.contracts import Contract
 from ingest.landing.erased import publish_without_erased
 from ingest.landing.failures import FewerRecords, LandingError, NoneReadable, check_none_gone
-from ingest.landing.staged import Staged, receipt_of
-from ingest.landing.writing import LandingSettings, Progress, Writing, connect, written
+from ingest.landing.stage import Staged, receipt_of
+from ingest.landing.write import LandingSettings, Progress, Writing, connect, written
 from ingest.objects import RawObject
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt, Removed

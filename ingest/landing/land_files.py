@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ingest.contracts import Contract
 from ingest.landing.failures import NoneReadable
 from ingest.landing.land import land
-from ingest.landing.writing import LandingSettings
+from ingest.landing.write import LandingSettings
 from ingest.objects import RawObject
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt

@@ -24,7 +24,7 @@ from ingest.landing.batches import is_queue_batch, marks, queue_batch_name, rece
 from ingest.landing.failures import NoneReadable
 from ingest.landing.land import land
 from ingest.landing.land_files import groups_of
-from ingest.landing.writing import LandingSettings
+from ingest.landing.write import LandingSettings
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.announcements import Announced, UnreadableMessage, announced
 from ingest.transports.bucket_object import listed_object, raw_object

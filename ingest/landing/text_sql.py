@@ -7,8 +7,8 @@ What belongs here: the step `typed` over the stream of `text_fields`. What does 
 from ingest.contracts import Contract, Field
 from ingest.contracts.model import quoted
 from ingest.landing.field_paths import Layout
-from ingest.landing.identity_sql import IdentitySql
-from ingest.landing.text_fields import column
+from ingest.landing.identity import IdentitySql
+from ingest.landing.read_text import column
 from lake.base.sql import listed, literal
 
 

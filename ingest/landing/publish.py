@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ingest.landing.staged import Staged
+from ingest.landing.stage import Staged
 from lake import ledger
 from lake.ledger.live_files import marks_of, with_marks
 from lake.ledger.receipts import FileMark, LandingReceipt, encode

@@ -18,7 +18,7 @@ from ingest.contracts.formats import spellings
 from ingest.decode import SCHEMA, LineForm
 from ingest.decode.batches import FORM, LINES
 from ingest.landing.drift import DriftCounter
-from ingest.landing.text_values import Taken, from_delimited, from_json, from_pattern
+from ingest.landing.text_lines import Taken, from_delimited, from_json, from_pattern
 from lake.storage.duck import at_hand
 
 TYPES = {"string": pa.utf8(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}

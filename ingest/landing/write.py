@@ -29,8 +29,8 @@ from ingest.landing.drift import DriftCounter
 from ingest.landing.failures import LandingError
 from ingest.landing.fast_path import Precheck
 from ingest.landing.json_sql import ContractSql
-from ingest.landing.staged import Staged
-from ingest.landing.text_fields import TextFields, line_form
+from ingest.landing.read_text import TextFields, line_form
+from ingest.landing.stage import Staged
 from ingest.landing.text_sql import TextSql
 from ingest.objects import RawObject
 from ingest.transports.read_ahead import read_ahead
