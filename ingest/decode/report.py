@@ -6,7 +6,10 @@ Belongs here: limits, counts, and the one error that decoding raises. Not here: 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MIB = 1024 * 1024
 
@@ -69,3 +72,14 @@ class DecodeReport:
     gone: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def object_of(self, name: str) -> str:
+        """Return the object that holds a record's `object` name; a zip's member is held by its zip."""
+        return self.members.get(name, name)
+
+    def arrivals(self, names: pa.Array) -> pa.Array:
+        """Return when the objects of some records arrived (timestamp, µs, UTC without zone), by their names."""
+        encoded = names if pa.types.is_dictionary(names.type) else pc.dictionary_encode(names)
+        found = [self.objects[self.object_of(name)].arrived_at for name in encoded.dictionary.to_pylist()]
+        instants = pa.array([each.astimezone(UTC).replace(tzinfo=None) for each in found], pa.timestamp("us"))
+        return instants.take(encoded.indices)

@@ -1,6 +1,6 @@
 """Drift: fields that records carry and the contract does not know. Counted per batch, with one value each.
 
-What belongs here: looking at decoded batches. What does not: judging records; an unknown field is never a loss.
+An unknown field is never a loss: it stays in `_raw`.
 """
 
 import threading
@@ -8,7 +8,7 @@ import threading
 import pyarrow as pa
 
 from ingest.contracts.paths import json_path
-from ingest.landing.field_paths import Layout
+from ingest.landing.field_paths import FieldPaths
 from lake.base.sql import listed
 from lake.ledger.receipts import Drift
 from lake.storage.duck import at_hand
@@ -21,8 +21,8 @@ _MOST_FIELDS = 1000  # a record whose keys are data (ids as names) must not grow
 class DriftCounter:
     """Counts unknown fields at the record's top and in every object whose properties are declared."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._known = layout.known_names()
+    def __init__(self, paths: FieldPaths) -> None:
+        self._known = paths.known_names()
         self._con = at_hand()
         self._records: dict[str, int] = {}
         self._samples: dict[str, str] = {}

@@ -1,11 +1,14 @@
-"""Which records keep their contract's types, seen while they stream by and before SQL looks at them.
+"""Reading records that keep their contract's types in one parse, and telling which records those are.
 
-What belongs here: a contract as msgspec types, and the flag of each record. What does not: saying what is wrong with a
-record, and being right about every record: a flag above `TYPES_KEPT` only means that the careful reading has to look
-(`careful_sql`). The types here take less than a contract accepts wherever msgspec and DuckDB might read one text in two
-ways; they never take more.
+`FastPath` marks each record while it streams by: a contract as msgspec types. They take less than a contract accepts
+wherever msgspec and DuckDB might read one text in two ways; they never take more. `FastPathSql` has the expressions
+that read such records. All others are read and judged by `read_json.StrictSql`.
+
+DuckDB compares the names of a STRUCT without regard to case. Paths that cannot stand side by side in one shape
+(`Channel` and `channel`, a map and a field inside it) go to further shapes, each one more parse.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
@@ -18,9 +21,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingest.contracts import Field
-from ingest.landing.field_paths import Layout, spellings
+from ingest.landing.field_paths import FieldPaths, Steps, paths_of
+from lake.base.sql import coalesced, literal, quoted
 
-KEPT, TYPES_KEPT, UNKNOWN = 0, 1, 2  # the contract kept; kept but for unknown fields; to be read carefully
+KEPT, TYPES_KEPT, UNKNOWN = 0, 1, 2  # the contract kept; kept but for unknown fields; to be judged by StrictSql
 _MOSTLY = 0.5
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -37,25 +41,28 @@ _Open = msgspec.defstruct("Open", [], gc=False)
 Decode = Callable[[memoryview], Any]
 
 
-class Precheck:
-    """Sets the flag of each record of one contract."""
+class FastPath:
+    """Tells which records of one contract keep its types.
 
-    def __init__(self, layout: Layout) -> None:
-        tree = _tree(layout)
-        self._strict: Decode = msgspec.json.Decoder(_struct(tree, forbid=not layout.open_record)).decode
+    Above `TYPES_KEPT` a mark only says that the strict reading has to look.
+    """
+
+    def __init__(self, paths: FieldPaths) -> None:
+        tree = _tree(paths)
+        self._strict: Decode = msgspec.json.Decoder(_struct(tree, forbid=not paths.open_record)).decode
         self._lenient: Decode = msgspec.json.Decoder(_struct(tree, forbid=False)).decode
         self._expect_unknown_fields = False
 
-    def flags(self, lines: pa.StringArray) -> npt.NDArray[np.int8]:
-        """Return the flag of each record text: `KEPT`, `TYPES_KEPT` or `UNKNOWN`.
+    def check(self, lines: pa.StringArray) -> npt.NDArray[np.int8]:
+        """Return the mark of each record text: `KEPT`, `TYPES_KEPT` or `UNKNOWN`.
 
         Where most records of a batch carry unknown fields, the next batch is not asked whether they do.
         """
-        found = np.fromiter(self._flags(lines), dtype=np.int8, count=len(lines))
+        found = np.fromiter(self._marks(lines), dtype=np.int8, count=len(lines))
         self._expect_unknown_fields = len(found) > 0 and float(np.mean(found == TYPES_KEPT)) > _MOSTLY
         return found
 
-    def _flags(self, lines: pa.StringArray) -> Iterator[int]:
+    def _marks(self, lines: pa.StringArray) -> Iterator[int]:
         _, offsets, text = lines.buffers()
         bounds = np.frombuffer(offsets, dtype=np.int32)[lines.offset : lines.offset + len(lines) + 1].tolist()
         data = memoryview(text if text is not None else b"")
@@ -90,11 +97,11 @@ class _Node:
     first_inside: set[str] = field(default_factory=set)  # paths of the fields read from inside before from here
 
 
-def _tree(layout: Layout) -> _Node:
+def _tree(paths: FieldPaths) -> _Node:
     top = _Node()
-    for each in layout.fields:
-        for holder in layout.holder_places(each):
-            for steps in spellings(each, holder):
+    for each in paths.fields:
+        for holder in paths.holder_paths(each):
+            for steps in paths_of(each, holder):
                 node = top
                 for step in steps:
                     if node.owner is None:
@@ -147,7 +154,7 @@ def _accepted(node: _Node, *, forbid: bool) -> Any:
     elif "any" in kinds:
         return None
     elif node.first_inside == {owner.path}:
-        # A scalar with spellings inside itself ({"#text": 1} or 1): the object must then hold one that is read first.
+        # A scalar with aliases inside itself ({"#text": 1} or 1): the object must then hold one that is read first.
         inside = _struct(node, forbid=forbid, required=True)
     else:
         return _union(kinds)
@@ -203,3 +210,103 @@ def _listed_struct(node: _Node) -> Any:
 
 def _union(kinds: dict[str, Any]) -> Any:
     return reduce(or_, kinds.values())
+
+
+class FastPathSql:
+    """The expressions of one contract over the columns `__shape0`, `__shape1`, …"""
+
+    def __init__(self, paths: FieldPaths) -> None:
+        self._paths = paths
+        self._shapes: list[dict[str, Any]] = []
+        self._closed: set[tuple[int, Steps]] = set()  # objects that are taken whole: nothing may be added to them
+        self._at: dict[Steps, int] = {}
+        for each in paths.fields:
+            if self._placed_whole(each):
+                for steps in paths.of(each):
+                    self._place(steps, each)
+
+    def shapes(self) -> list[tuple[str, str]]:
+        """Return (column, expression) of each shape, over one decoded row `r`."""
+        return [
+            (f"__shape{number}", f"try(from_json(r.line, {literal(json.dumps(_filled(shape)))}))")
+            for number, shape in enumerate(self._shapes)
+        ]
+
+    def value(self, declared: Field) -> str:
+        """Return an expression for a field of the record, typed as in bronze."""
+        return self._value(declared, ())
+
+    def lacks_required(self) -> list[str]:
+        """Return conditions under which a required field is absent, as far as `FastPath` leaves them open."""
+        found = []
+        for each in self._paths.fields:
+            if each.required and each.aliases:
+                for holder in self._paths.holder_paths(each):
+                    present = f"{self._whole(holder)} is not null and " if holder else ""
+                    found.append(f"({present}{self._value(each, holder)} is null)")
+        return found
+
+    def _value(self, declared: Field, holder: Steps) -> str:
+        paths = paths_of(declared, holder)
+        if declared.type != "object" or _plain(declared):
+            return coalesced(self._whole(steps) for steps in paths)
+        cases = " ".join(
+            f"when {self._whole(steps)} is not null then {self._packed(declared, steps)}" for steps in paths
+        )
+        return f"case {cases} end"
+
+    def _packed(self, declared: Field, steps: Steps) -> str:
+        parts = (f"{quoted(each.name)} := {self._value(each, steps)}" for each in declared.properties)
+        return f"struct_pack({', '.join(parts)})"
+
+    def _whole(self, steps: Steps) -> str:
+        column = f"__shape{self._at[steps]}"
+        return ".".join((column, *(quoted(step) for step in steps)))
+
+    def _placed_whole(self, declared: Field) -> bool:
+        """Whether a field has a place of its own: not when an object above it is taken whole."""
+        holder = self._paths.holder(declared)
+        return holder is None or (not _plain(holder) and self._placed_whole(holder))
+
+    def _place(self, steps: Steps, declared: Field) -> None:
+        whole = declared.type != "object" or _plain(declared)
+        shape = declared.from_json_shape if whole else {}
+        for number in range(len(self._shapes) + 1):
+            if number == len(self._shapes):
+                self._shapes.append({})
+            if self._fits(number, steps, shape, whole):
+                self._at[steps] = number
+                if whole and declared.type == "object":
+                    self._closed.add((number, steps))
+                return
+
+    def _fits(self, number: int, steps: Steps, shape: object, whole: bool) -> bool:
+        """Put a shape at its place, unless something else is there."""
+        node: object = self._shapes[number]
+        for depth, step in enumerate(steps):
+            if not isinstance(node, dict) or (number, steps[:depth]) in self._closed:
+                return False
+            if step not in node:
+                if step.lower() in (name.lower() for name in node):
+                    return False
+                break
+            node = node[step]
+        else:
+            return node == shape if whole else isinstance(node, dict)
+        target = self._shapes[number]
+        for step in steps[:-1]:
+            target = target.setdefault(step, {})
+        target[steps[-1]] = shape
+        return True
+
+
+def _filled(node: object) -> object:
+    """A shape without empty structs, which DuckDB does not know: what has no names is only looked at for presence."""
+    if not isinstance(node, dict):
+        return node
+    return {name: _filled(each) for name, each in node.items()} or "JSON"
+
+
+def _plain(declared: Field) -> bool:
+    """Whether nothing inside a field has an alias."""
+    return not any(each.aliases for each in declared.walk() if each is not declared)

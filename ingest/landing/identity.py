@@ -1,16 +1,11 @@
-"""What identifies an event and when it happened, as SQL over the typed columns of a record.
-
-What belongs here: event key, event time, and what is wrong when one of them cannot be made. What does not: reading the
-columns from text (`clean_sql`, `careful_sql`).
-"""
+"""Event key and event time as SQL over the typed columns of a record, and what is wrong when one cannot be made."""
 
 from datetime import datetime
 
 from ingest.contracts import Contract, EventTime
-from ingest.contracts.model import quoted
 from ingest.contracts.paths import json_path
-from ingest.landing.field_paths import Layout
-from lake.base.sql import coalesced, listed, literal
+from ingest.landing.field_paths import FieldPaths
+from lake.base.sql import coalesced, listed, literal, quoted
 
 _MICROS = {
     "epoch_seconds": "{} * 1000000",
@@ -27,8 +22,8 @@ _FOUND_CHARACTERS = 120
 class IdentitySql:
     """The expressions of one contract over rows that have its columns and `_raw`."""
 
-    def __init__(self, contract: Contract, layout: Layout) -> None:
-        self._contract, self._layout = contract, layout
+    def __init__(self, contract: Contract, paths: FieldPaths) -> None:
+        self._contract, self._paths = contract, paths
 
     def event_key(self) -> str:
         """Return an expression for the event key (VARCHAR), NULL when it cannot be made."""
@@ -58,7 +53,7 @@ class IdentitySql:
         paths = [
             json_path(steps)
             for each in self._contract.event_times
-            for steps in self._layout.places(self._contract.field(each.path))
+            for steps in self._paths.of(self._contract.field(each.path))
         ]
         read = f"try(json_extract_string(_raw, {listed(paths)}))"
         if self._contract.format.is_text:

@@ -1,11 +1,8 @@
-"""Landing one batch: decode, hold against the contract, write bronze and quarantine, publish with the receipt.
+"""Landing one batch, step by step: write its records to staged files, read those back for the receipt, publish both.
 
-What belongs here: the order of the steps. What does not: reading and writing records (`writing`), reading the staged
-files back (`staged`), or which objects make a batch (`history`, `orchestration`).
-
-Every record that the decoder counts ends in exactly one file: of an event hour, or of quarantine. One COPY writes
-both; a rejected record travels in the partition `date=quarantine` with its reason in `_violations`, and is then
-rewritten in quarantine's own shape.
+Which objects make a batch is decided elsewhere (`batches`, `queue`, `orchestration`). Every record that the decoder
+counts ends in exactly one file: of an event hour, or of quarantine. One COPY writes both; a rejected record travels in
+the partition `date=quarantine` with its reason in `_violations`, and is then rewritten in quarantine's own shape.
 """
 
 import time
@@ -15,10 +12,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from ingest.contracts import Contract
-from ingest.landing.erased import publish_without_erased
-from ingest.landing.failures import FewerRecords, LandingError, NoneReadable, check_none_gone
+from ingest.landing.errors import FewerRecords, LandingError, NoneReadable, check_none_gone
+from ingest.landing.publish import publish_without_erased
 from ingest.landing.stage import Staged, receipt_of
-from ingest.landing.write import LandingSettings, Progress, Writing, connect, written
+from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt, Removed
@@ -61,14 +58,15 @@ def land(
     with Workplace(store, "land") as place:
         staged = Staged(place, batch)
         writing = Writing(contract, objects, settings, staged, first_landed_at, progress)
-        report, drift, coverage = written(writing, whole=not may_shrink)
+        written = writing.write(whole=not may_shrink)
+        report = written.report
         refused = dict(report.refused)
         check_none_gone(contract.source, batch, previous, (*report.gone, *refused), refused)
         if refused and not report.objects and not report.gone:
             raise NoneReadable(contract.source, batch, report.refused)
 
         def receipt(gone: Sequence[Removed]) -> LandingReceipt:
-            made = receipt_of(contract, staged, report, drift, coverage, settings.stalls_as)
+            made = receipt_of(staged, written.report, written.reader, settings.stalls_as)
             if previous and not may_shrink and made.read < previous.read:
                 raise FewerRecords(
                     f"{contract.source}: batch {batch} landed {previous.read} records, and now {made.read} were found."

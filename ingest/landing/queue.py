@@ -20,10 +20,9 @@ from typing import BinaryIO
 import msgspec
 
 from ingest.contracts import Contract
-from ingest.landing.batches import is_queue_batch, marks, queue_batch_name, receipts_since
-from ingest.landing.failures import NoneReadable
+from ingest.landing.batches import groups_of, is_queue_batch, marks, queue_batch_name, receipts_since
+from ingest.landing.errors import NoneReadable
 from ingest.landing.land import land
-from ingest.landing.land_files import groups_of
 from ingest.landing.write import LandingSettings
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.announcements import Announced, UnreadableMessage, announced
@@ -182,7 +181,7 @@ def _is_ours(contract: Contract, place: BucketPlace | None, each: Announced) -> 
         return False
     if place and lies_as_by_firehose(each.key.removeprefix(place.prefix)):
         return True
-    return not contract.key_layouts or any(layout.day.fits(each.key) for layout in contract.key_layouts)
+    return not contract.key_layouts or any(paths.day.fits(each.key) for layout in contract.key_layouts)
 
 
 def _name(each: Announced) -> str:

@@ -1,21 +1,28 @@
-"""Values and judgements of records that may break their contract: every path is read with its JSON type.
+"""JSON records to typed columns: the stream that DuckDB reads, and a contract as SQL over it.
 
-What belongs here: expressions over three lists made of one record, `__vals` (text at every path), `__types` (JSON type)
-and `__jsons` (JSON at the paths of fields that stay JSON or are lists). What does not: records that are known to keep
-their types (`clean_sql`); reading some hundred paths costs tens of times more than one parse into a shape.
+`FastPathSql` reads the records that `FastPath` has marked. `StrictSql` reads and judges all others, and those of the
+first kind that turn out to lack a required field or not to parse: every path with its JSON type. Some hundred paths
+cost tens of times more than one parse into a shape. Both give the same row for the same record
+(tests/unit/ingest/landing/test_two_readings.py).
 
-A field inside an object that has several spellings is judged where the object is: at the first spelling that is
-present and not null.
+A field inside an object that has several paths is judged where the object is: at the first path that is present and
+not null.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+import pyarrow as pa
 
 from ingest.contracts import Contract, Field
-from ingest.contracts.model import quoted
 from ingest.contracts.paths import json_path
-from ingest.landing.field_paths import Layout, Steps, spellings
-from lake.base.sql import coalesced, listed, literal, literals
+from ingest.decode import SCHEMA, DecodeReport
+from ingest.landing.drift import DriftCounter
+from ingest.landing.fast_path import KEPT, FastPath, FastPathSql
+from ingest.landing.field_paths import FieldPaths, Steps, paths_of
+from lake.base.sql import coalesced, listed, literal, literals, quoted
+from lake.ledger.receipts import Coverage
 
 JSON_TYPES = {
     "string": ("VARCHAR",),
@@ -32,15 +39,102 @@ _RECORD = "$"
 Check = tuple[str, str, str, str, str]  # condition, reason, field, expected, found
 
 
-class CarefulSql:
-    """The expressions of one contract. `stalls_as` says what a `stall` field's violation does once decided."""
+class JsonReader:
+    """Reads the records of one contract. `stalls_as` says what a `stall` field's violation does once decided."""
 
-    def __init__(self, contract: Contract, layout: Layout, stalls_as: str) -> None:
-        self._contract, self._layout, self._stalls_as = contract, layout, stalls_as
+    coverage_by_object: Mapping[str, int] = MappingProxyType({})  # only text sources tell of coverage
+
+    def __init__(self, contract: Contract, stalls_as: str = "stall") -> None:
+        self.contract = contract
+        self.paths = FieldPaths(contract)
+        self.drift = DriftCounter(self.paths)
+        self.fast_path = FastPath(self.paths)
+        self._fast = FastPathSql(self.paths)
+        self._strict = StrictSql(contract, self.paths, stalls_as)
+
+    def stream(self, batches: Iterator[pa.RecordBatch], report: DecodeReport) -> pa.RecordBatchReader:
+        """Return the decoded batches with `arrived_at` (timestamp, µs, UTC without zone) and `checked` (0, 1 or 2).
+
+        Unknown fields are counted on the way, in the records that may have some.
+        """
+        schema = pa.schema([*SCHEMA, pa.field("arrived_at", pa.timestamp("us")), pa.field("checked", pa.int8())])
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                lines = batch.column("line")
+                checked = self.fast_path.check(lines)
+                doubtful = checked > KEPT
+                if doubtful.any():
+                    self.drift.add(lines if doubtful.all() else lines.filter(pa.array(doubtful)))
+                added = [report.arrivals(batch.column("object")), pa.array(checked)]
+                yield pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, rows())
+
+    def coverage(self) -> tuple[Coverage, ...]:
+        """Return nothing: only text sources tell of coverage."""
+        return ()
+
+    def typed(self) -> str:
+        """Return the SQL steps that give `typed`: the contract's columns, and what is wrong with each record."""
+        shapes = ",\n      ".join(
+            f"case when r.problem is null and r.checked <= 1 then {expression} end as {name}"
+            for name, expression in self._fast.shapes()
+        )
+        lists = ",\n      ".join(
+            f"case when __strict then {expression} end as {name}" for name, expression in self._strict.lists()
+        )
+        typed = ",\n      ".join(
+            f"case when __strict then {self._strict.value(each)} else {self._fast.value(each)} end"
+            f" as {quoted(each.name)}"
+            for each in self.contract.fields
+        )
+        return f"""parsed as (
+  select r.*,
+    {shapes}
+  from decoded as r
+),
+sorted as (
+  select r.*, {self._is_strict()} as __strict from parsed as r
+),
+looked_up as (
+  select r.*,
+    {lists}
+  from sorted as r
+),
+typed as (
+  select
+    {typed},
+    r.line as _raw, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at,
+    case when r.problem is not null then [r.problem, '', '', coalesce(r.detail, '')]
+      when __strict then {self._strict.rejection()} end as __rejection,
+    case when __strict then {self._strict.violations()} else []::varchar[] end as _violations
+  from looked_up as r
+)"""
+
+    def _is_strict(self) -> str:
+        """A condition, never NULL: whether a record is read by `StrictSql`."""
+        doubts = [
+            "r.checked > 1",
+            *(f"{name} is null" for name, _ in self._fast.shapes()),
+            *self._fast.lacks_required(),
+        ]
+        return f"r.problem is null and ({' or '.join(doubts)})"
+
+
+class StrictSql:
+    """Expressions over three lists of one record.
+
+    They are `__vals` (text at every path), `__types` (JSON type) and `__jsons` (JSON where a field stays JSON or is a
+    list).
+    """
+
+    def __init__(self, contract: Contract, paths: FieldPaths, stalls_as: str) -> None:
+        self._contract, self._paths, self._stalls_as = contract, paths, stalls_as
         self._slots: dict[str, int] = {_RECORD: 1}
         self._json_slots: dict[str, int] = {}
-        for each in layout.fields:
-            for steps in layout.places(each):
+        for each in paths.fields:
+            for steps in paths.of(each):
                 self._slots.setdefault(json_path(steps), len(self._slots) + 1)
                 if each.type in _STAY_JSON:
                     self._json_slots.setdefault(json_path(steps), len(self._json_slots) + 1)
@@ -64,7 +158,7 @@ class CarefulSql:
             ("__types is null", "not_json", "", "one JSON value", "left(r.line, 120)"),
             ("__types[1] <> 'OBJECT'", "not_an_object", "", "OBJECT", "__types[1]"),
         ]
-        checks += [check for each in self._layout.fields for check in self._field_checks(each)]
+        checks += [check for each in self._paths.fields for check in self._field_checks(each)]
         cases = "\n    ".join(
             f"when {condition} then [{literal(reason)}, {literal(name)}, {literal(expected)}, {found}]"
             for condition, reason, name, expected, found in checks
@@ -73,7 +167,7 @@ class CarefulSql:
 
     def violations(self) -> str:
         """Return an expression for the list of optional fields that were emptied."""
-        optional = [each for each in self._layout.fields if self._consequence(each) == "null" and each.type != "any"]
+        optional = [each for each in self._paths.fields if self._consequence(each) == "null" and each.type != "any"]
         named = ", ".join(f"case when {self._wrong_anywhere(each)} then {literal(each.path)} end" for each in optional)
         return f"list_filter([{named}]::varchar[], lambda x: x is not null)"
 
@@ -102,7 +196,7 @@ class CarefulSql:
 
     def _absent(self, declared: Field) -> str:
         def absent(holder: Steps) -> str:
-            found = coalesced(self._types(steps) for steps in spellings(declared, holder))
+            found = coalesced(self._types(steps) for steps in paths_of(declared, holder))
             return f"case when {found} is null then 'absent' else 'null' end"
 
         return self._where_held(declared, absent, "'absent'")
@@ -118,7 +212,7 @@ class CarefulSql:
 
     def _where_held(self, declared: Field, of: Callable[[Steps], str], otherwise: str) -> str:
         """An expression about a field, made for the place where the object that holds it is."""
-        places = self._held(self._layout.holder(declared))
+        places = self._held(self._paths.holder(declared))
         if len(places) == 1:
             return of(places[0][1])
         cases = " ".join(f"when {condition} then {of(holder)}" for condition, holder in places)
@@ -129,9 +223,9 @@ class CarefulSql:
         if holder is None:
             return [("true", ())]
         found = []
-        for above, outer in self._held(self._layout.holder(holder)):
+        for above, outer in self._held(self._paths.holder(holder)):
             earlier: list[str] = []
-            for steps in spellings(holder, outer):
+            for steps in paths_of(holder, outer):
                 here = f"coalesce({self._types(steps)} <> 'NULL', false)"
                 found.append((" and ".join((above, *(f"not {each}" for each in earlier), here)), steps))
                 earlier.append(here)
@@ -162,9 +256,9 @@ class CarefulSql:
 
     def _struct(self, declared: Field, holder: Steps) -> str:
         cases = []
-        for steps in spellings(declared, holder):
+        for steps in paths_of(declared, holder):
             parts = ", ".join(f"{quoted(each.name)} := {self._value(each, steps)}" for each in declared.properties)
-            # The first spelling that is there decides, also when it is no object.
+            # The first path that is there decides, also when it is no object.
             packed = f"case when {self._types(steps)} = 'OBJECT' then struct_pack({parts}) end"
             cases.append(f"when {self._types(steps)} <> 'NULL' then {packed}")
         return f"case {' '.join(cases)} end"
@@ -173,14 +267,14 @@ class CarefulSql:
         return f"__types[{self._slots[json_path(steps)]}]"
 
     def _type(self, declared: Field, holder: Steps) -> str:
-        """The JSON type at the first spelling of a field that is present and not null."""
-        return coalesced(f"nullif({self._types(steps)}, 'NULL')" for steps in spellings(declared, holder))
+        """The JSON type at the first path of a field that is present and not null."""
+        return coalesced(f"nullif({self._types(steps)}, 'NULL')" for steps in paths_of(declared, holder))
 
     def _text(self, declared: Field, holder: Steps) -> str:
-        return coalesced(f"__vals[{self._slots[json_path(steps)]}]" for steps in spellings(declared, holder))
+        return coalesced(f"__vals[{self._slots[json_path(steps)]}]" for steps in paths_of(declared, holder))
 
     def _json(self, declared: Field, holder: Steps) -> str:
-        slots = [self._json_slots[json_path(steps)] for steps in spellings(declared, holder)]
+        slots = [self._json_slots[json_path(steps)] for steps in paths_of(declared, holder)]
         return coalesced(f"nullif(__jsons[{slot}], 'null'::json)" for slot in slots)
 
 

@@ -1,30 +1,29 @@
 """The files that one landing has staged, and the receipt that is read back from them.
 
-What belongs here: counting what was really written (Parquet footers and narrow columns), so that the receipt's
-`landed` and `quarantined` do not come from the same counter as its `read`. What does not: publishing.
+The receipt's `landed` and `quarantined` count what was really written (Parquet footers and narrow columns), so that
+they do not come from the same counter as its `read`.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 import pyarrow.parquet as pq
 
 from ingest.contracts import Contract
 from ingest.decode import DecodeReport
-from ingest.landing.arrow_stream import holder
-from ingest.landing.copy_sql import QUARANTINE_PARTITION
-from ingest.landing.coverage import CoverageCounter
 from ingest.landing.drift import DriftCounter
 from lake import ledger
 from lake.base.sql import listed, literal
 from lake.ledger.checksums import checksum, sums
-from lake.ledger.receipts import FileMark, LandingReceipt, ObjectMark, Violations
+from lake.ledger.receipts import Coverage, FileMark, LandingReceipt, ObjectMark, Violations
 from lake.storage import paths
 from lake.storage.duck import at_hand
 from lake.storage.publish import Workplace
 
+QUARANTINE_PARTITION = "quarantine"  # the date folder in which rejected records are staged
 LANDING_VERSION = "2"  # part of every checksum: raise it when the same bytes and contract give other bronze rows
 
 
@@ -53,15 +52,23 @@ class Staged:
         return sorted(self.quarantine.glob("date=*/hour=*/*.parquet"))
 
 
-def receipt_of(
-    contract: Contract,
-    staged: Staged,
-    report: DecodeReport,
-    drift: DriftCounter,
-    coverage: CoverageCounter,
-    stalls_as: str,
-) -> LandingReceipt:
+class Counted(Protocol):
+    """What the reader of a contract's records has counted on the way: drift, and records of coverage by object."""
+
+    contract: Contract
+    drift: DriftCounter
+
+    @property
+    def coverage_by_object(self) -> Mapping[str, int]:
+        """How many records of coverage each object had."""
+
+    def coverage(self) -> tuple[Coverage, ...]:
+        """Return what the source told of its coverage."""
+
+
+def receipt_of(staged: Staged, report: DecodeReport, reader: Counted, stalls_as: str) -> LandingReceipt:
     """Return the receipt of what was staged; its times are filled in by the caller."""
+    contract = reader.contract
     with at_hand(threads=None) as con:
         files = tuple(_mark(con, contract, staged, path, bronze=True) for path in staged.bronze_files())
         rejects = tuple(_mark(con, contract, staged, path, bronze=False) for path in staged.quarantine_files())
@@ -72,13 +79,13 @@ def receipt_of(
                 by_reason[each.reason] = by_reason.get(each.reason, 0) + each.records
         stalled = any(each.consequence == "stall" for each in violations)
         by_object = _quarantined_by_object(con, staged, report)
-        told = _by_holder(coverage.by_object.items(), report)
+        watched = _by_object(reader.coverage_by_object.items(), report)
         lateness = _lateness(con, staged)
     return LandingReceipt(
         source=contract.source,
         batch=staged.batch,
         status="stalled" if stalled else "published",
-        read=report.records - coverage.records,
+        read=report.records - sum(watched.values()),
         landed=0 if stalled else sum(mark.rows for mark in files),
         quarantined=0 if stalled else sum(mark.rows for mark in rejects),
         quarantined_by_reason=dict(sorted(by_reason.items())),
@@ -92,21 +99,21 @@ def receipt_of(
         files=files,
         quarantine_files=rejects,
         violations=violations,
-        drift=drift.found(),
+        drift=reader.drift.found(),
         objects=tuple(
             ObjectMark(
                 name=name,
                 bytes=count.bytes,
                 fingerprint=count.fingerprint,
                 arrived_at=count.arrived_at.isoformat(),
-                read=count.records - told.get(name, 0),
+                read=count.records - watched.get(name, 0),
                 quarantined=by_object.get(name, 0),
             )
             for name, count in sorted(report.objects.items())
         ),
         ignored=tuple((str(name), str(why)) for name, why in report.ignored),
         notes=tuple(report.notes),
-        coverage=coverage.found(),
+        coverage=reader.coverage(),
     )
 
 
@@ -172,13 +179,13 @@ def _quarantined_by_object(con: duckdb.DuckDBPyConnection, staged: Staged, repor
     rows = con.execute(
         f"select _source_object, count(*) from read_parquet({_files(files)}, hive_partitioning = false) group by all"
     ).fetchall()
-    return _by_holder(rows, report)
+    return _by_object(rows, report)
 
 
-def _by_holder(records_of: Iterable[tuple[str, int]], report: DecodeReport) -> dict[str, int]:
+def _by_object(records_of: Iterable[tuple[str, int]], report: DecodeReport) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, records in records_of:
-        owner = holder(name, report.objects)
+        owner = report.object_of(name)
         found[owner] = found.get(owner, 0) + records
     return found
 

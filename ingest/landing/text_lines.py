@@ -1,7 +1,7 @@
 """Taking text records apart: delimited lines by their header, lines by a pattern, JSON renditions by their names.
 
-What belongs here: from a decoded batch to the text of each field, a batch at a time and without Python per line. What
-does not: types (`text_fields`), cutting objects into lines (`ingest.decode`).
+A batch at a time and without Python per line. What does not belong here: types (`read_text`), cutting objects into
+lines (`ingest.decode`).
 """
 
 from dataclasses import dataclass, field
@@ -72,9 +72,9 @@ def _read_csv(lines: pa.StringArray, width: int, types: dict[str, pa.DataType], 
     """The values of lines, None if some have more or fewer. Numbers are read as such, unless one of them is none."""
     names = [f"c{place}" for place in range(width)]
     text = _joined(lines)
-    for wanted in ({},) if _misread(text.to_pybytes(), form) else (types, {}):
+    for types_of in ({},) if _misread(text.to_pybytes(), form) else (types, {}):
         options = csv.ConvertOptions(
-            column_types={name: pa.utf8() for name in names} | wanted,
+            column_types={name: pa.utf8() for name in names} | types_of,
             null_values=["", *form.nulls],
             strings_can_be_null=True,
         )

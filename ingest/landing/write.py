@@ -1,39 +1,31 @@
 """Writing the records of one batch to the staged files of their event hours and of quarantine.
 
-What belongs here: one pass or two over the objects, memory, and going on without an object that cannot be read. What
-does not: publishing what was staged (`land`), SQL (`copy_sql`, `typing_sql`).
+One COPY types, judges and files every decoded record; a second pass sorts them when they are of more event hours than
+memory can hold open. An object that cannot be read is left out, and the others go on. Publishing is `land`'s.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from ingest.contracts import Contract
-from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
-from ingest.landing.arrow_stream import flagged, text_values
-from ingest.landing.copy_sql import (
-    QUARANTINE_PARTITION,
-    copy_by_hour,
-    copy_unsorted,
-    hours_query,
-    judged_query,
-    quarantine_statement,
-    row_group_rows,
-    slice_query,
-)
-from ingest.landing.coverage import CoverageCounter
-from ingest.landing.drift import DriftCounter
-from ingest.landing.failures import LandingError
-from ingest.landing.fast_path import Precheck
-from ingest.landing.json_sql import ContractSql
-from ingest.landing.read_text import TextFields, line_form
-from ingest.landing.stage import Staged
-from ingest.landing.text_sql import TextSql
+from ingest.contracts.bronze import pipeline_columns
+from ingest.contracts.formats import spellings
+from ingest.decode import DecodeReport, Limits, LineForm, ObjectUnreadable, decode
+from ingest.landing.errors import LandingError
+from ingest.landing.identity import IdentitySql
+from ingest.landing.read_json import JsonReader
+from ingest.landing.stage import QUARANTINE_PARTITION, Staged
 from ingest.objects import RawObject
-from ingest.transports.read_ahead import read_ahead
+from lake.base.sql import literal, quoted
+
+if TYPE_CHECKING:
+    from ingest.landing.read_text import TextReader
 
 GIB = 1 << 30
 _CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth longer
@@ -41,10 +33,15 @@ _OUTSIDE_DUCKDB = 1000 << 20  # Python, Arrow, buffers, and what DuckDB takes be
 _FLUSH_ROWS = 12288  # rows that one thread holds before they go to their partitions' files
 _MOST_BROKEN = 2  # objects that break off while they are read, before the store counts as out of reach
 _HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first row it is 6 MB per thread
+# Level 1 and a small dictionary limit: raw text compresses better and faster so (750 MB of CloudTrail, 2 cores).
+# DuckDB gathers a row group for each open hour before it writes: 3.4 GB over 24 hours peak at 1.9 GiB, at 2.1 with
+# 20,480 rows.
+_ROW_GROUP_ROWS = 12288
+_FEWEST_ROW_GROUP_ROWS = 2048
+_PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
 
 Progress = Callable[[int], None]
 _Copy = Callable[[duckdb.DuckDBPyConnection, str, DecodeReport], None]
-_Counted = tuple[DecodeReport, DriftCounter, CoverageCounter]
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class LandingSettings:
 
 @dataclass(frozen=True)
 class Writing:
-    """Writing the records of one batch to the staged files of their event hours and of quarantine."""
+    """What is written, from where to where. `write` does it."""
 
     contract: Contract
     objects: Sequence[RawObject]
@@ -69,39 +66,70 @@ class Writing:
     progress: Progress | None
     broke: list[Exception] = field(default_factory=list)
 
-    def write(self) -> _Counted:
-        """Write the records in one pass; in two when they are of more event hours than memory can hold open."""
+    def write(self, *, whole: bool = False) -> "Written":
+        """Write the records; an object that breaks off on the way is left out, and the others are read again.
+
+        What was left out stands in the report's `refused`. `whole`: nothing may be left out.
+
+        Raises:
+            LandingError: more than `_MOST_BROKEN` break off, nothing may be left out, or the lake cannot be written.
+        """
+        broken: list[ObjectUnreadable] = []
+        while True:
+            names = {each.name for each in broken}
+            objects = [each for each in self.objects if each.name not in names]
+            try:
+                written = replace(self, objects=objects)._write_all()
+            except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
+                cause = self.broke.pop() if self.broke else problem
+                may_leave_out = not whole and len(broken) < _MOST_BROKEN and len(objects) > 1
+                if not isinstance(cause, ObjectUnreadable):
+                    raise self._not_landed(cause) from problem
+                if not may_leave_out:
+                    raise self._not_landed(broken[0] if broken else cause) from problem
+                broken.append(cause)
+                self.staged.clear()
+                continue
+            refused = written.report.refused
+            refused += [(each.name, str(each)) for each in broken]
+            if whole and refused:
+                raise self._not_landed(OSError(refused[0][1]))
+            return written
+
+    def _not_landed(self, problem: Exception) -> LandingError:
+        first_line = (str(problem) or type(problem).__name__).splitlines()[0]
+        return LandingError(
+            f"{self.contract.source}: batch {self.staged.batch} was not landed: {first_line}. Nothing was published;"
+            " the records are still in the objects they came from."
+        )
+
+    def _write_all(self) -> "Written":
+        """Write in one pass; in two when the records are of more event hours than memory can hold open."""
         try:
-            counted = self._read_into(self._in_one_pass)
+            return self._write(self._in_one_pass)
         except duckdb.OutOfMemoryException:
             self.staged.clear()
-            counted = self._read_into(self._in_two_passes)
-        return counted
+            return self._write(self._in_two_passes)
 
-    def _read_into(self, copy: _Copy) -> _Counted:
+    def _write(self, copy: _Copy) -> "Written":
         latest = (self.first_landed_at + self.contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
-        contract, stalls_as = self.contract, self.settings.stalls_as
-        is_text = contract.format.is_text
-        sql = TextSql(contract, stalls_as) if is_text else ContractSql(contract, stalls_as)
-        report, drift, coverage = DecodeReport(), DriftCounter(sql.layout), CoverageCounter(contract)
-        objects, limits = read_ahead(self.objects), self.settings.limits
-        form, wrappers = line_form(contract), contract.wrappers
-        batches = self._told(decode(objects, limits, contract.records_keys, report, form, wrappers))
-        if is_text:
-            stream = text_values(batches, TextFields(contract, drift), coverage, report)
-        else:
-            stream = flagged(batches, Precheck(sql.layout), drift, report)
+        reader, report = reader_of(self.contract, self.settings.stalls_as), DecodeReport()
+        form, wrappers = _line_form(self.contract), self.contract.wrappers
+        batches = decode(
+            _read_ahead(self.objects), self.settings.limits, self.contract.records_keys, report, form, wrappers
+        )
+        stream = reader.stream(self._remembering(batches), report)
         with connect(self.settings, self.staged) as con:
             con.register("decoded", stream if self.progress is None else _watched(stream, report, self.progress))
-            copy(con, judged_query(sql, self.staged.batch, latest), report)
+            copy(con, judged_query(reader, self.staged.batch, latest), report)
             con.unregister("decoded")
             rejected = self.staged.bronze / f"date={QUARANTINE_PARTITION}"
             if rejected.exists():
-                con.execute(quarantine_statement(self.contract, rejected, self.staged.quarantine))
-        return report, drift, coverage
+                con.execute(_quarantine_statement(self.contract, rejected, self.staged.quarantine))
+        return Written(report, reader)
 
-    def _told(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Keep what breaks the reading: DuckDB, which asks for the batches, would tell it as a traceback in a text."""
+    def _remembering(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Keep what breaks the reading: DuckDB, which asks for the batches, makes a traceback in a text of it."""
         try:
             yield from batches
         except Exception as problem:
@@ -109,58 +137,57 @@ class Writing:
             raise
 
     def _in_one_pass(self, con: duckdb.DuckDBPyConnection, query: str, report: DecodeReport) -> None:
-        con.execute(copy_by_hour(query, self.staged.batch, self.staged.bronze))
+        con.execute(_copy_by_hour(query, self.staged.batch, self.staged.bronze))
 
     def _in_two_passes(self, con: duckdb.DuckDBPyConnection, query: str, report: DecodeReport) -> None:
         unsorted = self.staged.place.path / "unsorted.parquet"
-        con.execute(copy_unsorted(query, unsorted))
-        hours = [str(row[0]) for row in con.execute(hours_query(unsorted)).fetchall()]
+        # One file needs little memory however many event hours there are.
+        con.execute(f"copy ({query}) to {literal(str(unsorted))} ({_PARQUET}, row_group_size {_FEWEST_ROW_GROUP_ROWS})")
+        records = f"read_parquet({literal(str(unsorted))}, hive_partitioning = false)"
+        found = con.execute(f"select distinct date || hour from {records} order by 1").fetchall()
+        hours = [str(hour) for (hour,) in found]
         at_once = max(1, duckdb_bytes(self.settings) // _HOUR_BYTES)
-        rows = row_group_rows(_HOUR_BYTES // 4, report.bytes_decoded / max(report.records, 1))
+        record_bytes = max(report.bytes_decoded / max(report.records, 1), 1.0)
+        rows = max(_FEWEST_ROW_GROUP_ROWS, min(_ROW_GROUP_ROWS, int(_HOUR_BYTES // 4 / record_bytes)))
         for at in range(0, len(hours), at_once):
             some = hours[at : at + at_once]
-            query = slice_query(unsorted, some[0], some[-1])
-            con.execute(copy_by_hour(query, self.staged.batch, self.staged.bronze, rows))
+            query = f"select * from {records} where date || hour between {literal(some[0])} and {literal(some[-1])}"
+            con.execute(_copy_by_hour(query, self.staged.batch, self.staged.bronze, rows))
         unsorted.unlink()
 
 
-def written(writing: Writing, *, whole: bool = False) -> _Counted:
-    """Write a batch's records; an object that breaks off on the way is left out, and the others are read again.
+@dataclass(frozen=True)
+class Written:
+    """What writing counted: objects and records (`report`), drift and coverage (`reader`)."""
 
-    What was left out stands in the report's `refused`. `whole`: nothing may be left out.
-
-    Raises:
-        LandingError: more than `_MOST_BROKEN` break off, something would be left out, or the lake cannot be written.
-    """
-    broken: list[ObjectUnreadable] = []
-    while True:
-        names = {each.name for each in broken}
-        objects = [each for each in writing.objects if each.name not in names]
-        try:
-            counted = replace(writing, objects=objects).write()
-        except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
-            told = writing.broke.pop() if writing.broke else problem
-            spared = not whole and len(broken) < _MOST_BROKEN and len(objects) > 1
-            if not isinstance(told, ObjectUnreadable):
-                raise LandingError(_not_landed(writing, told)) from problem
-            if not spared:
-                raise LandingError(_not_landed(writing, broken[0] if broken else told)) from problem
-            broken.append(told)
-            writing.staged.clear()
-            continue
-        refused = counted[0].refused
-        refused += [(each.name, str(each)) for each in broken]
-        if whole and refused:
-            raise LandingError(_not_landed(writing, OSError(refused[0][1])))
-        return counted
+    report: DecodeReport
+    reader: "JsonReader | TextReader"
 
 
-def _not_landed(writing: Writing, problem: Exception) -> str:
-    first_line = (str(problem) or type(problem).__name__).splitlines()[0]
-    return (
-        f"{writing.contract.source}: batch {writing.staged.batch} was not landed: {first_line}. Nothing was published;"
-        " the records are still in the objects they came from."
-    )
+def reader_of(contract: Contract, stalls_as: str = "stall") -> "JsonReader | TextReader":
+    """Return what reads a contract's records."""
+    if contract.format.is_text:
+        from ingest.landing.read_text import TextReader  # a third of the landing's code, which JSON does without
+
+        return TextReader(contract, stalls_as)
+    return JsonReader(contract, stalls_as)
+
+
+def _line_form(contract: Contract) -> LineForm | None:
+    """What decoding has to know of a contract's lines; None when its records are JSON."""
+    form = contract.format
+    if not form.is_text:
+        return None
+    return LineForm(form.delimiter, frozenset(spellings(contract.fields)) if form.has_header else frozenset())
+
+
+def _read_ahead(objects: Sequence[RawObject]) -> Iterator[RawObject]:
+    """The objects; those that are far away are asked for while earlier ones are read."""
+    if not any(each.part for each in objects):
+        return iter(objects)
+    from ingest.transports.read_ahead import read_ahead  # loads boto3, which files of this machine do without
+
+    return read_ahead(objects)
 
 
 def duckdb_bytes(settings: LandingSettings) -> int:
@@ -189,3 +216,60 @@ def _watched(stream: pa.RecordBatchReader, report: DecodeReport, progress: Progr
             yield batch
 
     return pa.RecordBatchReader.from_batches(stream.schema, batches())
+
+
+def judged_query(reader: "JsonReader | TextReader", batch: str, latest_event_at: datetime) -> str:
+    """Return the query that types and judges each record of the stream `decoded`: bronze's columns, date and hour.
+
+    The date of a rejected record is `quarantine`, and its `_violations` are [reason, field, expected, found].
+    `decoded` has line, object, row, problem, detail, arrived_at (TIMESTAMP, UTC) and either checked (0 keeps the
+    contract, 1 keeps its types, 2 not known) or the values of text records. Columns of one step begin with two
+    underscores, which no bronze column does.
+    """
+    identity = IdentitySql(reader.contract, reader.paths)
+    names = ", ".join(quoted(each.name) for each in reader.contract.fields)
+    made = {
+        "_batch": literal(batch),
+        "_content_hash": "hash(_raw)",  # md5 costs a tenth of the landing; DuckDB may change this hash with a version
+        "_violations": "coalesce(__rejected, _violations)",
+    }
+    pipeline = ", ".join(
+        f"{made.get(each.name, each.name)}::{each.duckdb_type} as {each.name}" for each in pipeline_columns
+    )
+    return f"""
+with {reader.typed()},
+identified as (
+  select *, {identity.event_key()} as _event_key, {identity.event_at()} as _event_at from typed
+),
+judged as (
+  select *, coalesce(__rejection, {identity.rejection(latest_event_at)}) as __rejected from identified
+)
+select {names}, {pipeline},
+  case when __rejected is null then strftime(_event_at, '%Y-%m-%d') else '{QUARANTINE_PARTITION}' end as date,
+  case when __rejected is null then strftime(_event_at, '%H') else '00' end as hour
+from judged
+"""
+
+
+def _copy_by_hour(query: str, batch: str, out: Path, row_group_rows: int = _ROW_GROUP_ROWS) -> str:
+    """The COPY of a query with date and hour to a folder of each event hour under `out`."""
+    target = f"partition_by (date, hour), filename_pattern {literal(batch)}, overwrite_or_ignore true"
+    return f"copy ({query}) to {literal(str(out))} ({_PARQUET}, row_group_size {row_group_rows}, {target})"
+
+
+def _quarantine_statement(contract: Contract, staged: Path, out: Path) -> str:
+    """The COPY that gives the rejected records quarantine's own shape, filed by arrival hour.
+
+    A line that needs its object's header line to be read is kept with it: the two are an object that can be landed.
+    """
+    header = quoted(contract.format.header_field) if contract.format.header_field else ""
+    raw = f"coalesce({header} || chr(10), '') || _raw" if header else "_raw"
+    return f"""
+copy (
+  select {raw} as _raw, _violations[1] as reason, _violations[2] as field, _violations[3] as expected,
+    _violations[4] as found, _source_object, _source_row, _batch, _arrived_at,
+    {literal(contract.version)} as contract_version,
+    strftime(_arrived_at, '%Y-%m-%d') as date, strftime(_arrived_at, '%H') as hour
+  from read_parquet({literal(str(staged / "**" / "*.parquet"))}, hive_partitioning = false)
+) to {literal(str(out))} ({_PARQUET}, partition_by (date, hour), filename_pattern 'q')
+"""

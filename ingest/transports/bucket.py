@@ -1,7 +1,7 @@
 """Objects in S3 buckets: which of them are event data, when each one arrived, and listing no more than an hour needs.
 
 What belongs here: from a contract and a place in a bucket to objects that can be read. What does not: which prefixes
-to list (`bucket_walk`), reading bytes (`bucket_object`), remembering what was read (`ingest.landing.land_files`).
+to list (`bucket_walk`), reading bytes (`bucket_object`), remembering what was read (`ingest.landing.batches`).
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,7 @@
 """Objects in folders of this machine: which files are event data, and when each one arrived.
 
 What belongs here: walking folders, the arrival hour that a name or a file's time tells, and saying what was passed
-over. What does not: opening formats (`ingest.decode`), remembering what was read (`ingest.landing.land_files`).
+over. What does not: opening formats (`ingest.decode`), remembering what was read (`ingest.landing.batches`).
 """
 
 import os

@@ -13,7 +13,7 @@ from pathlib import Path
 from ingest.contracts import Contract
 from ingest.landing import FewerRecords, LandingError, LandingSettings, land, land_files
 from ingest.landing.batches import HOUR_BATCH, Mark, batches, is_queue_batch, marks, receipts_since
-from ingest.landing.failures import NoneReadable, ObjectsGone, check_none_gone
+from ingest.landing.errors import NoneReadable, ObjectsGone, check_none_gone
 from ingest.landing.queue import Drained, drain, one_drainer
 from ingest.objects import RawObject
 from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour

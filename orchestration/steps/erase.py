@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.contracts import load_contracts
-from ingest.landing.erased import bronze_columns
+from ingest.landing.publish import bronze_columns
 from lake.export.declaration import Export
 from lake.ledger.export_receipts import Holding, exported, exporting, holding
 from lake.ledger.receipts import ErasureReceipt

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land_files
-from ingest.landing.land_files import Landed
+from ingest.landing.batches import Landed
 from ingest.landing.queue import one_drainer
 from ingest.transports.listing import Listing
 from lake.ledger.coverage import sentence

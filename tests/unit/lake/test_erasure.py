@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingest.landing.erased import bronze_columns
+from ingest.landing.publish import bronze_columns
 from lake import ledger
 from lake.ledger.balance import balance
 from lake.ledger.receipts import ErasureReceipt
@@ -215,7 +215,7 @@ def test_a_build_that_read_the_rows_does_not_publish_them_afterwards(
 def test_a_batch_that_was_read_before_the_erasure_is_held_against_it(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ingest.landing.erased as landing_erased
+    import ingest.landing.publish as landing_erased
 
     publish, asked = landing_erased.publish_landing, []
 

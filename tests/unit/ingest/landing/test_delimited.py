@@ -214,7 +214,7 @@ def test_coverage_is_counted_and_lands_nowhere(tmp_path: Path) -> None:
 def test_the_places_of_coverage_do_not_grow_a_receipt_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.landing.coverage.MOST_PLACES", 3)
+    monkeypatch.setattr("ingest.landing.read_text.MOST_PLACES", 3)
     found = land_text(tmp_path, HEADER, *(f"h{number} - {AT} QUIET" for number in range(10)))
     (idle,) = found.receipt.coverage
     assert isinstance(idle, Coverage)

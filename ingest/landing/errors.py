@@ -1,7 +1,4 @@
-"""Why a batch was not landed: one class for each thing that a person has to do about it.
-
-What belongs here: the errors of landing, and what they say. What does not: noticing them (`land`, `writing`).
-"""
+"""Why a batch was not landed: one class for each thing that a person has to do about it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
