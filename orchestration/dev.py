@@ -1,7 +1,4 @@
-"""`make dev`: the Dagster UI on the demo lake, with the simulated Okta org beside it; on an empty lake without a demo.
-
-What belongs here: the environment in which `dagster dev` runs. What does not: definitions.
-"""
+"""`make dev`: the Dagster UI on the demo lake, with the simulated Okta org beside it; without a demo, an empty lake."""
 
 import argparse
 import os
@@ -10,7 +7,8 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from orchestration.demo import local
+from orchestration.demo.local import HOME
+from orchestration.demo.tour import TOKEN, TOKEN_VARIABLE, okta_org
 from orchestration.settings import FILE_VARIABLE, TOP
 
 DAGSTER_HOME = TOP / ".headwater" / "dagster"
@@ -23,20 +21,22 @@ concurrency: {pools: {default_limit: 1}}  # one run at a time lands a source
 
 def main(port: int = 3000) -> int:
     """Run `dagster dev` on 127.0.0.1 until it is stopped; return its exit code."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(DAGSTER_HOME)))
+    environment = {"DAGSTER_HOME": str(DAGSTER_HOME), **os.environ}
+    home = Path(environment["DAGSTER_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         (home / "dagster.yaml").write_text(INSTANCE)
-    with_demo = (local.HOME / "headwater.yml").exists() and FILE_VARIABLE not in os.environ
+    with_demo = (HOME / "headwater.yml").exists() and FILE_VARIABLE not in os.environ
     if with_demo:
-        os.environ[FILE_VARIABLE] = str(local.HOME / "headwater.yml")
-        sys.stderr.write(f"the demo lake: {local.HOME / 'lake'}\n")
+        environment = {TOKEN_VARIABLE: TOKEN, **environment, FILE_VARIABLE: str(HOME / "headwater.yml")}
+        sys.stderr.write(f"the demo lake: {HOME / 'lake'}\n")
     else:
         sys.stderr.write("no demo lake here (make demo makes one): settings are your own, or the defaults\n")
     words = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
-    with local.okta_org(local.HOME) if with_demo else nullcontext():
+    words += ["-m", "orchestration.definitions"]
+    with okta_org(HOME) if with_demo else nullcontext():
         try:
-            return subprocess.run([*words, "-m", "orchestration.definitions"], cwd=TOP, check=False).returncode
+            return subprocess.run(words, cwd=TOP, env=environment, check=False).returncode
         except KeyboardInterrupt:
             return 0
 

@@ -1,7 +1,7 @@
 """The demo: a simulated estate, landed, built, balanced, and the incident that is found in it. `make demo` runs it.
 
-What belongs here: the order of the demo and what it says. What does not: any step of it; it calls what users call.
-Running it again changes nothing: hours that have landed are not asked for again, and nothing is stale.
+What belongs here: the estate and the settings of a demo, which the other demos use as well. What does not: the steps
+(`orchestration.demo.tour`).
 """
 
 import argparse
@@ -9,183 +9,44 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ingest.contracts import Contract, load_contracts
-from lake import ledger
-from lake.export.push import Pushed
-from lake.ledger.balance import Balance, balance
-from lake.query.session import ask
-from lake.storage import paths
-from lake.storage.publish import recover
-from lake.storage.store import Store
-from orchestration.cli.commands.balance import print_balance
-from orchestration.cli.output import fail, known_errors, print_table
-from orchestration.dbt.run import build, tables_of
-from orchestration.demo.context import context_settings, load_context
+from orchestration.cli.output import fail, known_errors
+from orchestration.demo.context import context_settings
 from orchestration.demo.estate import Arguments, generate
-from orchestration.demo.signals import differences, find_later, review, tell_incident
-from orchestration.settings import FILE_VARIABLE, TOP, ObjectSource, load_settings, open_lake
-from orchestration.steps.collect import land_hour
-from orchestration.steps.exports import declared_exports, push_behind
-from orchestration.steps.places import access_of, list_places
-from orchestration.steps.query import reading
+from orchestration.demo.tour import TOKEN, TOKEN_VARIABLE, console, step
+from orchestration.settings import FILE_VARIABLE, TOP
 
-Truth = dict[str, Any]  # what the estate's generator counted while it wrote: estate/truth.json
 HOME = TOP / ".headwater" / "demo"
-TOKEN_VARIABLE = "HEADWATER_OKTA_TOKEN"
-TOKEN = "demo-token"  # what the simulated org accepts; a real org's token is never in a file
-LATE_HOURS = 24  # how long after its day the estate still delivers late records
-_PUSHES = """
-  with steps as (
-    select user.name as who, time_dt, src_endpoint as origin, metadata.event_code as step, status_id,
-      count_if(metadata.event_code = 'user.mfa.okta_verify.deny_push')
-        over (partition by user.name order by time range between 900000 preceding and current row) as denials
-    from silver.authentication where source = 'okta_system_log'
-  ),
-  let_in as (
-    select * from steps where denials >= 3 and step = 'user.authentication.auth_via_mfa' and status_id = 1
-  )
-"""
-QUESTIONS = (
-    (
-        "Who denied one push after another, and within a quarter of an hour let one through?",
-        f"""{_PUSHES}
-        select strftime(time_dt, '%H:%M:%S') as at, who, denials, origin.ip as ip, origin.location.country as country,
-          origin.autonomous_system.name as network
-        from let_in order by time_dt
-        """,
-    ),
-    (
-        "What did that account do on Windows machines in the hour after?",
-        f"""{_PUSHES}
-        select strftime(event.time_dt, '%H:%M:%S') as at, event.dst_endpoint.hostname as machine,
-          event.logon_type as logon, event.status, event.src_endpoint.ip as "from"
-        from silver.authentication as event join let_in
-          on lower(event.user.name) = split_part(let_in.who, '@', 1)
-          and event.time_dt between let_in.time_dt and let_in.time_dt + interval 1 hour
-        where event.source = 'windows_event' and event.activity_id = 1
-        order by event.time_dt limit 8
-        """,
-    ),
-    (
-        "And what did that address ask of AWS?",
-        f"""{_PUSHES}
-        select min(strftime(event.time_dt, '%H:%M:%S')) as first, event.api.operation as operation,
-          any_value(event.http_request.user_agent) as user_agent, count(*) as calls
-        from silver.api_activity as event join let_in on event.src_endpoint.ip = let_in.origin.ip
-        group by event.api.operation order by first limit 8
-        """,
-    ),
-)
-
-console = Console(highlight=False)
 
 
 def main(events: int = 200_000) -> int:
     """Run the demo and return an exit code: 0 when every sheet balances and the truth of the estate is met."""
-    estate, lake = HOME / "estate", HOME / "lake"
-    truth = simulate(estate, events)
-    write_settings(
-        HOME,
-        {
-            "lake": str(lake.relative_to(HOME)),
-            "sources": {
-                "aws_cloudtrail": {"root": str((estate / "cloudtrail").relative_to(HOME))},
-                "windows_event": {"root": str((estate / "windows").relative_to(HOME))},
-            },
-            "destinations": {"files": {"type": "files", "root": "exports"}},
-        },
-    )
-    code = tour(HOME, truth, "two folders of objects")
+    simulate(HOME, events)
+    sources = {"aws_cloudtrail": {"root": "estate/cloudtrail"}, "windows_event": {"root": "estate/windows"}}
+    files = {"files": {"type": "files", "root": "exports"}}
+    write_settings(HOME, {"lake": "lake", "sources": sources, "destinations": files})
+    code = run_tour(HOME, "two folders of objects")
     farewell()
     return code
 
 
-def simulate(estate: Path, events: int) -> Truth:
-    """Generate the simulated company unless it is there; return what it wrote."""
+def simulate(home: Path, events: int) -> None:
+    """Generate the simulated company in a demo's folder unless it is there."""
     step("1/8", f"a simulated company: 24 hours, about {events:,} events of three sources (deterministic by seed)")
-    return generate(estate, Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
+    generate(home / "estate", Arguments(events=events), say=lambda line: console.print(f"    {line}", markup=False))
 
 
-def tour(home: Path, truth: Truth, places: str) -> int:
-    """Land, build, balance and ask, by the settings in a folder; return an exit code."""
-    os.environ[FILE_VARIABLE] = str(home / "headwater.yml")
-    store = open_lake(load_settings())
-    recover(store)
-    step("2/8", f"landing it hour by hour: {places}, and an Okta API on loopback that throttles")
-    land_all(home, store, truth)
-    step("3/8", "what the company knew and when: CMDB, directory, threat lists and warning lists, snapshot by snapshot")
-    for line in load_context(store):
-        console.print(f"    {line}", markup=False)
-    step("4/8", "building OCSF tables and signals with dbt, each event with its context as it was at the time")
-    done = build(store, sorted(load_contracts()))
-    hours = sum(len(found) for found in done.hours.values())
-    console.print(f"    {hours} event hours built, {len(done.models)} tables" if hours else "    nothing is stale")
-    step("5/8", "threat lists held against the past: what was learned only later")
-    find_later(store)
-    told = ", ".join(sorted(load_settings().destinations))
-    step("6/8", f"exporting the curated tables, each hour read back: {told or 'no destination is configured'}")
-    undelivered = export(store)
-    step("7/8", "the balance sheet: what became of every event")
-    sheet = balance(store, tables=tables_of, deliveries=True)
-    print_balance(sheet)
-    wrong = _held_against(compare(sheet, truth), "it is what the generator says it wrote")
-    step("8/8", "the incident that was planted")
-    tell_incident(store, truth)
-    for title, question in QUESTIONS:
-        console.print(f"\n{title}", style="bold")
-        print_table("", *ask(reading(store, question), question))
-    console.print("\nHow good are the signals?", style="bold")
-    scores = review(store, home / "estate/truth.json")
-    wrong += _held_against(differences(store, truth, scores), "signals and matches are those that were planted")
-    return 0 if sheet.balanced and not wrong and not undelivered else 1
-
-
-def _held_against(wrong: list[str], right: str) -> list[str]:
-    """Say how something compares with the truth of the estate; return what is wrong."""
-    for line in wrong:
-        console.print(f"    the truth of the estate says otherwise: {line}", style="red", markup=False)
-    if not wrong:
-        console.print(f"    … and {right} (estate/truth.json)", style="green")
-    return wrong
-
-
-def export(store: Store) -> int:
-    """Push what is behind at the configured destinations; return how many hours were not delivered."""
-    done: dict[str, list[Pushed]] = {}
-    for exported, pushed in push_behind(load_settings(), store, declared_exports()):
-        done.setdefault(exported.destination, []).append(pushed)
-    failed = 0
-    for destination, hours in sorted(done.items()):
-        receipts = [each.receipt for each in hours if each.receipt is not None]
-        rows, sent = sum(each.held_rows for each in receipts), sum(each.bytes_pushed for each in receipts)
-        wrong = [each for each in hours if each.failed or (each.receipt is not None and each.receipt.mismatch)]
-        failed += len(wrong)
-        proofs = ", ".join(sorted({each.proof for each in receipts}))
-        console.print(
-            f"    {destination}: {len({each.table for each in receipts})} tables, {len(receipts)} hours, {rows:,} rows,"
-            f" {sent / 1e6:.1f} MB; proof: {proofs}"
-        )
-        for each in wrong[:3]:
-            why = each.failed or (each.receipt.mismatch if each.receipt is not None else "")
-            console.print(f"    {destination} {each.hour}: {why}", style="red", markup=False)
-    if not done:
-        console.print("    nothing is behind")
-    return failed
-
-
-def step(number: str, title: str) -> None:
-    """Say what comes next."""
-    console.print(f"\n[bold cyan]{number}[/] {title}")
+def run_tour(home: Path, places: str, secrets: Mapping[str, str] | None = None) -> int:
+    """Run the steps in a demo's folder, as a process whose environment has the settings file; return its exit code."""
+    environment = {TOKEN_VARIABLE: TOKEN, **os.environ, FILE_VARIABLE: str(home / "headwater.yml"), **(secrets or {})}
+    console.file.flush()
+    words = [sys.executable, "-m", "orchestration.demo.tour", str(home), places]
+    return subprocess.run(words, env=environment, check=False).returncode
 
 
 def write_settings(home: Path, places: dict[str, Any]) -> None:
@@ -204,90 +65,6 @@ def write_settings(home: Path, places: dict[str, Any]) -> None:
         "partitions_start": "2026-03-01T00",
     }
     file.write_text("# Written by the demo.\n" + yaml.safe_dump(held, sort_keys=False))
-
-
-def land_all(home: Path, store: Store, truth: Truth) -> None:
-    """Land every arrival hour of every source that has no receipt yet."""
-    contracts = load_contracts()
-    todo = [
-        (source, hour)
-        for source in sorted(load_settings().sources)
-        for hour in arrival_hours(truth, contracts[source])
-        if ledger.landing(store, source, paths.hour_name(hour)) is None
-    ]
-    if not todo:
-        console.print("    every hour has landed already")
-        return
-    columns = (TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with okta_org(home), Progress(*columns, console=console) as bar:
-        for source in sorted({source for source, _ in todo}):
-            hours = [hour for each, hour in todo if each == source]
-            task = bar.add_task(source, total=len(hours))
-            for hour in hours:
-                land_hour(load_settings(), contracts[source], hour)
-                bar.advance(task)
-            if not console.is_terminal:
-                console.print(f"    {source}: {len(hours)} arrival hours landed")
-
-
-def arrival_hours(truth: Truth, contract: Contract) -> list[datetime]:
-    """Return the hours (naive UTC) in which something of a source arrived, gaps included.
-
-    Objects of a bucket whose names tell no time arrived when they were put there.
-    """
-    place = load_settings().sources[contract.source]
-    if isinstance(place, ObjectSource) and place.root and place.root.startswith("s3://"):
-        listing = list_places(contract, [place.root], access_of(load_settings(), contract.source))
-        hours = sorted({paths.floor_hour(each.arrived_at) for each in listing.objects})
-    else:
-        found = truth["sources"][contract.source]["by_arrival_hour"]
-        hours = sorted(datetime.fromisoformat(hour).replace(tzinfo=None) for hour in found)
-    first, last = hours[0], hours[-1]
-    return [first + timedelta(hours=at) for at in range(int((last - first).total_seconds() // 3600) + 1)]
-
-
-@contextmanager
-def okta_org(home: Path) -> Iterator[None]:
-    """Run the simulated Okta org as a process while the block runs: real HTTP, real paging, a 429 now and then."""
-    os.environ.setdefault(TOKEN_VARIABLE, TOKEN)
-    place = yaml.safe_load((home / "headwater.yml").read_text())["sources"]["okta_system_log"]
-    words = [
-        sys.executable,
-        "-m",
-        "orchestration.demo.simulators.okta.org",
-        "--events",
-        str(home / "estate/okta/system_log.ndjson.gz"),
-    ]
-    words += ["--port", place["base_url"].rsplit(":", 1)[1], "--rate-limit", "600", "--fail-every", "25"]
-    org = subprocess.Popen([*words, "--until-stdin-closes"], cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        if org.stdout is None or not org.stdout.readline():
-            raise RuntimeError("the simulated Okta org did not start; is its port taken?")
-        yield
-    finally:
-        if org.stdin:
-            org.stdin.close()
-        org.wait(timeout=10)
-
-
-def compare(sheet: Balance, truth: Truth) -> list[str]:
-    """Return where the sheet differs from what the estate's generator counted while it wrote."""
-    wrong = []
-    for row in sheet.sources:
-        told = truth["sources"][row.source]
-        expected = {
-            "read": told["read"],
-            "landed": told["landed"],
-            "quarantined": sum(told["quarantined"].values()),
-            "duplicates": told["duplicates"],
-            "collisions": told["collision_rows"],
-        }
-        wrong += [
-            f"{row.source} {name}: {getattr(row, name)}, not {number}"
-            for name, number in expected.items()
-            if getattr(row, name) != number
-        ]
-    return wrong
 
 
 def farewell() -> None:

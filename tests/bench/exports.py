@@ -1,7 +1,7 @@
 """How fast curated tables reach each destination, against its counterpart on this machine, and in how much memory.
 
-Belongs here: one hour pushed the whole way, from the lake's files to the receipt that was read back, in a process of
-its own whose memory is watched. Not here: the counterparts (`tests.simulators`), which share the cores with the push.
+One hour is pushed the whole way, from the lake's files to the receipt that was read back, in a process of its own whose
+memory is watched. The counterparts (`orchestration.demo.simulators`) share the cores with the push.
 """
 
 import json
@@ -65,8 +65,8 @@ def _started(folder: Path, kind: str) -> Iterator[Options]:
         yield {"root": str(folder / "lakes" / "exported"), "format": "parquet"}
         return
     more = ("--ack-delay", "0.2") if kind == "splunk" else ()
-    with counterpart(COUNTERPARTS[kind], *more) as url:
-        yield {name: value for name, value in destination(kind, url).items() if name != "type"}
+    with counterpart(kind, *more) as running:
+        yield {name: value for name, value in destination(kind, running.url).items() if name != "type"}
 
 
 def main(kind: str, options: str) -> None:

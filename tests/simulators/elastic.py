@@ -13,13 +13,12 @@ import gzip
 import ipaddress
 import json
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from orchestration.demo.simulators.loopback import LoopbackHandler, LoopbackServer
 
 _INTEGERS = {"long": 63, "integer": 31, "short": 15}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?\Z")
@@ -52,37 +51,45 @@ class Index:
     seen: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
 
 
-class ElasticServer:
-    """The server inside a `with`. `act` is called before a request with its path; what it raises is the answer."""
+class _Handler(LoopbackHandler):
+    server_of: ElasticServer
+
+    def _serve(self) -> None:
+        body = self.content()
+        place = urlsplit(self.path)
+        path = unquote(place.path)
+        status = 200
+        try:
+            answer: Any = self.server_of.answer(self.command, path, parse_qs(place.query), self.headers, body)
+        except Refused as problem:
+            status = problem.status
+            answer = {"error": {"root_cause": [problem.body], **problem.body}, "status": status}
+        self.server_of.record((path.split("/")[-1] if "/_" in path else self.command, status))
+        data = b"" if status == 413 else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("X-elastic-product", "Elasticsearch")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = _serve
+
+
+class ElasticServer(LoopbackServer):
+    """The server. `act` is called before a request with its path; what it raises is the answer."""
+
+    handler = _Handler
 
     def __init__(self, keys: dict[str, set[str] | None] | None = None, max_content_length: int = 100 << 20) -> None:
+        super().__init__()
         self.keys = keys if keys is not None else {"key": None}  # key → its privileges, None: all
         self.max_content_length = max_content_length
         self.indices: dict[str, Index] = {}
-        self.requests: list[tuple[str, int]] = []
         self.busy: Callable[[str], bool] = lambda _id: False  # whether the shard of a document is busy
         self.act: Callable[[str], object] = lambda _path: None
         self.failed_shards = 0
         self._sequence = 0
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> ElasticServer:
-        server = self
-
-        class Handler(_Handler):
-            way = server
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def stream(self, name: str, mappings: dict[str, Any]) -> None:
         """Put a template for a data stream, which the first document then makes."""
@@ -307,33 +314,3 @@ def _depth(value: Any, where: str, depth: int) -> None:
 def _parsing(where: str, kind: str, why: str) -> Refused:
     reason = f"[1:1] failed to parse field [{where}] of type [{kind}] in document with id 'x'."
     return Refused(400, "document_parsing_exception", reason, {"type": "illegal_argument_exception", "reason": why})
-
-
-class _Handler(BaseHTTPRequestHandler):
-    way: ElasticServer
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        place = urlsplit(self.path)
-        path = unquote(place.path)
-        status = 200
-        try:
-            answer: Any = self.way.answer(self.command, path, parse_qs(place.query), self.headers, body)
-        except Refused as problem:
-            status = problem.status
-            answer = {"error": {"root_cause": [problem.body], **problem.body}, "status": status}
-        self.way.requests.append((path.split("/")[-1] if "/_" in path else self.command, status))
-        data = b"" if status == 413 else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("X-elastic-product", "Elasticsearch")
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_PUT = _serve
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: tests read `requests`."""

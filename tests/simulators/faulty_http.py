@@ -9,17 +9,15 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-import struct
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Literal
 from urllib.parse import unquote, urlsplit
+
+from orchestration.demo.simulators.loopback import LoopbackHandler, LoopbackServer, counted
 
 Kind = Literal[
     "error",  # an answer of `status` with `body`, or S3's error body of `code`; the server never sees the request
@@ -66,15 +64,8 @@ class Fault:
 
     def strikes(self, method: str, target: str) -> bool:
         """Whether this fault is made at a request; counts it."""
-        if (self.method and method != self.method) or not re.search(self.where, target):
-            return False
-        self.seen += 1
-        if self.seen <= self.after or (self.times is not None and self.made >= self.times):
-            return False
-        if (self.seen - self.after) % self.every:
-            return False
-        self.made += 1
-        return True
+        concerns = (not self.method or method == self.method) and re.search(self.where, target)
+        return bool(concerns) and counted(self)
 
 
 @dataclass(frozen=True)
@@ -87,95 +78,14 @@ class Exchange:
     fault: Kind | None
 
 
-class FaultyProxy:
-    """The proxy on 127.0.0.1 between `start` and `stop`, or inside a `with`, in threads of this process."""
+class _Handler(LoopbackHandler):
+    """Passes one connection on."""
 
-    def __init__(self, upstream: str) -> None:
-        self.upstream = upstream
-        self.exchanges: list[Exchange] = []
-        self.stopping = threading.Event()
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
-        self._server: ThreadingHTTPServer | None = None
-
-    @property
-    def url(self) -> str:
-        """The address that clients take for the server's."""
-        if self._server is None:
-            raise RuntimeError("the proxy is not running")
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> FaultyProxy:
-        """Begin to serve."""
-        proxy = self
-
-        class Handler(_Handler):
-            way = proxy
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Stop serving; requests that hang are let go."""
-        if self._server is not None:
-            self.stopping.set()
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def __enter__(self) -> FaultyProxy:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def inject(self, fault: Fault) -> Fault:
-        """Make a fault from now on. Where two meet, the one injected first is made."""
-        with self._lock:
-            self._faults.append(fault)
-        return fault
-
-    def heal(self) -> None:
-        """Make no fault any more."""
-        with self._lock:
-            self._faults.clear()
-
-    def met(self, method: str, target: str) -> Fault | None:
-        """Return the fault that a request meets."""
-        with self._lock:
-            return next((fault for fault in self._faults if fault.strikes(method, target)), None)
-
-    def record(self, exchange: Exchange) -> None:
-        """Keep an exchange for tests to look at."""
-        with self._lock:
-            self.exchanges.append(exchange)
-
-    def counts(self, where: str = "") -> Counter[str]:
-        """How many requests came in, by method, of those whose path and query are found by `where`."""
-        return Counter(each.method for each in self.exchanges if re.search(where, each.target))
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is part of the game."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Passes one connection on; `way` is set by the proxy that runs it."""
-
-    way: FaultyProxy
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+    server_of: FaultyProxy
 
     def setup(self) -> None:
         super().setup()
-        place = urlsplit(self.way.upstream)
+        place = urlsplit(self.server_of.upstream)
         self._upstream = http.client.HTTPConnection(place.hostname or "", place.port)
 
     def finish(self) -> None:
@@ -184,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         self._target = unquote(self.path)
-        self._fault = self.way.met(self.command, self._target)
+        self._fault = self.server_of.met(self.command, self._target)
         kind = self._fault.kind if self._fault else None
         if self._fault and kind == "reset_upload":
             self.rfile.read(min(self._fault.at_bytes, self._announced()))
@@ -193,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self._fault and kind == "error":
             return self._refuse(self._fault)
         if self._fault and kind == "hang":
-            self.way.stopping.wait(self._fault.seconds)
+            self.server_of.stopping.wait(self._fault.seconds)
             return self._reset()
         if self._fault and kind == "act":
             self._fault.act()
@@ -247,35 +157,45 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if fault and fault.kind in ("reset", "cut") and fault.at_bytes < len(body):
             self.wfile.write(body[: fault.at_bytes])
-            self._cut(reset=fault.kind == "reset")
+            if fault.kind == "reset":
+                return self.reset()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_WR)
         elif fault and fault.kind == "slow":
             step = max(1, -(-len(body) // 10))
             for start in range(0, len(body), step):
-                self.way.stopping.wait(fault.seconds / 10)
+                self.server_of.stopping.wait(fault.seconds / 10)
                 self.wfile.write(body[start : start + step])
         else:
             self.wfile.write(body)
 
     def _record(self, status: int) -> None:
         """Recorded before the answer goes out: who has the answer finds the exchange."""
-        self.way.record(Exchange(self.command, self._target, status, self._fault.kind if self._fault else None))
+        self.server_of.record(Exchange(self.command, self._target, status, self._fault.kind if self._fault else None))
 
     def _reset(self) -> None:
         self._record(0)
-        self._cut(reset=True)
+        self.reset()
 
-    def _cut(self, *, reset: bool) -> None:
-        """End the connection: orderly, or, with a linger time of 0, by a reset."""
-        self.close_connection = True
-        if reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.rfile.close()
-            self.connection.close()
-        else:
-            self.connection.shutdown(socket.SHUT_WR)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: tests read `exchanges`."""
+class FaultyProxy(LoopbackServer):
+    """The proxy; clients take its address for the server's."""
+
+    handler = _Handler
+    fault_type = Fault
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__()
+        self.upstream = upstream
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Every request, in the order of their ends."""
+        return self.requests
+
+    def counts(self, where: str = "") -> Counter[str]:
+        """How many requests came in, by method, of those whose path and query are found by `where`."""
+        return Counter(each.method for each in self.exchanges if re.search(where, each.target))
 
 
 def _skewed(name: str, value: str, fault: Fault | None) -> str:

@@ -9,7 +9,6 @@ InvalidAuthenticationToken; 429 TooManyRequests with Retry-After), and of the to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -46,9 +45,6 @@ class GraphSimulator(LookupApi):
         self.tokens = 0
         self._page, self._requests_a_token, self._expires_in = page, requests_a_token, expires_in
         self._used = 0
-
-    def about(self, request: Request) -> Iterable[str]:
-        return ()
 
     def answer(self, request: Request) -> Response:
         if request.path == f"/{TENANT}/oauth2/v2.0/token":

@@ -1,20 +1,14 @@
-"""What the simulated lookup providers share: a server on 127.0.0.1 that remembers its requests and can be in trouble.
-
-Belongs here: the server, faults over real sockets. Not here: an API (`lookups_<provider>`).
-"""
+"""What simulated JSON APIs share: requests that are remembered, and faults over real sockets."""
 
 from __future__ import annotations
 
 import json
-import socket
-import struct
-import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from orchestration.demo.simulators.loopback import LoopbackHandler, LoopbackServer
 
 Kind = Literal[
     "error",  # an answer of `status` with `body`
@@ -39,6 +33,13 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     made: int = 0
 
+    def strikes(self, target: str) -> bool:
+        """Whether a request meets this fault; counts it."""
+        if self.where not in target or (self.times is not None and self.made >= self.times):
+            return False
+        self.made += 1
+        return True
+
 
 @dataclass(frozen=True)
 class Request:
@@ -61,128 +62,26 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class LookupApi:
-    """One simulated API, served between `start` and `stop` or inside a `with`."""
-
-    def __init__(self, key: str = "") -> None:
-        self.key = key
-        self.requests: list[Request] = []
-        self.stopping = threading.Event()
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
-        self._server: ThreadingHTTPServer | None = None
-        self._port = 0
-
-    def answer(self, request: Request) -> Response:
-        """What the API answers; a class of its own for each."""
-        raise NotImplementedError
-
-    def about(self, request: Request) -> Iterable[str]:
-        """Which observables a request asks about."""
-        raise NotImplementedError
-
-    @property
-    def url(self) -> str:
-        """The address that settings name; the same after the server was down."""
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def asked(self) -> list[str]:
-        """Every observable that was ever asked about, in order, as often as it was."""
-        return [each for request in self.requests for each in request.about]
-
-    def start(self) -> LookupApi:
-        """Begin to serve, or go on after `stop` at the same port."""
-        api = self
-        self.stopping.clear()
-
-        class Handler(_Handler):
-            way = api
-
-        self._server = _Server(("127.0.0.1", self._port), Handler)
-        self._port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Stop serving: connections are refused from now on."""
-        if self._server is not None:
-            self.stopping.set()
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def __enter__(self) -> LookupApi:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def inject(self, fault: Fault) -> Fault:
-        """Make a fault from now on."""
-        with self._lock:
-            self._faults.append(fault)
-        return fault
-
-    def heal(self) -> None:
-        """Make no fault any more."""
-        with self._lock:
-            self._faults.clear()
-
-    def met(self, target: str) -> Fault | None:
-        """The fault that a request meets, counted."""
-        with self._lock:
-            for fault in self._faults:
-                if fault.where in target and (fault.times is None or fault.made < fault.times):
-                    fault.made += 1
-                    return fault
-        return None
-
-    def handle(self, request: Request) -> Response:
-        """Remember a request and answer it, one at a time."""
-        with self._lock:
-            known = Request(**(vars(request) | {"about": tuple(self.about(request))}))
-            self.requests.append(known)
-            return self.answer(known)
-
-    def remember(self, request: Request) -> None:
-        """Remember a request that meets a fault."""
-        with self._lock:
-            self.requests.append(Request(**(vars(request) | {"about": tuple(self.about(request))})))
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is part of the game."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    way: LookupApi
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
+    server_of: LookupApi
 
     def _serve(self) -> None:
         request = self._read()
-        fault = self.way.met(unquote(self.path))
+        fault = self.server_of.met(unquote(self.path))
         if fault is None:
-            return self._send(self.way.handle(request))
-        self.way.remember(request)
+            return self._send(self.server_of.handle(request))
+        self.server_of.remember(request)
         if fault.kind == "hang":
-            self.way.stopping.wait(fault.seconds)
-            return self._reset()
+            self.server_of.stopping.wait(fault.seconds)
+            return self.reset()
         if fault.kind == "reset":
-            return self._reset()
+            return self.reset()
         if fault.kind == "half":
             self.send_response(200)
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b'{"data": {"ab')
-            return self._reset()
+            return self.reset()
         if fault.kind == "echo":
             return self._send(Response(fault.status, {"request": dict(request.headers), "path": self.path}))
         body = b"<html>Bad gateway" if fault.kind == "garbage" else fault.body.encode()
@@ -192,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self) -> Request:
         parts = urlsplit(self.path)
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = self.content()
         query = dict(parse_qsl(parts.query))
         return Request(
             self.command, parts.path, query, dict(self.headers.items()), self._body(content) if content else None
@@ -214,11 +113,37 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.rfile.close()
-        self.connection.close()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: tests read `requests`."""
+class LookupApi(LoopbackServer):
+    """One simulated API; a class of its own for each."""
+
+    handler = _Handler
+    fault_type = Fault
+
+    def __init__(self, key: str = "") -> None:
+        super().__init__()
+        self.key = key
+
+    def answer(self, request: Request) -> Response:
+        """What the API answers."""
+        raise NotImplementedError
+
+    def about(self, request: Request) -> Iterable[str]:
+        """Which observables a request asks about."""
+        return ()
+
+    @property
+    def asked(self) -> list[str]:
+        """Every observable that was ever asked about, in order, as often as it was."""
+        return [each for request in self.requests for each in request.about]
+
+    def handle(self, request: Request) -> Response:
+        """Remember a request and answer it, one at a time."""
+        with self._lock:
+            return self.answer(self.remember(request))
+
+    def remember(self, request: Request) -> Request:
+        """Keep a request, with the observables that it asks about."""
+        known = replace(request, about=tuple(self.about(request)))
+        self.record(known)
+        return known

@@ -20,9 +20,6 @@ class BootstrapSimulator(LookupApi):
         super().__init__()
         self.services = services
 
-    def about(self, request: Request) -> Iterable[str]:
-        return []
-
     def answer(self, request: Request) -> Response:
         name = request.path.rpartition("/")[2].removesuffix(".json")
         if name not in self.services:

@@ -8,7 +8,6 @@ accepted, 401 without authentication; objects in the order in which they were ad
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from typing import Any
 
 from tests.simulators.lookups_api import LookupApi, Request, Response
@@ -35,9 +34,6 @@ class TaxiiSimulator(LookupApi):
         self.added = added
         self._user = user
         self._page, self._has_next, self._can_read, self._media_type = page, has_next, can_read, media_type
-
-    def about(self, request: Request) -> Iterable[str]:
-        return ()
 
     def answer(self, request: Request) -> Response:
         wanted = base64.b64encode(f"{self._user}:{self.key}".encode()).decode()

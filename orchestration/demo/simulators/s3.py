@@ -1,22 +1,18 @@
 """An S3-compatible server (moto) on this machine, as a process of its own, with fresh buckets for tests.
 
-Belongs here: starting it, ending it, and clients for it. Not here: faults (`faulty_http`), and what tests put into it.
-From the shell: `python -m orchestration.demo.simulators.s3` prints its address first and ends when its stdin closes. It
-speaks SQS and STS at the same address. Everything is in memory: what it held is gone when it ends. It checks no
-signatures.
+It speaks SQS and STS at the same address, holds everything in memory and checks no signatures. From the shell: `python
+-m orchestration.demo.simulators.s3`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import threading
 from functools import cache, lru_cache, partial
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import boto3
@@ -24,7 +20,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.loaders import JSONFileLoader, Loader
 
-ROOT = Path(__file__).parents[3]
+from orchestration.demo.simulators.loopback import ServerProcess
+
 REGION = "us-east-1"
 # moto takes any; these belong to nobody.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
@@ -47,55 +44,11 @@ def environment(url: str) -> dict[str, str]:
 FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
-class S3Server:
-    """The server between `start` and `stop`, or inside a `with`. It ends with this process, however that ends."""
+class S3Server(ServerProcess):
+    """The server between `start` and `stop`, or inside a `with`."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    @property
-    def pid(self) -> int:
-        """Its process, for tests that measure what it costs."""
-        if self._process is None:
-            raise RuntimeError("the server is not running")
-        return self._process.pid
-
-    def start(self) -> S3Server:
-        """Start it; returns when it answers. Raises RuntimeError when it does not come up."""
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.demo.simulators.s3"],
-            cwd=ROOT,
-            env={**os.environ, **CREDENTIALS},
-            stdin=pipe,
-            stdout=pipe,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the tests, which then stop it
-        )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        if not self.url:
-            raise RuntimeError(f"the S3 server did not come up: exit code {self._process.wait()}")
-        return self
-
-    def stop(self) -> None:
-        """End it; all buckets are gone."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            self._process = None
-
-    def __enter__(self) -> S3Server:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        super().__init__([sys.executable, "-m", "orchestration.demo.simulators.s3"], CREDENTIALS)
 
     def client(self, service: str = "s3") -> Any:
         """Return a boto3 client that talks to it, whatever the environment says."""

@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from orchestration.demo.simulators.okta.directory import OktaDirectory
 from tests.simulators.graph import CLIENT, TENANT, GraphSimulator
+from tests.simulators.okta_directory import OktaDirectory
 from tests.simulators.taxii import COLLECTION, MEDIA_TYPE, TaxiiSimulator
 
 USERS = [{"id": f"00u{n}", "status": "DEPROVISIONED" if n == 3 else "ACTIVE", "profile": {}} for n in range(4)]

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from orchestration.demo.simulators.okta.events import read_ndjson
+from orchestration.demo.simulators.loopback import simulator
 from orchestration.demo.simulators.okta.org import OktaSimulator
 
 START = datetime(2026, 11, 20, 5, tzinfo=UTC)
-ROOT = Path(__file__).parents[3]
 
 
 def at(seconds: float) -> str:
@@ -155,40 +149,14 @@ def test_an_event_without_a_readable_time_stands_where_the_one_before_it_stands(
         assert numbers(ask(org, since=at(5), until=at(6))) == [1, 2, 3]
 
 
-def test_a_line_that_is_no_json_object_is_named(tmp_path):
-    (tmp_path / "events.ndjson").write_text('{"a": 1}\n\n[]\n')
-    with pytest.raises(ValueError, match=r"events\.ndjson:3: not a JSON object"):
-        list(read_ndjson(tmp_path / "events.ndjson"))
-
-
-def test_a_full_hour_is_served_quickly():
-    """60,000 events: 3 ms a page of 1.5 MB when alone on a 2-core machine; 50 ms leaves room for a busy one."""
-    padding = "x" * 500
-    many = [{"uuid": str(n), "published": at(n * 0.06), "pad": padding} for n in range(60_000)]
-    with OktaSimulator(many, token="t", rate_limit=1000) as org, requests.Session() as session:
-        session.headers["Authorization"] = "SSWS t"
-        link, pages, began = f"{org.url}/api/v1/logs?since={at(0)}&until={at(3600)}&limit=1000", 0, time.perf_counter()
-        while link:
-            answer = session.get(link, timeout=5)
-            link, pages = answer.links.get("next", {}).get("url", ""), pages + 1
-        assert pages == 60
-        assert (time.perf_counter() - began) / pages < 0.05
-
-
-def test_it_runs_as_a_process_and_prints_its_address_first(tmp_path):
+def test_it_runs_as_a_process(tmp_path):
     path = tmp_path / "events.ndjson.gz"
     path.write_bytes(gzip.compress("\n".join(json.dumps(event) for event in events(5)).encode()))
-    words = ["--events", str(path), "--token-env", "SOME_TOKEN", "--rate-limit", "9", "--fail-every", "2"]
-    command = [sys.executable, "-m", "orchestration.demo.simulators.okta.org", *words, "--until-stdin-closes"]
-    environment = {**os.environ, "SOME_TOKEN": "t"}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        url = process.stdout.readline().strip()
+    words = ["--events", str(path), "--token-env", "SOME_TOKEN", "--rate-limit", "9", "--fault", "rate_limit:2"]
+    with simulator("okta", *words, environment={"SOME_TOKEN": "t"}) as process:
         headers = {"Authorization": "SSWS t"}
-        answers = [requests.get(f"{url}/api/v1/logs?until={at(9)}", headers=headers, timeout=5) for _ in range(3)]
-        assert [answer.status_code for answer in answers] == [200, 429, 200]
-        assert len(answers[0].json()) == 5
-        assert answers[0].headers["X-Rate-Limit-Limit"] == "9"
-        process.stdin.close()
-        assert process.wait(timeout=5) == 0
+        link = f"{process.url}/api/v1/logs?until={at(9)}"
+        answers = [requests.get(link, headers=headers, timeout=5) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 429, 200]
+    assert len(answers[0].json()) == 5
+    assert answers[0].headers["X-Rate-Limit-Limit"] == "9"

@@ -5,11 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +16,6 @@ from orchestration.demo.simulators.splunk.index import CODES, Token
 
 CHANNEL = "0aeeac95-ac74-4aa9-b30d-6c4c0ac581ba"
 OTHER = "1aeeac95-ac74-4aa9-b30d-6c4c0ac581ba"
-ROOT = Path(__file__).parents[3]
 GOOD, BLANK, NONE = '{"event":"a"}', '{"event":""}', '{"fields":{"a":"b"},"host":"h"}'
 NESTED = '{"event":"a","fields":{"a":{"b":"c"}}}'
 ELSEWHERE = '{"event":"a","index":"secret"}'
@@ -240,26 +235,3 @@ def test_faults_on_the_way_leave_what_they_say(hec):
     assert post(hec, GOOD, "acks", channel=CHANNEL) == answered(0, ackId=1)
     assert len(hec.events) == 2
     assert acknowledged(hec, [0, 1]) == {"0": False, "1": False}
-
-
-def test_a_command_serves_until_its_starter_goes(tmp_path):
-    environment = {**os.environ, "HEADWATER_SPLUNK_TOKEN": "t"}
-    words = [
-        sys.executable,
-        "-m",
-        "orchestration.demo.simulators.splunk.hec",
-        "--until-stdin-closes",
-        "--report",
-        str(tmp_path / "r"),
-    ]
-    with subprocess.Popen(
-        words, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        url = process.stdout.readline().strip()
-        headers = {"Authorization": "Splunk t", "X-Splunk-Request-Channel": CHANNEL}
-        told = requests.post(f"{url}/services/collector/event", data=GOOD, headers=headers, timeout=5).json()
-        process.stdin.close()
-        assert process.wait(10) == 0
-    assert told == {"text": "Success", "code": 0, "ackId": 0}
-    assert (tmp_path / "r").read_text().startswith("events 1\n")

@@ -1,22 +1,16 @@
-"""A BigQuery emulator on this machine, as a process of its own, for tests and the demo.
+"""A BigQuery emulator on this machine, in memory, as a process of its own; `service` amends what it answers.
 
-Belongs here: starting it, ending it, and clients for it. Not here: what it adds to the emulator (`bqemulator_service`),
-faults (`faulty_http`). `make test` installs the emulator, in an environment of its own. From the shell: `python -m
-orchestration.demo.simulators.bigquery.bqemulator` prints its address first and ends when its stdin closes. It knows the
-project `demo`, asks for no credentials, and holds everything in memory.
+It knows the project `demo` and asks for no credentials. `make test` installs it, in an environment of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -26,7 +20,8 @@ from typing import Any
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-ROOT = Path(__file__).parents[4]
+from orchestration.demo.simulators.loopback import ROOT
+
 PROJECT = "demo"
 _HOME = ROOT / ".venv" / "counterparts" / "bqemulator"
 _EXTENSION = "duckdb_extension_spatial/extensions/v1.5.5/spatial.duckdb_extension"
@@ -67,7 +62,7 @@ class BigQueryEmulator:
         with log.open("wb") as said:
             self._process = subprocess.Popen(
                 [
-                    *(str(_HOME / "bin" / "python"), "-P", str(Path(__file__).with_name("bqemulator_service.py"))),
+                    *(str(_HOME / "bin" / "python"), "-P", str(Path(__file__).with_name("service.py"))),
                     *("start", "--rest-port", str(port), "--grpc-port", "0"),
                     *("--project", PROJECT, "--log-level", "warning"),
                 ],
@@ -144,32 +139,3 @@ def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
-
-
-def main(words: list[str] | None = None) -> None:
-    """Serve until SIGTERM, SIGINT, or until the starting process closes our stdin."""
-    parser = argparse.ArgumentParser(
-        prog="python -m orchestration.demo.simulators.bigquery.bqemulator", description=__doc__
-    )
-    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input is closed; it does")
-    given = parser.parse_args(words)
-    if not installed():
-        raise SystemExit(ABSENT)
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with BigQueryEmulator(given.port) as emulator:
-        sys.stdout.write(f"{emulator.url}\n")
-        sys.stdout.flush()
-        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
-        ended.wait()
-
-
-def _end_with_stdin(ended: threading.Event) -> None:
-    sys.stdin.read()
-    ended.set()
-
-
-if __name__ == "__main__":
-    main()

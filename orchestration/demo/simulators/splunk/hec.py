@@ -1,7 +1,7 @@
 """A simulated Splunk HTTP Event Collector (HEC): real HTTP on this machine, with Splunk's published behaviour.
 
-Belongs here: routes, authorization, HTTP. Not here: what is taken of a body (`splunk_index`), faults (`splunk_faults`).
-From the shell: `python -m orchestration.demo.simulators.splunk.hec` prints its address first.
+Routes, authorization, HTTP and faults; `index` takes events from a body. From the shell: `python -m
+orchestration.demo.simulators.splunk`.
 
 Facts, from Splunk's documentation: "HTTP Event Collector REST API endpoints", "Format events for HTTP Event Collector"
 (authorization, channel, envelope), "About HTTP Event Collector Indexer Acknowledgment" (numbers per channel),
@@ -18,20 +18,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import socket
-import struct
-import threading
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from orchestration.demo.simulators.splunk.faults import Fault, Kind
+from orchestration.demo.simulators.loopback import LoopbackHandler, LoopbackServer, counted
 from orchestration.demo.simulators.splunk.index import CODES, Index, Indexed, Refused, Token, checked_channel, envelopes
 
 _EVENT = ("/services/collector", "/services/collector/event", "/services/collector/event/1.0")
@@ -39,6 +34,42 @@ _RAW = ("/services/collector/raw", "/services/collector/raw/1.0")
 _ACK = ("/services/collector/ack",)
 _HEALTH = ("/services/collector/health", "/services/collector/health/1.0")
 _CLOUD_BYTES = 5 << 20
+
+Kind = Literal[
+    "answer",  # an answer with `code`, nothing is taken; codes 24 and 25 take all
+    "page",  # an answer with `status` and a page of HTML, as proxies give; nothing is taken
+    "wait",  # `seconds` of silence, then all is as ever
+    "reset_before",  # the connection is reset, nothing is taken
+    "reset_after",  # the events are indexed, and the connection is reset before the answer
+    "lost",  # the answer is as ever, but the events get lost on the way and are never acknowledged
+    "never_acknowledged",  # the events are indexed, and never acknowledged
+    "restart",  # as after a restart: the events are indexed, all numbers of acknowledgement are forgotten
+]
+
+
+@dataclass
+class Fault:
+    """One fault, at the paths that begin with `where` and, if given, the bodies for which `when` is true.
+
+    The first `after` of these go well, then every `every`-th meets it, at most `times` (None: for ever).
+    """
+
+    kind: Kind
+    where: str = "/services/collector/event"
+    after: int = 0
+    every: int = 1
+    times: int | None = 1
+    code: int = 9
+    status: int = 502
+    seconds: float = 0.0
+    retry_after: str = ""
+    when: Callable[[bytes], bool] | None = None
+    seen: int = field(default=0, init=False)
+    made: int = field(default=0, init=False)
+
+    def strikes(self, path: str, body: bytes) -> bool:
+        """Whether a request meets this fault; counts it."""
+        return path.startswith(self.where) and (self.when is None or self.when(body)) and counted(self)
 
 
 @dataclass(frozen=True)
@@ -54,123 +85,8 @@ class Request:
     fault: str | None
 
 
-class SplunkSimulator:
-    """One collector on 127.0.0.1, running between `start` and `stop` or inside a `with`.
-
-    ack_delay: seconds from taking to acknowledging. max_content_length: bytes of a body, packed or not. health: the
-    code of the health endpoints.
-    """
-
-    def __init__(
-        self,
-        tokens: Sequence[Token],
-        *,
-        port: int = 0,
-        ack_delay: float = 0.0,
-        max_content_length: int = 838_860_800,
-        query_string_tokens: bool = False,
-        cloud: bool = False,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.tokens = {token.value: token for token in tokens}
-        self.index = Index(ack_delay, clock)
-        self.max_content_length = max_content_length
-        self.query_string_tokens, self.cloud = query_string_tokens, cloud
-        self.health = 17
-        self.requests: list[Request] = []
-        self.stopping = threading.Event()
-        self._port = port
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
-        self._server: ThreadingHTTPServer | None = None
-
-    @property
-    def url(self) -> str:
-        """The base address, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def port(self) -> int:
-        """The port it listens at, or last did."""
-        if self._server is not None:
-            self._port = self._server.server_address[1]
-        return self._port
-
-    @property
-    def events(self) -> list[Indexed]:
-        """What is indexed."""
-        return self.index.events
-
-    def start(self) -> SplunkSimulator:
-        """Begin to serve, in threads of this process; once stopped, at the same port."""
-        simulator = self
-
-        class Handler(_Handler):
-            hec = simulator
-
-        self.stopping.clear()
-        self._server = _Server(("127.0.0.1", self._port), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Stop serving; requests that wait are let go."""
-        if self._server is not None:
-            self._port = self.port
-            self.stopping.set()
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def __enter__(self) -> SplunkSimulator:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def inject(self, kind: Kind, **how: Any) -> Fault:
-        """Make a fault from now on; see `splunk_faults.Fault`. Where two meet, the one injected first is made."""
-        fault = Fault(kind, **how)
-        with self._lock:
-            self._faults.append(fault)
-        return fault
-
-    def heal(self) -> None:
-        """Make no fault any more."""
-        with self._lock:
-            self._faults.clear()
-
-    def met(self, path: str, body: bytes) -> Fault | None:
-        """Return the fault that a request meets."""
-        with self._lock:
-            return next((fault for fault in self._faults if fault.strikes(path, body)), None)
-
-    def record(self, request: Request) -> None:
-        """Keep a request for tests to look at."""
-        with self._lock:
-            self.requests.append(request)
-
-    def counts(self) -> Counter[str]:
-        """How often each event id stands there."""
-        return self.index.counts()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is part of the game."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers one connection; `hec` is set by the simulator that runs it."""
-
-    hec: SplunkSimulator
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
+    server_of: SplunkSimulator
 
     def do_OPTIONS(self) -> None:
         self._begin()
@@ -185,15 +101,15 @@ class _Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             if refused.code != 2:
                 return self._say({1: 22, 4: 21}.get(refused.code, refused.code))
-        self._say(self.hec.health)
+        self._say(self.server_of.health)
 
     def do_POST(self) -> None:
         self._begin()
-        fault = self.hec.met(self._place.path, self._body)
+        fault = self.server_of.met(self._place.path, self._body)
         self._fault = fault
         kind = fault.kind if fault else ""
         if fault and kind == "wait":
-            self.hec.stopping.wait(fault.seconds)
+            self.server_of.stopping.wait(fault.seconds)
         if fault and kind == "page":
             return self._answer(fault.status, b"<html><body>Bad Gateway</body></html>", "text/html")
         if fault and kind == "answer" and fault.code not in (24, 25):
@@ -215,22 +131,22 @@ class _Handler(BaseHTTPRequestHandler):
             return self._missing()
         token = self._token()
         raw = self._place.path in _RAW
-        if not self._channel and token.acknowledges and self.hec.cloud:
+        if not self._channel and token.acknowledges and self.server_of.cloud:
             raise Refused(28)
         channel = checked_channel(token, self._channel, raw=raw)
         if self._place.path in _ACK:
             return self._acknowledge(token, channel)
         body = self._unpacked()
-        before = len(self.hec.events)
+        before = len(self.server_of.events)
         if kind == "restart":
-            self.hec.index.restart()
+            self.server_of.index.restart()
         given = self._raw_events(body) if raw else envelopes(body)
         try:
-            number = self.hec.index.take(
+            number = self.server_of.index.take(
                 token, channel, given, index=kind != "lost", ack=kind not in ("lost", "never_acknowledged")
             )
         finally:
-            self._taken = len(self.hec.events) - before
+            self._taken = len(self.server_of.events) - before
         if kind == "reset_after":
             return self._reset()
         self._say(code, {} if number is None else {"ackId": number})
@@ -250,21 +166,21 @@ class _Handler(BaseHTTPRequestHandler):
             numbers = [int(each) for each in json.loads(self._body)["acks"]]
         except (ValueError, KeyError, TypeError):
             raise Refused(6) from None
-        told = {"acks": self.hec.index.acknowledged(channel, numbers)}
+        told = {"acks": self.server_of.index.acknowledged(channel, numbers)}
         self._answer(200, json.dumps(told).encode())
 
     def _token(self, *, health: bool = False) -> Token:
         given = self.headers.get("Authorization")
         asked = parse_qs(self._place.query).get("token")
         if given is None and asked and not health:
-            if not self.hec.query_string_tokens:
+            if not self.server_of.query_string_tokens:
                 raise Refused(16)
             value = asked[-1]
         elif given is None:
             raise Refused(2)
         else:
             value = _token_of(given)
-        token = self.hec.tokens.get(value)
+        token = self.server_of.tokens.get(value)
         if token is None:
             raise Refused(4)
         if not token.enabled:
@@ -273,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _unpacked(self) -> bytes:
         body, encoding = self._body, self.headers.get("Content-Encoding", "")
-        if len(body) > self.hec.max_content_length:
+        if len(body) > self.server_of.max_content_length:
             raise self._too_large(len(body))
         if encoding == "gzip":
             try:
@@ -282,21 +198,21 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refused(6) from None
         elif encoding:
             raise Refused(415, status=415, text="Unsupported Media Type")
-        if len(body) > self.hec.max_content_length:
+        if len(body) > self.server_of.max_content_length:
             raise self._too_large(len(body))
-        if self.hec.cloud and len(body) > _CLOUD_BYTES:
+        if self.server_of.cloud and len(body) > _CLOUD_BYTES:
             raise Refused(6, 0)
         return body
 
     def _too_large(self, length: int) -> Refused:
-        limit = self.hec.max_content_length
+        limit = self.server_of.max_content_length
         return Refused(413, status=413, text=f"Content-Length of {length} too large (maximum is {limit})")
 
     def _begin(self) -> None:
         self._place = urlsplit(self.path)
         self._fault: Fault | None = None
         self._taken = 0
-        self._body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._body = self.content()
         asked = parse_qs(self._place.query).get("channel", [""])
         self._channel = self.headers.get("X-Splunk-Request-Channel") or asked[-1]
 
@@ -333,17 +249,49 @@ class _Handler(BaseHTTPRequestHandler):
         """Recorded before the answer goes out: who has the answer finds the request."""
         packed = self.headers.get("Content-Encoding") == "gzip"
         fault = self._fault.kind if self._fault else None
-        self.hec.record(Request(self._place.path, self._channel, status, code, self._taken, packed, fault))
+        self.server_of.record(Request(self._place.path, self._channel, status, code, self._taken, packed, fault))
 
     def _reset(self) -> None:
         self._record(0)
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.rfile.close()
-        self.connection.close()
+        self.reset()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: tests read `requests`."""
+
+class SplunkSimulator(LoopbackServer):
+    """One collector.
+
+    ack_delay: seconds from taking to acknowledging. max_content_length: bytes of a body, packed or not. health: the
+    code of the health endpoints.
+    """
+
+    handler = _Handler
+    fault_type = Fault
+
+    def __init__(
+        self,
+        tokens: Sequence[Token],
+        *,
+        port: int = 0,
+        ack_delay: float = 0.0,
+        max_content_length: int = 838_860_800,
+        query_string_tokens: bool = False,
+        cloud: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(port)
+        self.tokens = {token.value: token for token in tokens}
+        self.index = Index(ack_delay, clock)
+        self.max_content_length = max_content_length
+        self.query_string_tokens, self.cloud = query_string_tokens, cloud
+        self.health = 17
+
+    @property
+    def events(self) -> list[Indexed]:
+        """What is indexed."""
+        return self.index.events
+
+    def counts(self) -> Counter[str]:
+        """How often each event id stands there."""
+        return self.index.counts()
 
 
 def _token_of(header: str) -> str:
@@ -359,9 +307,3 @@ def _token_of(header: str) -> str:
         except (binascii.Error, UnicodeDecodeError, IndexError):
             raise Refused(3) from None
     raise Refused(3)
-
-
-if __name__ == "__main__":
-    from orchestration.demo.simulators.splunk.command import main
-
-    main()

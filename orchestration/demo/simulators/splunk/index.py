@@ -1,6 +1,6 @@
 """What a HEC takes of a body, and what it says: events kept in memory, numbers of acknowledgement per channel.
 
-Belongs here: codes, parsing a body, indexing, acknowledging. Not here: HTTP (`splunk`), faults (`splunk_faults`).
+Codes, parsing a body, indexing, acknowledging; HTTP and faults are `hec`'s.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import pytest
 from ingest.reference.formats import FormatError, Source, checked_options
 from ingest.reference.formats.okta import read
 from ingest.transports.fetch_errors import AccessDenied, ExpiredCredentials, MissingCredentials, Unreachable
-from orchestration.demo.simulators.okta.directory import OktaDirectory
 from tests.simulators.lookups_api import Fault
+from tests.simulators.okta_directory import OktaDirectory
 from tests.unit.ingest.reference.formats.reading import passing_clock, read_feed
 
 

@@ -1,8 +1,7 @@
 """fakesnow's server with what Snowflake answers and fakesnow leaves out; runs in fakesnow's own environment.
 
-Belongs here: what Snowflake's client needs of an answer, and what the service does to sessions that are left alone. Not
-here: starting it (`orchestration.demo.simulators.snowflake.fakesnow`), and SQL: every statement is fakesnow's to
-understand.
+What Snowflake's client needs of an answer, and what the service does to sessions that are left alone; every statement
+is fakesnow's to understand.
 
 Snowflake's Python client from version 5 on takes no login without a master token and no stage without a region;
 fakesnow 0.12 leaves both out, and tells every upload not to overwrite. A transaction that is idle for five minutes

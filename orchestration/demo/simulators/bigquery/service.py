@@ -1,10 +1,10 @@
 """The BigQuery emulator with what BigQuery does and the emulator (1.4.0) does not, run in the emulator's own Python.
 
-Belongs here: BigQuery's documented behaviour, put into the emulator before it starts. Not here: starting it
-(`bqemulator`), faults (`faulty_http`). As the emulator comes, a load cannot name a partition, forgets the id of its
-job, empties the table when it fails, converts any type into any other; a changed schema changes nothing; no partition
-filter is ever required; small uploads of Google's client are refused for their content type. BIGNUMERIC holds whole
-numbers of 38 digits here; in the service 38 digits before the point and 38 behind it.
+BigQuery's documented behaviour is put into the emulator before it starts. As the emulator comes, a load cannot name a
+partition, forgets the id of its job, empties the table when it fails, converts any type into any other; a changed
+schema changes nothing; no partition filter is ever required; small uploads of Google's client are refused for their
+content type. BIGNUMERIC holds whole numbers of 38 digits here; in the service 38 digits before the point and 38 behind
+it.
 
 `POST /upload/bigquery/v2/slow/<seconds>` lets every load from then on run for so long before it commits.
 """

@@ -1,6 +1,6 @@
 """A simulated Okta org's Users and Groups APIs, with Okta's published behaviour.
 
-Belongs here: the endpoints, pages and limits. The server and its troubles are `lookups_api`'s, the rate limit `okta`'s.
+The endpoints, pages and limits; the rate limit is the simulated org's.
 
 Facts: developer.okta.com/docs/api, Users and Groups: a list of users leaves out DEPROVISIONED ones unless a filter asks
 for them; `limit` is cut to the maximum (200 users, 10,000 groups, 1,000 members); every answer has a `self` link and,
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -43,9 +43,6 @@ class OktaDirectory(LookupApi):
         self.users, self.groups, self.members, self.admins = users, groups, members or {}, admins or []
         self._page = page
         self._limit = RateLimit(rate_limit, 60.0, 1.0, clock)
-
-    def about(self, request: Request) -> Iterable[str]:
-        return ()
 
     def answer(self, request: Request) -> Response:
         if request.headers.get("Authorization") not in (f"SSWS {self.key}", f"Bearer {self.key}"):
