@@ -336,7 +336,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_destinations(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Hold each against its type; folders and files start at the settings file."""
-        from lake.export.kinds import configured  # only those with destinations read their kinds
+        from lake.export.destination import configured  # only those with destinations read their kinds
 
         placed = {name: {key: _placed(key, value) for key, value in options.items()} for name, options in given.items()}
         for name, options in placed.items():

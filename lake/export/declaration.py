@@ -1,17 +1,14 @@
-"""Declarations: which table goes where, and what of it. Analysts write them beside the model, in dbt's meta.
+"""Declarations: which table goes where, and which of its rows. Analysts write them beside the model, in dbt's meta.
 
-What belongs here: their shape, their errors, their fingerprint. What does not: reading dbt's manifest
-(`orchestration.steps.exports`), or rows (`lake.export.rows`).
-
-    meta:
-      exports:
-        - destinations: [siem, warehouse]      # names under `destinations` in the settings
-          columns: [time_dt, user, src_endpoint]     # keep only these; or `without: [unmapped]`
-          filter: "status_id = 2"                    # SQL over the table's columns: what it is true of is exported
-          reduction:
-            drop: ["is_alert is not true"]           # what any of these is true of stays in the lake alone
-            sample: {share: 0.1, where: "severity_id <= 1"}
-            aggregate: {by: [src_endpoint.ip, dst_endpoint.ip], sum: [traffic.bytes]}   # rows of a minute become one
+meta:
+  exports:
+    - destinations: [siem, warehouse]      # names under `destinations` in the settings
+      columns: [time_dt, user, src_endpoint]     # keep only these; or `without: [unmapped]`
+      filter: "status_id = 2"                    # SQL over the table's columns: these rows are exported
+      reduction:
+        drop: ["is_alert is not true"]           # these rows stay in the lake
+        sample: {share: 0.1, where: "severity_id <= 1"}
+        aggregate: {by: [src_endpoint.ip, dst_endpoint.ip], sum: [traffic.bytes]}   # rows of a minute become one
 """
 
 import hashlib
@@ -23,12 +20,12 @@ from typing import Any
 
 import msgspec
 
-from lake.export.destination import EVENT_ID
 from lake.export.errors import BadDeclaration, plainly
 from lake.ledger.published_tables import TableName
 from lake.query.condition import BadCondition, condition
 from lake.storage import paths
 
+EVENT_ID = "_event_id"  # the column that tells the rows of an exported table apart, the same at every push
 OF_A_MINUTE = ("time_dt", "time", "count", "start_time_dt", "end_time_dt", EVENT_ID)  # every aggregate has these
 _ALL = "true"
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
@@ -56,7 +53,7 @@ class Aggregate(_Strict, frozen=True):
 
 
 class Reduction(_Strict, frozen=True):
-    """What is left out to save volume, in this order. The lake keeps all of it; receipts count it."""
+    """Which rows are left out to save volume, in this order. The lake keeps them; receipts count them."""
 
     drop: tuple[str, ...] = ()
     sample: Sample | None = None
@@ -76,7 +73,7 @@ class Declared(_Strict, frozen=True):
 
     @property
     def expressions(self) -> dict[str, str]:
-        """Return the expressions over columns, by where they are said."""
+        """Return the SQL expressions by their place in the entry."""
         drop = {f"reduction.drop[{at}]": text for at, text in enumerate(self.reduction.drop)}
         sample = self.reduction.sample
         sampled = {"reduction.sample.where": sample.where} if sample and sample.where != _ALL else {}
@@ -96,7 +93,7 @@ class Export:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return what the rows are chosen and shaped by; other destinations of the same entry do not count."""
+        """Return the hash of everything that chooses and shapes the rows; destination and table name do not count."""
         said = msgspec.structs.replace(self.declared, destinations=(), table="")
         return hashlib.sha256(msgspec.json.encode((self.held.table, self.source, said))).hexdigest()[:16]
 
@@ -113,7 +110,6 @@ def exports_of(model: str, layer: str, said: object) -> Iterator[Export]:
         BadDeclaration: naming the model and what was expected.
     """
     for entry in _entries(model, said):
-        _check(model, entry)
         table, _, source = model.partition("__") if layer == paths.SILVER else (model, "", "")
         held = TableName(layer, table)
         for destination in entry.destinations:
@@ -123,14 +119,13 @@ def exports_of(model: str, layer: str, said: object) -> Iterator[Export]:
 def _entries(model: str, said: object) -> Sequence[Declared]:
     given: object = [said] if isinstance(said, Mapping) else said
     try:
-        return msgspec.convert(given, tuple[Declared, ...])
+        entries = msgspec.convert(given, tuple[Declared, ...])
     except msgspec.ValidationError as problem:
         raise BadDeclaration(f"{model}: meta.exports{plainly(problem)}") from None
-
-
-def _check(model: str, entry: Declared) -> None:
-    if wrong := _wrong(entry) or _wrong_expression(entry) or _wrong_reduction(entry):
-        raise BadDeclaration(f"{model}: meta.exports: {wrong}")
+    for entry in entries:
+        if wrong := _wrong(entry) or _wrong_expression(entry) or _wrong_reduction(entry):
+            raise BadDeclaration(f"{model}: meta.exports: {wrong}")
+    return entries
 
 
 def _wrong(entry: Declared) -> str:
@@ -140,12 +135,12 @@ def _wrong(entry: Declared) -> str:
         if not paths.NAME.match(name):
             return f"{name!r} cannot be a name (expected {paths.NAME.pattern})"
     if entry.columns and entry.without:
-        return "`columns` and `without` cannot both be said"
+        return "`columns` and `without` cannot both be given"
     return _wrong_path("key", entry.key)
 
 
 def _wrong_expression(entry: Declared) -> str:
-    """Return why an expression cannot be used: it must look at the row alone, so that it says the same every time."""
+    """Return why an expression cannot be used: it may look at its row alone, so that it gives the same every time."""
     for where, text in entry.expressions.items():
         try:
             condition(text)
@@ -173,7 +168,7 @@ def _wrong_path(where: str, said: Sequence[str]) -> str:
 
 
 def _wrong_aggregate(said: Aggregate) -> str:
-    """Return which column of an aggregate would stand in the way of another; names differ by more than their case."""
+    """Return which column of an aggregate clashes with another; case does not tell names apart."""
     seen: list[str] = []
     for path in (each.lower() for each in (*said.by, *said.sum)):
         if path.split(".")[0] in OF_A_MINUTE:
@@ -198,14 +193,6 @@ def unique(exports: Sequence[Export]) -> Sequence[Export]:
     return sorted(seen.values(), key=str)
 
 
-def by_destination(exports: Sequence[Export]) -> dict[str, list[Export]]:
-    """Return exports by the name of their destination."""
-    found: dict[str, list[Export]] = {}
-    for each in exports:
-        found.setdefault(each.destination, []).append(each)
-    return found
-
-
 def plain(declared: Declared) -> dict[str, Any]:
-    """Return what an entry says as plain values, without what it leaves out."""
+    """Return an entry as plain values, without those that it leaves out."""
     return {name: value for name, value in msgspec.to_builtins(declared).items() if value}

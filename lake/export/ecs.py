@@ -14,7 +14,7 @@ import yaml
 from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
-from lake.export.destination import EVENT_ID
+from lake.export.declaration import EVENT_ID
 from lake.export.json_sql import Column, json_text, value_text
 
 ECS = Path(__file__).with_name("ecs.yml")

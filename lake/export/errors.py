@@ -1,8 +1,4 @@
-"""What can go wrong with a delivery. Whatever it is: the rows are in the lake, and the hour stays behind until it goes.
-
-What belongs here: the errors that destinations raise, and saying in plain words what cannot be read. What does not:
-retrying.
-"""
+"""What can go wrong with an export. In every case the rows are in the lake, and the hour stays behind until it goes."""
 
 import re
 from collections.abc import Iterable
@@ -16,8 +12,8 @@ class ExportError(HeadwaterError):
     """A partition was not delivered. The message says what to do, and what the destination holds now."""
 
 
-class BadDeclaration(HeadwaterError, ValueError):
-    """What a model's meta or the settings say of an export cannot be used; the message names where it is said."""
+class BadDeclaration(HeadwaterError, ValueError):  # a ValueError, so that pydantic names the setting
+    """A model's meta or the settings cannot be used; the message names the place."""
 
     exit_code = WRONG_CALL
 
@@ -38,10 +34,6 @@ class RowsRefused(ExportError):
     """The destination took the request and refused what is in it (a wrong type, a quota on size)."""
 
 
-class Mismatch(ExportError):
-    """The destination holds other rows than were pushed; the receipt says both counts and checksums."""
-
-
 def plainly(problem: msgspec.ValidationError, known: Iterable[str] = ()) -> str:
     """Return what is wrong with something that a person wrote: where in it (`.timeout`, `[0]` or nothing), then why."""
     found = re.fullmatch(r"(.*?)(?: - at `\$(.*)`)?", str(problem), re.DOTALL)
@@ -49,3 +41,8 @@ def plainly(problem: msgspec.ValidationError, known: Iterable[str] = ()) -> str:
     said = said.removeprefix("Object contains ").removeprefix("Object ")
     names = ", ".join(sorted(known)) if said.startswith("unknown") else ""
     return f"{where}: {said[:1].lower()}{said[1:]}" + (f" (known: {names})" if names else "")
+
+
+def one_line(problem: object) -> str:
+    """Return the text of an error, or any other, on one line of at most 300 characters."""
+    return " ".join(str(problem).split())[:300]

@@ -1,16 +1,13 @@
-"""Pushing: the hours that are behind go to their destination, each with a receipt.
+"""Pushing: the hours that are behind go to their destination, each under the table's lock, each with a receipt.
 
-What belongs here: hours of one table under its lock, from rows to receipt. What does not: a destination's ways.
-
-Two pushes of one table at one destination wait for each other; the second finds the hour delivered. Killed anywhere,
-the hour has no new receipt, so it is behind and is pushed again: destinations replace a partition whole.
+Two pushes of one table at one destination wait for each other; the second finds the hour delivered. A killed push
+leaves no receipt, so the hour is behind and is pushed again: destinations replace a partition whole.
 """
 
 import errno
-import hashlib
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +16,20 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lake.export.declaration import Export
-from lake.export.destination import Delivery, Destination, Partition
-from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, ExportError, SchemaConflict
-from lake.export.hours import hour_of
-from lake.export.refused import write_refused
-from lake.export.rows import Reader, RowsMoved, read_rows
-from lake.export.selection import line_of
+from lake.base.sql import literal
+from lake.export.declaration import EVENT_ID, Export
+from lake.export.destination import Delivery, Destination, Partition, Refusal
+from lake.export.errors import (
+    BadDeclaration,
+    DestinationDenied,
+    DestinationUnavailable,
+    ExportError,
+    SchemaConflict,
+    one_line,
+)
+from lake.export.json_sql import columns_of, json_text
+from lake.export.rows import Reader, RowsMoved, checksum_over, read_rows
+from lake.export.status import hour_of
 from lake.ledger import BrokenReceipt
 from lake.ledger.export_receipts import Counted, ExportReceipt, begun_key, with_exports
 from lake.ledger.published_tables import Slot, mark
@@ -95,7 +99,7 @@ def push_hours(
             stopped = str(problem)
             pushed = Pushed(hour, failed=stopped, lasting=True)
         except _OF_ONE_HOUR as problem:
-            pushed, probing = Pushed(hour, failed=told(problem)), False
+            pushed, probing = Pushed(hour, failed=failure_text(problem)), False
             away = away + 1 if isinstance(problem, DestinationUnavailable | OSError) else 0
             stopped = pushed.failed if away == _AWAY else ""
         yield pushed
@@ -104,13 +108,13 @@ def push_hours(
 _OF_ONE_HOUR = (ExportError, OSError, LostLock, Overtaken, duckdb.Error, pa.ArrowException)
 
 
-def told(problem: Exception) -> str:
-    """Return on one line what went wrong with an hour, also where no destination said it."""
+def failure_text(problem: Exception) -> str:
+    """Return on one line why an hour failed, whether a destination, the lake or this machine raised it."""
     if isinstance(problem, ExportError | LostLock | Overtaken):
         return str(problem)
     if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
         return f"the disk is full ({problem.filename or 'where exports are prepared'}): make room, then push again"
-    return f"it could not be prepared or recorded, and stays behind: {line_of(problem)}"
+    return f"it could not be prepared or recorded, and stays behind: {one_line(problem)}"
 
 
 def push_hour(
@@ -132,7 +136,7 @@ def push_hour(
     with store.lock(f"export-{export.destination}-{export.table}") as lease:
         now = hour_of(store, export, hour)
         current = not now.why_behind(export, destination.identity)
-        if not now.pushable or (not again and current and (not verify or _still(destination, now.receipt))):
+        if not now.pushable or (not again and current and (not verify or _still_there(destination, now.receipt))):
             return now.receipt
         started = time.monotonic()
         with Workplace(store, "export") as work:
@@ -152,7 +156,7 @@ def _begin(store: Store, export: Export, hour: str, made: Path) -> None:
     store.put(made, begun_key(export.destination, export.table, hour))
 
 
-def _still(destination: Destination, receipt: ExportReceipt | None) -> bool:
+def _still_there(destination: Destination, receipt: ExportReceipt | None) -> bool:
     """Whether the destination still holds what a receipt says, as far as it can be asked."""
     if receipt is None:
         return True
@@ -196,7 +200,7 @@ def _receipt(
         made_of={slot.source: mark(each) for slot, each in builds.items()},
         counted=_with_refused(reader.counted, refused),
         rows=reader.rows - len(delivery.refused),
-        checksum=reader.checksum - sum(checksum_of(each.event_id) for each in delivery.refused),
+        checksum=reader.checksum - checksum_over(each.event_id for each in delivery.refused),
         held_rows=delivery.held.rows,
         held_checksum=delivery.held.checksum,
         proof=delivery.proof,
@@ -214,16 +218,6 @@ def _receipt(
     )
 
 
-def checksum_of(event_id: str) -> int:
-    """Return what one row adds to a checksum over event ids."""
-    return int(hashlib.md5(event_id.encode(), usedforsecurity=False).hexdigest()[:8], 16)
-
-
-def checksum_over(event_ids: Iterable[str]) -> int:
-    """Return the checksum over event ids."""
-    return sum(map(checksum_of, event_ids))
-
-
 def _with_refused(counted: Mapping[str, Counted], refused: Mapping[str, int]) -> dict[str, Counted]:
     return {name: msgspec.structs.replace(each, refused=refused.get(name, 0)) for name, each in counted.items()}
 
@@ -236,7 +230,7 @@ def _publish(store: Store, work: Workplace, receipt: ExportReceipt, reader: Read
     key = paths.refused_file(receipt.destination, receipt.table, Partition.of(receipt.hour).hour)
     staged = work.path / "refused.parquet"
     if delivery.refused:
-        write_refused(reader, delivery.refused, staged)
+        _write_refused(reader, delivery.refused, staged)
 
     def plan() -> Change:
         moves = ((work.key_of(staged), key),) if delivery.refused else ()
@@ -245,3 +239,24 @@ def _publish(store: Store, work: Workplace, receipt: ExportReceipt, reader: Read
         return Change(moves=moves, deletes=deletes, receipts=tuple(with_exports(store, [receipt])))
 
     publish(store, plan)
+
+
+def _write_refused(reader: Reader, refused: Sequence[Refusal], to: Path) -> None:
+    """Write the refused rows: id, source, code, the destination's words, and the row as JSON."""
+    table = pa.table(
+        {
+            EVENT_ID: [each.event_id for each in refused],
+            "source": [each.source for each in refused],
+            "code": [each.code for each in refused],
+            "said": [each.said for each in refused],
+        },
+        schema=pa.schema([(name, pa.string()) for name in (EVENT_ID, "source", "code", "said")]),
+    )
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with reader.connect() as con:
+        con.register("refused", table)
+        event = json_text(columns_of(con.sql("from exported")))
+        con.execute(
+            f"copy (select refused.*, event from refused left join (select {EVENT_ID}, {event} as event from exported)"
+            f" using ({EVENT_ID})) to {literal(str(to))} (format parquet, compression zstd)"
+        )

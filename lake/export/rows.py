@@ -1,15 +1,13 @@
 """The rows of one partition as they are exported: chosen, reduced, counted, each with a stable id, in one local file.
 
-What belongs here: from the lake's files to the rows that every destination of an export gets, in bounded memory.
-What does not: the SQL that chooses them (`lake.export.selection`), how a destination writes them.
-
-The rows keep the order of the lake's files, so that a push that was broken off finds them in the same order again.
-`_event_id` tells the rows of an hour apart: it is `<source>:<metadata.uid>`. Where events of an hour share their uid (a
-collision), or have none, each also gets a hash of the object and row it came from, and where that is not enough, its
-row in the file. A table without `metadata.uid` names its key in its declaration.
+The rows keep the order of the lake's files, so that a push that continues an earlier one finds them in the same order.
+`_event_id` is `<source>:<metadata.uid>`. Where events of an hour share their uid, or have none, each also gets a hash
+of the object and row it came from, and where that is not enough, its row in the file. A table without `metadata.uid`
+names its key in its declaration.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.base.sql import literal
-from lake.export.declaration import Export
-from lake.export.destination import EVENT_ID
-from lake.export.errors import BadDeclaration, ExportError
-from lake.export.selection import FATES, held_rows, line_of, make_views, no_rows, source_of
+from lake.export.declaration import EVENT_ID, Export
+from lake.export.errors import BadDeclaration, ExportError, one_line
+from lake.export.selection import FATES, held_rows, make_views, no_rows, source_of
 from lake.ledger.export_receipts import Counted
 from lake.ledger.published_tables import Slot
 from lake.ledger.receipts import BuildReceipt
@@ -50,6 +47,16 @@ _OF_VALUES = (
 _OF_SQL = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException, duckdb.SyntaxException)
 
 
+def checksum_of(event_id: str) -> int:
+    """Return what one row adds to a checksum over event ids."""
+    return int(hashlib.md5(event_id.encode(), usedforsecurity=False).hexdigest()[:8], 16)
+
+
+def checksum_over(event_ids: Iterable[str]) -> int:
+    """Return the checksum over event ids; `CHECKSUM` is the same in SQL."""
+    return sum(map(checksum_of, event_ids))
+
+
 class RowsMoved(ExportError):
     """The hour was built anew while its rows were read. Push it again."""
 
@@ -58,7 +65,7 @@ class RowsMoved(ExportError):
 class Reader:
     """The rows of a partition, in a Parquet file of this machine: `path`, Arrow `schema` (JSON is `arrow.json`).
 
-    `counted` tells by source what became of the published rows; `checksum` is over the event ids. Bytes are those of
+    `counted` has by source what became of the published rows; `checksum` is over the event ids. Bytes are those of
     the lake's files before, and of `path`.
     """
 
@@ -90,7 +97,7 @@ class Reader:
         except duckdb.OutOfMemoryException as problem:
             raise ExportError(f"the rows cannot be written for the destination: {_TOO_LARGE}") from problem
         except (duckdb.Error, UnicodeDecodeError) as problem:
-            why = _DISK_FULL if _NO_SPACE in str(problem) else line_of(problem)
+            why = _DISK_FULL if _NO_SPACE in str(problem) else one_line(problem)
             raise ExportError(f"the rows cannot be written for the destination: {why}") from problem
         return int(row[0]) if row else 0
 
@@ -149,17 +156,17 @@ def _explained(export: Export) -> Iterator[None]:
     try:
         yield
     except (*_OF_SQL, *_OF_VALUES) as problem:
-        raise BadDeclaration(f"{where}: {line_of(problem)}") from None
+        raise BadDeclaration(f"{where}: {one_line(problem)}") from None
     except duckdb.InvalidInputException as problem:
         if export.declared.expressions:  # the files were open by then
-            raise BadDeclaration(f"{where}: {line_of(problem)}") from None
-        raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
+            raise BadDeclaration(f"{where}: {one_line(problem)}") from None
+        raise RowsMoved(f"{export}: the lake's files cannot be read: {one_line(problem)}") from problem
     except duckdb.OutOfMemoryException:
         raise ExportError(f"{export}: {_TOO_LARGE}") from None
     except duckdb.Error as problem:
         if _NO_SPACE in str(problem):
             raise ExportError(f"{export}: {_DISK_FULL}") from problem
-        raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
+        raise RowsMoved(f"{export}: the lake's files cannot be read: {one_line(problem)}") from problem
 
 
 def _connection(folder: Path, memory_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -182,7 +189,7 @@ def _open(con: duckdb.DuckDBPyConnection, export: Export, store: Store, files: M
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as problem:
-        raise RowsMoved(f"{export}: the lake's files cannot be read: {line_of(problem)}") from problem
+        raise RowsMoved(f"{export}: the lake's files cannot be read: {one_line(problem)}") from problem
 
 
 def _write(con: duckdb.DuckDBPyConnection, path: Path) -> None:

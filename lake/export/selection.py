@@ -1,9 +1,7 @@
-"""The SQL of an export: the lake's rows with a stable id, what becomes of each, and the shape in which they go.
+"""The SQL that selects an export's rows: a stable id for each, its fate, and the columns that go.
 
-What belongs here: views over the files of an hour, by a declaration. What does not: reading (`lake.export.rows`).
-
-`held` are the rows with their slot's source as `_slot`, `judged` all of them with `_event_id` and `_fate`, `exported`
-those that go. What a person wrote stands on lines of its own, so that a comment at its end ends with the line.
+Three views: `held` has the lake's rows with their slot's source as `_slot`, `judged` adds `_event_id` and `_fate`,
+`exported` has the rows that go. An analyst's expression stands on lines of its own, so that a comment in it ends there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +9,8 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from lake.base.sql import literal, quoted
-from lake.export.declaration import Aggregate, Export
-from lake.export.destination import EVENT_ID
-from lake.export.errors import BadDeclaration
+from lake.export.declaration import EVENT_ID, Aggregate, Export
+from lake.export.errors import BadDeclaration, one_line
 from lake.ledger.receipts import BuildReceipt
 from lake.storage.store import Store
 
@@ -47,7 +44,7 @@ def no_rows(layer: str) -> str:
 
 
 def make_views(con: duckdb.DuckDBPyConnection, export: Export, store: Store, files: Mapping[str, BuildReceipt]) -> None:
-    """Make `judged` and `exported` over `held`, which is there.
+    """Make the views `judged` and `exported` over the view `held`.
 
     Where ids need a join, the connection gets one thread: with more, a join gives rows in another order every time.
 
@@ -67,14 +64,9 @@ def _check_expressions(con: duckdb.DuckDBPyConnection, export: Export) -> None:
         try:
             row = con.execute(f"describe select (\n{text}\n) as asked from identified").fetchone()
         except duckdb.ProgrammingError as problem:
-            raise BadDeclaration(f"{export.model}: meta.exports: {where}: {line_of(problem)}") from None
+            raise BadDeclaration(f"{export.model}: meta.exports: {where}: {one_line(problem)}") from None
         if row and row[1] != "BOOLEAN":
             raise BadDeclaration(f"{export.model}: meta.exports: {where}: it gives {row[1]}, not true or false")
-
-
-def line_of(problem: Exception) -> str:
-    """Return what DuckDB says, on one line."""
-    return " ".join(str(problem).split())[:300]
 
 
 def source_of(columns: Sequence[str]) -> str:

@@ -12,11 +12,10 @@ from pathlib import Path
 from threading import Event
 
 from lake.export.declaration import Export, exports_of, unique
-from lake.export.destination import Destination, Place
+from lake.export.destination import Configured, Destination, Place, configured
 from lake.export.errors import BadDeclaration, ExportError
-from lake.export.kinds import Configured, configured
-from lake.export.push import Limits, Pushed, push_hours, told
-from lake.export.status import Standing, in_range, standing
+from lake.export.push import Limits, Pushed, failure_text, push_hours
+from lake.export.status import ExportStatus, export_status, in_range
 from lake.ledger import BrokenReceipt
 from lake.ledger.published_tables import wanted
 from lake.storage import paths
@@ -41,7 +40,7 @@ class Stood:
     export: Export
     kind: str = ""
     identity: str = ""
-    standing: Standing | None = None
+    standing: ExportStatus | None = None
     failed: str = ""
     lacking: tuple[str, ...] = ()
 
@@ -138,7 +137,7 @@ def _stood_of(store: Store, exports: Sequence[Export], table: str, where: Mappin
         there = where[each.destination]
         held, failed = None, there.failed or broken
         try:
-            held = None if failed else standing(store, builds, each, there.identity)
+            held = None if failed else export_status(store, builds, each, there.identity)
         except BrokenReceipt as problem:
             failed = str(problem)
         yield Stood(each, there.kind, there.identity, held, failed, there.lacking)
@@ -169,7 +168,7 @@ def push_behind(
         except (ExportError, BadDeclaration, BrokenReceipt) as problem:
             return [Pushed("", failed=str(problem), lasting=not isinstance(problem, ExportError))]
         except OSError as problem:
-            return [Pushed("", failed=told(problem))]
+            return [Pushed("", failed=failure_text(problem))]
 
     with ThreadPoolExecutor(at_once) as pool:
         running = [(export, pool.submit(push, export)) for export in mine]
@@ -197,7 +196,7 @@ def _pushed(
         return
     with opened(settings, store, export.destination, limits) as destination:
         builds = wanted(store, {export.held.table})
-        found = standing(store, builds, export, destination.identity, again)
+        found = export_status(store, builds, export, destination.identity, again)
         hours = [each.hour for each in in_range(found.behind, *span)]
         for pushed in push_hours(store, destination, export, hours, limits, again):
             yield pushed

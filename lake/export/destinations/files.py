@@ -13,7 +13,8 @@ from typing import Literal
 import duckdb
 
 from lake.base.sql import literal, quoted
-from lake.export.destination import EVENT_ID, Delivery, Held, Partition, Place
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Delivery, Held, Partition, Place
 from lake.export.ecs import OWN, classes_of, document
 from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
 from lake.export.json_sql import columns_of, json_text, json_value

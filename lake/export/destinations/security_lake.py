@@ -31,12 +31,12 @@ import pyarrow.parquet as pq
 from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
-from lake.export.destination import EVENT_ID, Delivery, Held, Partition, Place
-from lake.export.errors import BadDeclaration, ExportError, RowsRefused
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Delivery, Held, Partition, Place
+from lake.export.errors import BadDeclaration, ExportError, RowsRefused, one_line
 from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
 from lake.export.json_sql import Column, columns_of
 from lake.export.rows import Reader
-from lake.export.selection import line_of
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -185,7 +185,7 @@ def _telling(table: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as problem:
-        raise ExportError(f"{table}: the rows cannot be written for Security Lake: {line_of(problem)}") from problem
+        raise ExportError(f"{table}: the rows cannot be written for Security Lake: {one_line(problem)}") from problem
 
 
 def _check_class(con: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lake.export.destination import Destination
-from lake.export.push import checksum_over
+from lake.export.rows import checksum_over
 from lake.ledger.export_receipts import ExportReceipt
 from orchestration.demo.simulators.splunk.hec import Request, SplunkSimulator
 from tests.unit.export.lakes import HOUR, SmallLake, export

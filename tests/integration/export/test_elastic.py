@@ -9,10 +9,9 @@ import pytest
 
 from lake import ledger
 from lake.export import ecs as documents
-from lake.export.destination import Destination, Partition
+from lake.export.destination import Destination, Partition, configured
 from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
-from lake.export.hours import CHANGED, NEVER
-from lake.export.kinds import configured
+from lake.export.status import CHANGED, NEVER
 from lake.ledger.export_receipts import ExportReceipt
 from lake.storage import paths
 from tests.integration.export.warm import Warm

@@ -18,11 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake.export import files_store
-from lake.export.destination import Partition
+from lake.export.destination import Partition, configured
 from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable
-from lake.export.hours import MOVED
 from lake.export.json_sql import columns_of, json_text
-from lake.export.kinds import configured
+from lake.export.status import MOVED
 from lake.storage import duck
 from lake.storage.publish import sweep
 from lake.storage.s3_options import AwsAccess

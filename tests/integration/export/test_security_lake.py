@@ -8,10 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from lake.export.destination import Destination, Partition
+from lake.export.destination import Destination, Partition, configured
 from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable, RowsRefused
-from lake.export.hours import MISMATCH, MOVED
-from lake.export.kinds import configured
+from lake.export.status import MISMATCH, MOVED
 from orchestration.demo.simulators import s3
 from tests.integration.export.warm import Warm
 from tests.simulators.faulty_http import Fault, FaultyProxy

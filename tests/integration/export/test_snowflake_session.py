@@ -12,14 +12,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from lake.export.destination import Partition
+from lake.export.destination import Partition, configured
 from lake.export.destinations.snowflake import sql
 from lake.export.destinations.snowflake.columns import columns_of, plain_type
 from lake.export.errors import BadDeclaration, DestinationDenied, ExportError, SchemaConflict
 from lake.export.evolution import Evolution
 from lake.export.json_sql import Column as Given
 from lake.export.json_sql import columns_of as given_columns
-from lake.export.kinds import configured
 from tests.integration.export.snowflake_there import SnowflakeThere
 from tests.unit.export.lakes import SmallLake, export
 

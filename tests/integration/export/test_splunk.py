@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lake.export.destination import Partition
+from lake.export.destination import Partition, configured
 from lake.export.destinations.splunk.events import class_uids
 from lake.export.errors import BadDeclaration, DestinationDenied
-from lake.export.kinds import configured
 from tests.integration.export.hec import EXPORT, TOKEN, Splunk, ids, newest_is, once, running
 from tests.unit.export.lakes import CLOUDTRAIL, EVENT, GOLD, HOUR, KINDS, KINDS_ROWS, SmallLake, export, gold_export
 

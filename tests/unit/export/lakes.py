@@ -18,12 +18,10 @@ import msgspec
 from lake import ledger
 from lake.base.sql import literal
 from lake.export.declaration import Export, exports_of
-from lake.export.destination import Destination, Held, Place
-from lake.export.hours import hour_of
-from lake.export.kinds import configured
+from lake.export.destination import Destination, Held, Place, configured
 from lake.export.push import Limits, push_hour
 from lake.export.rows import Reader, read_rows
-from lake.export.status import Standing, standing
+from lake.export.status import ExportStatus, export_status, hour_of
 from lake.ledger.export_receipts import ExportReceipt
 from lake.ledger.published_tables import Slot, wanted
 from lake.ledger.receipts import BuildReceipt
@@ -191,13 +189,13 @@ class SmallLake:
         assert receipt is not None, f"{export} {hour}: there was nothing to push"
         return receipt
 
-    def standing(self, destination: Destination, export: Export) -> Standing:
-        """Return how an export stands."""
-        return standing(self.store, wanted(self.store), export, destination.identity)
+    def status(self, destination: Destination, export: Export) -> ExportStatus:
+        """Return the status of an export."""
+        return export_status(self.store, wanted(self.store), export, destination.identity)
 
     def behind(self, destination: Destination, export: Export) -> list[tuple[str, str]]:
         """Return (hour, why) of what is behind."""
-        return [(each.hour, each.why) for each in self.standing(destination, export).behind]
+        return [(each.hour, each.why) for each in self.status(destination, export).behind]
 
 
 def export(model: str = "authentication", layer: str = "silver", destination: str = "there", **said: Any) -> Export:

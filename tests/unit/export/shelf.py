@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lake.export.destination import Delivery, Held, Partition, Refusal
-from lake.export.push import checksum_over
-from lake.export.rows import Reader
+from lake.export.rows import Reader, checksum_over
 from tests.unit.export.lakes import rows_of
 
 

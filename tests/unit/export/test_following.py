@@ -15,8 +15,8 @@ from lake.ledger.export_receipts import begun, deliveries
 from lake.storage.store import LocalStore
 from tests.unit.export.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export
 from tests.unit.export.shelf import Shelf
-from tests.unit.export.test_pushing import there
-from tests.unit.export.test_standing import Killed, killed
+from tests.unit.export.test_push import there
+from tests.unit.export.test_status import Killed, killed
 
 ROW = "began + to_seconds(n) as time_dt, {'uid': 'm' || n} as metadata, n % 2 = 0 as even"
 DECLARED = (export(), export(filter="even"))
@@ -82,7 +82,7 @@ class Story:
         return [f"{source}:m{n}" for source in sorted(self.rows) for n in range(0, self.rows[source], step)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(ACTS, min_size=2, max_size=9))
 def test_after_any_story_of_an_hour_a_push_makes_the_destination_equal_to_the_lake(story: list[tuple[object]]) -> None:
     with TemporaryDirectory() as folder:

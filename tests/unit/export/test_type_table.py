@@ -1,7 +1,7 @@
 """The documented types are those of the destinations' files."""
 
 from lake.export import type_table
-from lake.export.kinds import kinds, module_of
+from lake.export.destination import kinds, module_of
 
 
 def test_every_destination_says_what_becomes_of_every_kind_of_value() -> None:

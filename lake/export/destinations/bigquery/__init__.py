@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lake.export.destination import EVENT_ID, Delivery, Held, Partition, Place
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Delivery, Held, Partition, Place
 from lake.export.destinations.bigquery import columns as fields
 from lake.export.destinations.bigquery.jobs import LOOPBACK, PUSH_LABEL, Asking, Missing, Taken
 from lake.export.destinations.bigquery.rows import nulls_in_lists, select_of

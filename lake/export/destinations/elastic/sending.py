@@ -14,13 +14,13 @@ import duckdb
 import pyarrow as pa
 
 from lake.base.sql import literal
-from lake.export.destination import EVENT_ID, Partition, Refusal
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Partition, Refusal
 from lake.export.destinations.elastic.cluster import Cluster, Ended, TooLarge
 from lake.export.ecs import classes_of, document
-from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError
+from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, one_line
 from lake.export.json_sql import columns_of
 from lake.export.rows import Reader
-from lake.export.selection import line_of
 
 _ROWS = 1024
 _TAKEN = (200, 201)
@@ -160,7 +160,7 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, UnicodeDecodeError, pa.ArrowException) as problem:
-        raise ExportError(f"the rows cannot be written as documents: {line_of(problem)}") from problem
+        raise ExportError(f"the rows cannot be written as documents: {one_line(problem)}") from problem
 
 
 def _refusal(row: Row, code: str, said: str) -> Refusal:

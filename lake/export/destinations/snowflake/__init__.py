@@ -16,7 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from lake.export.destination import EVENT_ID, Delivery, Held, Partition, Place
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Delivery, Held, Partition, Place
 from lake.export.destinations.snowflake import sql
 from lake.export.destinations.snowflake.columns import PARTITION, Column, columns_of, declared, plain_type, wider
 from lake.export.destinations.snowflake.files import Written, write_files

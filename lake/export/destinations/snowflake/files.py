@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.base.sql import literal, quoted
-from lake.export.destination import EVENT_ID, Held, Refusal
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Held, Refusal
 from lake.export.destinations.snowflake.columns import Column, too_large
 from lake.export.errors import ExportError
-from lake.export.push import checksum_over
-from lake.export.rows import Reader
+from lake.export.rows import Reader, checksum_over
 
 TOO_LARGE = "value_too_large"
 _FILE_BYTES = 256 << 20  # Snowflake loads files side by side, and advises 100 to 250 MB

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lake.base.sql import quoted
-from lake.export.destination import EVENT_ID, Partition
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Partition
 from lake.export.destinations.snowflake.columns import DATE, HOUR, Column, declared
 from lake.export.evolution import Evolution
 

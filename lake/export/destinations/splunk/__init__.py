@@ -27,7 +27,8 @@ from urllib.parse import urlsplit
 import duckdb
 import msgspec
 
-from lake.export.destination import EVENT_ID, Delivery, Held, Partition, Place
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Delivery, Held, Partition, Place
 from lake.export.destinations.splunk.addon import write_addon as write_addon  # for `headwater export addon`
 from lake.export.destinations.splunk.collector import Collector
 from lake.export.destinations.splunk.events import Shape, batches, columns, content, select

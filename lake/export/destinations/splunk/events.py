@@ -21,7 +21,8 @@ import yaml
 from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
-from lake.export.destination import EVENT_ID, Partition
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Partition
 from lake.export.json_sql import Column, columns_of, json_text
 
 CIM = Path(__file__).with_name("cim.yml")

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.base.sql import literal
-from lake.export.destination import EVENT_ID, Held, Partition
+from lake.export.declaration import EVENT_ID
+from lake.export.destination import Held, Partition
 from lake.export.rows import CHECKSUM
 from lake.storage import paths
 from lake.storage.store import Store

@@ -14,8 +14,8 @@ from lake.export import push
 from lake.export.declaration import Export
 from lake.export.destination import Delivery, Held, Partition
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
-from lake.export.hours import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
 from lake.export.push import Pushed, push_hour, push_hours
+from lake.export.status import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
 from lake.ledger.export_receipts import exported, exporting
 from lake.storage import paths
 from lake.storage.aws import StoreUnavailable
@@ -32,13 +32,13 @@ def there(shelf: Shelf, hour: str = HOUR, table: str = "authentication") -> list
 
 
 class TestReceipts:
-    def test_a_push_leaves_a_receipt_of_what_was_pushed_and_what_is_there(self, any_lake: SmallLake) -> None:
-        any_lake.silver(rows=7)
-        any_lake.silver(rows=3, source=CLOUDTRAIL)
+    def test_a_push_leaves_a_receipt_of_what_was_pushed_and_what_is_there(self, lake: SmallLake) -> None:
+        lake.silver(rows=7)
+        lake.silver(rows=3, source=CLOUDTRAIL)
         shelf, wanted = Shelf(), export(filter="status_id = 1")
-        receipt = any_lake.push(shelf, wanted)
-        reader = any_lake.read(wanted)
-        assert {HOUR: receipt} == dict(exported(any_lake.store, "there", "authentication"))
+        receipt = lake.push(shelf, wanted)
+        reader = lake.read(wanted)
+        assert {HOUR: receipt} == dict(exported(lake.store, "there", "authentication"))
         assert (reader.rows, reader.checksum) == (receipt.rows, receipt.checksum)
         assert shelf.read_back("authentication", Partition.of(HOUR)) == held_of(receipt)
         assert (True, "", {OKTA, CLOUDTRAIL}) == (receipt.matches, receipt.mismatch, set(receipt.made_of))
@@ -46,10 +46,10 @@ class TestReceipts:
         assert {CLOUDTRAIL: (3, 2, 1), OKTA: (7, 4, 3)} == {
             name: (each.published, each.filtered, each.delivered) for name, each in receipt.counted.items()
         }
-        assert [("there", "authentication")] == exporting(any_lake.store)
-        assert [] == [each.key for each in any_lake.store.list(paths.STAGING)]
+        assert [("there", "authentication")] == exporting(lake.store)
+        assert [] == [each.key for each in lake.store.list(paths.STAGING)]
 
-    def test_pushing_again_is_pushing_once(self, lake: SmallLake) -> None:
+    def test_push_again_is_pushing_once(self, lake: SmallLake) -> None:
         lake.silver()
         shelf = Shelf()
         first = lake.push(shelf, export())
@@ -88,7 +88,7 @@ class TestReceipts:
         receipt = lake.push(shelf, export())
         assert (False, "10 rows were pushed, 9 are there") == (receipt.matches, receipt.mismatch)
         assert [(HOUR, MISMATCH)] == lake.behind(shelf, export())
-        assert ((HOUR, receipt.mismatch),) == lake.standing(shelf, export()).mismatches
+        assert ((HOUR, receipt.mismatch),) == lake.status(shelf, export()).mismatches
         shelf.loses = lambda row: False
         assert lake.push(shelf, export()).matches
         assert [] == lake.behind(shelf, export())
@@ -126,13 +126,11 @@ class TestReceipts:
 
 
 class TestRefused:
-    def test_refused_rows_are_kept_whole_with_the_destinations_own_code_until_they_go(
-        self, any_lake: SmallLake
-    ) -> None:
-        any_lake.silver(rows=6)
-        any_lake.silver(rows=3, source=CLOUDTRAIL)
+    def test_refused_rows_are_kept_whole_with_the_destinations_own_code_until_they_go(self, lake: SmallLake) -> None:
+        lake.silver(rows=6)
+        lake.silver(rows=3, source=CLOUDTRAIL)
         shelf = Shelf(refuses=lambda row: {1: "E1", 2: "E2"}.get(row["severity_id"], ""))
-        receipt = any_lake.push(shelf, export())
+        receipt = lake.push(shelf, export())
         assert (5, 4, {"E1": 2, "E2": 2}, True) == (
             receipt.rows,
             receipt.refused,
@@ -143,18 +141,18 @@ class TestRefused:
             name: (each.rows, each.refused, each.delivered) for name, each in receipt.counted.items()
         }
         assert all(each.conserved for each in receipt.counted.values())
-        assert [] == any_lake.behind(shelf, export())
-        assert 4 == any_lake.standing(shelf, export()).refused
-        kept = self.refused(any_lake)
+        assert [] == lake.behind(shelf, export())
+        assert 4 == lake.status(shelf, export()).refused
+        kept = self.refused(lake)
         assert [(f"{OKTA}:m1", OKTA, "E1", "no E1 here", "signed in as u1", "2026-03-02T04:00:01.000000Z")] == kept[:1]
         assert 4 == len(kept)
 
         shelf.refuses = lambda row: "E3" if row["severity_id"] == 1 else ""
-        any_lake.push(shelf, export(), again=True)
-        assert {"E3"} == {row[2] for row in self.refused(any_lake)}
+        lake.push(shelf, export(), again=True)
+        assert {"E3"} == {row[2] for row in self.refused(lake)}
         shelf.refuses = lambda row: ""
-        assert any_lake.push(shelf, export(), again=True).matches
-        assert any_lake.store.info(paths.refused_file("there", "authentication", ledger.hour(HOUR))) is None
+        assert lake.push(shelf, export(), again=True).matches
+        assert lake.store.info(paths.refused_file("there", "authentication", ledger.hour(HOUR))) is None
 
     @staticmethod
     def refused(lake: SmallLake) -> list[tuple[str, ...]]:
@@ -168,7 +166,7 @@ class TestRefused:
             ).fetchall()
 
 
-class TestStanding:
+class TestStatus:
     def test_what_is_behind_and_why(self, lake: SmallLake) -> None:
         lake.silver()
         lake.silver(NEXT, rows=2)
@@ -178,7 +176,7 @@ class TestStanding:
         assert [(NEXT, NEVER)] == lake.behind(shelf, wanted)
         lake.push(shelf, wanted, NEXT)
         assert [] == lake.behind(shelf, wanted)
-        held = lake.standing(shelf, wanted)
+        held = lake.status(shelf, wanted)
         assert (2, 12) == (held.hours, held.rows)
 
         lake.silver()
@@ -197,7 +195,7 @@ class TestStanding:
         shelf = Shelf()
         lake.push(shelf, export())
         newer = lake.silver(rows=3)
-        (behind,) = lake.standing(shelf, export()).behind
+        (behind,) = lake.status(shelf, export()).behind
         assert (newer.built_at, 3) == (behind.since, behind.rows)
 
     def test_an_hour_that_became_empty_becomes_empty_there(self, lake: SmallLake) -> None:
@@ -226,7 +224,7 @@ class TestStanding:
         assert [] == lake.behind(shelf, export())
         assert push_hour(lake.store, shelf, export(), NEXT) is None
 
-    def test_pushing_to_one_destination_says_nothing_of_another(self, lake: SmallLake) -> None:
+    def test_push_to_one_destination_says_nothing_of_another(self, lake: SmallLake) -> None:
         lake.silver()
         lake.push(Shelf(), export(destination="one"))
         assert [(HOUR, NEVER)] == lake.behind(Shelf(), export(destination="two"))
@@ -338,30 +336,30 @@ class TestFaults:
         return {int(each.hour[-2:]): each for each in done}
 
     def test_an_hour_built_anew_while_it_is_read_is_read_again(
-        self, any_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+        self, lake: SmallLake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        any_lake.silver(rows=3)
+        lake.silver(rows=3)
         read, reads = push.read_rows, []
 
         def late(*given: object, **more: object) -> object:
             reads.append(given)
             if len(reads) == 1:
-                any_lake.silver(rows=5)
+                lake.silver(rows=5)
             return read(*given, **more)  # type: ignore[arg-type]
 
         monkeypatch.setattr(push, "read_rows", late)
         shelf = Shelf()
-        receipt = any_lake.push(shelf, export())
+        receipt = lake.push(shelf, export())
         assert (2, 5, 5, True) == (len(reads), receipt.rows, len(there(shelf)), receipt.matches)
-        assert [] == any_lake.behind(shelf, export())
+        assert [] == lake.behind(shelf, export())
 
     def test_an_hour_whose_new_file_is_there_before_its_receipt_is_read_when_both_are(
-        self, any_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+        self, lake: SmallLake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        built = any_lake.silver(rows=3)
-        key, store = ledger.build_day_key(built.model, ledger.hour(HOUR).date()), any_lake.store
+        built = lake.silver(rows=3)
+        key, store = ledger.build_day_key(built.model, ledger.hour(HOUR).date()), lake.store
         before = store.read(key)
-        any_lake.silver(rows=5)
+        lake.silver(rows=5)
         change = Change(receipts=((key, store.read(key).decode()),))
         store.write(key, before)
         read = push.read_rows
@@ -372,7 +370,7 @@ class TestFaults:
             return read(*given, **more)  # type: ignore[arg-type]
 
         monkeypatch.setattr(push, "read_rows", late)
-        assert (5, True) == ((receipt := any_lake.push(Shelf(), export())).rows, receipt.matches)
+        assert (5, True) == ((receipt := lake.push(Shelf(), export())).rows, receipt.matches)
 
     def test_an_hour_built_anew_with_as_many_rows_while_it_is_pushed_is_behind_again(self, lake: SmallLake) -> None:
         lake.silver(rows=3)
@@ -410,14 +408,14 @@ class TestFaults:
             lake.push(shelf, export())
         assert (1, 10, [(HOUR, CHANGED)]) == (shelf.pushes, len(there(shelf)), lake.behind(shelf, export()))
 
-    def test_two_pushes_at_once_push_once(self, any_lake: SmallLake) -> None:
-        any_lake.silver()
+    def test_two_pushes_at_once_push_once(self, lake: SmallLake) -> None:
+        lake.silver()
         both = threading.Barrier(2)
         shelf, receipts = Shelf(), []
 
         def push() -> None:
             both.wait()
-            receipts.append(any_lake.push(shelf, export()))
+            receipts.append(lake.push(shelf, export()))
 
         threads = [threading.Thread(target=push) for _ in range(2)]
         for each in threads:

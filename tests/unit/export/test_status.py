@@ -8,16 +8,28 @@ from lake import ledger
 from lake.build.run import retire
 from lake.export.declaration import Export
 from lake.export.errors import DestinationUnavailable
-from lake.export.hours import AGAIN, BROKEN_OFF, CHANGED, GONE, MISMATCH, MOVED, NEVER, REDECLARED, UNKEPT
 from lake.export.push import push_hour, push_hours
-from lake.export.status import Behind, in_range, standing
+from lake.export.status import (
+    AGAIN,
+    BROKEN_OFF,
+    CHANGED,
+    GONE,
+    MISMATCH,
+    MOVED,
+    NEVER,
+    REDECLARED,
+    UNKEPT,
+    Behind,
+    export_status,
+    in_range,
+)
 from lake.ledger.export_receipts import begun, begun_key, deliveries, exported, holding
 from lake.ledger.published_tables import wanted
 from lake.storage import paths
 from lake.storage.store import LocalStore
 from tests.unit.export.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export, gold_export
 from tests.unit.export.shelf import Shelf
-from tests.unit.export.test_pushing import NEXT, there
+from tests.unit.export.test_push import NEXT, there
 
 
 class Killed(BaseException):
@@ -29,19 +41,19 @@ def killed() -> None:
 
 
 class TestSourcesThatLeave:
-    def test_a_source_whose_model_the_project_has_no_longer_leaves_the_destination(self, any_lake: SmallLake) -> None:
-        any_lake.silver(rows=3)
-        any_lake.silver(rows=2, source=CLOUDTRAIL)
-        any_lake.dispositions()
+    def test_a_source_whose_model_the_project_has_no_longer_leaves_the_destination(self, lake: SmallLake) -> None:
+        lake.silver(rows=3)
+        lake.silver(rows=2, source=CLOUDTRAIL)
+        lake.dispositions()
         shelf = Shelf()
-        pushed = any_lake.push(shelf, export())
-        retire(any_lake.store, f"authentication__{OKTA}")
-        assert [(HOUR, GONE)] == any_lake.behind(shelf, export())
-        assert pushed.pushed_at == any_lake.standing(shelf, export()).behind[0].since
-        receipt = any_lake.push(shelf, export())
+        pushed = lake.push(shelf, export())
+        retire(lake.store, f"authentication__{OKTA}")
+        assert [(HOUR, GONE)] == lake.behind(shelf, export())
+        assert pushed.pushed_at == lake.status(shelf, export()).behind[0].since
+        receipt = lake.push(shelf, export())
         assert [f"{CLOUDTRAIL}:m0", f"{CLOUDTRAIL}:m1"] == there(shelf)
         assert ({CLOUDTRAIL}, [CLOUDTRAIL]) == (set(receipt.made_of), list(receipt.counted))
-        assert [] == any_lake.behind(shelf, export())
+        assert [] == lake.behind(shelf, export())
 
     def test_when_all_sources_have_left_the_hour_becomes_empty_there_once(self, lake: SmallLake) -> None:
         lake.silver(rows=3)
@@ -52,7 +64,7 @@ class TestSourcesThatLeave:
         assert 2 == len(list(push_hours(lake.store, shelf, export(), [HOUR, NEXT])))
         retire(lake.store, f"authentication__{OKTA}")
         assert [(HOUR, GONE, 0), (NEXT, GONE, 0)] == [
-            (each.hour, each.why, each.rows) for each in lake.standing(shelf, export()).behind
+            (each.hour, each.why, each.rows) for each in lake.status(shelf, export()).behind
         ]
         assert (0, []) == (lake.push(shelf, export()).rows, there(shelf))
         assert [(NEXT, GONE)] == lake.behind(shelf, export())
@@ -120,22 +132,22 @@ class TestExpiry:
 
 class TestPushesThatBrokeOff:
     def test_a_push_that_was_killed_after_the_rows_had_gone_is_done_again_whatever_is_declared_by_then(
-        self, any_lake: SmallLake
+        self, lake: SmallLake
     ) -> None:
         """The receipt is of the declaration of before, the rows are of the one that was taken back since."""
-        any_lake.silver(rows=6)
+        lake.silver(rows=6)
         shelf = Shelf()
-        any_lake.push(shelf, export())
+        lake.push(shelf, export())
         shelf.end = killed
         with pytest.raises(Killed):
-            any_lake.push(shelf, export(filter="status_id = 1"))
+            lake.push(shelf, export(filter="status_id = 1"))
         assert 2 == len(there(shelf))
-        assert [(HOUR, BROKEN_OFF)] == any_lake.behind(shelf, export())
+        assert [(HOUR, BROKEN_OFF)] == lake.behind(shelf, export())
         shelf.end = bool
-        any_lake.push(shelf, export())
-        assert (6, []) == (len(there(shelf)), any_lake.behind(shelf, export()))
-        assert {} == begun(any_lake.store, "there", "authentication")
-        assert [] == [each.key for each in any_lake.store.list(paths.EXPORTING)]
+        lake.push(shelf, export())
+        assert (6, []) == (len(there(shelf)), lake.behind(shelf, export()))
+        assert {} == begun(lake.store, "there", "authentication")
+        assert [] == [each.key for each in lake.store.list(paths.EXPORTING)]
 
     def test_rows_of_a_first_push_that_was_killed_leave_when_the_hour_becomes_empty(self, lake: SmallLake) -> None:
         lake.silver(rows=3)
@@ -157,7 +169,7 @@ class TestPushesThatBrokeOff:
         lake.dispositions()
         retire(lake.store, f"authentication__{OKTA}")
         shelf.end = bool
-        (behind,) = lake.standing(shelf, export()).behind
+        (behind,) = lake.status(shelf, export()).behind
         assert (HOUR, BROKEN_OFF, 0, begun(lake.store, "there", "authentication")[HOUR]) == (
             behind.hour,
             behind.why,
@@ -202,21 +214,21 @@ class TestPushesThatBrokeOff:
 
 class TestRefused:
     def test_rows_that_were_refused_are_kept_again_when_the_hour_of_another_source_took_them_along(
-        self, any_lake: SmallLake
+        self, lake: SmallLake
     ) -> None:
         """Retention and erasure remove the refused rows of an hour, whosesoever they are."""
-        okta = any_lake.silver(rows=3)
-        any_lake.silver(rows=3, source=CLOUDTRAIL)
+        okta = lake.silver(rows=3)
+        lake.silver(rows=3, source=CLOUDTRAIL)
         shelf = Shelf(refuses=lambda row: "E1" if row["metadata"]["uid"] == "m1" else "")
-        any_lake.push(shelf, export())
-        assert [] == any_lake.behind(shelf, export())
+        lake.push(shelf, export())
+        assert [] == lake.behind(shelf, export())
         key = paths.refused_file("there", "authentication", ledger.hour(HOUR))
-        any_lake.expire(okta)
-        any_lake.store.delete(key)
-        assert [(HOUR, UNKEPT)] == any_lake.behind(shelf, export())
-        receipt = any_lake.push(shelf, export())
-        assert ({"E1": 1}, True) == (receipt.refused_by_code, any_lake.store.info(key) is not None)
-        assert [] == any_lake.behind(shelf, export())
+        lake.expire(okta)
+        lake.store.delete(key)
+        assert [(HOUR, UNKEPT)] == lake.behind(shelf, export())
+        receipt = lake.push(shelf, export())
+        assert ({"E1": 1}, True) == (receipt.refused_by_code, lake.store.info(key) is not None)
+        assert [] == lake.behind(shelf, export())
 
 
 class TestSince:
@@ -225,7 +237,7 @@ class TestSince:
         shelf = Shelf()
 
         def waits(declared: Export | None = None, identity: str = shelf.identity) -> list[tuple[str, str]]:
-            found = lake.standing(replace(shelf, identity=identity), declared or export())
+            found = lake.status(replace(shelf, identity=identity), declared or export())
             return [(each.why, each.since) for each in found.behind]
 
         assert [(NEVER, first.built_at)] == waits()
@@ -263,7 +275,7 @@ class TestSince:
         lake.silver(NEXT)
         shelf = Shelf()
         lake.push(shelf, export(), NEXT)
-        found = standing(lake.store, wanted(lake.store), export(), shelf.identity, again=True).behind
+        found = export_status(lake.store, wanted(lake.store), export(), shelf.identity, again=True).behind
         assert [(NEXT, AGAIN)] == [(each.hour, each.why) for each in found]
 
 
