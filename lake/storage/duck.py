@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from lake.base.errors import HeadwaterError
+from lake.base.sql import literal
 from lake.storage.s3_options import AwsAccess
 from lake.storage.store import Store
 
@@ -115,7 +116,7 @@ def allow(con: duckdb.DuckDBPyConnection, scope: str, access: AwsAccess) -> None
         "use_ssl": "false" if endpoint.scheme == "http" else "",
         "scope": scope,
     }
-    given = ", ".join(f"{name} {_literal(value)}" for name, value in values.items() if value)
+    given = ", ".join(f"{name} {literal(value)}" for name, value in values.items() if value)
     try:
         con.execute(f"create or replace secret headwater_lake (type s3, {given})")
     except duckdb.Error as problem:
@@ -146,7 +147,3 @@ def packaged(name: str) -> Path | None:
         if file.exists():
             return file
     return None
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
