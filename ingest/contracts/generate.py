@@ -17,7 +17,7 @@ from typing import Any, Final
 import yaml
 
 from ingest.contracts import Contract, ContractError, Field, load_contracts
-from ingest.contracts.bronze import pipeline_columns
+from ingest.contracts.model import pipeline_columns
 
 _REPOSITORY: Final = Path(__file__).parents[2]
 _COMMAND: Final = "python -m ingest.contracts.generate"

@@ -1,7 +1,7 @@
 """Key layouts: what a vendor's object keys begin with, so that a bucket is listed only where an hour can be.
 
 What belongs here: a template such as `AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/` and what it says of
-keys. What does not: walking a bucket along it (`ingest.transports.bucket_walk`).
+keys. What does not: walking a bucket along it (`ingest.transports.bucket`).
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from ingest.contracts.errors import Place
+from ingest.contracts.properties import Place
 
 TIMES: Final = {"yyyy": "%Y", "mm": "%m", "dd": "%d", "hh": "%H"}
 # Levels that stand beside others in one folder are told apart by their names; every other level may be called anything.

@@ -1,40 +1,25 @@
-"""The contract as the rest of the code sees it: frozen values, no file, no ODCS.
+"""The contract as the rest of the code sees it: frozen values, no file, no ODCS; and what follows from them alone.
 
-Belongs here: `Contract`, `Field`, `EventTime` and what follows from them alone (DuckDB types, leaves).
-Does not belong here: anything that reads YAML (see `odcs`) or records.
+That is DuckDB types, paths into records, and the columns that the pipeline adds to every bronze table.
+
+A path is written with dots (`winlog.event_id`). A step that itself holds a dot or a quote-worthy sign may be put in
+double quotes: `Event.System.TimeCreated."#attributes".SystemTime`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, NamedTuple
 
-from ingest.contracts.complete_batch import CompleteBatch
 from ingest.contracts.layouts import KeyLayout
-from ingest.contracts.paths import json_path, split_path
+from lake.base.sql import quoted
 
+_STEP = re.compile(r'"([^"]+)"|([^."]+)')
 type_names: Final = ("string", "integer", "number", "boolean", "object", "map", "array", "any")
 
 _SCALARS: Final = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
-
-
-def quoted(name: str) -> str:
-    """A DuckDB identifier, quoted."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A declared value that is checked by its own type: everything but an object with declared properties.
-
-    `json_path` is DuckDB JSONPath; inside lists it holds `[*]`, and reading it gives a list (`repeated`).
-    """
-
-    field: "Field"
-    json_path: str
-    repeated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +68,6 @@ class Field:
             return [self.items.from_json_shape]
         return _SCALARS.get(self.type, "JSON")
 
-    @property
-    def json_path(self) -> str:
-        """DuckDB JSONPath of this field, from the record's top."""
-        return json_path(self.steps)
-
-    @property
-    def json_paths(self) -> tuple[str, ...]:
-        """DuckDB JSONPaths of this field and then of its aliases, in the order in which they are tried."""
-        holder = self.steps[:-1]
-        return (self.json_path, *(json_path(holder + split_path(alias)) for alias in self.aliases))
-
     def walk(self) -> Iterator["Field"]:
         """This field, then everything declared inside it, in order."""
         yield self
@@ -101,12 +75,6 @@ class Field:
             yield from each.walk()
         if self.items is not None:
             yield from self.items.walk()
-
-    def leaves(self) -> Iterator[Leaf]:
-        """The values inside this field that have a type of their own; lists count themselves and their elements."""
-        for each in self.walk():
-            if each.type != "object" or each.steps[-1] == "[*]":
-                yield Leaf(each, each.json_path, "[*]" in each.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +143,27 @@ class ServiceLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class CompleteBatch:
+    """Objects whose names `pattern` finds belong to the batch that its group `batch` names, a folder.
+
+    The batch is complete once that folder holds an object called `marker`.
+    """
+
+    pattern: re.Pattern[str]
+    marker: str
+
+    def of(self, name: str) -> str | None:
+        """Return the batch of an object, or None for objects that stand alone."""
+        found = self.pattern.search(name)
+        return found["batch"].rstrip("/") if found else None
+
+    def completed_by(self, name: str) -> str | None:
+        """Return the batch that a marker of this name completes, or None for other names."""
+        folder, _, last = name.rpartition("/")
+        return folder if last == self.marker else None
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """What one source delivers and promises.
 
@@ -227,11 +216,6 @@ class Contract:
         for each in self.fields:
             yield from each.walk()
 
-    def leaves(self) -> Iterator[Leaf]:
-        """Every declared value that is checked by its own type, at any depth."""
-        for each in self.fields:
-            yield from each.leaves()
-
     def field(self, path: str) -> Field:
         """The declared field at this path. Raises KeyError."""
         for each in self.walk():
@@ -242,3 +226,53 @@ class Contract:
     def ignores(self, name: str) -> bool:
         """Whether an object of this name is no event data (digests, markers)."""
         return any(fnmatchcase(name, pattern) for pattern in self.ignore)
+
+
+def header_names(fields: Iterable[Field]) -> Iterator[str]:
+    """The names under which declared fields may stand in a header, in lower case."""
+    for each in fields:
+        yield each.name.lower()
+        yield from (alias.lower() for alias in each.aliases)
+
+
+def split_path(text: str) -> tuple[str, ...]:
+    """Steps of a written path. Raises ValueError when the text is not a path."""
+    steps: list[str] = []
+    at = 0
+    while True:
+        match = _STEP.match(text, at)
+        if match is None:
+            raise ValueError(f"not a path: {text!r}")
+        steps.append(match[1] or match[2])
+        at = match.end()
+        if at == len(text):
+            return tuple(steps)
+        if text[at] != ".":
+            raise ValueError(f"not a path: {text!r}")
+        at += 1
+
+
+def json_path(steps: tuple[str, ...]) -> str:
+    """DuckDB JSONPath of the steps, every name quoted: `$."actor"."id"`; the step `[*]` is every list element."""
+    return "$" + "".join(step if step == "[*]" else f'."{step}"' for step in steps)
+
+
+class PipelineColumn(NamedTuple):
+    """Name, DuckDB type and meaning of one column."""
+
+    name: str
+    duckdb_type: str
+    description: str
+
+
+pipeline_columns: Final = (
+    PipelineColumn("_raw", "VARCHAR", "The record as it was delivered."),
+    PipelineColumn("_event_key", "VARCHAR", "What identifies the event; copies of one event share it."),
+    PipelineColumn("_event_at", "TIMESTAMP", "When the event happened, UTC."),
+    PipelineColumn("_arrived_at", "TIMESTAMP", "When the vendor delivered or published the record, UTC."),
+    PipelineColumn("_batch", "VARCHAR", "Raw run that landed the record; has the name of its receipt."),
+    PipelineColumn("_source_object", "VARCHAR", "Object or page in which the record came."),
+    PipelineColumn("_source_row", "BIGINT", "Number of the record in that object, from 1."),
+    PipelineColumn("_content_hash", "UBIGINT", "DuckDB's hash of _raw: equal for copies landed by one version."),
+    PipelineColumn("_violations", "VARCHAR[]", "Paths of optional fields that broke the contract and were emptied."),
+)

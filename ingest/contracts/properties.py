@@ -1,11 +1,43 @@
-"""ODCS `customProperties`: what ODCS has no place for, each name known and each value's shape checked."""
+"""What every part of reading a contract uses: the error and its place, custom properties, durations.
 
-from collections.abc import Mapping
+ODCS's `customProperties` hold what ODCS has no place for: each name is known, and each value's shape is checked.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from open_data_contract_standard.model import CustomProperty
 
-from ingest.contracts.errors import Place, one_of
+from lake.base.errors import HeadwaterError
+
+
+class ContractError(HeadwaterError, ValueError):
+    """A contract cannot be used. One line: `<file>: <field>: <what is wrong>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which file: knows how to say what is wrong there."""
+
+    file: Path
+    field: str
+
+    def error(self, what: str) -> ContractError:
+        """The error to raise, on one line."""
+        return ContractError(" ".join(f"{self.file}: {self.field}: {what}".split()))
+
+    def at(self, field: str) -> "Place":
+        """Another place in the same file."""
+        return Place(self.file, field)
+
+
+def one_of(allowed: Iterable[str]) -> str:
+    """The allowed words, for a message."""
+    return "expected one of " + ", ".join(sorted(allowed))
+
 
 Shape = type | tuple[type, ...]
 
@@ -60,7 +92,47 @@ def texts(value: list[object] | None, name: str, place: Place) -> tuple[str, ...
     return tuple(str(each) for each in value or [])
 
 
+def only_keys(found: Iterable[object], known: Iterable[str], place: Place) -> None:
+    """Check the keys of a mapping. Raises ContractError."""
+    unknown = sorted(set(map(str, found)) - set(known))
+    if unknown:
+        raise place.error(f"unknown key {unknown[0]!r}; {one_of(known)}")
+
+
 def _shape_name(shape: Shape) -> str:
     shapes = shape if isinstance(shape, tuple) else (shape,)
     names = {str: "a text", list: "a list", bool: "true or false", dict: "a mapping"}
     return " or ".join(names[each] for each in shapes)
+
+
+_UNITS: Final = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "y": timedelta(days=365),
+}
+
+
+def duration(value: object, unit: str | None) -> timedelta:
+    """The time span. Raises ValueError when the value is no positive number or the unit is unknown."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ValueError(f"expected a positive number, found {value!r}")
+    if unit not in _UNITS:
+        raise ValueError(f"expected a unit of {', '.join(_UNITS)}, found {unit!r}")
+    try:
+        return value * _UNITS[unit]
+    except OverflowError:
+        raise ValueError(f"too long: {value!r} {unit}") from None
+
+
+def duration_text(text: object) -> timedelta:
+    """The same from one text such as `1 h`. Raises ValueError."""
+    number, _, unit = str(text).strip().partition(" ")
+    try:
+        value = float(number)
+    except ValueError:
+        raise ValueError(f"expected a number and a unit such as '1 h', found {text!r}") from None
+    return duration(value, unit.strip() or None)

@@ -7,7 +7,7 @@ import threading
 
 import pyarrow as pa
 
-from ingest.contracts.paths import json_path
+from ingest.contracts.model import json_path
 from ingest.landing.field_paths import FieldPaths
 from lake.base.sql import listed
 from lake.ledger.receipts import Drift

@@ -4,7 +4,7 @@ Lists are left out everywhere: a list is read and judged as one value.
 """
 
 from ingest.contracts import Contract, Field
-from ingest.contracts.paths import json_path, split_path
+from ingest.contracts.model import json_path, split_path
 
 Steps = tuple[str, ...]
 RECORD: Steps = ()

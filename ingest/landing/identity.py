@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from ingest.contracts import Contract, EventTime
-from ingest.contracts.paths import json_path
+from ingest.contracts.model import json_path
 from ingest.landing.field_paths import FieldPaths
 from lake.base.sql import coalesced, listed, literal, quoted
 

@@ -11,7 +11,7 @@ import duckdb
 import msgspec
 
 from ingest.contracts import Contract
-from ingest.contracts.bronze import pipeline_columns
+from ingest.contracts.model import pipeline_columns
 from ingest.landing.stage import Staged
 from lake import ledger
 from lake.ledger.live_files import marks_of, with_marks

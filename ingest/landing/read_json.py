@@ -16,7 +16,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from ingest.contracts import Contract, Field
-from ingest.contracts.paths import json_path
+from ingest.contracts.model import json_path
 from ingest.decode import SCHEMA, DecodeReport
 from ingest.landing.drift import DriftCounter
 from ingest.landing.fast_path import KEPT, FastPath, FastPathSql

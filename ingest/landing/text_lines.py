@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from ingest.contracts import Field, Format
-from ingest.contracts.paths import json_path
+from ingest.contracts.model import json_path
 from ingest.landing.drift import DriftCounter
 from lake.base.sql import listed
 

@@ -14,8 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.contracts import Contract
-from ingest.contracts.bronze import pipeline_columns
-from ingest.contracts.formats import spellings
+from ingest.contracts.model import header_names, pipeline_columns
 from ingest.decode import DecodeReport, Limits, LineForm, ObjectUnreadable, decode
 from ingest.landing.errors import LandingError
 from ingest.landing.identity import IdentitySql
@@ -178,7 +177,7 @@ def _line_form(contract: Contract) -> LineForm | None:
     form = contract.format
     if not form.is_text:
         return None
-    return LineForm(form.delimiter, frozenset(spellings(contract.fields)) if form.has_header else frozenset())
+    return LineForm(form.delimiter, frozenset(header_names(contract.fields)) if form.has_header else frozenset())
 
 
 def _read_ahead(objects: Sequence[RawObject]) -> Iterator[RawObject]:

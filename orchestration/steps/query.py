@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from ingest.contracts import load_contracts
-from ingest.contracts.bronze import pipeline_columns
+from ingest.contracts.model import pipeline_columns
 from ingest.reference.views import reference_views
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches

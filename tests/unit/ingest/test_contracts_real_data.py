@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from ingest.contracts import Contract, Field, load_contracts
-from ingest.contracts.paths import split_path
+from ingest.contracts.model import split_path
 
 Record = dict[str, Any]
 

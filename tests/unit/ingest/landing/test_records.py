@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingest.contracts.bronze import pipeline_columns
+from ingest.contracts.model import pipeline_columns
 from tests.unit.ingest.landing.landed import GOOD, landed, lines, strange
 
 
