@@ -1,0 +1,102 @@
+"""CONTRIBUTING.md is followed: its files are written into a copy of the repository, and what they add works."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+ROOMS = ("ingest", "lake", "orchestration", "dbt_project")
+# A block of code, and the file that the last path in backticks before it names.
+BLOCK = re.compile(r"`([\w/.-]+\.(?:yaml|yml|sql|csv|py))`[^`]*?\n\n```\w+\n(.*?)```", re.DOTALL)
+LOGINS = (
+    '{"id": "1", "at": "2026-03-02T05:00:01Z", "kind": "login", "user": "ann", "ip": "192.0.2.7", "ok": true}\n'
+    '{"id": "2", "at": "2026-03-02T05:00:09Z", "kind": "login", "user": "ben", "ip": "192.0.2.8", "ok": false}\n'
+    '{"id": "2", "at": "2026-03-02T05:00:09Z", "kind": "login", "user": "ben", "ip": "192.0.2.8", "ok": false}\n'
+    '{"id": "3", "kind": "login"}\n'
+)
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with what CONTRIBUTING.md adds."""
+    top = tmp_path_factory.mktemp("contributing") / "headwater"
+    left_out = shutil.ignore_patterns("__pycache__", "target", "logs")
+    for room in ROOMS:
+        shutil.copytree(TOP / room, top / room, ignore=left_out)
+    blocks = dict(BLOCK.findall((TOP / "CONTRIBUTING.md").read_text()))
+    assert len(blocks) == 8
+    for name, text in blocks.items():
+        file = top / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(file.read_text() + text if name.endswith(".csv") else text)
+    view = top / "dbt_project/models/silver/authentication/authentication.sql"
+    view.write_text(view.read_text().replace("([\n", '([\n    ref("authentication__acme_login"),\n', 1))
+    return top
+
+
+@pytest.fixture(scope="module")
+def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run Python in an empty folder with the copy's modules; return what it prints."""
+    here = tmp_path_factory.mktemp("elsewhere")
+    (here / "logins.ndjson").write_text(LOGINS)
+    (here / "headwater.yml").write_text("destinations: {files: {type: drop_folder, root: drop}}\n")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER", "DBT", "DAGSTER"))}
+
+    def call(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=here,
+            env={**kept, "PYTHONPATH": str(copy)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    call("-m", "ingest.contracts.generate")
+    return call
+
+
+def headwater(run: Run, *words: str) -> str:
+    return run("-c", "import sys; from orchestration.cli import main; sys.exit(main())", *words)
+
+
+@pytest.fixture(scope="module")
+def built(run: Run) -> Run:
+    """The example's four records are landed and built."""
+    headwater(run, "land", "acme_login", "logins.ndjson")
+    headwater(run, "build")
+    return run
+
+
+def test_a_source_and_its_mapping_publish_every_event(built: Run) -> None:
+    (source,) = (
+        row for row in json.loads(headwater(built, "balance", "--json"))["sources"] if row["source"] == "acme_login"
+    )
+    counted = {name: source[name] for name in ("read", "landed", "quarantined", "duplicates", "published")}
+    assert {"read": 4, "landed": 3, "quarantined": 1, "duplicates": 1, "published": 2} == counted
+    question = "select user.name, status from silver.authentication order by all"
+    assert ["ann", "Success", "ben", "Failure"] == re.findall(
+        r"ann|ben|Success|Failure", headwater(built, "query", question)
+    )
+
+
+def test_its_unit_tests_pass(built: Run, copy: Path) -> None:
+    place = ["--project-dir", str(copy / "dbt_project"), "--profiles-dir", str(copy / "dbt_project")]
+    said = built("-m", "dbt.cli.main", "test", *place, "--select", "authentication__acme_login,test_type:unit")
+    assert re.search(r"PASS=[1-9]\d* WARN=0 ERROR=0", said)
+
+
+def test_a_destination_takes_the_hours_and_is_read_back(built: Run) -> None:
+    said = json.loads(headwater(built, "export", "push", "--json"))
+    assert said
+    assert "same" in headwater(built, "export", "verify", "--json")
