@@ -17,7 +17,7 @@ from lake.ledger.live_files import HeldFile, addresses, held_files
 from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import bronze_inputs, row_marks, stale_hours
 from lake.marts.staleness import Tables, stale_mart, window
-from lake.matching.index_files import files_of, staged_indexes
+from lake.matching.index import files_of, staged_indexes
 from lake.storage import paths
 from lake.storage.parquet import Address
 from lake.storage.publish import Change, Workplace, publish
@@ -214,7 +214,7 @@ class BuildRun:
                 moves.append((self.place.key_of(path), key))
             else:
                 deletes.append(key)
-            if indexed := indexes.file(hour):
+            if indexed := indexes.files.get(hour):
                 moves.append((self.place.key_of(indexed), paths.index_file(key)))
             elif key.startswith(paths.SILVER):
                 deletes.append(paths.index_file(key))

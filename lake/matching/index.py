@@ -1,21 +1,32 @@
 """The index of observables: which of them the rows of one file of silver hold, how often, and when.
 
-What belongs here: the SQL that makes an index of rows, and the shape of its files. What does not: publishing them
-(`lake.build.run` with the table, `lake.matching.index_repair` later), searching them (`lake.matching.probe`).
+What belongs here: making index files, with a build or later, and telling which can be used. What does not: publishing
+them with a table (`lake.build.run`), searching them (`lake.matching.search`).
 
 A row of an index is one observable of one event hour, source and table: `kind`, `value` (as events write it), its key,
-`occurrences` (attributes of events that hold it), `first_at`, `last_at`. Rows are ordered by kind and key.
+`occurrences` (attributes of events that hold it), `first_at`, `last_at`. Rows are ordered by kind and key. A lake from
+before there were indexes, or whose index files were damaged or lost, is searched in the tables themselves, once, and
+its indexes are made and kept.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+import msgspec
 import pyarrow.parquet as pq
 
-from lake.base.sql import empty_select, literal
+from lake import ledger
+from lake.base.sql import empty_select, listed, literal
+from lake.ledger.receipts import BuildReceipt, IndexMark
 from lake.matching.keys import keyed
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.observables import OBSERVABLES, ObservablePath, filled_paths, given_text, observable_paths
+from lake.storage import paths
+from lake.storage.publish import Change, Workplace, publish
+from lake.storage.store import Store
 
 VERSION = "1"  # of what an index holds; an index of another version is made anew when it is needed
 FOLDER = "index"  # in the folder of a model's staged partitions
@@ -37,7 +48,7 @@ _LEVELS = {"list", "element"}
 def index_select(event_class: EventClass, leaves: Collection[str], rows: str, by: Sequence[str] = ()) -> str:
     """Return a SELECT of the index of some rows of a class, and of each value of the columns `by` on its own.
 
-    `rows` is a relation with the class's columns; `leaves` are its leaf columns that hold anything (`filled_leaves`).
+    `rows` is a relation with the class's columns; `leaves` are its leaf columns that hold anything.
     """
     parts = [_texts(each, rows, by) for each in filled_paths(observable_paths(event_class), leaves)]
     if f"{OBSERVABLES}.value" in leaves:
@@ -56,13 +67,8 @@ def index_select(event_class: EventClass, leaves: Collection[str], rows: str, by
 from ({keyed(gathered, kept)}) group by {groups} order by {groups}"""
 
 
-def filled_leaves(files: Iterable[Path]) -> set[str]:
-    """Return the leaf columns of some Parquet files that hold a value in any, as `a.b.c` without list levels."""
-    return {leaf for file in files for leaf in leaves_of(pq.read_metadata(file))}
-
-
 def leaves_of(metadata: pq.FileMetaData) -> set[str]:
-    """Return the leaf columns of one Parquet file that hold a value, by its statistics.
+    """Return the leaf columns of one Parquet file that hold a value (`a.b.c` without list levels), by its statistics.
 
     Below lists DuckDB counts more nulls than there are values; then least and greatest value tell. It gives none where
     a text has more than 10,000 bytes, so a column of that size counts as one with values.
@@ -90,7 +96,7 @@ def staged_statements(event_class: EventClass, folder: Path, unsorted: Path, day
     out.mkdir(exist_ok=True)
     where = literal(str(unsorted) if unsorted.exists() else f"{folder}/date=*/hour=*/*.parquet")
     hive = "" if unsorted.exists() else ", hive_partitioning = true, hive_types_autocast = false"
-    leaves = filled_leaves(files)
+    leaves = {leaf for file in files for leaf in leaves_of(pq.read_metadata(file))}
     rows = f"read_parquet({where}{hive})"
     each_day = [f"(select * from {rows} where date = {literal(day)})" for day in days] or [rows]
     return [
@@ -115,3 +121,146 @@ def _given_texts(rows: str, by: Sequence[str]) -> str:
     max({_TIME}) as last_at{also}
   from (select unnest({OBSERVABLES}) as each, {_TIME}{also} from {rows}) where each.value is not null
   group by what, text{also}"""
+
+
+@dataclass(frozen=True)
+class StagedIndexes:
+    """The indexes of a model's staged hours (`YYYY-MM-DDTHH`) whose rows hold observables; without `made`, none."""
+
+    made: bool
+    files: Mapping[str, Path]
+
+    def mark(self, hour: str) -> IndexMark | None:
+        """Return what the receipt of an hour with rows says of its index; None where none was made."""
+        path = self.files.get(hour)
+        if path is None:
+            return IndexMark(0, 0, VERSION) if self.made else None
+        return mark_of(path)
+
+
+def mark_of(path: Path) -> IndexMark:
+    """Return what a receipt says of an index file."""
+    return IndexMark(pq.read_metadata(path).num_rows, path.stat().st_size, VERSION)
+
+
+def staged_indexes(folder: Path) -> StagedIndexes:
+    """Return the indexes that lie in the folder of a model's staged partitions."""
+    files = {
+        ledger.hour_text(hour): path
+        for path in sorted((folder / FOLDER).glob("date=*/hour=*/*.parquet"))
+        if (hour := paths.hour_of(path.as_posix())) is not None
+    }
+    return StagedIndexes((folder / FOLDER).is_dir(), files)
+
+
+def files_of(receipt: BuildReceipt) -> tuple[str, ...]:
+    """Return the keys of what one build has in the lake: the file of its hour, and the index beside it."""
+    if not receipt.file:
+        return ()
+    return (receipt.file, paths.index_file(receipt.file)) if receipt.file.startswith(paths.SILVER) else (receipt.file,)
+
+
+_NOT_OF_FILES = (
+    duckdb.ParserException,
+    duckdb.CatalogException,
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+)
+
+Files = Mapping[str, BuildReceipt]  # key of a file of silver → the build that made it
+
+
+class Unreadable(RuntimeError):
+    """A file that is damaged, or cannot be reached; the message is DuckDB's own, on one line. A search catches it."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Raise Unreadable when DuckDB cannot read a file; of many, it does not say which. Other errors pass."""
+    try:
+        yield
+    except _NOT_OF_FILES:
+        raise
+    except duckdb.Error as problem:
+        raise Unreadable(" ".join(str(problem).split())[:300]) from problem
+
+
+def usable_indexes(store: Store, files: Files) -> dict[str, str]:
+    """Return the files whose index can be used: key → address of the index, "" where the rows hold no observable."""
+    marked = {key: each.index for key, each in files.items() if each.index and each.index.version == VERSION}
+    infos = store.infos(paths.index_file(key) for key, mark in marked.items() if mark.rows)
+    found = {}
+    for key, mark in marked.items():
+        held = infos.get(paths.index_file(key))
+        if not mark.rows:
+            found[key] = ""
+        elif held is not None and held.size == mark.bytes:
+            found[key] = store.url(paths.index_file(key))
+    return found
+
+
+def is_readable(con: duckdb.DuckDBPyConnection, address: str, rows: int) -> bool:
+    """Whether an index file can be read to its end and has the rows that its receipt says."""
+    read = "sum(hash(kind, key_high, key_low, first_at, last_at)::hugeint)"
+    try:
+        with reading():
+            row = con.execute(f"select count(*), {read} from read_parquet({literal(address)})").fetchone()
+    except Unreadable:
+        return False
+    return row is not None and row[0] == rows
+
+
+def make_index(
+    con: duckdb.DuckDBPyConnection, store: Store, place: Workplace, event_class: EventClass, key: str
+) -> Path:
+    """Make the index of a file of silver in a workplace; return where it is.
+
+    Raises:
+        Unreadable: the file.
+    """
+    rows = f"read_parquet({literal(store.url(key))}, hive_partitioning = false)"
+    out = place.path / paths.index_file(key)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with reading():
+        leaves = leaves_held(con, [store.url(key)])
+        con.execute(f"copy ({index_select(event_class, leaves, rows)}) to {literal(str(out))} ({OPTIONS})")
+    return out
+
+
+def leaves_held(con: duckdb.DuckDBPyConnection, addresses: Iterable[str]) -> set[str]:
+    """Return the leaf columns that hold a value in any of some files, as `leaves_of` tells them."""
+    rows = con.execute(
+        f"select path_in_schema from parquet_metadata({listed(addresses)}) group by 1"
+        " having bool_or(stats_null_count is null or stats_null_count < num_values or stats_min_value is not null"
+        f" or total_uncompressed_size >= {LONG_TEXT})"
+    ).fetchall()
+    return {".".join(step for step in row[0].split(", ") if step not in ("list", "element")) for row in rows}
+
+
+def keep_indexes(store: Store, place: Workplace, files: Files, indexes: Mapping[str, Path]) -> dict[str, str]:
+    """Publish indexes that were made (key of the file of silver → index) beside tables that are still those files.
+
+    Return the keys of those that now lie in the lake; others, of tables that were built anew, stay in the workplace.
+    """
+    kept: dict[str, str] = {}
+    marks = {key: mark_of(path) for key, path in indexes.items()}
+
+    def plan() -> Change:
+        moves, news = [], []
+        kept.clear()
+        for key, path in indexes.items():
+            receipt = files[key]
+            now = ledger.build_day(store, receipt.model, ledger.hour(receipt.hour).date()).get(receipt.hour)
+            if now == receipt:
+                kept[key] = paths.index_file(key)
+                moves.append((place.key_of(path), kept[key]))
+                news.append(msgspec.structs.replace(receipt, index=marks[key]))
+        return Change(moves=tuple(moves), receipts=tuple(_receipts(store, news)))
+
+    publish(store, plan)
+    return kept
+
+
+def _receipts(store: Store, receipts: Sequence[BuildReceipt]) -> Iterable[tuple[str, str]]:
+    for model in sorted({each.model for each in receipts}):
+        yield from ledger.with_builds(store, model, [each for each in receipts if each.model == model])

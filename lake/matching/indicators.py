@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from lake.base.sql import texts
+from lake.base.sql import literals, texts
 from lake.storage import paths
 
 KINDS = ("ip", "domain", "url", "email", "hash", "cve")  # of which events have observables
 TABLE, SOUGHT = "indicator", "sought"
-# What `gold.threat_matches` tells of an indicator, and how the reference table calls it.
-TOLD = {
+# Columns of `gold.threat_matches` that describe an indicator → columns of the reference table.
+OF_INDICATOR = {
     "indicator_value": "value",
     "indicator_uid": "uid",
     "indicator_name": "name",
@@ -93,19 +93,19 @@ class Indicators:
     @classmethod
     def read(cls, con: duckdb.DuckDBPyConnection, select: str) -> "Indicators":
         """Read indicators from a SELECT with the columns of `reference.indicators`."""
-        kinds = ", ".join(f"'{kind}'" for kind in KINDS)
-        told = ", ".join(dict.fromkeys(("feed", "entry", "kind", "value", *TOLD.values())))
+        kinds = literals(KINDS)
+        columns = ", ".join(dict.fromkeys(("feed", "entry", "kind", "value", *OF_INDICATOR.values())))
         con.execute(f"""
 create or replace temp table {TABLE} as
 select row_number() over ()::integer as n, * from (
-  select md5(concat_ws(chr(31), {_IDENTITY})) as indicator_id, {told}, prefix, key_high, key_low,
+  select md5(concat_ws(chr(31), {_IDENTITY})) as indicator_id, {columns}, prefix, key_high, key_low,
     max(valid_to) over (
       partition by feed, entry, kind, value order by learned_at, valid_from
       rows between unbounded preceding and 1 preceding) as held_before
-  from ({select}) where kind in ({kinds})
+  from ({select}) where kind in {kinds}
   qualify row_number() over (partition by indicator_id) = 1
 )""")
-        other = _one(con, f"select count(*) from ({select}) where kind not in ({kinds})")
+        other = _one(con, f"select count(*) from ({select}) where kind not in {kinds}")
         rows = con.execute(
             f"select feed, max_by(version, learned_at), max(learned_at), {_digest('indicator_id')},"
             f" {_digest('indicator_id || valid_to::varchar')}, min(learned_at), count(*) from {TABLE} group by feed"

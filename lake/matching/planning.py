@@ -1,24 +1,32 @@
 """What a search has to look at, derived from the lake as staleness is: nothing has to remember what is new.
 
-What belongs here: comparing the receipts of `threat_matches` with what silver and the feeds hold now. What does not:
-searching.
+The receipt of an hour of `threat_matches` names the builds of silver that were searched (`inputs`), and in `context`
+the state of every feed and how many days back. An hour whose tables were built anew is searched with all indicators,
+others with those that are new since. Hours that no indicator reaches are passed over.
 
-The receipt of an hour names the builds of silver that were searched (`inputs`), and in `context` the state of every
-feed and how many days back. An hour whose tables were built anew is searched with all indicators, others with those
-that are new since. Hours that no indicator reaches are passed over.
+A list may be loaded after events were matched that happened when it no longer had the indicator. So hours with matches
+of indicators that ended since are searched again. The ledger says which ends were compared, so this costs nothing while
+no list changes.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+
+import duckdb
+import msgspec
 
 from lake import ledger
 from lake.ledger.inventory import Inventory
 from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import lost_file
+from lake.matching.index import Unreadable, reading
+from lake.matching.indicators import TABLE as INDICATOR
 from lake.matching.indicators import FeedState, Indicators, Sought
-from lake.matching.matches import TABLE
+from lake.matching.matches import COLUMNS, TABLE
 from lake.storage import paths
+from lake.storage.parquet import typed_select
+from lake.storage.publish import Change, publish
 from lake.storage.store import Store
 
 MATCHING = "1"  # of what a search finds; hours searched by another are searched again
@@ -37,11 +45,6 @@ class Hour:
     before: BuildReceipt | None
     lost: bool = False
 
-    @property
-    def inputs(self) -> Inputs:
-        """Return what the receipt of the hour names: every file with the mark of its rows."""
-        return inputs_of(self.files)
-
 
 @dataclass
 class Plan:
@@ -49,11 +52,6 @@ class Plan:
 
     searches: dict[Sought, list[Hour]] = field(default_factory=dict)
     current: int = 0
-
-    @property
-    def hours(self) -> int:
-        """Return how many hours are searched."""
-        return sum(map(len, self.searches.values()))
 
 
 def inputs_of(files: Mapping[str, BuildReceipt]) -> Inputs:
@@ -134,3 +132,50 @@ class _Since:
             wanted = {feed: until for feed, until in news.items() if not self._feeds or feed in self._feeds}
             self._known[states] = tuple(sorted(wanted.items(), key=lambda each: each[0]))
         return self._known[states]
+
+
+FILES_AT_ONCE = 480
+
+
+def ended_hours(con: duckdb.DuckDBPyConnection, store: Store, indicators: Indicators) -> set[str]:
+    """Return the hours that have matches of indicators which are not as they were, or whose matches cannot be read."""
+    if _recorded_ends(store) == dict(indicators.ends):
+        return set()
+    receipts = [each for each in ledger.builds(store, TABLE).values() if each.file]
+    infos = store.infos(each.file for each in receipts)
+    held = [each for each in receipts if infos[each.file] is not None]
+    found: set[str] = set()
+    for at in range(0, len(held), FILES_AT_ONCE):
+        found |= _ended(con, store, held[at : at + FILES_AT_ONCE])
+    return found
+
+
+def publish_ends(store: Store, indicators: Indicators) -> None:
+    """Record the ends that the matches were compared with."""
+    if _recorded_ends(store) != dict(indicators.ends):
+        text = msgspec.json.encode(dict(sorted(indicators.ends.items()))).decode()
+        publish(store, lambda: Change(receipts=((paths.retro_ends(), text),)))
+
+
+def _recorded_ends(store: Store) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(store.read(paths.retro_ends()), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+
+
+def _ended(con: duckdb.DuckDBPyConnection, store: Store, part: Sequence[BuildReceipt]) -> set[str]:
+    """Return the hours of some files that have matches of ended indicators; an unreadable file's hour is among them."""
+    held = typed_select(COLUMNS, [store.url(each.file) for each in part])
+    question = (
+        f"select distinct strftime(time_dt, '{ledger.HOUR}') from ({held}) as m"
+        f" left join {INDICATOR} as i using (indicator_id)"
+        " where i.indicator_id is null or m.valid_to is distinct from i.valid_to"
+    )
+    try:
+        with reading():
+            return {row[0] for row in con.execute(question).fetchall()}
+    except Unreadable:
+        if len(part) == 1:
+            return {part[0].hour}
+        return {hour for each in part for hour in _ended(con, store, [each])}

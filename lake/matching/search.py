@@ -1,7 +1,11 @@
-"""One search: indicators held against some hours, a part of the hours at a time, each part published when it is done.
+"""One search: indicators held against some hours, a part of the hours at a time.
 
-What belongs here: the order of the steps for some hours, and what is done about files that cannot be read. What does
-not: which hours (`planning`), the SQL of the steps (`probe`, `events`), publishing (`publishing`).
+What belongs here: which files hold an indicator, and what is done about files that cannot be read. What does not: which
+hours (`planning`), the events in the files (`matches`), publishing (`match`).
+
+Whole observables are joined by their key, in one pass over the indexes of many files. Networks are joined by the key
+under their mask, once for each length of prefix that occurs; only addresses of blocks in which a network lies are
+looked at so (IPv4 /16, IPv6 /32), and these are found in one more pass.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,16 +14,22 @@ from pathlib import Path
 
 import duckdb
 
+from lake import ledger
+from lake.base.sql import listed, texts
 from lake.ledger.receipts import BuildReceipt
-from lake.matching import events, index_repair, probe
-from lake.matching.index_files import mark_of
-from lake.matching.index_repair import Unreadable
-from lake.matching.planning import Hour
+from lake.matching import index, matches
+from lake.matching.index import Unreadable
+from lake.matching.indicators import SOUGHT
+from lake.matching.matches import HIT
+from lake.matching.planning import FILES_AT_ONCE, Hour
 from lake.ocsf.attributes import EventClass
 from lake.storage.publish import Workplace
 from lake.storage.store import ObjectInfo, Store
 
-FILES_AT_ONCE = 480
+_ALL_ONES = (1 << 64) - 1
+_WHOLE = 128
+_MAPPED = "key_high = 0 and key_low >> 32 = 65535"
+_BLOCK = "case when key_high = 0 then key_low >> 16 else (key_high >> 32) | 9223372036854775808 end"
 _GONE = "is not there as its receipt says: build the hour again"
 
 
@@ -78,28 +88,30 @@ class Search:
 
     def run(self, part: Part, prefixes: list[int]) -> None:
         """Put the matches of some hours into `found`; `prefixes` are those of the networks sought."""
-        probe.begin(self.con)
-        events.begin(self.con)
+        matches.begin(self.con)
         for key, receipt in part.files.items():
             if receipt.table not in self.classes:
                 part.failed[key] = f"{key} is of {receipt.table}, a class that the project no longer declares"
         indexes = self._indexes(part)
         try:
-            self._probe(part, indexes, prefixes)
+            self._find_hits(part, indexes, prefixes)
         except Unreadable:
             indexes = self._mended(part, indexes)
-            self._probe(part, indexes, prefixes)
+            self._find_hits(part, indexes, prefixes)
         files = part.files
         marks = {key: files[key].index for key in indexes if key in files}
         part.observables = sum(part.made.get(key, mark.rows if mark else 0) for key, mark in marks.items())
         self._add_events(part)
 
-    def _probe(self, part: Part, indexes: Mapping[str, str], prefixes: list[int]) -> None:
-        probe.probe(self.con, {url: key for key, url in indexes.items() if url}, part.files, prefixes)
+    def _find_hits(self, part: Part, indexes: Mapping[str, str], prefixes: list[int]) -> None:
+        found = {url: key for key, url in indexes.items() if url}
+        if found:
+            with index.reading():
+                _probe(self.con, found, part.files, prefixes)
 
     def _indexes(self, part: Part) -> dict[str, str]:
         """Return the addresses of all indexes, by file; those that are missing are made."""
-        found = index_repair.usable(self.store, part.files)
+        found = index.usable_indexes(self.store, part.files)
         missing = [key for key in part.files if key not in found]
         return {**found, **self._make(part, missing, "has no index that can be used")}
 
@@ -110,7 +122,7 @@ class Search:
         broken = [
             key
             for key, mark in marks.items()
-            if not index_repair.readable(self.con, indexes[key], mark.rows if mark else -1)
+            if not index.is_readable(self.con, indexes[key], mark.rows if mark else -1)
         ]
         made = self._make(part, broken, "has an index that cannot be read")
         return {key: url for key, url in {**indexes, **made}.items() if key not in part.failed}
@@ -119,35 +131,109 @@ class Search:
         files, made = part.files, dict[str, Path]()
         for key in keys:
             try:
-                made[key] = index_repair.made(self.con, self.store, self.place, self.classes[files[key].table], key)
-                part.made[key] = mark_of(made[key]).rows
+                made[key] = index.make_index(self.con, self.store, self.place, self.classes[files[key].table], key)
+                part.made[key] = index.mark_of(made[key]).rows
                 part.mended[key] = f"{key} {why}: it was searched itself, and its index made anew"
             except Unreadable as problem:
-                part.failed[key] = _said(key, problem)
+                part.failed[key] = _unreadable(key, problem)
         urls = {key: str(path) for key, path in made.items()}
         if self.keep and made:
-            kept = index_repair.keep(self.store, self.place, files, made)
+            kept = index.keep_indexes(self.store, self.place, files, made)
             urls |= {key: self.store.url(kept[key]) for key in kept}
         return urls
 
     def _add_events(self, part: Part) -> None:
         by_class: dict[str, dict[str, BuildReceipt]] = {}
         files = part.files
-        for key in events.hit_files(self.con):
+        for (key,) in self.con.execute(f"select distinct file from {HIT} order by 1").fetchall():
             by_class.setdefault(files[key].table, {})[key] = files[key]
         for table, hit in by_class.items():
-            try:
-                events.add_matches(self.con, self.store, self.classes[table], hit)
-            except Unreadable:
-                self._add_one_by_one(part, table, hit)
+            self._add_matches(part, table, hit)
 
-    def _add_one_by_one(self, part: Part, table: str, hit: Mapping[str, BuildReceipt]) -> None:
-        for key, receipt in hit.items():
-            try:
-                events.add_matches(self.con, self.store, self.classes[table], {key: receipt})
-            except Unreadable as problem:
-                part.failed[key] = _said(key, problem)
+    def _add_matches(self, part: Part, table: str, hit: Mapping[str, BuildReceipt]) -> None:
+        """Add the matches in files of one class; where one of them cannot be read, file by file."""
+        try:
+            matches.add_matches(self.con, self.store, self.classes[table], hit)
+        except Unreadable as problem:
+            if len(hit) == 1:
+                part.failed |= {key: _unreadable(key, problem) for key in hit}
+                return
+            for key, receipt in hit.items():
+                self._add_matches(part, table, {key: receipt})
 
 
-def _said(key: str, problem: Exception) -> str:
+def _unreadable(key: str, problem: Exception) -> str:
     return f"{key} cannot be read: {' '.join(str(problem).split())[:300]}"
+
+
+def networks(con: duckdb.DuckDBPyConnection) -> list[int]:
+    """Return the lengths of prefix of the networks sought, and make the table of the blocks that they lie in."""
+    con.execute(f"""
+create or replace temp table block as
+select distinct block from (
+  select (key_low >> 16) + unnest(range(0, 1 << greatest(112 - prefix::integer, 0)))::ubigint as block
+  from {SOUGHT} where prefix between 96 and {_WHOLE - 1} and {_MAPPED}
+  union all
+  select {_BLOCK} from {SOUGHT} where prefix between 32 and {_WHOLE - 1} and key_high > 0
+)""")
+    rows = con.execute(f"select distinct prefix from {SOUGHT} where prefix < {_WHOLE} order by 1").fetchall()
+    return [int(row[0]) for row in rows]
+
+
+def _probe(
+    con: duckdb.DuckDBPyConnection, indexes: Mapping[str, str], files: Mapping[str, BuildReceipt], prefixes: list[int]
+) -> None:
+    """Add what indexes (address → key of the file of silver) hold of `sought` to the hits; `files` are their builds."""
+    _name_indexes(con, indexes, files)
+    seen = f"read_parquet({listed(indexes)}, filename = 'index_file', hive_partitioning = false)"
+    parts = [
+        f"select index_file, kind, key_high, key_low, n, search_from, valid_to from {seen}"
+        f" join (select * from {SOUGHT} where prefix = {_WHOLE}) using (kind, key_high, key_low)"
+    ]
+    if prefixes:
+        _find_near(con, seen)
+    for prefix in prefixes:
+        high, low = _mask(prefix)
+        near = "seen" if _has_blocks(con, prefix) else f"(select * from {seen} where kind = 'ip')"
+        parts.append(
+            f"select index_file, 'ip', seen.key_high, seen.key_low, s.n, search_from, valid_to from {near} as seen"
+            f" join (select * from {SOUGHT} where prefix = {prefix}) as s"
+            f" on s.key_high = seen.key_high & {high}::ubigint and s.key_low = seen.key_low & {low}::ubigint"
+        )
+    con.execute(
+        f"insert into {HIT} select file, kind, key_high, key_low, n from ({' union all '.join(parts)}) as found"
+        " join of_index using (index_file) where search_from < ends_at and valid_to > begins_at"
+    )
+
+
+def _name_indexes(
+    con: duckdb.DuckDBPyConnection, indexes: Mapping[str, str], files: Mapping[str, BuildReceipt]
+) -> None:
+    hours = [str(ledger.hour(files[key].hour)) for key in indexes.values()]
+    con.execute(
+        "create or replace temp table of_index as select *, begins_at + interval 1 hour as ends_at from ("
+        f"select unnest({texts(indexes)}) as index_file, unnest({texts(indexes.values())}) as file,"
+        f" unnest({texts(hours)})::timestamp as begins_at)"
+    )
+
+
+def _find_near(con: duckdb.DuckDBPyConnection, seen: str) -> None:
+    """Make the table `seen` of the addresses that lie in a block of a network."""
+    con.execute(
+        "create or replace temp table seen as select index_file, key_high, key_low from"
+        f" (select index_file, key_high, key_low, {_BLOCK} as block from {seen} where kind = 'ip')"
+        " semi join block using (block)"
+    )
+
+
+def _has_blocks(con: duckdb.DuckDBPyConnection, prefix: int) -> bool:
+    """Whether all networks of a length of prefix have blocks; those that are too large, or odd, have none."""
+    odd = f"not (({_MAPPED} and prefix >= 96) or (key_high > 0 and prefix >= 32))"
+    row = con.execute(f"select count(*) from {SOUGHT} where prefix = {prefix} and {odd}").fetchone()
+    return row is not None and not row[0]
+
+
+def _mask(prefix: int) -> tuple[int, int]:
+    """Return the halves of the mask of a prefix out of 128 bits."""
+    mask = ((1 << prefix) - 1) << (_WHOLE - prefix)
+    return mask >> 64, mask & _ALL_ONES

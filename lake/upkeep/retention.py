@@ -21,7 +21,7 @@ from lake import ledger
 from lake.ledger.live_files import HeldFile, held_files, marks_of
 from lake.ledger.receipts import BuildReceipt, LandingReceipt, Removed, encode
 from lake.ledger.removal import EXPIRED, with_removed
-from lake.matching.index_files import files_of
+from lake.matching.index import files_of
 from lake.matching.matches import forgotten
 from lake.storage import paths
 from lake.storage.publish import Change, publish

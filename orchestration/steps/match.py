@@ -24,7 +24,7 @@ def match_lake(
     days: float | None = None,
     again: bool = False,
     dry_run: bool = False,
-    told: Callable[[Matched], None] = lambda _: None,
+    report: Callable[[Matched], None] = lambda _: None,
 ) -> Matched:
     """Hold what is new in the lists against the lake, and what is new in the lake against the lists."""
     sweep(store)
@@ -37,7 +37,7 @@ def match_lake(
         again=again,
         dry_run=dry_run,
         limits=Limits(settings.memory_bytes, settings.threads),
-        told=told,
+        report=report,
     )
 
 

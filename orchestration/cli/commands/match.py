@@ -41,7 +41,7 @@ def match(
             days=days,
             again=again,
             dry_run=dry_run,
-            told=lambda far: status.update(f"{far.hours:,} hours searched, {far.rows:,} matches …"),
+            report=lambda far: status.update(f"{far.hours:,} hours searched, {far.rows:,} matches …"),
         )
     if json:
         print_json({**asdict(done), "lists": lists, "dry_run": dry_run})

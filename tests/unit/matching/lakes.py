@@ -15,8 +15,7 @@ from lake import ledger
 from lake.base.sql import literal, quoted
 from lake.ledger.receipts import BuildReceipt
 from lake.matching import matches
-from lake.matching.index import staged_statements
-from lake.matching.index_files import staged_indexes
+from lake.matching.index import staged_indexes, staged_statements
 from lake.matching.match import Matched, match
 from lake.ocsf.columns import columns
 from lake.ocsf.conform import conform
@@ -148,7 +147,7 @@ def _publish(
                 moves.append((place.key_of(path), key))
             else:
                 deletes += [key, paths.index_file(key)]
-            if indexed := indexes.file(text):
+            if indexed := indexes.files.get(text):
                 moves.append((place.key_of(indexed), paths.index_file(key)))
         written = tuple(ledger.with_builds(store, model, receipts))
         publish(store, lambda: Change(moves=tuple(moves), deletes=tuple(deletes), receipts=written))
