@@ -16,16 +16,16 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from ingest.decode.archive import ZIP_MAGIC, member_bytes, members, why_ignored
-from ingest.decode.batches import JSON_FORM, LINES, SCHEMA, Batches, Piece
 from ingest.decode.compression import Broken, decompressed, peek
 from ingest.decode.documents import BLANKS, Envelopes
-from ingest.decode.encoding import unescaped, utf8
 from ingest.decode.framing import Framer
 from ingest.decode.parquet import MAGIC as PARQUET_MAGIC
 from ingest.decode.parquet import rows_as_json
 from ingest.decode.plain_lines import LineForm, LineFramer
+from ingest.decode.records import JSON_FORM, LINES, SCHEMA, Batches, Piece
 from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnreadable
 from ingest.decode.stored import StoredFile, gathered
+from ingest.decode.text import unescaped, utf8
 from ingest.decode.wrapped import (
     CLOUDWATCH_LOGS,
     EVENTBRIDGE,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from ingest.decode.batches import Offsets, Piece, piece
+from ingest.decode.records import Offsets, Piece, piece
 
 _IS_BLANK = np.zeros(256, dtype=np.bool_)
 _IS_BLANK[[0x20, 0x09, 0x0D]] = True

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ingest.decode.batches import Piece, piece_of, problem_piece, too_large
 from ingest.decode.cursor import Cursor
 from ingest.decode.lines import lines_of, longer_than, runs
+from ingest.decode.records import Piece, piece_of, problem_piece, too_large
 from ingest.decode.report import Limits
 from ingest.decode.splitter import Head
 

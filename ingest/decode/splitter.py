@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from ingest.decode.batches import Piece, piece_of, problem_piece, too_large
 from ingest.decode.documents import BLANKS, LIST_DECODER, Envelopes, fault
+from ingest.decode.records import Piece, piece_of, problem_piece, too_large
 from ingest.decode.report import Limits
 from ingest.decode.structure import BLOCK_BYTES, CLOSE_LIST, CLOSE_OBJECT, COMMA, OPEN_LIST, OPEN_OBJECT, Structure
 

@@ -19,9 +19,9 @@ from typing import Final
 import msgspec
 import pyarrow.compute as pc
 
-from ingest.decode.batches import Piece, piece_of
 from ingest.decode.compression import Broken
 from ingest.decode.documents import BLANKS
+from ingest.decode.records import Piece, piece_of
 
 CLOUDWATCH_LOGS: Final = "cloudwatch_logs"
 EVENTBRIDGE: Final = "eventbridge"

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ingest.contracts import Contract, Field
 from ingest.decode import SCHEMA, DecodeReport
-from ingest.decode.batches import FORM, LINES
+from ingest.decode.records import FORM, LINES
 from ingest.landing.drift import DriftCounter
 from ingest.landing.field_paths import FieldPaths
 from ingest.landing.text_lines import Taken, from_delimited, from_json, from_pattern

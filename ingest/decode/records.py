@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode.encoding import cut_at_character, readable
+from ingest.decode.text import cut_at_character, readable
 
 # `object` is dictionary-encoded, with its own dictionary in each batch; DuckDB reads it as VARCHAR.
 SCHEMA = pa.schema(
