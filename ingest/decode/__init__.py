@@ -1,10 +1,9 @@
 """Bytes of delivered objects to Arrow batches of raw record texts, in bounded memory, every byte accounted for.
 
-`decode` is the whole interface. The parts: `stored`, `compression` and `archive` (stored bytes to plain bytes),
-`parquet` (rows as JSON), `encoding` (to UTF-8), `framing` with `lines`, `documents` and `splitter` (JSON text to
-records), `plain_lines` (other text to records), `wrapped` (records inside of other services' documents), `batches`
-(records to Arrow), `report` (limits and counts). What a record means, and whether it keeps its contract, is decided in
-landing.
+`decode` is the whole interface. The parts, in the order in which bytes go through them: `compression` and `archive`
+(stored to plain bytes), `text` (to UTF-8), `wrapped` (records inside other services' documents), `framing` with
+`lines`, `documents` and `splitter` (text to records), `records` (records to Arrow, counts). What a record means, and
+whether it keeps its contract, is decided in landing.
 """
 
 from __future__ import annotations
@@ -15,32 +14,30 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from ingest.decode.archive import ZIP_MAGIC, member_bytes, members, why_ignored
-from ingest.decode.compression import Broken, decompressed, peek
+from ingest.decode.compression import Broken, ObjectUnreadable, StoredFile, decompressed, gathered, peek
 from ingest.decode.documents import BLANKS, Envelopes
 from ingest.decode.framing import Framer
-from ingest.decode.parquet import MAGIC as PARQUET_MAGIC
-from ingest.decode.parquet import rows_as_json
-from ingest.decode.plain_lines import LineForm, LineFramer
-from ingest.decode.records import JSON_FORM, LINES, SCHEMA, Batches, Piece
-from ingest.decode.report import DecodeReport, Limits, ObjectCount, ObjectUnreadable
-from ingest.decode.stored import StoredFile, gathered
-from ingest.decode.text import unescaped, utf8
-from ingest.decode.wrapped import (
-    CLOUDWATCH_LOGS,
-    EVENTBRIDGE,
-    details,
-    is_export,
-    is_subscription,
-    messages,
-    unstamped,
+from ingest.decode.lines import LineForm, LineFramer
+from ingest.decode.records import (
+    JSON_FORM,
+    LINES,
+    SCHEMA,
+    Batches,
+    DecodeReport,
+    Limits,
+    ObjectCount,
+    Piece,
 )
+from ingest.decode.text import unescaped, utf8
+from ingest.decode.wrapped import CLOUDWATCH_LOGS, EVENTBRIDGE, details, is_export, is_subscription, messages, unstamped
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
 # 585 bytes (3 runs each, 680 to 1,080 MB/s of processor time on a busy machine).
 BLOCK_BYTES = 1 << 20
 _SNIFFED_BYTES = 64
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_PARQUET_MAGIC = b"PAR1"
 
 __all__ = ["SCHEMA", "DecodeReport", "Limits", "LineForm", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
 
@@ -55,7 +52,7 @@ def decode(
 ) -> Iterator[pa.RecordBatch]:
     """Batches (see `SCHEMA`) of the records of all objects, in order; small objects share a batch.
 
-    Columns: `line`, the record's text without its line end (invalid UTF-8 in the notation of `encoding.escaped`, undone
+    Columns: `line`, the record's text without its line end (invalid UTF-8 in the notation of `text.escaped`, undone
     by `unescaped`); `object`, the object's name, for members of a zip archive `<object>!<member>`; `row`, the number of
     the record in the object or member, from 1; `problem`, NULL or truncated_object, too_large or not_json;
     `detail`, a sentence on the problem. A record without a problem need not be JSON: only what decoding could not
@@ -64,7 +61,7 @@ def decode(
     `records_keys`: top-level keys whose list makes an object an envelope of records. `report` is filled on the way.
     `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same,
     unless the form is `always`.
-    The schema of a batch of lines says so in its metadata (`batches.FORM`), with the header line of their objects.
+    The schema of a batch of lines says so in its metadata (`records.FORM`), with the header line of their objects.
     `wrappers`: what may stand around records, see `wrapped`. No content raises. Raises ObjectUnreadable when an object
     cannot be opened or read; one that is gone or refused is reported.
     """
@@ -147,16 +144,18 @@ def _streams(
     """The object's plain bytes under its name, or those of each of its members."""
     block_bytes = min(limits.chunk_bytes, BLOCK_BYTES)
     magic, blocks = peek(file.blocks(block_bytes), 4)
-    if magic not in ZIP_MAGIC and magic != PARQUET_MAGIC:
+    if magic not in _ZIP_MAGIC and magic != _PARQUET_MAGIC:
         yield source.name, gathered(decompressed(blocks, source.size), block_bytes)
         return
+    from ingest.decode.archive import rows_as_json  # few objects are Parquet or zip
+
     with tempfile.TemporaryFile() as spool:
         archive: BinaryIO = cast(BinaryIO, file)
         if not file.seekable():
             spool.writelines(blocks)
             archive = cast(BinaryIO, spool)
         archive.seek(0)
-        if magic == PARQUET_MAGIC:
+        if magic == _PARQUET_MAGIC:
             yield source.name, gathered(rows_as_json(archive), block_bytes)
         else:
             yield from _members(source.name, archive, limits, report)
@@ -165,6 +164,8 @@ def _streams(
 def _members(
     name: str, archive: BinaryIO, limits: Limits, report: DecodeReport
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
+    from ingest.decode.archive import member_bytes, members, why_ignored
+
     try:
         found = members(archive)
     except Broken as error:

@@ -1,7 +1,8 @@
-"""Zip archives: their members as streams of stored or inflated bytes, and which members are no data.
+"""Objects that are read from their end: members of zip archives as plain bytes, rows of Parquet as lines of JSON.
 
 Members are read from their own local headers rather than through `ZipFile.open`, which throws away the last block of a
-damaged member; the directory is still read by `zipfile`.
+damaged member; the directory is still read by `zipfile`. Parquet values keep their types as far as JSON has them:
+numbers stay numbers, times become text, bytes are escaped.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from ingest.decode.compression import Broken, Inflate, decompressed, expand
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+from ingest.decode.compression import Broken, Inflate, decompressed, expand
+from lake.storage.duck import at_hand
+
 _LOCAL_HEADER = struct.Struct("<4s22sHH")
 _READ_BYTES = 1 << 20
+_ROWS = 8192  # of Parquet at a time
 # What `zipfile` raises on a damaged directory besides its own error.
 _ROTTEN = (zipfile.BadZipFile, ValueError, LookupError, OverflowError, struct.error, NotImplementedError, EOFError)
 
@@ -90,3 +96,24 @@ def _checked(plain: Iterator[bytes], member: zipfile.ZipInfo) -> Iterator[bytes]
             f"the zip member's checksum is wrong: {member.file_size:,} bytes with CRC {member.CRC:08x} expected, "
             f"{size:,} bytes with CRC {crc:08x} found"
         )
+
+
+def rows_as_json(file: BinaryIO) -> Iterator[bytes]:
+    """The rows in order, each a line of JSON with all columns. Raises Broken after what could be read.
+
+    `file` must be seekable: the columns are described at the end.
+    """
+    rows = 0
+    con = at_hand()
+    try:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=_ROWS):
+            con.register("parquet_rows", pa.Table.from_batches([batch]))
+            found = con.execute("select to_json(parquet_rows)::varchar || chr(10) as line from parquet_rows")
+            for chunk in found.to_arrow_table().column("line").chunks:
+                yield "".join(chunk.to_pylist()).encode()
+            rows += batch.num_rows
+    except (pa.ArrowException, OSError, duckdb.Error) as error:
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        raise Broken(f"the Parquet file cannot be read on after {rows:,} rows: {first_line}") from None
+    finally:
+        con.close()

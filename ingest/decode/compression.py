@@ -1,14 +1,16 @@
-"""Stored bytes to plain bytes: gzip and zstd, told by their first bytes and undone in bounded memory.
+"""Stored bytes to plain bytes: reading an object's file, and undoing gzip and zstd, told by their first bytes.
 
-Belongs here: decompression that keeps everything readable in front of damage and then says where the damage is.
-Not here: archives with members (`archive.py`), text encodings, records.
+In bounded memory. What is readable in front of damage is kept, and `Broken` then says where the damage is. Only
+`StoredFile` may fail to read; such a failure names the object and stops the decode. Archives with members are
+`archive`'s.
 """
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import zstandard
 
@@ -16,6 +18,15 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 OUTPUT_BYTES = 1 << 20
 MAX_LAYERS = 3
+
+
+class ObjectUnreadable(Exception):
+    """An object could not be opened or read, whatever its content. `name` is the object, `reason` a sentence."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
 
 
 class Broken(Exception):
@@ -184,3 +195,70 @@ def _damage(codec: _Codec, at: int, size: int, whole_members: int, error: str) -
     where = f"compressed byte {at:,} of {size:,}" if size else f"compressed byte {at:,}"
     after = f" (after {whole_members} whole members)" if whole_members else ""
     return f"{codec.name} data cannot be read on at {where}{after}: {error}"
+
+
+class StoredFile:
+    """A file that counts the bytes read from it and raises ObjectUnreadable instead of OSError."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self._name = name
+        self._file = file
+        self.bytes_read = 0
+
+    def read(self, count: int = -1) -> bytes:
+        """As of any file; every byte counts, also one read twice."""
+        try:
+            data = self._file.read(count)
+        except OSError as error:
+            raise ObjectUnreadable(self._name, f"cannot be read at byte {self.bytes_read:,}: {error}") from error
+        self.bytes_read += len(data)
+        return data
+
+    @property
+    def closed(self) -> bool:
+        """As of any file."""
+        return self._file.closed
+
+    def seekable(self) -> bool:
+        """True if archives can be read in place."""
+        return self._file.seekable()
+
+    def tell(self) -> int:
+        """As of any file."""
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any file; ValueError for a place before its start."""
+        if whence == io.SEEK_SET and offset < 0:
+            raise ValueError(f"place {offset} before the start of the file")
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            raise ObjectUnreadable(self._name, f"cannot be read at byte {offset:,}: {error}") from error
+
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """The file in blocks of at most `size` bytes."""
+        while block := self.read(size):
+            yield block
+
+
+def gathered(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes, small chunks put together to about `size`. Broken comes after all of them."""
+    parts: list[bytes] = []
+    held = 0
+    try:
+        for part in chunks:
+            if parts and held + len(part) > size:
+                yield b"".join(parts)
+                parts, held = [], 0
+            if len(part) >= size:
+                yield part
+            else:
+                parts.append(part)
+                held += len(part)
+    except Broken:
+        if parts:
+            yield b"".join(parts)
+        raise
+    if parts:
+        yield b"".join(parts)

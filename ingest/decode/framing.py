@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from ingest.decode.cursor import Cursor
-from ingest.decode.documents import BLANKS, Envelopes, fault, records_of
+from ingest.decode.documents import BLANKS, BLOCK_BYTES, Envelopes, document_ends, fault, records_of
 from ingest.decode.lines import lines_of, longer_than, rows_at, runs
-from ingest.decode.records import Piece, piece_of, problem_piece, too_large
-from ingest.decode.report import Limits
-from ingest.decode.splitter import DocumentSplitter, Head
-from ingest.decode.structure import BLOCK_BYTES, document_ends
+from ingest.decode.records import Limits, Piece, piece_of, problem_piece, too_large
+from ingest.decode.splitter import DocumentSplitter
+from ingest.decode.text import Cursor, Head
 
 _NEXT_DOCUMENT = re.compile(rb"\n(?=[{\[])")
 

@@ -10,29 +10,21 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from ingest.decode.documents import BLANKS, LIST_DECODER, Envelopes, fault
-from ingest.decode.records import Piece, piece_of, problem_piece, too_large
-from ingest.decode.report import Limits
-from ingest.decode.structure import BLOCK_BYTES, CLOSE_LIST, CLOSE_OBJECT, COMMA, OPEN_LIST, OPEN_OBJECT, Structure
-
-
-class Head:
-    """The first `limit` bytes of a text that arrives in parts, and its whole size."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.kept = bytearray()
-        self.size = 0
-
-    def add(self, part: bytes) -> None:
-        """Take the next part."""
-        self.kept += part[: max(0, self._limit - len(self.kept))]
-        self.size += len(part)
-
-    def extend(self, other: Head) -> None:
-        """Take another text, of which also only the head is there, as the next part."""
-        self.add(bytes(other.kept))
-        self.size += other.size - len(other.kept)
+from ingest.decode.documents import (
+    BLANKS,
+    BLOCK_BYTES,
+    CLOSE_LIST,
+    CLOSE_OBJECT,
+    COMMA,
+    LIST_DECODER,
+    OPEN_LIST,
+    OPEN_OBJECT,
+    Envelopes,
+    Structure,
+    fault,
+)
+from ingest.decode.records import Limits, Piece, piece_of, problem_piece, too_large
+from ingest.decode.text import Head
 
 
 class DocumentSplitter:

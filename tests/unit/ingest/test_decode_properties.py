@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import Limits, unescaped
-from ingest.decode.structure import Structure
+from ingest.decode.documents import Structure
 from ingest.decode.text import escaped
 from tests.unit.ingest.decoding import decoded, lines
 
