@@ -17,7 +17,7 @@
   Reading the mapping's rows twice, first narrow, then whole, is cheaper than keeping them: 100,000 sign-ins took 0.1 s to
   read narrow, 1.1 s to write, and 1.0 s more to hold in memory in between (2 cores).
 
-  `made` is the plan that `hw_events` gives: `asked` (lake/ocsf/asked.py), `held` (what the tables hold), `observed`,
+  `made` is the plan that `hw_events` gives: `asked` (lake/ocsf/context_plan.py), `held` (what the tables hold), `observed`,
   `types`. A table without rows is not in the plan and costs nothing. Temporary tables belong to the connection, of which
   each thread of dbt has its own.
 

@@ -1,7 +1,7 @@
 {#-
   Context of machines (`reference.assets`) and accounts (`reference.identities`): who one is at the event's time.
 
-  A subject may be called by several names, some surer than others (`step`, decided in lake/ocsf/asked.py). The surest
+  A subject may be called by several names, some surer than others (`step`, decided in lake/ocsf/context_plan.py). The surest
   name that fits exactly one entity of a feed wins; of an address the smallest network; of several feeds the first
   in the order of the settings. A name that fits several entities of a feed gives nothing there: never a guess.
 -#}

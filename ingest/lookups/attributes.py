@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from lake.base.sql import quoted
 from lake.ocsf.attributes import EventClass
-from lake.ocsf.columns import columns
-from lake.ocsf.filled import filled_by
+from lake.ocsf.columns import columns, filled_by
 
 # What the last name of a path says of the observable, by OCSF's types ip_t, hostname_t, url_t and file_hash_t.
 KINDS = {

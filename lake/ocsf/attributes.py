@@ -1,16 +1,89 @@
-"""The declared attributes with everything the official schema says about them, as one tree per class.
+"""The declared subset of OCSF: `attributes.yml`, resolved against the official schema into one tree per class.
 
-What belongs here: resolving paths against the official schema, and refusing what it does not allow.
-What does not: rendering types, captions or rules from the tree.
+What belongs here: the grammar of that file, and refusing what the official schema does not allow. What does not:
+rendering types, captions or rules from the trees.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from lake.ocsf.declaration import Declaration, DeclarationError
-from lake.ocsf.official import Official
+import yaml
 
-JSON = "json_t"
+from lake.base.errors import HeadwaterError
+from lake.ocsf.official import Official, official
+
+DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+DECLARATION = Path("ocsf/attributes.yml")
+TAKE_OVER = "*"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+
+
+class DeclarationError(HeadwaterError, ValueError):
+    """The declaration cannot be used; the message names class and path, and says what to do."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is published: OCSF version, profiles, and per class the attribute paths in column order."""
+
+    version: str
+    profiles: tuple[str, ...]
+    classes: dict[str, tuple[str, ...]]
+
+
+def load_declaration(path: Path) -> Declaration:
+    """Read a file of declarations. Raises DeclarationError where it breaks the grammar."""
+    return _declaration(path.read_text(encoding="utf-8"))
+
+
+def _declaration(text: str) -> Declaration:
+    try:
+        document = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise DeclarationError(f"not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise DeclarationError("expected a mapping with version, profiles, shapes, base and classes")
+    missing = [key for key in ("version", "profiles", "base", "classes") if key not in document]
+    if missing:
+        raise DeclarationError(f"{', '.join(missing)} missing")
+    shapes = document.get("shapes", {})
+    base = tuple(_paths(document["base"], shapes, ("base",)))
+    classes = {
+        name: base + tuple(_paths(entries or [], shapes, (name,))) for name, entries in document["classes"].items()
+    }
+    for name, paths in classes.items():
+        _refuse_twice(name, paths)
+    return Declaration(str(document["version"]), tuple(document["profiles"]), classes)
+
+
+def _paths(entries: list[Any], shapes: dict[str, list[Any]], where: tuple[str, ...]) -> Iterator[str]:
+    """Yield every path of a list of entries: `path`, or `{path: shape}` for all attributes of the shape below it."""
+    for entry in entries:
+        if isinstance(entry, str):
+            yield entry
+            continue
+        if not isinstance(entry, dict) or len(entry) != 1:
+            raise DeclarationError(f"{where[0]}: {entry!r}: expected a path, or `path: shape`")
+        ((path, shape),) = entry.items()
+        if shape not in shapes:
+            raise DeclarationError(f"{where[0]}: {path}: there is no shape {shape!r}")
+        if shape in where:
+            raise DeclarationError(f"{where[0]}: shape {shape!r} contains itself; list the nesting as deep as needed")
+        prefix = "" if path == TAKE_OVER else f"{path}."
+        yield from (prefix + inner for inner in _paths(shapes[shape], shapes, (*where, shape)))
+
+
+def _refuse_twice(name: str, paths: tuple[str, ...]) -> None:
+    seen: set[str] = set()
+    for path in paths:
+        if path in seen:
+            raise DeclarationError(f"{name}: {path}: declared twice")
+        seen.add(path)
+
+
 OBJECT = "object_t"
 
 
@@ -62,13 +135,22 @@ class EventClass:
     shape: Shape
 
 
-def resolve(declaration: Declaration, schema: Official) -> dict[str, EventClass]:
-    """Return every declared class with its attributes resolved.
+def declared_classes(dbt_project: Path = DBT_PROJECT) -> dict[str, EventClass]:
+    """Return the classes that a project's declaration publishes, by name.
 
-    Raises DeclarationError naming class and path for an attribute that the official schema does not have, has
-    deprecated, or ties to a profile that is not declared, and for a required attribute that is not declared.
+    Raises:
+        DeclarationError: it names class and path of an attribute that the official schema does not have, has
+            deprecated, or ties to a profile that is not declared, and of a required attribute that is not declared.
+        UnknownClass: the official schema has no class of this name.
     """
-    return {name: _event_class(name, paths, declaration, schema) for name, paths in declaration.classes.items()}
+    return dict(_classes((dbt_project / DECLARATION).read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=16)  # every question and every build asks, and the file hardly ever changes meanwhile
+def _classes(text: str) -> dict[str, EventClass]:
+    declared = _declaration(text)
+    schema = official(declared.version)
+    return {name: _event_class(name, paths, declared, schema) for name, paths in declared.classes.items()}
 
 
 def _event_class(name: str, paths: tuple[str, ...], declaration: Declaration, schema: Official) -> EventClass:

@@ -1,18 +1,17 @@
 """From a mapping's columns to whole OCSF events, as SQL text.
 
-What belongs here: pure functions from a class and the types that a mapping gives to the steps of a SELECT, and to the
-query that holds its rows against the rules. What does not: running SQL, context (`dbt_project/macros/context.sql`).
+Pure functions from a class and the types that a mapping gives to the steps of a SELECT, and to the query that checks
+its rows with the rules. What does not belong here: running SQL, context (`dbt_project/macros/context.sql`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lake.base.sql import literal, quoted
 from lake.ocsf.attributes import Attribute, EventClass
-from lake.ocsf.columns import columns, duckdb_type
-from lake.ocsf.conform import conform
-from lake.ocsf.filled import Filled, filled_by
-from lake.ocsf.observed import Observed, Subject, observed, subjects
+from lake.ocsf.columns import Filled, columns, conform, duckdb_type, filled_by
+from lake.ocsf.observables import Observed, Subject, observed, subjects
 from lake.ocsf.rules import profiles_filled, rules
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
@@ -61,11 +60,11 @@ completed as (
   )
   from conformed
 )"""
-    asked = subjects(event_class, filled_by(given))
-    wanted = {"enrichments", "osint", "observables", *(subject.path.partition(".")[0] for subject in asked)}
+    own = filled_by(given)
+    found = subjects(event_class, own)
+    wanted = {"enrichments", "osint", "observables", *(subject.path.partition(".")[0] for subject in found)}
     types = tuple(_tree(each) for each in event_class.shape.attributes if each.name in wanted)
-    seen = observed(event_class, filled_by(given))
-    return EventSql(steps, _metadata(event_class, filled), tuple(asked), tuple(seen), types)
+    return EventSql(steps, _metadata(event_class, filled), tuple(found), tuple(observed(event_class, own)), types)
 
 
 def _tree(attribute: Attribute) -> list[Any]:
@@ -81,7 +80,7 @@ def broken_sql(event_class: EventClass, given: Mapping[str, str], relation: str)
     applied = rules(event_class, _filled(event_class, given))
     broken = f"(select * from {relation} where {_lines([rule.sql for rule in applied], ' or ')})"
     each = "\nunion all ".join(
-        f"select date || 'T' || hour, {_text(rule.name)}, count(*), any_value(metadata.uid) from broken"
+        f"select date || 'T' || hour, {literal(rule.name)}, count(*), any_value(metadata.uid) from broken"
         f" where {rule.sql} group by 1"
         for rule in applied
     )
@@ -104,18 +103,18 @@ def _completions(event_class: EventClass, given: Mapping[str, str]) -> list[str]
     names = {each.name for each in event_class.shape.attributes}
     activity = "coalesce(activity_id, 0)"
     activity_name = _caption(enums["activity_id"].enum, activity)
-    caption = _text(event_class.caption)
+    caption = literal(event_class.caption)
     made = {
         "time": "epoch_ms(_event_at)",
         "time_dt": "_event_at",
         "activity_id": activity,
         "activity_name": f"coalesce(activity_name, {activity_name})",
         "category_uid": str(event_class.category_uid),
-        "category_name": _text(event_class.category_name),
+        "category_name": literal(event_class.category_name),
         "class_uid": str(event_class.uid),
         "class_name": caption,
         "type_uid": f"({event_class.uid}::bigint * 100 + {activity})",
-        "type_name": f"{_text(event_class.caption + ': ')} || coalesce({activity_name}, 'Other')",
+        "type_name": f"{literal(event_class.caption + ': ')} || coalesce({activity_name}, 'Other')",
         "severity_id": "coalesce(severity_id, 1)",
     }
     for name, attribute in enums.items():
@@ -127,13 +126,13 @@ def _completions(event_class: EventClass, given: Mapping[str, str]) -> list[str]
 
 
 def _caption(enum: Mapping[int | str, str], expression: str) -> str:
-    return f"case {expression} " + " ".join(f"when {id_} then {_text(text)}" for id_, text in enum.items()) + " end"
+    return f"case {expression} " + " ".join(f"when {id_} then {literal(text)}" for id_, text in enum.items()) + " end"
 
 
 def _metadata(event_class: EventClass, filled: Filled) -> str:
     """`metadata` with what is the same for every event; written out, since struct_update is DuckDB's alone."""
     same = {
-        "version": _text(event_class.version),
+        "version": literal(event_class.version),
         "uid": "_event_key",
         "logged_time": "epoch_ms(_arrived_at)",
         "profiles": _profiles(event_class, filled),
@@ -141,7 +140,9 @@ def _metadata(event_class: EventClass, filled: Filled) -> str:
     shape = next(each.shape for each in event_class.shape.attributes if each.name == "metadata")
     names = [each.name for each in shape.attributes] if shape else []
     return (
-        "struct_pack(" + ", ".join(f'"{name}" := {same.get(name, f"metadata.{_name(name)}")}' for name in names) + ")"
+        "struct_pack("
+        + ", ".join(f"{quoted(name)} := {same.get(name, f'metadata.{quoted(name)}')}" for name in names)
+        + ")"
     )
 
 
@@ -150,17 +151,9 @@ def _profiles(event_class: EventClass, filled: Filled) -> str:
     found = ["['datetime']"]
     for profile, condition in profiles_filled(event_class, filled).items():
         if profile != "datetime":
-            found.append(f"case when {condition} then [{_text(profile)}] else [] end")
+            found.append(f"case when {condition} then [{literal(profile)}] else [] end")
     return f"list_sort({' || '.join(found)})"
 
 
 def _lines(parts: Sequence[str], between: str = ", ") -> str:
     return f"{between.rstrip()}\n  ".join(parts) if between == ", " else f"\n {between}".join(parts)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(value: str) -> str:
-    return f'"{value}"'

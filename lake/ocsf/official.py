@@ -1,8 +1,4 @@
-"""The official OCSF schema of one version, as the package `ocsf-json-schema` carries it.
-
-What belongs here: looking up classes, objects and types by the names that analysts use.
-What does not: which of them Headwater publishes (declaration.py).
-"""
+"""The official OCSF schema of one version, as the package `ocsf-json-schema` carries it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,8 +6,10 @@ from typing import Any
 
 from ocsf_json_schema import get_ocsf_schema
 
+from lake.base.errors import HeadwaterError
 
-class UnknownClass(LookupError):
+
+class UnknownClass(HeadwaterError, LookupError):
     """The official schema has no class of this name."""
 
 

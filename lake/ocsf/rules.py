@@ -1,17 +1,48 @@
 """The rules that a row must hold to, as SQL generated from the official schema.
 
-What belongs here: one boolean expression per rule, TRUE where a conformed row breaks it. A row that breaks none of them
-validates against the official JSON Schema of its class and profiles.
-A rule over an attribute that a mapping never fills cannot be broken, so it does not run (`Filled`).
-What does not: running them (the dbt project), or the JSON Schema itself (validate.py).
+One boolean expression per rule, TRUE where a conformed row breaks it. A row that breaks none of them validates against
+the official JSON Schema of its class and profiles (`validate` checks that). A rule over an attribute that a mapping
+never fills cannot be broken, so it does not run (`Filled`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lake.ocsf import formats
+from lake.base.sql import literal, literals, quoted
 from lake.ocsf.attributes import Attribute, EventClass, Shape
-from lake.ocsf.filled import EVERYTHING, Filled
+from lake.ocsf.columns import EVERYTHING, Filled
+
+# Formats of text types, for engines whose `\z` is the end of the text (RE2, Java). They accept nothing that the
+# official expression refuses.
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = rf"{_OCTET}([.]{_OCTET}){{3}}"
+_GROUP = "[0-9A-Fa-f]{1,4}"
+_ZONE = "(%[0-9A-Za-z_.-]+)?"
+
+
+def _ipv6() -> str:
+    """IPv6 text as in RFC 4291: eight groups, one `::` for one or more of them, the last two as IPv4 if wanted.
+
+    RFC 4007 adds a zone (`fe80::1%eth0`), which Windows writes too.
+    """
+    forms = [f"({_GROUP}:){{7}}{_GROUP}", f"({_GROUP}:){{6}}{_IPV4}", f"({_GROUP}:){{1,7}}:"]
+    forms += [f"({_GROUP}:){{1,{7 - after}}}(:{_GROUP}){{1,{after}}}" for after in range(1, 7)]
+    forms += [f":(:{_GROUP}){{1,7}}", "::"]
+    forms += [f"({_GROUP}:){{1,{5 - after}}}(:{_GROUP}){{0,{after}}}:{_IPV4}" for after in range(5)]
+    forms += [f":(:{_GROUP}){{0,5}}:{_IPV4}"]
+    return "(" + "|".join(forms) + ")" + _ZONE
+
+
+# The official expression lets any character stand for the dots of an IPv4 address, and blanks around it; this does not.
+IP_ADDRESS = rf"^({_IPV4}|{_ipv6()})\z"
+
+
+def _expression(type_name: str, official_pattern: str) -> str:
+    """Return the expression that a text of an OCSF type must match."""
+    if type_name == "ip_t":
+        return IP_ADDRESS
+    return official_pattern[:-1] + r"\z" if official_pattern.endswith("$") else official_pattern
+
 
 _FIRST_DAY, _LAST_DAY = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 _LARGEST_DOUBLE = "1.7976931348623157e308"
@@ -42,7 +73,7 @@ class _Place:
         return self.path.replace("[]", "")
 
     def attribute(self, name: str) -> str:
-        return f'{self.expression}."{name}"' if self.expression else f'"{name}"'
+        return f"{self.expression}.{quoted(name)}" if self.expression else quoted(name)
 
     def child_path(self, attribute: Attribute) -> str:
         name = attribute.name + ("[]" if attribute.is_list else "")
@@ -74,7 +105,7 @@ def rules(event_class: EventClass, filled: Filled = EVERYTHING) -> list[Rule]:
     """
     of_the_class = [
         Rule("type_uid", '"type_uid" <> CAST("class_uid" AS BIGINT) * 100 + "activity_id"'),
-        Rule("version(metadata.version)", f'"metadata"."version" <> {_sql_literal(event_class.version)}'),
+        Rule("version(metadata.version)", f'"metadata"."version" <> {literal(event_class.version)}'),
     ]
     found = [*of_the_class, *_shape_rules(event_class.shape, _Place()), *_profile_rules(event_class, filled)]
     return [replace(rule, sql=f"({rule.sql})") for rule in found if not rule.needs or rule.needs in filled]
@@ -118,7 +149,7 @@ def _value_conditions(attribute: Attribute, value: str) -> Iterator[tuple[str, s
     if attribute.type == "datetime_t":
         yield "format", f"{value} NOT BETWEEN {_FIRST_DAY} AND {_LAST_DAY}"
     elif attribute.pattern:
-        pattern = _sql_literal(formats.expression(attribute.type, attribute.pattern))
+        pattern = literal(_expression(attribute.type, attribute.pattern))
         yield "format", f"NOT regexp_matches({value}, {pattern})"
     if attribute.base_type == "float_t":
         yield "finite", f"NOT abs({value}) <= {_LARGEST_DOUBLE}"
@@ -129,9 +160,9 @@ def _value_conditions(attribute: Attribute, value: str) -> Iterator[tuple[str, s
 def _not_in(value: str, allowed: list[int | str]) -> str:
     """Return SQL for: the value is none of the allowed ones; numbers as ranges (11 ns a row; 41 as IN)."""
     numbers = sorted(each for each in allowed if isinstance(each, int))
-    texts = [_sql_literal(each) for each in allowed if isinstance(each, str)]
+    texts = [each for each in allowed if isinstance(each, str)]
     if texts:
-        return f"{value} NOT IN ({', '.join(texts)})"
+        return f"{value} NOT IN {literals(texts)}"
     return " AND ".join(_outside(value, low, high) for low, high in _runs(numbers))
 
 
@@ -154,10 +185,10 @@ def _profile_rules(event_class: EventClass, filled: Filled) -> Iterator[Rule]:
     """Yield one rule per profile: none of its attributes is filled in a row that does not name the profile."""
     for profiles, condition in _filled_by_profiles(event_class, filled).items():
         yield Rule(f"profile({' or '.join(profiles)})", f"NOT {_any_of(profiles)} AND {condition}")
-    known = ", ".join(_sql_literal(profile) for profile in event_class.profiles)
+    known = literals(event_class.profiles)
     yield Rule(
         "profile(metadata.profiles[])",
-        f'array_length(list_filter("metadata"."profiles", lambda e0: e0 NOT IN ({known}))) > 0',
+        f'array_length(list_filter("metadata"."profiles", lambda e0: e0 NOT IN {known})) > 0',
     )
 
 
@@ -186,9 +217,5 @@ def _tied_to_profiles(shape: Shape, place: _Place, filled: Filled) -> Iterator[t
 
 
 def _any_of(profiles: tuple[str, ...]) -> str:
-    named = [f'list_contains("metadata"."profiles", {_sql_literal(profile)})' for profile in profiles]
+    named = [f'list_contains("metadata"."profiles", {literal(profile)})' for profile in profiles]
     return f"coalesce({' OR '.join(named)}, FALSE)"
-
-
-def _sql_literal(value: int | str) -> str:
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"

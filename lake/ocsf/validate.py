@@ -1,8 +1,7 @@
-"""Published rows held against the official OCSF JSON Schema itself.
+"""Published rows, turned back into the events they stand for and checked with the official OCSF JSON Schema itself.
 
-What belongs here: validating an event against the schema of the version and profiles that it names, and the report.
-What does not: how a row becomes an event (event_texts.py), the SQL rules that say the same faster (rules.py), or which
-rows are checked when (orchestration).
+What does not belong here: the SQL rules that say the same faster (`rules`), or which rows are checked when
+(orchestration).
 """
 
 import json
@@ -17,10 +16,12 @@ from typing import Any
 import duckdb
 import jsonschema_rs
 import msgspec
+from duckdb.sqltypes import DuckDBPyType
 from jsonschema_rs import ValidationErrorKind
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_packaged_versions
 
-from lake.ocsf.event_texts import event_texts
+from lake.base.sql import listed, quoted
+from lake.ocsf.columns import children
 from lake.ocsf.official import official
 
 _LONGEST_MESSAGE = 200
@@ -38,6 +39,62 @@ _KINDS = {
 _VERSIONS = get_packaged_versions()
 
 Event = dict[str, Any]
+_ROWS_AT_ONCE = 2048
+_PARTS = 1_000_000
+
+
+def event_texts(relation: duckdb.DuckDBPyRelation, share: float = 1.0) -> Iterator[str]:
+    """Yield the rows as JSON texts without the pipeline's columns and without NULL columns and fields.
+
+    Nulls in lists, and in objects in lists, are kept. `share` in 0..1 is the part of the rows wanted: those whose hash
+    of `metadata.uid` falls below it, so the same ones every time, and all rows without a uid.
+    """
+    columns = [
+        (quoted(name), type_)
+        for name, type_ in zip(relation.columns, relation.types, strict=True)
+        if not name.startswith("_")
+    ]
+    filled = _filled(relation, [node for name, type_ in columns for node in _nodes(name, type_)])
+    chosen = [column for column in columns if column[0] in filled] or columns[:1]
+    wanted = ", ".join(f"{_written(name, type_, filled)} AS {name}" for name, type_ in chosen)
+    parts = round(share * _PARTS)
+    sample = "" if share == 1 else f"WHERE coalesce(md5_number_lower(metadata.uid) % {_PARTS} < {parts}, true)"
+    # An RFC 7396 merge into nothing drops the null fields of objects, though not of objects in lists.
+    rows = relation.query(
+        "event_table",
+        f"SELECT CAST(json_merge_patch('{{}}', to_json(event)) AS VARCHAR) "
+        f"FROM (SELECT {wanted} FROM event_table {sample}) AS event",
+    )
+    while batch := rows.fetchmany(_ROWS_AT_ONCE):
+        yield from (row[0] for row in batch)
+
+
+def _nodes(expression: str, type_: DuckDBPyType) -> Iterator[str]:
+    """Yield the SQL of a column and of every field below it, down to lists."""
+    yield expression
+    if type_.id == "struct":
+        for name, inner in children(type_):
+            yield from _nodes(f"{expression}.{quoted(name)}", inner)
+
+
+def _filled(relation: duckdb.DuckDBPyRelation, nodes: list[str]) -> frozenset[str]:
+    """Return the nodes that are not NULL in some row: most attributes of a class are empty in most tables."""
+    counts = relation.aggregate(", ".join(f"count({node})" for node in nodes)).fetchone() or ()
+    return frozenset(node for node, count in zip(nodes, counts, strict=True) if count)
+
+
+def _written(expression: str, type_: DuckDBPyType, filled: frozenset[str]) -> str:
+    """Return SQL for the value of a column or field in the event, objects with their filled fields only."""
+    if str(type_).startswith("TIMESTAMP"):
+        return f"strftime({expression}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+    if expression == '"unmapped"' and type_.id == "varchar":
+        return f"CAST({expression} AS JSON)"
+    if type_.id != "struct":
+        return expression
+    fields = [(quoted(name), inner) for name, inner in children(type_)]
+    wanted = [field for field in fields if f"{expression}.{field[0]}" in filled] or fields[:1]
+    inner = ", ".join(f"{name} := {_written(f'{expression}.{name}', below, filled)}" for name, below in wanted)
+    return f"CASE WHEN {expression} IS NOT NULL THEN struct_pack({inner}) END"
 
 
 @dataclass(frozen=True)
@@ -138,9 +195,10 @@ def _parquet(
     paths: Path | str | Sequence[Path | str], connection: duckdb.DuckDBPyConnection | None
 ) -> duckdb.DuckDBPyRelation:
     names = [paths] if isinstance(paths, Path | str) else paths
-    files = ", ".join("'" + str(name).replace("'", "''") + "'" for name in names)
     # The partition folders repeat what stands in the pipeline's columns; they are no attributes.
-    return (connection or duckdb.connect()).sql(f"SELECT * FROM read_parquet([{files}], hive_partitioning => false)")
+    return (connection or duckdb.connect()).sql(
+        f"SELECT * FROM read_parquet({listed(map(str, names))}, hive_partitioning => false)"
+    )
 
 
 def _count(relation: duckdb.DuckDBPyRelation) -> int:

@@ -40,12 +40,10 @@ from lake.build.run import BuildRun, Plan
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
-from lake.ocsf.asked import Held, event_plan
-from lake.ocsf.attributes import EventClass
-from lake.ocsf.columns import columns
-from lake.ocsf.conform import ConformError
+from lake.ocsf.attributes import EventClass, declared_classes
+from lake.ocsf.columns import ConformError, columns
+from lake.ocsf.context_plan import ReferenceInventory, event_plan
 from lake.ocsf.event_sql import broken_sql, event_sql
-from lake.ocsf.generate import declared_classes
 from lake.query.views import bronze_view, lake_table, mart_files
 from lake.storage import paths
 from lake.storage.duck import Signed
@@ -96,7 +94,7 @@ class Plugin(BasePlugin):
         self._run: BuildRun | None = None
         self._signed: Signed | None = None
         self._classes: dict[str, EventClass] | None = None
-        self._held: Held | None = None
+        self._held: ReferenceInventory | None = None
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
@@ -171,7 +169,7 @@ class Plugin(BasePlugin):
             return f"!{table}: {problem}"
         return json.dumps(event_plan(made, self._held_for(table)))
 
-    def _held_for(self, table: str) -> Held:
+    def _held_for(self, table: str) -> ReferenceInventory:
         if self._held is None:
             self._held = held_by(self._connection.cursor())
         return replace(self._held, lookups=asked_paths(lookups_of(load_settings()).values(), table))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import duckdb
 
 from ingest.reference.tables import ASSETS, IDENTITIES, OBSERVABLE_TABLES
-from lake.ocsf.asked import GEOIP, Held
+from lake.ocsf.context_plan import GEOIP, ReferenceInventory
 
 _NAMES = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
 
@@ -35,7 +35,7 @@ def _kept(table: str) -> tuple[str, str, str]:
     )
 
 
-def held_by(connection: duckdb.DuckDBPyConnection) -> Held:
+def held_by(connection: duckdb.DuckDBPyConnection) -> ReferenceInventory:
     """Return what the tables and views of schema `reference` hold. One that is not there holds nothing."""
     found = connection.execute(
         "select table_name from information_schema.tables where table_schema = 'reference'"
@@ -45,7 +45,9 @@ def held_by(connection: duckdb.DuckDBPyConnection) -> Held:
     entities = {table: _prefixes(connection, names) for table, names in _NAMES.items() if names in views}
     places = {table for table in GEOIP if f"{table}_blocks" in views and _has_rows(connection, f"{table}_blocks")}
     called = {table for table in entities if _has_rows(connection, _NAMES[table])}
-    return Held({table: kinds for table, kinds in observables.items() if kinds}, frozenset(places | called), entities)
+    return ReferenceInventory(
+        {table: kinds for table, kinds in observables.items() if kinds}, frozenset(places | called), entities
+    )
 
 
 def _kinds(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[int, ...]]:

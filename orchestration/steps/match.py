@@ -10,7 +10,7 @@ from ingest.reference.views import reference_versions, reference_views
 from lake import ledger
 from lake.matching.match import Limits, Matched, match
 from lake.matching.matches import TABLE
-from lake.ocsf.generate import declared_classes
+from lake.ocsf.attributes import declared_classes
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from orchestration.settings import Settings

@@ -10,8 +10,8 @@ from ingest.contracts.model import pipeline_columns
 from ingest.reference.views import reference_views
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
+from lake.ocsf.attributes import declared_classes
 from lake.ocsf.columns import columns
-from lake.ocsf.generate import declared_classes
 from lake.query.session import connect
 from lake.query.views import gold_views
 from lake.signals.quality import quality_sql

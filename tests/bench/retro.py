@@ -26,9 +26,8 @@ from lake.base.sql import literal, quoted
 from lake.ledger.receipts import BuildReceipt, IndexMark
 from lake.matching.index import COLUMNS, OPTIONS, VERSION
 from lake.matching.match import Limits, match
-from lake.ocsf.columns import columns
-from lake.ocsf.conform import conform
-from lake.ocsf.generate import declared_classes
+from lake.ocsf.attributes import declared_classes
+from lake.ocsf.columns import columns, conform
 from lake.storage import paths
 from lake.storage.store import LocalStore
 from orchestration.settings import load_settings

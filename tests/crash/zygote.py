@@ -212,7 +212,7 @@ def _serve(scratch: Path) -> None:
     import orchestration.dbt.plugin
     import orchestration.dbt.run
     from ingest.contracts import load_contracts
-    from lake.ocsf.generate import declared_classes
+    from lake.ocsf.attributes import declared_classes
 
     _keep_descriptions()
     load_contracts(), declared_classes(), orchestration.cli.load()

@@ -18,11 +18,10 @@ from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
 from ingest.reference.observable_keys import observable_key
 from ingest.reference.tables import FEED_RANK, NAME_COLUMNS, NAME_VIEWS, OBSERVABLE_TABLES, TABLES, columns_of
 from lake.base.sql import literal
-from lake.ocsf.asked import event_plan
+from lake.ocsf.attributes import DBT_PROJECT, declared_classes
+from lake.ocsf.context_plan import event_plan
 from lake.ocsf.event_sql import event_sql
-from lake.ocsf.event_texts import event_texts
-from lake.ocsf.generate import DBT_PROJECT, declared_classes
-from lake.ocsf.validate import validate_event_text
+from lake.ocsf.validate import event_texts, validate_event_text
 from orchestration.dbt.reference_inventory import held_by, kept_places
 
 Row = Mapping[str, Any]

@@ -18,8 +18,8 @@ from ingest.reference.tables import columns_of
 from lake import ledger
 from lake.marts.declaration import Mart, Marts
 from lake.marts.staleness import window
+from lake.ocsf.attributes import declared_classes
 from lake.ocsf.columns import columns
-from lake.ocsf.generate import declared_classes
 from orchestration.settings import PROJECT
 
 Row = dict[str, Any]

@@ -16,8 +16,7 @@ import pytest
 from ingest.contracts import load_contracts
 from ingest.landing import land
 from lake.ledger.balance import balance
-from lake.ocsf.event_texts import event_texts
-from lake.ocsf.validate import validate_table
+from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.store import LocalStore
 from orchestration.dbt.run import build
 from tests.unit.ingest.landing.landed import raw

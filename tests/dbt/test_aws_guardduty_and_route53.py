@@ -15,8 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from lake.ocsf.event_texts import event_texts
-from lake.ocsf.validate import validate_table
+from lake.ocsf.validate import event_texts, validate_table
 from tests.integration.lakes import Said, headwater
 
 GUARDDUTY, ROUTE53 = "aws_guardduty", "aws_route53_resolver"

@@ -19,8 +19,7 @@ import pytest
 from ingest.contracts import load_contracts
 from ingest.landing import land_files
 from ingest.transports.folder import list_objects
-from lake.ocsf.event_texts import event_texts
-from lake.ocsf.validate import validate_table
+from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.open import open_store
 from orchestration.dbt.run import build
 

@@ -14,8 +14,8 @@ from ingest.lookups.kinds import Lookup, configured
 from ingest.lookups.requests import asked_paths, sendable_sql
 from ingest.reference.observable_keys import observable_key
 from lake.ledger.lookup_answers import COLUMNS
-from lake.ocsf.asked import Held
-from lake.ocsf.generate import DBT_PROJECT, declared_classes
+from lake.ocsf.attributes import DBT_PROJECT, declared_classes
+from lake.ocsf.context_plan import ReferenceInventory
 from lake.ocsf.validate import validate_event_text
 from tests.dbt import context_events
 from tests.dbt.context_events import FIRST, fill, reference
@@ -73,7 +73,7 @@ def events(
     with reference() as con, pytest.MonkeyPatch.context() as patch:
         fill(con, "lookups", COLUMNS, answers)
         patch.setattr(context_events, "_module", module)
-        patch.setattr(context_events, "held_by", lambda _: Held(lookups=asked_paths(lookups, class_name)))
+        patch.setattr(context_events, "held_by", lambda _: ReferenceInventory(lookups=asked_paths(lookups, class_name)))
         mapped = " union all by name ".join(_row(i, at, sql, class_name) for i, (at, sql) in enumerate(rows))
         con.execute(f"create table main.whole as {context_events.whole_sql(con, class_name, mapped)}")
         return _checked(con, class_name)
@@ -191,7 +191,9 @@ def test_analysts_read_what_one_provider_said() -> None:
     with reference() as con, pytest.MonkeyPatch.context() as patch:
         fill(con, "lookups", COLUMNS, [answer("abuse", BAD), answer("noise", BAD, data='{"noise":true}', score_id=9)])
         patch.setattr(context_events, "_module", module)
-        patch.setattr(context_events, "held_by", lambda _: Held(lookups=asked_paths(LOOKUPS, "authentication")))
+        patch.setattr(
+            context_events, "held_by", lambda _: ReferenceInventory(lookups=asked_paths(LOOKUPS, "authentication"))
+        )
         mapped = _row(0, NOON, sign_in(BAD), "authentication")
         con.execute(f"create table main.whole as {context_events.whole_sql(con, 'authentication', mapped)}")
         asked = [

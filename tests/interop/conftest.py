@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lake.base.sql import quoted
-from lake.ocsf.generate import declared_classes
+from lake.ocsf.attributes import declared_classes
 from lake.storage.store import LocalStore
 from orchestration.steps.query import reading
 from tests.integration import okta_logs

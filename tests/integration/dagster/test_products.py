@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from lake.marts.declaration import Marts
+from lake.ocsf.attributes import declared_classes
 from lake.ocsf.columns import columns
-from lake.ocsf.generate import declared_classes
 from orchestration.checks.products import ON_TIME, RULES, on_time, rules
 from orchestration.settings import PROJECT
 from orchestration.steps.products import BadProduct, Product, load_product, load_products, overdue, product_checks

@@ -14,7 +14,7 @@ from ocsf_json_schema import get_ocsf_schema
 
 from lake.export.destinations.splunk.addon import INDEXED, files, paths_of, write_addon
 from lake.export.destinations.splunk.events import declared
-from lake.ocsf.declaration import load_declaration
+from lake.ocsf.attributes import load_declaration
 
 ATTRIBUTES = load_declaration(Path(__file__).parents[3] / "dbt_project/ocsf/attributes.yml")
 CLASSES: dict[str, Any] = declared()["classes"]

@@ -17,9 +17,8 @@ from lake.ledger.receipts import BuildReceipt
 from lake.matching import matches
 from lake.matching.index import staged_indexes, staged_statements
 from lake.matching.match import Matched, match
-from lake.ocsf.columns import columns
-from lake.ocsf.conform import conform
-from lake.ocsf.generate import declared_classes
+from lake.ocsf.attributes import declared_classes
+from lake.ocsf.columns import columns, conform
 from lake.storage import duck, paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

@@ -2,7 +2,8 @@ import duckdb
 import jinja2
 import pytest
 
-from lake.ocsf.generate import DBT_PROJECT, GENERATED
+from lake.ocsf.attributes import DBT_PROJECT
+from lake.ocsf.generate import GENERATED
 
 
 class CompilerError(Exception):

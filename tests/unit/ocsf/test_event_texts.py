@@ -2,7 +2,7 @@ import json
 
 import duckdb
 
-from lake.ocsf.event_texts import event_texts
+from lake.ocsf.validate import event_texts
 
 
 def events(sql: str) -> list[object]:

@@ -4,7 +4,7 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lake.ocsf.formats import IP_ADDRESS
+from lake.ocsf.rules import IP_ADDRESS
 
 GOOD = [
     "0.0.0.0",

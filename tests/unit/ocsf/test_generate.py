@@ -5,18 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from lake.ocsf.attributes import DBT_PROJECT, DECLARATION, DeclarationError, declared_classes
 from lake.ocsf.columns import columns
-from lake.ocsf.declaration import DeclarationError
-from lake.ocsf.generate import (
-    DBT_PROJECT,
-    DECLARATION,
-    GENERATED,
-    declared_classes,
-    drift,
-    generated_files,
-    main,
-    write,
-)
+from lake.ocsf.generate import GENERATED, drift, generated_files, main, write
 
 CLASS_UIDS = {
     "base_event": 0,

@@ -2,8 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from lake.ocsf.attributes import EventClass, Shape
-from lake.ocsf.generate import declared_classes
+from lake.ocsf.attributes import EventClass, Shape, declared_classes
 from lake.ocsf.rules import profiles_filled, rules
 from lake.ocsf.validate import validate_event
 from tests.unit.ocsf.events import broken, broken_rules, full_event, minimal_event, table_of, without_nulls

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.ocsf.generate import declared_classes
+from lake.ocsf.attributes import declared_classes
 from lake.ocsf.validate import validate_table
 from tests.unit.ocsf.events import Event, full_event, minimal_event, table_of
 

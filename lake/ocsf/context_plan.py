@@ -1,9 +1,7 @@
-"""What a model's rows are looked up by: the plan that the context macros make SQL of.
+"""The plan of a model's context: which attributes of its rows are looked up where. The context macros make SQL of it.
 
-What belongs here: deciding, from what a row may have and what the reference tables hold, which attributes are asked
-about and in which order names count. What does not: SQL of the joins (`dbt_project/macros/context.sql`).
-
-What no table holds is not asked, so a lake without reference tables pays nothing.
+It follows from what a row may have and what the reference tables hold: what no table holds is not looked up, so a lake
+without reference tables pays nothing. What does not belong here: SQL of the joins (`dbt_project/macros/context.sql`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lake.ocsf.event_sql import EventSql
-from lake.ocsf.observed import Observed, Subject
+from lake.ocsf.observables import Observed, Subject
 
 Column = Callable[[str], str]
 ENTITIES = ("assets", "identities")
@@ -19,7 +17,7 @@ GEOIP = ("geoip_city", "geoip_asn", "geoip_anonymous", "geoip_isp", "geoip_conne
 
 
 @dataclass(frozen=True)
-class Held:
+class ReferenceInventory:
     """What the reference tables hold: kinds of observables with the prefixes that occur, and which tables have rows.
 
     `observables` is table → kind → prefixes; `tables` are names of other tables with rows (GeoIP's, assets,
@@ -38,36 +36,36 @@ class Held:
         return listed or any(path == observed.path.replace("[]", "") for _, path in self.lookups)
 
 
-def event_plan(made: EventSql, held: Held) -> dict[str, Any]:
+def event_plan(made: EventSql, inventory: ReferenceInventory) -> dict[str, Any]:
     """Return, ready for JSON, what the macro `lake_events` makes its SELECT of."""
     return {
         "steps": made.steps,
         "metadata": made.metadata,
         "types": list(made.types),
         "observed": [{**asdict(each), "name": each.name} for each in made.observed],
-        "asked": asked(made.subjects, held),
-        "held": _told(held),
+        "asked": lookup_plans(made.subjects, inventory),
+        "held": _tables(inventory),
     }
 
 
-def _told(held: Held) -> dict[str, Any]:
+def _tables(inventory: ReferenceInventory) -> dict[str, Any]:
     """Return what the macros need to know of the tables."""
     return {
-        "observables": {table: dict(kinds) for table, kinds in held.observables.items() if kinds},
-        "geoip": [table for table in GEOIP if table in held.tables],
-        "entities": [table for table in ENTITIES if table in held.tables],
-        "lookups": [list(each) for each in held.lookups],
-        "prefixes": {table: held.prefixes.get(table, ()) for table in ENTITIES},
+        "observables": {table: dict(kinds) for table, kinds in inventory.observables.items() if kinds},
+        "geoip": [table for table in GEOIP if table in inventory.tables],
+        "entities": [table for table in ENTITIES if table in inventory.tables],
+        "lookups": [list(each) for each in inventory.lookups],
+        "prefixes": {table: inventory.prefixes.get(table, ()) for table in ENTITIES},
     }
 
 
-def asked(subjects: Iterable[Subject], held: Held) -> list[dict[str, Any]]:
+def lookup_plans(subjects: Iterable[Subject], inventory: ReferenceInventory) -> list[dict[str, Any]]:
     """Return the subjects that are looked up, numbered, as the macros read them.
 
     Each has `keys` (column, SQL over a row), `asked` (path, kind, column, is_list), `place` (the column of the address
     whose place is looked up, or '') with `places` (in which tables), and `called` (see `context_entities.sql`).
     """
-    plans = [_plan(subject, held) for subject in subjects]
+    plans = [_plan(subject, inventory) for subject in subjects]
     wanted = [plan for plan in plans if plan["asked"] or plan["called"]]
     for number, plan in enumerate(wanted):
         plan["number"] = number
@@ -76,11 +74,11 @@ def asked(subjects: Iterable[Subject], held: Held) -> list[dict[str, Any]]:
             for name in ("column", "sql", "domain"):
                 each[name] = each.get(name, "").format(number)
         plan["place"] = plan["place"].format(number)
-        plan["places"] = [table for table in GEOIP if table in held.tables] if plan["place"] else []
+        plan["places"] = [table for table in GEOIP if table in inventory.tables] if plan["place"] else []
     return wanted
 
 
-def _plan(subject: Subject, held: Held) -> dict[str, Any]:
+def _plan(subject: Subject, inventory: ReferenceInventory) -> dict[str, Any]:
     keys: dict[str, str] = {}
 
     def column(sql: str) -> str:
@@ -89,21 +87,21 @@ def _plan(subject: Subject, held: Held) -> dict[str, Any]:
     place = ""
     observed = []
     for each in subject.observed:
-        has_place = subject.entity == "machine" and each.path == f"{subject.path}.ip" and held.tables & {*GEOIP}
+        has_place = subject.entity == "machine" and each.path == f"{subject.path}.ip" and inventory.tables & {*GEOIP}
         if has_place:
             place = column(each.sql)
-        if has_place or held.wants(each):
+        if has_place or inventory.wants(each):
             found = {"path": each.path, "kind": each.kind, "column": column(each.sql), "is_list": each.is_list}
             observed.append(found)
-    called = list(_called(subject, held, column))
+    called = list(_called(subject, inventory, column))
     own = {"path": subject.path, "entity": subject.entity}
     return {**own, "keys": keys, "asked": observed, "place": place, "called": called}
 
 
-def _called(subject: Subject, held: Held, column: Column) -> Iterable[dict[str, Any]]:
-    if subject.entity == "machine" and "assets" in held.tables:
+def _called(subject: Subject, inventory: ReferenceInventory, column: Column) -> Iterable[dict[str, Any]]:
+    if subject.entity == "machine" and "assets" in inventory.tables:
         yield from _machine(subject, column)
-    if subject.entity == "account" and "identities" in held.tables:
+    if subject.entity == "account" and "identities" in inventory.tables:
         yield from _account(subject, column)
 
 
