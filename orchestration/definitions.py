@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 
 from ingest.contracts import load_contracts
 from ingest.sources.aws_cloudtrail.digest_landed import SOURCE
@@ -15,12 +14,11 @@ from lake import ledger
 from lake.storage.paths import GOLD
 from orchestration.assets.bronze import bronze_asset, bronze_key
 from orchestration.assets.exports import export_assets
-from orchestration.assets.gold import gold_assets, gold_tables
 from orchestration.assets.hours import hourly
 from orchestration.assets.iceberg import iceberg_tables
 from orchestration.assets.lookups import lookup_assets
 from orchestration.assets.reference import reference_assets
-from orchestration.assets.silver import built_tables, silver_assets, view_specs
+from orchestration.assets.tables import built_tables, gold_assets, gold_tables, silver_assets, view_specs
 from orchestration.assets.threat_matches import match_table, threat_matches
 from orchestration.automation.exports_behind import export_sensor
 from orchestration.automation.late_objects import late_objects_sensor
@@ -33,7 +31,7 @@ from orchestration.checks.arrival import arrival_checks
 from orchestration.checks.building import building_checks, mart_checks
 from orchestration.checks.integrity import integrity_check, integrity_schedule
 from orchestration.checks.products import contract_checks
-from orchestration.dbt.project import dbt_command, read_manifest
+from orchestration.dbt.project import load_project
 from orchestration.dbt.translator import LakeTranslator
 from orchestration.settings import PROJECT, load_settings
 from orchestration.steps.exports import declared_exports
@@ -41,21 +39,21 @@ from orchestration.steps.exports import declared_exports
 warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies and pools, which this lake needs
 
 
-def definitions(project: Path = PROJECT) -> dg.Definitions:
+def definitions(folder: Path = PROJECT) -> dg.Definitions:
     """Return the definitions over a dbt project.
 
     Raises:
         SettingsError, ContractError, ManifestFailed, BadDeclaration: each says what to change.
     """
-    settings, contracts, manifest = load_settings(), load_contracts(), read_manifest(project)
+    settings, contracts, project = load_settings(), load_contracts(), load_project(folder)
     partitions = hourly(settings.partitions_start)
-    translator = LakeTranslator(manifest, contracts, partitions)
+    translator = LakeTranslator(project, contracts, partitions)
     raw = {bronze_key(source): contract for source, contract in contracts.items()}
-    tables = {source: built_tables(source, manifest, translator) for source in contracts}
+    tables = {source: built_tables(project, translator, source) for source in contracts}
     tables = {source: found for source, found in tables.items() if found}
-    marts = gold_tables(manifest, translator)
+    marts = gold_tables(project, translator)
     gold = [*marts, match_table()]
-    exports = declared_exports(manifest)
+    exports = declared_exports(project)
     newest = arrival_checks(raw)
     trail = contracts[SOURCE]
     integrity = integrity_check(bronze_key(SOURCE), trail)
@@ -63,16 +61,16 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
         dg.Definitions(
             assets=[
                 *(bronze_asset(contract, partitions) for contract in contracts.values()),
-                *(silver_assets(source, tables[source], manifest, translator, partitions) for source in tables),
-                *gold_assets(marts, manifest, translator, partitions),
-                *view_specs(manifest, translator),
+                *(silver_assets(source, tables[source], project, translator) for source in tables),
+                *gold_assets(marts, project, translator),
+                *view_specs(project, translator),
                 *export_assets(settings, exports, {**tables, GOLD: gold}, partitions),
             ],
             asset_checks=[
                 newest,
                 integrity,
                 *(building_checks(source, found) for source, found in tables.items()),
-                *mart_checks(marts, project),
+                *mart_checks(marts, folder),
                 *contract_checks(marts),
             ],
             sensors=[
@@ -80,16 +78,13 @@ def definitions(project: Path = PROJECT) -> dg.Definitions:
                 stale_sensor(
                     {each.model: each.key for found in (*tables.values(), marts) for each in found},
                     tables,
-                    project,
+                    folder,
                     ledger.hour(settings.partitions_start),
                 ),
             ],
             executor=dg.multiprocess_executor.configured(
                 {"start_method": {"forkserver": {"preload_modules": ["orchestration.definitions"]}}}
             ),
-            resources={
-                "dbt": DbtCliResource(project_dir=project, profiles_dir=str(project), dbt_executable=dbt_command())
-            },
         ),
         landing_schedules(settings, raw),
         reference_assets(settings),

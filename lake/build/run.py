@@ -3,7 +3,6 @@
 What belongs here: files, receipts, publishing. What does not: SQL of models, dbt, Dagster.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,10 +11,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from lake import ledger
-from lake.build.mapping import Mappings
 from lake.ledger.live_files import HeldFile, addresses, held_files
 from lake.ledger.receipts import BuildReceipt
-from lake.ledger.staleness import bronze_inputs, row_marks, stale_hours
+from lake.ledger.staleness import Mappings, bronze_inputs, row_marks, stale_hours
+from lake.marts.declaration import Marts
 from lake.marts.staleness import Tables, stale_mart, window
 from lake.matching.index import files_of, staged_indexes
 from lake.storage import paths
@@ -42,17 +41,6 @@ class Plan:
     hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     marts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     if_stale: bool = False
-
-    def to_json(self) -> str:
-        """Return the plan as the text that `from_json` reads."""
-        return json.dumps({"hours": dict(self.hours), "marts": dict(self.marts), "if_stale": self.if_stale})
-
-    @classmethod
-    def from_json(cls, text: str) -> "Plan":
-        """Return the plan of a text made by `to_json`."""
-        told = json.loads(text)
-        hours, marts = ({name: tuple(found) for name, found in told[kind].items()} for kind in ("hours", "marts"))
-        return cls(hours, marts, bool(told["if_stale"]))
 
     @classmethod
     def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":
@@ -86,6 +74,7 @@ class BuildRun:
 
     store: Store
     mappings: Mappings
+    marts: Marts
     plan: Plan
     place: Workplace
     context: dict[str, str] = field(default_factory=dict)
@@ -108,7 +97,7 @@ class BuildRun:
         From the first time that it is asked on, these hours and what they are made of stand.
         """
         if mart not in self.inputs:
-            declared = self.mappings.marts.by_name[mart]
+            declared = self.marts.by_name[mart]
             hours = self.plan.marts.get(mart, ())
             if self.plan.if_stale or not self.plan.marts:
                 stale = [each.hour for each in stale_mart(self.store, self.mappings, declared, self.tables)]
@@ -130,7 +119,7 @@ class BuildRun:
         """Return the addresses of a table's files in the hours that this run's marts look at; None without marts."""
         if not self.plan.marts:
             return None
-        marts = [self.mappings.marts.by_name[mart] for mart in self.plan.marts]
+        marts = [self.marts.by_name[mart] for mart in self.plan.marts]
         windows = {
             window(read, hour)
             for mart in marts

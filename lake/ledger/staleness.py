@@ -7,9 +7,8 @@ checksums, wherever they lie: compaction makes nothing stale. An hour that has e
 hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending_lookups`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from lake import ledger
 from lake.ledger.inventory import Inventory, Known
@@ -17,20 +16,25 @@ from lake.ledger.pending_lookups import answered
 from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.storage.store import Store
 
+ANSWERED = "answers have come"  # that published events wait for
 
-class Mappings(Protocol):
-    """What staleness asks of the dbt project (`lake.build.mapping.Mappings`)."""
 
-    def models_of(self, source: str) -> Sequence[str]:
-        """Return the models that a source's hours are built by."""
-        ...
+@dataclass(frozen=True)
+class Mappings:
+    """The tables that the dbt project makes, each with the fingerprint of what it is made by.
+
+    A table of one source is named `<table>__<source>`; a mart has no source.
+    """
+
+    fingerprints: Mapping[str, str]
+
+    def models_of(self, source: str) -> list[str]:
+        """Return the names of the models that are built per event hour of a source."""
+        return sorted(name for name in self.fingerprints if name.endswith(f"__{source}"))
 
     def fingerprint(self, model: str) -> str:
-        """Return a text that changes when the model would make other rows of the same input."""
-        ...
-
-
-ANSWERED = "answers have come"  # that published events wait for
+        """Return the fingerprint of a table or mart."""
+        return self.fingerprints[model]
 
 
 @dataclass(frozen=True)

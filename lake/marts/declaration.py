@@ -1,7 +1,7 @@
 """The marts of the dbt project: what each of them reads, how far back, and by what it is compared.
 
-What belongs here: reading `models/gold/` as text, as `lake.build.mapping` does. What does not: dbt itself, or which
-hours of a mart are stale (`lake.marts.staleness`).
+What belongs here: from the dbt graph to marts. What does not: reading dbt's manifest (`orchestration.dbt.project`), or
+which hours of a mart are stale (`lake.marts.staleness`).
 
 A mart is a model of `models/gold/` that is kept in the lake. It reads what its SQL names by `ref`: tables of silver,
 other marts, seeds, and views over those. Its properties may say, under `config.meta`:
@@ -16,27 +16,34 @@ other marts, seeds, and views over those. Its properties may say, under `config.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, Literal
 
 from lake.base.errors import HeadwaterError
 from lake.storage import paths
 
-_REF = re.compile(r"\bref\(\s*[\"'](\w+)[\"']\s*\)")
-_BESIDE = re.compile(r"\bsource\(\s*[\"']gold[\"']\s*,\s*[\"'](\w+)[\"']\s*\)")  # of gold, but made by no model
-_COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*", re.DOTALL)
-_VIEW = re.compile(r"materialized\s*=\s*[\"']view[\"']")
 _SPAN = re.compile(r"(\d+)\s*([hd])\Z")
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 
 
-class BadMart(HeadwaterError, ValueError):
+class BadMart(HeadwaterError):
     """A mart that cannot be built as it is declared; the message names its file and says what to change."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A model, seed or source of the dbt graph.
+
+    `layer` is a model's folder below `models/`, or a source's schema. Nothing is stored of a view: who reads it reads
+    what it reads. A source is made by no model. `reads` are names of nodes.
+    """
+
+    name: str
+    kind: Literal["table", "view", "seed", "source"]
+    layer: str = ""
+    reads: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,6 @@ class Mart:
 
     name: str
     reads: tuple[Read, ...]
-    seeds: tuple[str, ...] = ()
-    views: tuple[str, ...] = ()  # views that it reads through
     content: tuple[str, ...] = ()
     ocsf_class: str = ""
     retention_days: float = 0
@@ -82,11 +87,10 @@ class Mart:
 
 
 class Marts:
-    """All marts of a project, read once."""
+    """All marts of a dbt graph."""
 
-    def __init__(self, project: Path) -> None:
-        self._project = project
-        self._sql = {path.stem: path for path in sorted(project.glob("models/**/*.sql"))}
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._nodes = {node.name: node for node in nodes}
 
     @cached_property
     def by_name(self) -> dict[str, Mart]:
@@ -95,7 +99,8 @@ class Marts:
         Raises:
             BadMart: a name or a declaration that cannot be used.
         """
-        return {path.stem: self._mart(path) for path in self._sql.values() if self._is_mart(path)}
+        tables = sorted(name for name, node in self._nodes.items() if node.kind == "table" and node.layer == paths.GOLD)
+        return {name: self._mart(self._nodes[name]) for name in tables}
 
     @cached_property
     def levels(self) -> list[tuple[str, ...]]:
@@ -113,104 +118,56 @@ class Marts:
             left = {name: mart for name, mart in left.items() if name not in ready}
         return levels
 
-    def readers(self, model: str) -> list[Mart]:
-        """Return the marts that read a table."""
-        return [mart for mart in self.by_name.values() if model in mart.models]
-
-    def _is_mart(self, path: Path) -> bool:
-        return paths.GOLD in path.relative_to(self._project).parts and not _VIEW.search(path.read_text())
-
-    def _mart(self, path: Path) -> Mart:
-        name = path.stem
-        if "__" in name:
-            raise BadMart(f"{path.name}: the name of a mart has no double underscore")
-        paths.checked(name)
-        meta = self._meta(path)
-        windows = meta.get("reads") or {}
-        named = sorted({*_refs(path), *_beside(path), *windows})
-        found = {each: tuple(sorted(set(self._tables(each, path)))) for each in named}
-        spans = {each: [_hours(windows.get(each), side, path) for side in ("before", "after")] for each in found}
-        daily = _grain(meta.get("grain", "hour"), path) == "day"
+    def _mart(self, node: Node) -> Mart:
+        if "__" in node.name:
+            raise BadMart(f"{node.name}.sql: the name of a mart has no double underscore")
+        paths.checked(node.name)
+        windows = node.meta.get("reads") or {}
+        daily = _is_daily(node)
         rest = 23 if daily else 0  # a slot of a day reads the whole day
-        reads = tuple(
-            Read(each, models, spans[each][0], spans[each][1] + rest, not daily and any(map(self._daily, models)))
-            for each, models in found.items()
-            if models
-        )
-        seeds, views = (tuple(sorted(set(each(path)))) for each in (self._seeds, self._views))
+        reads = []
+        for name in sorted({*node.reads, *windows}):
+            if models := tuple(sorted(set(self._tables(name, node)))):
+                before, after = (_hours(windows.get(name), side, node) for side in ("before", "after"))
+                past_days = not daily and any(_is_daily(self._nodes[model]) for model in models)
+                reads.append(Read(name, models, before, after + rest, past_days))
         if not reads:
-            raise BadMart(f"{path.name}: a mart reads at least one table of the lake by ref()")
+            raise BadMart(f"{node.name}.sql: a mart reads at least one table of the lake by ref()")
         return Mart(
-            name,
-            reads,
-            seeds,
-            views,
-            tuple(meta.get("content") or ()),
-            str(meta.get("ocsf_class") or ""),
-            float(meta.get("retention_days") or 0),
+            node.name,
+            tuple(reads),
+            tuple(node.meta.get("content") or ()),
+            str(node.meta.get("ocsf_class") or ""),
+            float(node.meta.get("retention_days") or 0),
             daily,
         )
 
-    def _daily(self, model: str) -> bool:
-        path = self._sql.get(model)
-        return path is not None and _grain(self._meta(path).get("grain", "hour"), path) == "day"
-
-    def _tables(self, name: str, reader: Path) -> Iterator[str]:
+    def _tables(self, name: str, reader: Node) -> Iterator[str]:
         """Yield the tables of the lake behind a name: itself, or those under a view."""
-        path = self._sql.get(name)
-        if path is None and name in _beside(reader):
+        node = self._nodes.get(name)
+        if node is None:
+            raise BadMart(f"{reader.name}.sql: there is no model or seed {name!r}")
+        if node.kind == "seed":
+            return
+        if node.layer not in (paths.SILVER, paths.GOLD):
+            raise BadMart(f"{reader.name}.sql: reads {name}, of {node.layer}; a mart reads silver and gold")
+        if node.kind != "view":
             yield name
             return
-        if path is None:
-            if not (self._project / "seeds" / f"{name}.csv").exists():
-                raise BadMart(f"{reader.name}: there is no model or seed {name!r}")
-            return
-        room = path.relative_to(self._project).parts[1]
-        if room not in (paths.SILVER, paths.GOLD):
-            raise BadMart(f"{reader.name}: reads {name}, of {room}; a mart reads silver and gold")
-        if not _VIEW.search(path.read_text()):
-            yield name
-            return
-        for inner in _refs(path):
-            yield from self._tables(inner, path)
-
-    def _seeds(self, reader: Path) -> Iterator[str]:
-        for each in (reader, *(self._sql[name] for name in self._views(reader))):
-            yield from (name for name in _refs(each) if name not in self._sql)
-
-    def _views(self, reader: Path) -> Iterator[str]:
-        for name in _refs(reader):
-            if name in self._sql and _VIEW.search(self._sql[name].read_text()):
-                yield name
-                yield from self._views(self._sql[name])
-
-    def _meta(self, path: Path) -> Mapping[str, Any]:
-        properties = path.with_suffix(".yml")
-        declared = yaml.load(properties.read_bytes(), _Loader) if properties.exists() else {}
-        for model in (declared or {}).get("models", []):
-            if model.get("name") == path.stem:
-                meta = (model.get("config") or {}).get("meta") or {}
-                return meta if isinstance(meta, dict) else {}
-        return {}
+        for inner in node.reads:
+            yield from self._tables(inner, node)
 
 
-def _refs(path: Path) -> list[str]:
-    return sorted(set(_REF.findall(_COMMENT.sub(" ", path.read_text()))))
-
-
-def _grain(grain: object, path: Path) -> object:
+def _is_daily(node: Node) -> bool:
+    grain = node.meta.get("grain", "hour")
     if grain not in ("hour", "day"):
-        raise BadMart(f"{path.with_suffix('.yml').name}: grain: {grain!r} (expected hour or day)")
-    return grain
+        raise BadMart(f"{node.name}.yml: grain: {grain!r} (expected hour or day)")
+    return bool(grain == "day")
 
 
-def _beside(path: Path) -> list[str]:
-    return sorted(set(_BESIDE.findall(_COMMENT.sub(" ", path.read_text()))))
-
-
-def _hours(window: object, side: str, path: Path) -> int:
+def _hours(window: object, side: str, node: Node) -> int:
     given = window.get(side, "0h") if isinstance(window, dict) else (window or "0h") if side == "before" else "0h"
     found = _SPAN.match(str(given))
     if not found:
-        raise BadMart(f"{path.with_suffix('.yml').name}: reads: {given!r} is no span (expected 24h or 90d)")
+        raise BadMart(f"{node.name}.yml: reads: {given!r} is no span (expected 24h or 90d)")
     return int(found[1]) * {"h": 1, "d": 24}[found[2]]

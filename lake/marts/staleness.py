@@ -3,9 +3,9 @@
 What belongs here: what a mart's hour is made of, and which hours must be built. What does not: declarations
 (`lake.marts.declaration`), building.
 
-What a mart reads of one hour of a table is told by a mark: of silver by what the hour was made of and by what mapping,
-of a mart that declares its `content` by that. Marks of a window are added up, so the digest of ninety days costs as
-little as that of an hour. A mart's hour is stale when a digest is another than the one in its receipt, when the mart's
+Each input hour has a fingerprint: silver's is (input checksums, mapping version), that of a mart which declares its
+`content` is the digest of that. Fingerprints of a window are added up, so the digest of ninety days costs as little as
+that of an hour. A mart's hour is stale when a digest is another than the one in its receipt, when the mart's
 SQL has changed, when it was never built and has something to read, or when its file has gone. Late data so reopens the
 hours whose window it lies in, and no others. An hour that has expired is not built again; what it looked back to may
 expire, the mark of that stays.

@@ -1,16 +1,12 @@
 """Views over the lake's tables: statements for dbt runs, and the analysts' own gold views for `headwater query`."""
 
-import re
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from lake.base.sql import quoted
 from lake.storage import paths
 from lake.storage.parquet import Address, typed_select
 from lake.storage.store import Store
-
-_VIEW = re.compile(r"\{\{\s*config\(\s*materialized\s*=\s*[\"']view[\"']\s*\)\s*\}\}")
-_REF = re.compile(r"\{\{\s*ref\(\s*[\"'](\w+)[\"']\s*\)\s*\}\}")
 
 
 def bronze_view(source: str, columns: Sequence[Sequence[str]], files: Sequence[Address]) -> str:
@@ -32,14 +28,23 @@ def mart_files(store: Store, mart: str) -> list[str]:
     return [store.url(f"{folder}/date=*/hour=*/*.parquet")] if has_files else []
 
 
-def gold_views(project: Path, marts: Collection[str]) -> dict[str, str]:
-    """Return SELECT by view, each after those that it reads; only of views whose marts there are."""
-    waiting = {path.stem: path.read_text() for path in sorted(project.glob(f"models/{paths.GOLD}/**/*.sql"))}
-    waiting = {name: sql for name, sql in waiting.items() if _VIEW.search(sql)}
+@dataclass(frozen=True)
+class GoldView:
+    """A view that an analyst wrote in gold: its SQL over `gold.*`, empty where it needs dbt to be read."""
+
+    name: str
+    reads: tuple[str, ...]
+    sql: str
+
+
+def gold_views(views: Iterable[GoldView], marts: Collection[str]) -> dict[str, str]:
+    """Return SELECT by view, each after those that it reads; only of views that read nothing but marts that there are.
+
+    A view of silver, or one that needs more of dbt than `ref`, is dbt's alone.
+    """
+    waiting = [each for each in views if each.sql and "reference." not in each.sql]
     found: dict[str, str] = {}
-    while ready := [name for name, sql in waiting.items() if set(_REF.findall(sql)) <= {*marts, *found}]:
-        for name in ready:
-            sql = _REF.sub(lambda ref: f"{paths.GOLD}.{quoted(ref[1])}", _VIEW.sub("", waiting.pop(name))).strip()
-            if "{{" not in sql and "{%" not in sql and "reference." not in sql:
-                found[name] = sql
+    while ready := [each for each in waiting if {*each.reads} <= {*marts, *found}]:
+        found |= {each.name: each.sql for each in ready}
+        waiting = [each for each in waiting if each.name not in found]
     return found

@@ -17,7 +17,6 @@ from pathlib import Path
 import dagster as dg
 
 from lake import ledger
-from lake.build.mapping import Mappings
 from lake.ledger.lookup_answers import versions
 from lake.ledger.staleness import ANSWERED, Stale, bronze_inputs, row_marks, stale_hours
 from lake.marts.staleness import Tables, stale_mart
@@ -25,6 +24,7 @@ from lake.storage.paths import GOLD
 from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.assets.hours import key_of_hour, runs_of_hours
+from orchestration.dbt.project import load_project
 from orchestration.settings import load_settings, open_lake
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -85,7 +85,7 @@ def stale_sensor(
 
 def stale_now(store: Store, project: Path, source: str) -> list[StaleHour]:
     """Return the stale hours of a source, oldest first."""
-    mappings = Mappings(project)
+    mappings = load_project(project).mappings
     inputs = bronze_inputs(ledger.landings(store, source))
     found = []
     for each in stale_hours(store, mappings, source):
@@ -99,16 +99,15 @@ def stale_now(store: Store, project: Path, source: str) -> list[StaleHour]:
 
 def stale_marts_now(store: Store, project: Path) -> list[StaleHour]:
     """Return the hours in which marts are stale, oldest first. They are asked for once what they read is built."""
-    mappings, tables = Mappings(project), Tables(store)
+    held, tables = load_project(project), Tables(store)
+    mappings, marts = held.mappings, held.marts.by_name
     by_hour: dict[str, dict[str, str]] = {}
-    for name, mart in mappings.marts.by_name.items():
+    for name, mart in marts.items():
         for each in stale_mart(store, mappings, mart, tables):
             by_hour.setdefault(each.hour, {})[name] = each.why
     found = []
     for hour, whys in sorted(by_hour.items()):
-        made_of = [
-            (name, mappings.fingerprint(name), tables.inputs(mappings.marts.by_name[name], hour)) for name in whys
-        ]
+        made_of = [(name, mappings.fingerprint(name), tables.inputs(marts[name], hour)) for name in whys]
         state = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
         found.append(StaleHour(Stale(GOLD, hour, tuple(sorted(whys)), next(iter(whys.values()))), state))
     return found

@@ -11,7 +11,6 @@ from pathlib import Path
 import dagster as dg
 
 from lake import ledger
-from lake.build.mapping import Mappings
 from lake.ledger.balance import UNBALANCED, balance
 from lake.ledger.receipts import BuildReceipt
 from lake.marts.staleness import StaleMart, Tables, stale_mart
@@ -20,6 +19,7 @@ from lake.storage import duck, paths
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
+from orchestration.dbt.project import load_project
 from orchestration.settings import load_settings, open_lake
 
 BALANCE, COLLISIONS, VALIDITY, CURRENT = "balance", "key_collisions", "ocsf_validity", "current"
@@ -80,12 +80,12 @@ def mart_checks(marts: Sequence[BuiltTable], project: Path) -> list[dg.AssetChec
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         settings = load_settings()
         store = open_lake(settings)
-        mappings, tables = Mappings(project), Tables(store)
+        held, tables = load_project(project), Tables(store)
         for asked in sorted(context.selected_asset_check_keys, key=str):
             built = of_key[asked.asset_key]
             hours = _hours(context, store, [built])
             if asked.name == CURRENT:
-                stale = stale_mart(store, mappings, mappings.marts.by_name[built.model], tables)
+                stale = stale_mart(store, held.mappings, held.marts.by_name[built.model], tables)
                 yield _current(asked, [each for each in stale if each.hour in set(hours)], hours)
             else:
                 receipts = _receipts(store, built.model, hours)

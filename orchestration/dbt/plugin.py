@@ -20,7 +20,6 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
 
 import atexit
 import json
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -31,11 +30,11 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.flags import get_flags
 
 from ingest.lookups.requests import asked_paths, sendable_sql
 from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import empty_select, literal, quoted
-from lake.build.mapping import Mappings
 from lake.build.run import BuildRun, Plan
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
@@ -49,11 +48,12 @@ from lake.storage import paths
 from lake.storage.duck import Signed
 from lake.storage.parquet import rows_select, typed_select
 from lake.storage.publish import Workplace, recover
+from orchestration.dbt.project import project_of_run
 from orchestration.dbt.reference_inventory import held_by, kept_places
-from orchestration.settings import PROJECT, load_settings, open_lake
+from orchestration.dbt.request import Request, current_request
+from orchestration.settings import load_settings, open_lake
 from orchestration.steps.lookups import lookups_of
 
-PLAN_VARIABLE = "HEADWATER_PLAN"
 # Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
 # (50,000 events, two threads, two models side by side).
 HOURS_AT_ONCE = 24
@@ -87,10 +87,12 @@ atexit.register(end_runs)
 
 
 class Plugin(BasePlugin):
-    """Registers the functions on dbt's connection; opens the lake when the run starts, not when it is imported."""
+    """Registers the functions on dbt's connection; the lake is not looked at before the run's first hook."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Remember nothing: the settings are read when a run starts."""
+        """Take the request of the run, or make one of the settings: then all that is stale is built."""
+        self._request = current_request() or _own_request()
+        self._settings, self._store = self._request.settings, self._request.store
         self._run: BuildRun | None = None
         self._signed: Signed | None = None
         self._classes: dict[str, EventClass] | None = None
@@ -98,7 +100,7 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
-        settings = load_settings()
+        settings = self._settings
         conn.execute("set timezone = 'UTC'")
         conn.execute("set preserve_insertion_order = false")
         conn.execute("set partitioned_write_max_open_files = 100000")
@@ -118,30 +120,26 @@ class Plugin(BasePlugin):
             ("hw_mart", self._mart, 3),
             ("hw_lookups", self._lookups, 1),
         ):
-            conn.create_function(name, _told(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
+            conn.create_function(name, _as_text(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
         self._connection = conn
 
     def _setup(self, request: str) -> str:
-        asked = json.loads(request)
-        settings = load_settings()
-        store = open_lake(settings)
+        types = json.loads(request)["bronze_types"]
+        store, project = self._store, self._request.project
         self._signed = Signed(self._connection.cursor(), store)
         recover(store)
-        project = _project()
-        mappings = Mappings(project)
-        given = os.environ.get(PLAN_VARIABLE)
-        types = asked["bronze_types"]
-        plan = Plan.from_json(Path(given).read_text()) if given else Plan.of_stale(store, mappings, types)
+        mappings = project.mappings
+        plan = self._request.plan or Plan.of_stale(store, mappings, types)
         place = _workplaces.enter_context(Workplace(store, "build"))
         versions = reference_versions(store)  # first: what comes meanwhile may be read, and counts as not read
-        reference = reference_views(store, settings.feed_order)
+        reference = reference_views(store, self._settings.feed_order)
         views = [f"create or replace {self._kind(sql)} reference.{name} as {sql}" for name, sql in reference.items()]
-        self._run, self._held = BuildRun(store, mappings, plan, place, context=versions), None
+        self._run, self._held = BuildRun(store, mappings, project.marts, plan, place, context=versions), None
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"
         beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
         statements = [f"set temp_directory = '{spill}'", *bronze, *views, *beside, *kept_places(reference)]
-        return json.dumps({"project": str(project), "statements": statements})
+        return json.dumps({"project": str(project.folder), "statements": statements})
 
     def _kind(self, sql: str) -> str:
         """Return `table` for what a run keeps in memory, since every model asks it anew; `view` for what is large."""
@@ -172,7 +170,7 @@ class Plugin(BasePlugin):
     def _held_for(self, table: str) -> ReferenceInventory:
         if self._held is None:
             self._held = held_by(self._connection.cursor())
-        return replace(self._held, lookups=asked_paths(lookups_of(load_settings()).values(), table))
+        return replace(self._held, lookups=asked_paths(lookups_of(self._settings).values(), table))
 
     def _check(self, model: str, table: str, described: str) -> str:
         folder = self._current().staging_folder(model)
@@ -185,11 +183,11 @@ class Plugin(BasePlugin):
         if table in ("", paths.DISPOSITIONS):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
-        waits = bool(asked_paths(lookups_of(load_settings()).values(), table))
+        waits = bool(asked_paths(lookups_of(self._settings).values(), table))
         return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each, "waits": waits})
 
     def _lookups(self, _: str) -> str:
-        return json.dumps(sendable_sql(lookups_of(load_settings()).values()))
+        return json.dumps(sendable_sql(lookups_of(self._settings).values()))
 
     def _index(self, model: str, table: str) -> str:
         folder = self._current().staging_folder(model)
@@ -239,7 +237,7 @@ class Plugin(BasePlugin):
 
     def _class(self, table: str) -> EventClass:
         if self._classes is None:
-            self._classes = declared_classes(self._current().mappings.project)
+            self._classes = declared_classes(self._request.project.folder)
         return self._classes[table]
 
     def _current(self) -> BuildRun:
@@ -248,15 +246,14 @@ class Plugin(BasePlugin):
         return self._run
 
 
-def _project() -> Path:
-    """Return the folder of the dbt project that runs: as dbt's own variable says, else as dbt was started in it."""
-    named = os.environ.get("DBT_PROJECT_DIR")
-    if named:
-        return Path(named).resolve()
-    return Path.cwd() if (Path.cwd() / "dbt_project.yml").exists() else PROJECT
+def _own_request() -> Request:
+    """Return the request of a dbt that was started alone, as `make dbt` does."""
+    flags, settings = get_flags(), load_settings()
+    folder = Path(flags.PROJECT_DIR).resolve()
+    return Request(settings, open_lake(settings), project_of_run(folder, folder / (flags.TARGET_PATH or "target")))
 
 
-def _told(function: Callable[..., str]) -> Callable[..., str]:
+def _as_text(function: Callable[..., str]) -> Callable[..., str]:
     """Give an exception to the macro as text, so that the reader sees a sentence and not a traceback in C++."""
 
     @wraps(function)  # DuckDB counts the parameters of what it is given

@@ -1,27 +1,35 @@
-"""The dbt project as Dagster reads it: its manifest, and which source each model belongs to.
+"""The dbt project: its graph, read from dbt's manifest, and what the lake needs of it as plain values.
 
-What belongs here: reading the manifest, made by `dbt parse` where there is none or it is older than the project.
-What does not: keys and descriptions (`translator`), running (`silver`). No model is named here.
+What belongs here: reading the manifest, made by `dbt parse` where there is none or the project's files are others.
+What does not: keys and descriptions (`translator`), running (`run`). No model is named here.
 """
 
+import atexit
+import hashlib
 import json
 import logging
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lake.base.errors import HeadwaterError
+from lake.base.sql import quoted
+from lake.ledger.staleness import Mappings
+from lake.marts.declaration import Marts, Node
+from lake.query.views import GoldView
 from lake.storage.paths import GOLD
+from orchestration.dbt.fingerprints import Fingerprints
+from orchestration.dbt.invoke import invoke, one_at_a_time
 from orchestration.settings import PROJECT
 
 Manifest = Mapping[str, Any]
-VIEW = "view"
 _READ_BY_DBT = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "seeds/*", "tests/**/*")
-
+_DIGEST = "headwater_digest"  # in the manifest's metadata: of which files it was made
 
 _log = logging.getLogger(__name__)
 
@@ -30,97 +38,249 @@ class ManifestFailed(HeadwaterError):
     """`dbt parse` did not accept the project; the message holds dbt's own words."""
 
 
-def dbt_command() -> str:
-    """Return the dbt of this environment, also when the environment is not active."""
-    beside = Path(sys.executable).with_name("dbt")
-    return str(beside) if beside.exists() else "dbt"
+@dataclass(frozen=True, eq=False)
+class Project:
+    """A dbt project and its manifest (as JSON). `target` is where dbt may write.
+
+    `current`: the manifest is of the files as they are. It is not while they cannot be parsed.
+    """
+
+    folder: Path
+    manifest: Manifest
+    target: Path
+    current: bool = True
+
+    @cached_property
+    def mappings(self) -> Mappings:
+        """Return the tables with the fingerprints of what they are made by."""
+        fingerprints = Fingerprints(self.folder, self.manifest)
+        return Mappings({self.name(each): fingerprints.of(each) for each in self.models if not self.is_view(each)})
+
+    @cached_property
+    def marts(self) -> Marts:
+        """Return the marts."""
+        return Marts(map(self._node, [*self._of_type("seed"), *self.models, *self.manifest["sources"]]))
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Return the ids of all models."""
+        return self._of_type("model")
+
+    @property
+    def mart_ids(self) -> list[str]:
+        """Return the ids of the marts: the tables of gold."""
+        return [each for each in self.models if self.is_mart(each)]
+
+    @property
+    def views(self) -> list[str]:
+        """Return the ids of all views."""
+        return [each for each in self.models if self.is_view(each)]
+
+    @property
+    def gold_views(self) -> list[GoldView]:
+        """Return the views of gold, with their SQL where it is plain but for `ref`."""
+        found = (self._props(each) for each in self.views if self._layer(each) == GOLD)
+        return [GoldView(node["name"], tuple(self._reads(node)), _plain_sql(node["raw_code"])) for node in found]
+
+    def tables_of(self, source: str) -> list[str]:
+        """Return the ids of the tables that read this source and no other."""
+        tables = [each for each in self.models if not self.is_view(each) and not self.is_mart(each)]
+        return [each for each in tables if self.sources_read(each) == {source}]
+
+    def is_mart(self, unique_id: str) -> bool:
+        """Whether a model is a table of gold."""
+        return self._layer(unique_id) == GOLD and not self.is_view(unique_id)
+
+    def is_view(self, unique_id: str) -> bool:
+        """Whether a model is a view: nothing is stored for it. False for what is no model."""
+        return unique_id.startswith("model.") and self._props(unique_id)["config"]["materialized"] == "view"
+
+    def tables_read(self, unique_id: str) -> list[str]:
+        """Return the ids of the sources and tables that a model reads, directly or through views; no seeds."""
+        found: set[str] = set()
+        for each in self.manifest["parent_map"].get(unique_id, ()):
+            if self.is_view(each):
+                found.update(self.tables_read(each))
+            elif each.startswith(("source.", "model.")):
+                found.add(each)
+        return sorted(found)
+
+    def sources_read(self, unique_id: str) -> frozenset[str]:
+        """Return the names of the bronze sources that a model reads, directly or through other models."""
+        if unique_id.startswith("source."):
+            return frozenset({self.name(unique_id)})
+        parents = self.manifest["parent_map"].get(unique_id, ())
+        return frozenset().union(*(self.sources_read(each) for each in parents))
+
+    def name(self, unique_id: str) -> str:
+        """Return the name of a model, seed or source."""
+        return str(self._props(unique_id)["name"])
+
+    def declared(self, name: str) -> Iterator[tuple[str, str, Any]]:
+        """Yield (name, layer, value) of what models, and tables of gold that no model makes, say in meta by a name."""
+        for each in [*self.models, *self.manifest["sources"]]:
+            value = self._props(each)["config"].get("meta", {}).get(name)
+            if value and (each.startswith("model.") or self._layer(each) == GOLD):
+                yield self.name(each), self._layer(each), value
+
+    def dbt_manifest(self) -> Any:
+        """Return the manifest as dbt's own object, for one run; None while the project cannot be parsed."""
+        if not self.current:
+            return None
+        held = _objects.get(self.folder)
+        if held is None or held[0] != self.manifest["metadata"][_DIGEST]:
+            parsed = invoke("parse", self.folder, self.target, "--no-write-json").result
+            if parsed is None:
+                return None
+            held = _objects[self.folder] = (self.manifest["metadata"][_DIGEST], parsed)
+        return held[1].deepcopy()  # a run puts compiled SQL into its nodes
+
+    def _of_type(self, kind: str) -> list[str]:
+        return sorted(each for each in self.manifest["nodes"] if each.startswith(f"{kind}."))
+
+    def _props(self, unique_id: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.manifest["nodes"].get(unique_id) or self.manifest["sources"][unique_id]
+        return found
+
+    def _layer(self, unique_id: str) -> str:
+        props = self._props(unique_id)
+        return str(props["source_name"] if unique_id.startswith("source.") else props["fqn"][1])
+
+    def _node(self, unique_id: str) -> Node:
+        props, kind, layer = self._props(unique_id), unique_id.split(".", 1)[0], self._layer(unique_id)
+        if kind == "model":
+            kind = "view" if self.is_view(unique_id) else "table"
+        name = props["name"] if kind != "source" or layer == GOLD else f"{layer}.{props['name']}"
+        return Node(name, kind, layer, tuple(self._reads(props)), props["config"].get("meta", {}))  # type: ignore[arg-type]
+
+    def _reads(self, props: Mapping[str, Any]) -> Iterator[str]:
+        for each in props.get("depends_on", {}).get("nodes", ()):
+            layer = self._layer(each) if each.startswith("source.") else GOLD
+            yield self.name(each) if layer == GOLD else f"{layer}.{self.name(each)}"
 
 
-def read_manifest(project: Path = PROJECT) -> Manifest:
-    """Return the project's manifest, parsing the project first when it has changed.
+_loaded: dict[Path, tuple[str, Project]] = {}
+_objects: dict[Path, tuple[str, Any]] = {}  # dbt's own manifests, with the digest of the files they were made of
 
-    Parsing opens no connection, needs no settings and takes about 5 s; an unchanged project is only read. While the
-    project cannot be parsed, the last manifest serves: a mapping that is being edited must not stop the landing.
+
+def load_project(folder: Path | None = None) -> Project:
+    """Return a dbt project, by default the one of this installation; it is parsed first when its files have changed.
+
+    An unchanged project is only read (about 0.1 s); parsing needs no settings and no connection and takes about 6 s.
+    While the project cannot be parsed, the last manifest serves: a mapping that is being edited must not stop the
+    landing.
 
     Raises:
         ManifestFailed: the project cannot be parsed and never was.
     """
-    path = project / "target" / "manifest.json"
-    if not path.exists() or path.stat().st_mtime < _changed_at(project):
+    folder = (folder or PROJECT).resolve()
+    digest = digest_of(folder)
+    held = _loaded.get(folder)
+    if held is None or held[0] != digest:
+        with one_at_a_time():
+            held = _loaded.get(folder)
+            if held is None or held[0] != digest:
+                held = _loaded[folder] = (digest, _load(folder, digest))
+    return held[1]
+
+
+def project_of_run(folder: Path, target: Path) -> Project:
+    """Return the project that a dbt run of this process has just parsed, by the manifest that it wrote."""
+    return Project(folder, json.loads((target / "manifest.json").read_text()), target)
+
+
+def _load(folder: Path, digest: str) -> Project:
+    last = None
+    for target in _targets(folder):
         try:
-            _parse(project)
-        except ManifestFailed as problem:
-            if not path.exists():
-                raise
-            _log.warning("%s\nThe manifest from before is used.", problem)
-    found: Manifest = json.loads(path.read_text())
-    return found
+            manifest = json.loads((target / "manifest.json").read_text())
+        except (OSError, ValueError):
+            continue
+        if manifest["metadata"].get(_DIGEST) == digest:
+            return Project(folder, manifest, target)
+        last = last or Project(folder, manifest, target, current=False)
+    try:
+        return _parse(folder, digest)
+    except ManifestFailed as problem:
+        if last is None:
+            raise
+        _log.warning("%s\nThe manifest from before is used.", problem)
+        return last
 
 
-def tables_of(manifest: Manifest, source: str) -> list[str]:
-    """Return the ids of the tables that read this source and no other."""
-    tables = [each for each in _models(manifest) if not is_view(manifest, each) and not is_mart(manifest, each)]
-    return [each for each in tables if sources_read(manifest, each) == {source}]
+def _targets(folder: Path) -> Iterator[Path]:
+    """Yield where a manifest may lie: in the project, or where that cannot be written to, in the user's cache."""
+    yield folder / "target"
+    with suppress(RuntimeError):  # a user without a home
+        yield Path.home() / ".cache/headwater" / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    yield _own_folder()
 
 
-def marts(manifest: Manifest) -> list[str]:
-    """Return the ids of the marts: the tables of gold."""
-    return [each for each in _models(manifest) if is_mart(manifest, each)]
+@lru_cache(maxsize=1)
+def _own_folder() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="headwater-dbt-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
-def is_mart(manifest: Manifest, unique_id: str) -> bool:
-    """Whether a model is a table of gold."""
-    return manifest["nodes"][unique_id]["fqn"][1] == GOLD and not is_view(manifest, unique_id)
-
-
-def views(manifest: Manifest) -> list[str]:
-    """Return the ids of all views."""
-    return [each for each in _models(manifest) if is_view(manifest, each)]
-
-
-def is_view(manifest: Manifest, unique_id: str) -> bool:
-    """Whether a model is a view: nothing is stored for it. False for what is no model."""
-    node = manifest["nodes"].get(unique_id)
-    return node is not None and node["resource_type"] == "model" and node["config"]["materialized"] == VIEW
-
-
-def tables_read(manifest: Manifest, unique_id: str) -> list[str]:
-    """Return the ids of the sources and tables that a model reads, directly or through views; no seeds."""
-    found: set[str] = set()
-    for each in manifest["parent_map"].get(unique_id, ()):
-        if is_view(manifest, each):
-            found.update(tables_read(manifest, each))
-        elif each.startswith(("source.", "model.")):
-            found.add(each)
-    return sorted(found)
-
-
-def sources_read(manifest: Manifest, unique_id: str) -> frozenset[str]:
-    """Return the names of the bronze sources that a model reads, directly or through other models."""
-    if unique_id.startswith("source."):
-        return frozenset({unique_id.rsplit(".", 1)[1]})
-    parents = manifest["parent_map"].get(unique_id, ())
-    return frozenset().union(*(sources_read(manifest, each) for each in parents))
-
-
-def _models(manifest: Manifest) -> list[str]:
-    return sorted(each for each, node in manifest["nodes"].items() if node["resource_type"] == "model")
-
-
-def _changed_at(project: Path) -> float:
-    return max(path.stat().st_mtime for pattern in _READ_BY_DBT for path in project.glob(pattern))
-
-
-def _parse(project: Path) -> None:
+def _parse(folder: Path, digest: str) -> Project:
     """Parse into a folder of its own, then put the results in place: others may be reading them."""
-    target = project / "target"
-    target.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".parse-", dir=target) as folder:
-        words = [dbt_command(), "--quiet", "parse", "--project-dir", str(project), "--profiles-dir", str(project)]
-        words += ["--target-path", folder, "--log-path", folder, "--no-partial-parse"]
-        environment = os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-        done = subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            raise ManifestFailed(f"dbt parse failed in {project}:\n{(done.stdout + done.stderr).strip()}")
-        for name in ("partial_parse.msgpack", "manifest.json"):
-            (Path(folder) / name).replace(target / name)
+    with _place(folder) as place:
+        target = Path(place).parent
+        kept = target / "partial_parse.msgpack"
+        if kept.exists():
+            Path(place, kept.name).write_bytes(kept.read_bytes())
+        done = invoke("parse", folder, Path(place))
+        if done.exception is not None or done.result is None:
+            raise ManifestFailed(f"dbt parse failed in {folder}:\n{str(done.exception).strip()}")
+        file = Path(place, "manifest.json")
+        manifest = json.loads(file.read_text())
+        manifest["metadata"][_DIGEST] = digest
+        file.write_text(json.dumps(manifest))
+        for each in (Path(place, kept.name), file):
+            if each.exists():
+                each.replace(target / each.name)
+    _objects[folder] = (digest, done.result)
+    return Project(folder, manifest, target)
+
+
+def _place(folder: Path) -> "tempfile.TemporaryDirectory[str]":
+    """Return a new folder in the first place for manifests that can be written to."""
+    problem: OSError | None = None
+    for target in _targets(folder):
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryDirectory(prefix=".parse-", dir=target)
+        except OSError as refused:
+            problem = problem or refused
+    raise ManifestFailed(f"there is no place for dbt's manifest: {problem}")
+
+
+def digest_of(folder: Path) -> str:
+    """Return a digest of what dbt reads, and of dbt's version; wherever the project lies."""
+    whole = hashlib.sha256(_dbt_version().encode())
+    for pattern in _READ_BY_DBT:
+        for path in sorted(folder.glob(pattern)):
+            if path.is_file():
+                whole.update(f"\0{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return whole.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _dbt_version() -> str:
+    return version("dbt-core")
+
+
+def _plain_sql(sql: str) -> str:
+    """Return a view's SQL with `ref` as a table of gold; nothing when it needs more of dbt than that."""
+    import jinja2  # most commands ask no gold
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    try:
+        return (
+            environment.from_string(sql)
+            .render(ref=lambda name: f"{GOLD}.{quoted(name)}", config=lambda **_: "")
+            .strip()
+        )
+    except (jinja2.TemplateError, TypeError):
+        return ""

@@ -1,30 +1,27 @@
-"""Building: what is stale becomes current, by one dbt run in this process.
+"""Building: what is stale becomes current, by dbt in this process. Commands and Dagster's assets run dbt by this.
 
-What belongs here: choosing hours and models, running dbt with a plan, telling what failed. What does not: SQL,
-files of the lake (`lake.build.run`), Dagster (which runs the same dbt project as assets).
+What belongs here: choosing hours and models, running dbt with a plan, which models failed and why. What does not: SQL,
+files of the lake (`lake.build.run`), Dagster.
 """
 
-import os
 import re
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from lake import ledger
 from lake.base.errors import HeadwaterError
-from lake.build.mapping import Mappings
 from lake.build.run import Plan, retire
-from lake.ledger.staleness import Stale, bronze_inputs, stale_hours
+from lake.ledger.staleness import Mappings, Stale, bronze_inputs, stale_hours
 from lake.marts.staleness import Tables, may_become_stale, stale_mart
 from lake.matching.matches import TABLE as MATCHES
 from lake.storage.publish import sweep
 from lake.storage.store import Store
-from orchestration.settings import FILE_VARIABLE, PROJECT, config_file, load_settings
+from orchestration.dbt.invoke import invoke
+from orchestration.dbt.project import Project, load_project
+from orchestration.dbt.request import Request, requested
+from orchestration.settings import Settings
 
-PLAN_VARIABLE = "HEADWATER_PLAN"
 _TRIES = 3
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
@@ -35,9 +32,8 @@ class BuildFailed(HeadwaterError):
     def __init__(self, failures: Mapping[str, str]) -> None:
         self.failures = dict(failures)
         lines = "\n".join(f"  {model}: {why}" for model, why in self.failures.items())
-        super().__init__(
-            f"{len(self.failures)} models failed (their events are in bronze, the hours stay stale):\n{lines}"
-        )
+        head = f"{len(self.failures)} models failed (the others are published; their events are in bronze, the hours"
+        super().__init__(f"{head} stay stale):\n{lines}")
 
 
 @dataclass
@@ -51,6 +47,7 @@ class Built:
 
 
 def build(
+    settings: Settings,
     store: Store,
     sources: Iterable[str],
     first: str | None = None,
@@ -58,6 +55,7 @@ def build(
     again: bool = False,
     quiet: bool = True,
     only: Collection[str] | None = None,
+    project: Project | None = None,
 ) -> Built:
     """Build what is stale, of the event hours from `first` to `last` (both included) when given; all with `again`.
 
@@ -67,13 +65,14 @@ def build(
         BuildFailed: some models failed. The rest is published.
     """
     sweep(store)
-    mappings = Mappings(PROJECT)
+    request = Request(settings, store, project or load_project())
+    mappings = request.project.mappings
     done = Built()
     sources = tuple(sources)
     for source in sources:
         _retire_removed(store, mappings, source)
     for models, hours in _groups(store, mappings, sources, first, last, again, only):
-        done.failures.update(_failures(store, models, hours, quiet))
+        done.failures.update(_failures(replace(request, plan=Plan(hours)), models, quiet))
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
@@ -81,25 +80,25 @@ def build(
     def wanted(hour: str) -> bool:
         return (not first or hour >= first) and (not last or hour <= last)
 
-    _build_marts(store, mappings, done, wanted, again, quiet)
+    _build_marts(request, done, wanted, again, quiet)
     if done.failures:
         raise BuildFailed(done.failures)
     return done
 
 
-def _build_marts(
-    store: Store, mappings: Mappings, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool
-) -> None:
+def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool) -> None:
     """Build the stale hours of all marts in one dbt run, which orders them."""
+    store, project = request.store, request.project
     for model in ledger.built_models(store):
-        if "__" not in model and model not in mappings.marts.by_name and model != MATCHES:
+        if "__" not in model and model not in project.marts.by_name and model != MATCHES:
             retire(store, model)
-    hours = planned_marts(store, mappings, wanted, again)
+    hours = planned_marts(store, project, wanted, again)
     if not hours:
         return
     before = {mart: ledger.builds(store, mart) for mart in hours}
     try:
-        done.failures.update(run_dbt(tuple(hours), Plan(marts=hours, if_stale=not again), quiet=quiet))
+        plan = Plan(marts=hours, if_stale=not again)
+        done.failures.update(run_dbt(replace(request, plan=plan), tuple(hours), quiet))
     except BuildFailed as problem:
         done.failures.update(problem.failures)
     done.models = tuple(sorted({*done.models, *hours}))
@@ -110,7 +109,7 @@ def _build_marts(
 
 
 def planned_marts(
-    store: Store, mappings: Mappings, wanted: Callable[[str], bool] = lambda _: True, again: bool = False
+    store: Store, project: Project, wanted: Callable[[str], bool] = lambda _: True, again: bool = False
 ) -> dict[str, tuple[str, ...]]:
     """Return, by mart, the hours that are stale or may become so while those that they look back to are built.
 
@@ -118,23 +117,23 @@ def planned_marts(
     """
     tables = Tables(store)
     planned: dict[str, tuple[str, ...]] = {}
-    for name in (name for level in mappings.marts.levels for name in level):
-        mart = mappings.marts.by_name[name]
-        hours = {each.hour for each in stale_mart(store, mappings, mart, tables)}
+    for name in (name for level in project.marts.levels for name in level):
+        mart = project.marts.by_name[name]
+        hours = {each.hour for each in stale_mart(store, project.mappings, mart, tables)}
         hours |= may_become_stale(mart, tables, planned) | (tables.hours(mart) if again else set())
         if chosen := tuple(sorted(filter(wanted, hours))):
             planned[name] = chosen
     return planned
 
 
-def _failures(store: Store, models: Sequence[str], hours: Mapping[str, tuple[str, ...]], quiet: bool) -> dict[str, str]:
+def _failures(request: Request, models: Sequence[str], quiet: bool) -> dict[str, str]:
     """Run models; return those that failed. They run again when files that they read were merged or replaced."""
     for tries_left in reversed(range(_TRIES)):
         try:
-            failures = run_dbt(models, Plan(hours), quiet=quiet)
+            failures = run_dbt(request, models, quiet)
         except BuildFailed as problem:  # dbt itself; the other runs are tried all the same
             failures = problem.failures
-        if not tries_left or not _gone(store, failures):
+        if not tries_left or not _gone(request.store, failures):
             break
     return failures
 
@@ -145,14 +144,9 @@ def _gone(store: Store, failures: Mapping[str, str]) -> bool:
     return any(held is None for held in store.infos(sorted(named)).values())
 
 
-def tables_of(source: str) -> list[str]:
-    """Return the names of the models that build the hours of a source."""
-    return Mappings(PROJECT).models_of(source)
-
-
 def unbuilt_hours(store: Store, source: str) -> set[str]:
     """Return the event hours of a source that wait to be built."""
-    return {each.hour for each in stale_hours(store, Mappings(PROJECT), source)}
+    return {each.hour for each in stale_hours(store, load_project().mappings, source)}
 
 
 def _retire_removed(store: Store, mappings: Mappings, source: str) -> None:
@@ -162,67 +156,30 @@ def _retire_removed(store: Store, mappings: Mappings, source: str) -> None:
             retire(store, model)
 
 
-def run_dbt(models: Sequence[str], plan: Plan, quiet: bool = True) -> dict[str, str]:
-    """Run models over the hours of a plan in one dbt run; return the failed ones with their first error line."""
-    from dbt.cli.main import dbtRunner  # dbt takes seconds to import; only those who build wait for it
+def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict[str, str]:
+    """Run models over the hours of a plan in one dbt run; return the failed ones with the first lines of why.
 
-    from orchestration.dbt.plugin import end_runs
+    Raises:
+        BuildFailed: dbt itself failed, so that no model ran.
+    """
+    from orchestration.dbt.plugin import end_runs  # dbt takes seconds to import; only those who build wait for it
 
-    words = [
-        "run",
-        "--project-dir",
-        str(PROJECT),
-        "--profiles-dir",
-        str(PROJECT),
-        "--select",
-        " ".join(models),
-        # Nobody reads manifest and debug log: each a tenth of an empty run in a profile. Errors come back as results.
-        "--no-write-json",
-        "--log-level-file",
-        "none",
-        "--no-populate-cache",
-    ]
-    if quiet:
-        words += ["--log-level", "none"]  # what failed is told by its results
-    with planned(plan):
+    project = request.project
+    # Nobody reads what dbt writes of a run: it is a tenth of an empty run in a profile. Errors come back as results.
+    words = ["--select", " ".join(models), "--no-write-json", "--no-populate-cache"]
+    with requested(request):
         try:
-            outcome = dbtRunner().invoke(words)
+            manifest = project.dbt_manifest()
+            outcome = invoke("run", project.folder, project.target, *words, manifest=manifest, quiet=quiet)
         finally:
             end_runs()
     if outcome.exception is not None:
         raise BuildFailed({"dbt": str(outcome.exception).strip()})
-    results = getattr(outcome.result, "results", [])
     return {
-        result.node.name: _first_lines(result.message)
-        for result in results
+        result.node.name: _first_lines(result.message) or str(result.status)
+        for result in getattr(outcome.result, "results", [])
         if str(result.status) in ("error", "fail", "skipped", "runtime error")
     }
-
-
-@contextmanager
-def planned(plan: Plan) -> Iterator[Path]:
-    """Put a plan where the dbt run looks for it; yield its file.
-
-    dbt changes into its project's folder, so what was relative to this one is made absolute for it.
-    """
-    here, file = Path.cwd(), config_file()
-    with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
-        path = Path(folder) / "plan.json"
-        path.write_text(plan.to_json())
-        given = {PLAN_VARIABLE: str(path), "HEADWATER_LAKE": load_settings().lake, "DBT_PROJECT_DIR": str(PROJECT)}
-        if file is not None:
-            given[FILE_VARIABLE] = str(file.resolve())
-        before = {name: os.environ.get(name) for name in given}
-        os.environ.update(given)
-        try:
-            yield path
-        finally:
-            os.chdir(here)
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
 
 
 def _groups(

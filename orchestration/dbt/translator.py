@@ -13,7 +13,7 @@ from ingest.contracts import Contract
 from lake.storage import paths
 from lake.storage.paths import GOLD, LEDGER, SILVER
 from orchestration.assets.bronze import bronze_key
-from orchestration.dbt.project import VIEW, Manifest, is_view, sources_read, tables_read
+from orchestration.dbt.project import Manifest, Project
 
 Props = Mapping[str, Any]
 
@@ -22,12 +22,12 @@ class LakeTranslator(DagsterDbtTranslator):
     """Keys are `<layer>/<model>`, as the graph shows a key's last part only; tables are grouped by class."""
 
     def __init__(
-        self, manifest: Manifest, contracts: Mapping[str, Contract], partitions: dg.HourlyPartitionsDefinition
+        self, project: Project, contracts: Mapping[str, Contract], partitions: dg.HourlyPartitionsDefinition
     ) -> None:
         super().__init__(
             DagsterDbtTranslatorSettings(enable_asset_checks=False)
         )  # dbt tests read all hours: not hourly
-        self._manifest = manifest
+        self._project = project
         self._contracts = contracts
         self._partitions = partitions
 
@@ -38,6 +38,10 @@ class LakeTranslator(DagsterDbtTranslator):
             return dg.AssetKey([GOLD, name]) if dbt_resource_props["source_name"] == GOLD else bronze_key(name)
         return dg.AssetKey([_layer(dbt_resource_props), dbt_resource_props["name"]])
 
+    def spec(self, unique_id: str) -> dg.AssetSpec:
+        """Return the spec of a model's asset."""
+        return self.get_asset_spec(self._project.manifest, unique_id, None)
+
     def get_asset_spec(self, manifest: Manifest, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """Return the spec without seeds, which no step makes, and for a table with the tables behind its views.
 
@@ -46,12 +50,11 @@ class LakeTranslator(DagsterDbtTranslator):
         """
         spec = super().get_asset_spec(manifest, unique_id, project)
         deps = {each.asset_key: each for each in spec.deps if each.asset_key.path[0] != "seed"}
-        if is_view(manifest, unique_id):
+        if self._project.is_view(unique_id):
             spec = spec.replace_attributes(kinds={"dbt", "view"})
         else:
-            keys = [
-                self.get_asset_key(self.get_resource_props(manifest, each)) for each in tables_read(manifest, unique_id)
-            ]
+            read = (self.get_resource_props(manifest, each) for each in self._project.tables_read(unique_id))
+            keys = [self.get_asset_key(each) for each in read]
             deps |= {key: dg.AssetDep(key) for key in keys}
         return spec.replace_attributes(deps=list(deps.values()))
 
@@ -86,16 +89,12 @@ class LakeTranslator(DagsterDbtTranslator):
 
     def get_partitions_def(self, dbt_resource_props: Props) -> dg.PartitionsDefinition | None:
         """Return the event hours, for tables; of a view nothing is stored, so it has no hours of its own."""
-        return None if _is_view(dbt_resource_props) else self._partitions
+        return None if self._project.is_view(dbt_resource_props["unique_id"]) else self._partitions
 
     def _sources(self, props: Props) -> list[str]:
         if props["resource_type"] == "source":
             return [props["name"]] if props["source_name"] != GOLD else []
-        return sorted(sources_read(self._manifest, props["unique_id"]) & self._contracts.keys())
-
-
-def _is_view(props: Props) -> bool:
-    return bool(props["resource_type"] == "model" and props["config"]["materialized"] == VIEW)
+        return sorted(self._project.sources_read(props["unique_id"]) & self._contracts.keys())
 
 
 def _layer(props: Props) -> str:

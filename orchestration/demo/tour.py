@@ -25,7 +25,8 @@ from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.cli.commands.balance import print_balance
 from orchestration.cli.output import fail, known_errors, print_table
-from orchestration.dbt.run import build, tables_of
+from orchestration.dbt.project import load_project
+from orchestration.dbt.run import build
 from orchestration.demo.context import load_context
 from orchestration.demo.signals import differences, find_later, review, tell_incident
 from orchestration.demo.simulators.loopback import ServerProcess, simulator
@@ -96,7 +97,7 @@ def tour(home: Path, places: str) -> int:
     for line in load_context(store):
         console.print(f"    {line}", markup=False)
     step("4/8", "building OCSF tables and signals with dbt, each event with its context as it was at the time")
-    done = build(store, sorted(load_contracts()))
+    done = build(load_settings(), store, sorted(load_contracts()))
     hours = sum(len(found) for found in done.hours.values())
     console.print(f"    {hours} event hours built, {len(done.models)} tables" if hours else "    nothing is stale")
     step("5/8", "threat lists held against the past: what was learned only later")
@@ -105,7 +106,7 @@ def tour(home: Path, places: str) -> int:
     step("6/8", f"exporting the curated tables, each hour read back: {told or 'no destination is configured'}")
     undelivered = export(store)
     step("7/8", "the balance sheet: what became of every event")
-    sheet = balance(store, tables=tables_of, deliveries=True)
+    sheet = balance(store, tables=load_project().mappings.models_of, deliveries=True)
     print_balance(sheet)
     wrong = _held_against(compare(sheet, truth), "it is what the generator says it wrote")
     step("8/8", "the incident that was planted")

@@ -60,7 +60,7 @@ def carry_out(store: Store, settings: Settings, request: Request, found: Found, 
     receipt = erase(store, request, receipt, used, lambda match: told(f"rewriting {match.key} …"))
     hours = tuple(sorted({file.hour for file in receipt.files if file.room == paths.BRONZE}))
     told("building the hours again …")
-    done = build(store, [request.source], only=hours) if hours else Built()
+    done = build(settings, store, [request.source], only=hours) if hours else Built()
     built = done.hours.get(request.source, ())
     marts = {**done.marts, **matched_again(store, settings, hours)}
     told("looking for what is left …")

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 
 from lake.export.declaration import Export, exports_of, unique
@@ -18,11 +17,10 @@ from lake.export.push import Limits, Pushed, failure_text, push_hours
 from lake.export.status import ExportStatus, export_status, in_range
 from lake.ledger import BrokenReceipt
 from lake.ledger.published_tables import wanted
-from lake.storage import paths
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
-from orchestration.dbt.project import Manifest, read_manifest
-from orchestration.settings import PROJECT, Settings
+from orchestration.dbt.project import Project, load_project
+from orchestration.settings import Settings
 
 _LEAST_BYTES = (
     256 << 20
@@ -45,23 +43,14 @@ class Stood:
     lacking: tuple[str, ...] = ()
 
 
-def declared_exports(manifest: Manifest | None = None, project: Path = PROJECT) -> Sequence[Export]:
+def declared_exports(project: Project | None = None) -> Sequence[Export]:
     """Return all exports that models declare, in order.
 
     Raises:
         BadDeclaration, ManifestFailed: naming the model and what to change.
     """
-    read = manifest if manifest is not None else read_manifest(project)
-    found: list[Export] = []
-    for node in read["nodes"].values():
-        said = node["resource_type"] == "model" and node["config"].get("meta", {}).get("exports")
-        if said:
-            found += exports_of(node["name"], str(node["fqn"][1]), said)
-    for table in read.get("sources", {}).values():  # of gold: made by no model
-        said = table["source_name"] == paths.GOLD and table["config"].get("meta", {}).get("exports")
-        if said:
-            found += exports_of(table["name"], paths.GOLD, said)
-    return unique(found)
+    said = (project or load_project()).declared("exports")
+    return unique([each for name, layer, entries in said for each in exports_of(name, layer, entries)])
 
 
 def destinations_of(settings: Settings) -> dict[str, Configured]:

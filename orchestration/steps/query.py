@@ -1,7 +1,6 @@
 """The lake as a person reads it in SQL: its views, by contracts, classes, reference tables and products."""
 
 import re
-from pathlib import Path
 
 import duckdb
 
@@ -18,7 +17,8 @@ from lake.signals.quality import quality_sql
 from lake.signals.verdicts import dispositions_sql
 from lake.storage import paths
 from lake.storage.store import Store
-from orchestration.settings import PROJECT, load_settings
+from orchestration.dbt.project import load_project
+from orchestration.settings import load_settings
 from orchestration.steps.products import product_names
 
 
@@ -35,12 +35,12 @@ def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
     return connect(store, sources, classes, question, reference_views(store, load_settings().feed_order), marts)
 
 
-def signal_views(store: Store, question: str = "", project: Path = PROJECT) -> dict[str, str]:
+def signal_views(store: Store, question: str = "") -> dict[str, str]:
     """Return what stands in gold beside the marts: dispositions, signal_quality, and the analysts' views over marts.
 
     What a question does not name is left out: the quality of a product reads the receipts of all its hours.
     """
     views = {"dispositions": dispositions_sql(store)}
     if "gold." not in question.lower() or "signal_quality" in question.lower():
-        views["signal_quality"] = quality_sql(store, product_names(project))
-    return views | gold_views(project, store.folders(paths.GOLD))
+        views["signal_quality"] = quality_sql(store, product_names())
+    return views | gold_views(load_project().gold_views, store.folders(paths.GOLD))

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 from ingest.contracts import load_contracts
 from lake import ledger
-from lake.marts.declaration import Marts
 from lake.marts.retention import expire_marts
 from lake.storage.store import Store
 from lake.upkeep.compaction import Compacted, Due, Policy, compact, due
 from lake.upkeep.merging import Resources
 from lake.upkeep.retention import ExpiredDay, expire, expired_days, newest_expired
+from orchestration.dbt.project import load_project
 from orchestration.dbt.run import unbuilt_hours
-from orchestration.settings import PROJECT, Settings
+from orchestration.settings import Settings
 
 
 def resources(settings: Settings) -> Resources:
@@ -89,7 +89,7 @@ def retain_lake(
 
 def retain_marts(store: Store, apply: bool) -> dict[str, list[str]]:
     """Return, by mart, the hours that have expired; with `apply` they are removed. Ask after the sources."""
-    return expire_marts(store, Marts(PROJECT), datetime.now(UTC), apply)
+    return expire_marts(store, load_project().marts, datetime.now(UTC), apply)
 
 
 def known_sources(store: Store) -> list[str]:

@@ -32,9 +32,10 @@ def land(source: str, path: str) -> float:
 def build_all() -> float:
     import dbt.cli.main  # noqa: F401  (importing dbt is not building)
 
-    store, sources = open_lake(load_settings()), sorted(load_contracts())
+    settings, sources = load_settings(), sorted(load_contracts())
+    store = open_lake(settings)
     began = time.perf_counter()
-    build(store, sources)
+    build(settings, store, sources)
     return time.perf_counter() - began
 
 

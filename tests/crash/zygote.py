@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -90,10 +89,10 @@ def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
     os.dup2(log, 2)
     os.environ |= {"HEADWATER_LAKE": job["lake"], **job["environment"]}
     os.chdir(said.parent)
-    import orchestration.dbt.run
+    import orchestration.dbt.project
     from orchestration.cli import main
 
-    orchestration.dbt.run.PROJECT = Path(job["project"])
+    orchestration.dbt.project.PROJECT = Path(job["project"])
     for name, value in job["patched"].items():
         module, _, attribute = name.rpartition(".")
         setattr(importlib.import_module(module), attribute, value)
@@ -193,16 +192,6 @@ def _learn(modules: Path) -> None:
     modules.unlink(missing_ok=True)
 
 
-@lru_cache
-def _make_dbts_classes(project: str, scratch: Path) -> None:
-    """Parse a project: dbt makes the readers and writers of its classes at their first use, which takes seconds."""
-    from dbt.cli.main import dbtRunner
-
-    words = ["parse", "--project-dir", project, "--profiles-dir", project, "--no-write-json", "--log-level", "none"]
-    with contextlib.chdir(scratch):
-        dbtRunner().invoke([*words, "--log-level-file", "none"])
-
-
 def _serve(scratch: Path) -> None:
     import dbt.adapters.duckdb
     import dbt.cli.main  # noqa: F401 - what children need is imported once, here
@@ -213,13 +202,14 @@ def _serve(scratch: Path) -> None:
     import orchestration.dbt.run
     from ingest.contracts import load_contracts
     from lake.ocsf.attributes import declared_classes
+    from orchestration.dbt.project import load_project
 
     _keep_descriptions()
     load_contracts(), declared_classes(), orchestration.cli.load()
     for line in sys.stdin:
         job = json.loads(line)
         if job["words"][0] == "build":
-            _make_dbts_classes(job["project"], scratch)
+            load_project(Path(job["project"])).dbt_manifest()  # parsed here, children need not
         ended = _answer(job, scratch)
         sys.stdout.write(json.dumps(vars(ended)) + "\n")
         sys.stdout.flush()

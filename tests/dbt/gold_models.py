@@ -16,10 +16,11 @@ import jinja2
 
 from ingest.reference.tables import columns_of
 from lake import ledger
-from lake.marts.declaration import Mart, Marts
+from lake.marts.declaration import Mart
 from lake.marts.staleness import window
 from lake.ocsf.attributes import declared_classes
 from lake.ocsf.columns import columns
+from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 
 Row = dict[str, Any]
@@ -107,7 +108,7 @@ class Gold:
 
         After `build(every=True)`, whose columns it takes over.
         """
-        marts, order = Marts(PROJECT).by_name, list(hours)
+        marts, order = load_project().marts.by_name, list(hours)
         for name in (*SILVER, *MARTS):
             empty = " with no data" if name in MARTS else ""
             self.con.execute(f"create or replace table all_{name} as from {name}{empty}; drop table {name}")

@@ -19,6 +19,7 @@ from lake.ledger.balance import balance
 from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.store import LocalStore
 from orchestration.dbt.run import build
+from orchestration.settings import load_settings
 from tests.unit.ingest.landing.landed import raw
 
 FLOW, ACCESS = "aws_vpc_flow", "aws_s3_access"
@@ -99,7 +100,7 @@ def lake(place: Path) -> LocalStore:
         with (DOSSIER / "vpcflowlog.raw").open(newline="") as file:
             lines = [" ".join(values) for values in csv.reader(file)]  # the example is written with commas
         land(contracts[FLOW], [replace(raw("\n".join(lines).encode()), name="dossier")], store, "dossier")
-    build(store, [FLOW, ACCESS])
+    build(load_settings(), store, [FLOW, ACCESS])
     return store
 
 

@@ -22,6 +22,7 @@ from ingest.transports.folder import list_objects
 from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.open import open_store
 from orchestration.dbt.run import build
+from orchestration.settings import load_settings
 
 _GOLDEN = Path(__file__).parent / "golden"
 _CASES = sorted(case for case in _GOLDEN.glob("*/*") if case.suffix in (".ndjson", ".log"))
@@ -38,7 +39,7 @@ def lake(place: Path) -> Path:
     for source in sources:
         objects = list_objects(contracts[source], [case for case in _CASES if case.parent.name == source]).objects
         land_files(contracts[source], [replace(each, name=_object_name(Path(each.name))) for each in objects], store)
-    build(store, sources)
+    build(load_settings(), store, sources)
     return place / "lake"
 
 

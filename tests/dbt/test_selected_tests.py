@@ -31,7 +31,7 @@ unit_tests:
 @pytest.fixture
 def project(place: Path, okta_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dbt project with tests of a table that is landed and built."""
-    monkeypatch.setattr("orchestration.dbt.run.PROJECT", okta_project)
+    monkeypatch.setattr("orchestration.dbt.project.PROJECT", okta_project)
     monkeypatch.delenv("DBT_TARGET_PATH")
     monkeypatch.setenv("HEADWATER_LAKE", str(tmp_path / "lake"))
     for words in (("land", okta_logs.SOURCE, okta_logs.delivery(tmp_path / "delivered")), ("build",)):

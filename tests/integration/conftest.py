@@ -10,7 +10,7 @@ from tests.integration import okta_logs
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, okta_project: Path) -> Path:
     """An empty lake that the command line uses, built with `okta_project`."""
-    monkeypatch.setattr("orchestration.dbt.run.PROJECT", okta_project)
+    monkeypatch.setattr("orchestration.dbt.project.PROJECT", okta_project)
     monkeypatch.setenv("HEADWATER_LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("HEADWATER_THREADS", "2")
     monkeypatch.delenv("HEADWATER_CONFIG", raising=False)

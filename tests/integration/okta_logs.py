@@ -5,12 +5,12 @@ What belongs here: files to land, a dbt project to build with. What does not: a 
 
 import json
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from orchestration.settings import PROJECT
+from tests.integration.parsed import copied, parsed
 
 SOURCE = "okta_system_log"
 MODELS = ("authentication", "base_event", "dispositions")
@@ -55,14 +55,9 @@ def delivery(folder: Path) -> Path:
 
 def project(folder: Path) -> Path:
     """Copy of the dbt project that publishes Okta's sign-ins and base events only, and filters one kind of event."""
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("target", "logs", "models", "tests", ".user.yml"))
-    models = [*PROJECT.glob("models/staging/stg_okta*.sql"), PROJECT / "models/events/okta_system_log.sql"]
-    models += [PROJECT / "models/staging/_sources.yml"]
-    models += [PROJECT / f"models/silver/{table}/{table}__{SOURCE}.sql" for table in MODELS]
-    for path in models:
-        copy = folder / path.relative_to(PROJECT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
+    names = ["staging/stg_okta__system_log.sql", "staging/_sources.yml", f"events/{SOURCE}.sql"]
+    names += [f"silver/{table}/{table}__{SOURCE}.sql" for table in MODELS]
+    copied(folder, (PROJECT / "models" / name for name in names))
     base = folder / f"models/silver/base_event/base_event__{SOURCE}.sql"
     base.write_text(FILTER + base.read_text())
-    return folder
+    return parsed(folder)

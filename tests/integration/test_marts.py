@@ -9,6 +9,7 @@ import pytest
 from tests.integration import okta_logs
 from tests.integration.lakes import headwater, rows
 from tests.integration.okta_logs import SOURCE, event, write
+from tests.integration.parsed import parsed
 
 SEEN = """
 select user.name as who, src_endpoint.ip as address, min(time_dt) as first_at, count(*) as events,
@@ -46,13 +47,13 @@ def mart_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / "models/gold" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return folder
+    return parsed(folder)
 
 
 @pytest.fixture
 def marts(lake: Path, mart_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty lake that is built with two marts."""
-    monkeypatch.setattr("orchestration.dbt.run.PROJECT", mart_project)
+    monkeypatch.setattr("orchestration.dbt.project.PROJECT", mart_project)
     return lake
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lake.build.mapping import Mappings
 from lake.ledger.staleness import stale_hours
 from lake.storage.store import LocalStore
+from orchestration.dbt.project import load_project
 from tests.integration.lakes import Said, files, headwater, leftovers, marks, receipts, rows
 from tests.integration.okta_logs import MODELS, SIGN_IN, SOURCE, UNROUTED, event, write
 
@@ -126,11 +126,15 @@ class TestAChangedProject:
     @pytest.fixture
     def project(self, okta_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lake: Path) -> Path:
         copy = Path(shutil.copytree(okta_project, tmp_path / "project"))
-        monkeypatch.setattr("orchestration.dbt.run.PROJECT", copy)
+        monkeypatch.setattr("orchestration.dbt.project.PROJECT", copy)
         return copy
 
     def _stale(self, lake: Path, project: Path) -> set[str]:
-        return {model for hour in stale_hours(LocalStore(lake), Mappings(project), SOURCE) for model in hour.models}
+        return {
+            model
+            for hour in stale_hours(LocalStore(lake), load_project(project).mappings, SOURCE)
+            for model in hour.models
+        }
 
     def _append(self, file: Path, text: str) -> None:
         file.write_text(f"{file.read_text()}{text}\n")

@@ -56,7 +56,7 @@ def silver(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Silv
     """Hours 03 to 05 are dbt's; of those in `MADE`, with every kind of value, two are of a later mapping."""
     place = tmp_path_factory.mktemp("readers")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestration.dbt.run.PROJECT", okta_project)
+        patch.setattr("orchestration.dbt.project.PROJECT", okta_project)
         patch.setenv("HEADWATER_LAKE", str(place / "lake"))
         patch.delenv("HEADWATER_CONFIG", raising=False)
         patch.chdir(place)

@@ -12,7 +12,7 @@ from lake.ledger.coverage import coverage_of, sentence
 from lake.storage.store import Store
 from orchestration.cli.app import Json, app, contract, hour_range, lake
 from orchestration.cli.output import out, print_json, print_table, say
-from orchestration.dbt.run import tables_of
+from orchestration.dbt.project import load_project
 
 COLUMNS = {
     "read": "read",
@@ -45,7 +45,9 @@ def balance(
     """
     wanted = [contract(name).source for name in source] if source else None
     store = lake()
-    sheet = balance_of(store, wanted, *hour_range(first, last), tables=tables_of, deliveries=True)
+    sheet = balance_of(
+        store, wanted, *hour_range(first, last), tables=load_project().mappings.models_of, deliveries=True
+    )
     if json:
         print_json(sheet)
     else:

@@ -27,7 +27,7 @@ def build(
     load_reference(quiet=json)
     hours = hour_range(first, last)
     with err.status("building …") if not json else nullcontext():
-        done = build_stale(store, wanted, *hours, again=again)
+        done = build_stale(settings(), store, wanted, *hours, again=again)
     _report_build(done, json)
 
 

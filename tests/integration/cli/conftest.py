@@ -23,7 +23,7 @@ def _okta_lake(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> 
     place = tmp_path_factory.mktemp("cli")
     delivered = okta_logs.delivery(place / "delivered")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestration.dbt.run.PROJECT", okta_project)
+        patch.setattr("orchestration.dbt.project.PROJECT", okta_project)
         patch.setenv("HEADWATER_LAKE", str(place / "lake"))
         assert headwater("land", okta_logs.SOURCE, delivered).code == 0
         built = headwater("build", "--source", okta_logs.SOURCE)
@@ -34,6 +34,6 @@ def _okta_lake(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> 
 @pytest.fixture
 def okta_lake(_okta_lake: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The built lake, as the one that commands use."""
-    monkeypatch.setattr("orchestration.dbt.run.PROJECT", okta_project)
+    monkeypatch.setattr("orchestration.dbt.project.PROJECT", okta_project)
     monkeypatch.setenv("HEADWATER_LAKE", str(_okta_lake))
     return _okta_lake

@@ -6,10 +6,10 @@ What belongs here: objects of one trail, settings, a dbt project of three tables
 import gzip
 import json
 import os
-import shutil
 from pathlib import Path
 
 from orchestration.settings import PROJECT
+from tests.integration.parsed import copied, parsed
 
 SOURCE = "aws_cloudtrail"
 TABLES = ("api_activity", "base_event", "dispositions")
@@ -46,15 +46,6 @@ def deliver(root: Path, delivered: str, *records: dict[str, object]) -> Path:
 
 def project(folder: Path) -> Path:
     """Copy the part of the dbt project that publishes API calls and what has no route."""
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("target", "logs", "models", "tests", ".user.yml"))
-    models = [
-        *PROJECT.glob("models/staging/stg_aws__cloudtrail.sql"),
-        *PROJECT.glob("models/events/aws_cloudtrail.sql"),
-    ]
-    models += [PROJECT / "models/staging/_sources.yml"]
-    models += [PROJECT / f"models/silver/{table}/{table}__{SOURCE}.sql" for table in TABLES]
-    for path in models:
-        copy = folder / path.relative_to(PROJECT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
-    return folder
+    names = ["staging/stg_aws__cloudtrail.sql", "staging/_sources.yml", f"events/{SOURCE}.sql"]
+    names += [f"silver/{table}/{table}__{SOURCE}.sql" for table in TABLES]
+    return parsed(copied(folder, (PROJECT / "models" / name for name in names)))

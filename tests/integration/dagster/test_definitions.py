@@ -11,8 +11,8 @@ import pytest
 
 from ingest.contracts import load_contracts
 from lake import ledger
-from lake.marts.declaration import Marts
 from lake.storage.store import LocalStore
+from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 from tests.integration.dagster import cloudtrail_hours as trail
 from tests.integration.dagster.graph import FILE, graph_text
@@ -120,7 +120,7 @@ def test_the_graph_is_the_committed_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     defs = definitions()
     assert FILE.read_text() == graph_text(defs), "if this is meant: python -m tests.integration.dagster.graph"
     graph = defs.resolve_asset_graph()
-    expected = {path.stem for path in PROJECT.glob("models/silver/*/*__*.sql")} | {*Marts(PROJECT).by_name}
+    expected = {path.stem for path in PROJECT.glob("models/silver/*/*__*.sql")} | {*load_project().marts.by_name}
     hourly = {
         node.key for node in graph.asset_nodes if node.partitions_def is not None and node.key.path[0] != "bronze"
     }

@@ -23,6 +23,7 @@ from orchestration.assets.exports import export_assets, export_key
 from orchestration.assets.hours import hourly, key_of_hour
 from orchestration.automation.exports_behind import AGAIN_HOURS, choose, export_sensor
 from orchestration.checks.building import BuiltTable
+from orchestration.dbt.project import Project
 from orchestration.settings import PROJECT, SettingsError, load_settings
 from orchestration.steps.exports import declared_exports, push_behind, stood
 from orchestration.steps.products import load_products
@@ -333,15 +334,15 @@ def test_a_destination_that_cannot_be_is_named_when_settings_are_read(
 
 def test_two_exports_to_one_table_are_an_error() -> None:
     manifest = {
+        "sources": {},
         "nodes": {
-            model: {
-                "resource_type": "model",
+            f"model.headwater.{model}": {
                 "name": model,
                 "fqn": ["headwater", "silver", model],
                 "config": {"meta": {"exports": {"destinations": ["there"], "table": "same"}}},
             }
             for model in ("authentication", "api_activity")
-        }
+        },
     }
-    with pytest.raises(BadDeclaration, match="authentication and api_activity both export to there/same"):
-        declared_exports(manifest)
+    with pytest.raises(BadDeclaration, match="api_activity and authentication both export to there/same"):
+        declared_exports(Project(Path(), manifest, Path()))

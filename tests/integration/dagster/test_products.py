@@ -8,10 +8,10 @@ import duckdb
 import pytest
 import yaml
 
-from lake.marts.declaration import Marts
 from lake.ocsf.attributes import declared_classes
 from lake.ocsf.columns import columns
 from orchestration.checks.products import ON_TIME, RULES, on_time, rules
+from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 from orchestration.steps.products import BadProduct, Product, load_product, load_products, overdue, product_checks
 from tests.unit.signals.lakes import built, lake
@@ -49,7 +49,7 @@ def test_a_product_says_what_for_for_whom_of_what_and_how_well(file: Path) -> No
 
 
 def test_every_product_is_a_mart_of_findings_that_is_kept_as_long_as_promised() -> None:
-    marts = Marts(PROJECT).by_name
+    marts = load_project().marts.by_name
     for name, product in load_products().items():
         assert "detection_finding" == marts[name].ocsf_class
         declared = yaml.safe_load(next(PROJECT.glob(f"models/gold/*/{name}.yml")).read_text())

@@ -12,8 +12,9 @@ import yaml
 
 from orchestration.demo.context import context_settings, load_context
 from orchestration.demo.estate import Arguments, generate
-from orchestration.settings import PROJECT, load_settings, open_lake
+from orchestration.settings import load_settings, open_lake
 from tests.integration.lakes import headwater
+from tests.integration.parsed import copied, parsed
 
 PLACES = {"aws_cloudtrail": "cloudtrail", "okta_system_log": "okta", "windows_event": "windows"}
 
@@ -22,7 +23,7 @@ PLACES = {"aws_cloudtrail": "cloudtrail", "okta_system_log": "okta", "windows_ev
 def _used(place: Path) -> Iterator[None]:
     """Commands use the lake of a place, and the project that built it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestration.dbt.run.PROJECT", place / "dbt")
+        patch.setattr("orchestration.dbt.project.PROJECT", place / "dbt")
         patch.setenv("HEADWATER_CONFIG", str(place / "headwater.yml"))
         yield
 
@@ -32,7 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the estate, of the project, and of the lake that lies beside them."""
     place = tmp_path_factory.mktemp("estate")
     generate(place / "estate", Arguments(events=3000, hours=4))
-    shutil.copytree(PROJECT, place / "dbt", ignore=shutil.ignore_patterns("target", "logs", ".user.yml"))
+    parsed(copied(place / "dbt"))
     (place / "headwater.yml").write_text(yaml.safe_dump({"lake": "lake", **context_settings()}))
     with _used(place):
         load_context(open_lake(load_settings()))

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from lake.build.mapping import Mappings
 from lake.signals.truth import read_truth, score
-from orchestration.dbt import run
+from orchestration.dbt.project import load_project
 from orchestration.demo.signals import PRODUCT, differences
 from orchestration.settings import load_settings, open_lake
 from tests.crash.zygote import Zygote
@@ -23,7 +22,7 @@ def without_gold(estate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A copy of the estate's lake in which no mart was ever built; commands use it."""
     lake = Path(shutil.copytree(estate / "lake", tmp_path / "lake"))
     shutil.rmtree(lake / "gold")
-    for mart in Mappings(run.PROJECT).marts.by_name:
+    for mart in load_project().marts.by_name:
         shutil.rmtree(lake / "ledger/build" / mart, ignore_errors=True)
     monkeypatch.setenv("HEADWATER_LAKE", str(lake))
     yield lake
@@ -31,7 +30,7 @@ def without_gold(estate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def _marts(lake: Path) -> dict[str, str]:
     """Hashes of the rows of every mart, by file."""
-    made = tuple(f"gold/{mart}/" for mart in Mappings(run.PROJECT).marts.by_name)
+    made = tuple(f"gold/{mart}/" for mart in load_project().marts.by_name)
     return {key: digest for key, digest in rows(lake).items() if key.startswith(made)}
 
 
@@ -43,7 +42,7 @@ def test_the_last_hours_first_and_a_kill_in_the_middle_give_the_same_rows(
     assert headwater("build", *LAST_HOURS).code == 0
     last_hours = len(_marts(without_gold))
     with Zygote(tmp_path) as zygote:
-        killed = zygote.run(without_gold, ["build"], run.PROJECT, act=60, environment=environment)
+        killed = zygote.run(without_gold, ["build"], load_project().folder, act=60, environment=environment)
     assert killed.code == -9
     assert last_hours < len(_marts(without_gold)) < len(expected)
     assert headwater("build").code == 0

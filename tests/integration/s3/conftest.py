@@ -88,7 +88,7 @@ def open_way(
 ) -> Iterator[Callable[..., Way]]:
     """Make ways to lakes of their own; the environment leads to the newest."""
     proxies: list[FaultyProxy] = []
-    monkeypatch.setattr("orchestration.dbt.run.PROJECT", okta_project)
+    monkeypatch.setattr("orchestration.dbt.project.PROJECT", okta_project)
     monkeypatch.setenv("HEADWATER_THREADS", "2")
     monkeypatch.setenv("HEADWATER_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.delenv("HEADWATER_CONFIG", raising=False)

@@ -54,7 +54,7 @@ def machines(
     found = Lake(s3_server.client(), s3_bucket, "lake", tmp_path / "seen")
     monkeypatch.setenv("HEADWATER_LAKE", found.url)
     monkeypatch.setenv("HEADWATER_SCRATCH", str(tmp_path / "observer"))
-    monkeypatch.setattr("orchestration.dbt.run.PROJECT", okta_project)
+    monkeypatch.setattr("orchestration.dbt.project.PROJECT", okta_project)
     return Machines(zygotes, found, okta_project, s3_server.url, tmp_path)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lake import ledger
-from lake.build.mapping import Mappings
 from lake.ledger.receipts import BuildReceipt
-from lake.marts.declaration import BadMart, Marts
+from lake.ledger.staleness import Mappings
+from lake.marts.declaration import BadMart, Marts, Node
 from lake.marts.retention import expire_marts
 from lake.marts.staleness import Tables, may_become_stale, stale_mart
 from lake.storage.publish import Change, publish
@@ -19,96 +19,75 @@ from lake.upkeep.retention import _expired_build
 SIGN_INS, FINDINGS = "authentication__okta", "findings"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project of one class of two sources, a mart over it that counts, and one that looks back ten hours."""
-    folder = tmp_path / "project"
-    for name in (SIGN_INS, "authentication__windows"):
-        write(folder / f"models/silver/authentication/{name}.sql", "select 1")
-    write(
-        folder / "models/silver/authentication/authentication.sql",
-        '{{ config(materialized="view") }} {{ union_sources([ref("authentication__okta"),'
-        ' ref("authentication__windows")]) }}',
-    )
-    write(folder / "models/gold/seen.sql", 'select * from {{ ref("authentication") }} join {{ ref("weights") }}')
-    write(folder / "models/gold/seen.yml", "models: [{name: seen, config: {meta: {content: [who]}}}]")
-    write(
-        folder / "models/gold/findings.sql",
-        "{# ref('nothing') #} select * from {{ ref('authentication__okta') }}, {{ ref('seen') }}",
-    )
-    write(
-        folder / "models/gold/findings.yml",
-        "models: [{name: findings, config: {meta: {ocsf_class: detection_finding, reads: {seen: {before: 10h}}}}}]",
-    )
-    write(folder / "seeds/weights.csv", "factor,weight\nnew,3\n")
-    (folder / "macros").mkdir()
-    return folder
+AUTHENTICATION = ("authentication__okta", "authentication__windows")
 
 
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+def silver(name: str, *reads: str) -> Node:
+    return Node(name, "view" if reads else "table", "silver", reads)
 
 
-def test_a_mart_reads_what_its_text_names_also_through_views(project: Path) -> None:
-    marts = Marts(project).by_name
+def mart(name: str, *reads: str, **meta: object) -> Node:
+    return Node(name, "table", "gold", reads, meta)
+
+
+# A class of two sources, a mart over it that counts, and one that looks back ten hours.
+GRAPH = (
+    *map(silver, AUTHENTICATION),
+    silver("authentication", *AUTHENTICATION),
+    Node("weights", "seed"),
+    mart("seen", "authentication", "weights", content=["who"]),
+    mart("findings", SIGN_INS, "seen", ocsf_class="detection_finding", reads={"seen": {"before": "10h"}}),
+)
+
+
+def test_a_mart_reads_what_its_text_names_also_through_views() -> None:
+    marts = Marts(GRAPH).by_name
     assert {each.name: (each.models, each.before) for each in marts["seen"].reads} == {
-        "authentication": (("authentication__okta", "authentication__windows"), 0)
+        "authentication": (AUTHENTICATION, 0)
     }
-    assert (("weights",), ("authentication",), ("who",)) == (
-        marts["seen"].seeds,
-        marts["seen"].views,
-        marts["seen"].content,
-    )
+    assert ("who",) == marts["seen"].content
     assert [("authentication__okta", 0), ("seen", 10)] == [(each.name, each.before) for each in marts["findings"].reads]
     assert "detection_finding" == marts["findings"].ocsf_class
 
 
-def test_marts_are_ordered_by_what_they_read(project: Path) -> None:
-    assert [("seen",), ("findings",)] == Marts(project).levels
+def test_marts_are_ordered_by_what_they_read() -> None:
+    assert [("seen",), ("findings",)] == Marts(GRAPH).levels
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("added", "message"),
     [
-        ("circle.sql", "select * from {{ ref('seen') }}, {{ ref('circle_back') }}", "in a circle"),
-        ("lost.sql", "select * from {{ ref('no_such_model') }}", "lost.sql: there is no model or seed 'no_such_model'"),
-        ("two__parts.sql", "select * from {{ ref('seen') }}", "no double underscore"),
-        ("raw.sql", "select * from {{ ref('stg_okta') }}", "a mart reads silver and gold"),
-        ("alone.sql", "select 1", "reads at least one table"),
+        ([mart("one", "seen", "other"), mart("other", "one")], "in a circle"),
+        ([mart("lost", "seen", reads={"no_such_model": "1h"})], "lost.sql: there is no model or seed 'no_such_model'"),
+        ([mart("two__parts", "seen")], "no double underscore"),
+        ([mart("raw", "stg_okta"), Node("stg_okta", "view", "staging")], "a mart reads silver and gold"),
+        ([mart("alone", "weights")], "reads at least one table"),
+        (
+            [mart("seen", "authentication", reads={"authentication": {"before": "soon"}})],
+            "seen.yml: reads: 'soon' is no",
+        ),
+        ([mart("seen", "authentication", grain="week")], r"seen.yml: grain: 'week' \(expected hour or day\)"),
     ],
 )
-def test_what_cannot_be_a_mart_is_told(project: Path, file: str, text: str, said: str) -> None:
-    write(project / "models/staging/stg_okta.sql", "select 1")
-    write(
-        project / "models/gold/circle_back.sql", "select * from {{ ref('circle_back2') }}"
-    ) if file == "circle.sql" else None
-    write(
-        project / "models/gold/circle_back2.sql", "select * from {{ ref('circle') }}"
-    ) if file == "circle.sql" else None
-    write(project / "models/gold" / file, text)
-    with pytest.raises(BadMart, match=said):
-        _ = Marts(project).levels
-
-
-def test_a_span_that_is_none_is_told(project: Path) -> None:
-    write(
-        project / "models/gold/seen.yml",
-        "models: [{name: seen, config: {meta: {reads: {authentication: {before: soon}}}}}]",
-    )
-    with pytest.raises(BadMart, match=r"seen.yml: reads: 'soon' is no span"):
-        _ = Marts(project).by_name
+def test_what_cannot_be_a_mart_is_named(added: list[Node], message: str) -> None:
+    with pytest.raises(BadMart, match=message):
+        _ = Marts((*GRAPH, *added)).levels
 
 
 class Lake:
     """A lake of receipts alone."""
 
-    def __init__(self, root: Path, project: Path) -> None:
-        self.store, self.project = LocalStore(root), project
+    def __init__(self, root: Path) -> None:
+        self.store = LocalStore(root)
+        self.fingerprints = {"seen": "sql", "seen_days": "sql", FINDINGS: "sql"}
+        self.graph(*GRAPH)
+
+    def graph(self, *nodes: Node) -> None:
+        self.marts = Marts(nodes)
 
     @property
     def mappings(self) -> Mappings:
-        return Mappings(self.project)
+        return Mappings(self.fingerprints)
 
     def built(self, model: str, hours: Iterable[int], rows: str = "a", **more: object) -> None:
         """Say that a table of silver was built from `rows`."""
@@ -123,7 +102,7 @@ class Lake:
         """Build what is stale of some marts in order; return (mart, hour text)."""
         done = []
         for name in names:
-            found = stale_mart(self.store, self.mappings, self.mappings.marts.by_name[name], Tables(self.store))
+            found = stale_mart(self.store, self.mappings, self.marts.by_name[name], Tables(self.store))
             self._build(name, [each.hour for each in found], content)
             done += [(name, each.hour) for each in found]
         return done
@@ -135,16 +114,16 @@ class Lake:
         return stale
 
     def _build(self, name: str, hours: list[str], content: str) -> None:
-        tables, mart = Tables(self.store), self.mappings.marts.by_name[name]
+        tables, built = Tables(self.store), self.marts.by_name[name]
         mapping = self.mappings.fingerprint(name)
         done = [
-            receipt(name, "", hour, inputs=tables.inputs(mart, hour), mapping=mapping, content=content)
+            receipt(name, "", hour, inputs=tables.inputs(built, hour), mapping=mapping, content=content)
             for hour in hours
         ]
         self.put(name, done)
 
     def stale(self, name: str) -> list[int]:
-        found = stale_mart(self.store, self.mappings, self.mappings.marts.by_name[name], Tables(self.store))
+        found = stale_mart(self.store, self.mappings, self.marts.by_name[name], Tables(self.store))
         return [int(each.hour[-2:]) for each in found]
 
 
@@ -158,8 +137,8 @@ def receipt(model: str, source: str, hour: int | str, **more: object) -> BuildRe
 
 
 @pytest.fixture
-def lake(tmp_path: Path, project: Path) -> Lake:
-    made = Lake(tmp_path / "lake", project)
+def lake(tmp_path: Path) -> Lake:
+    made = Lake(tmp_path / "lake")
     made.built(SIGN_INS, range(24))
     made.build_mart("seen", content="ann")
     made.build_mart(FINDINGS)
@@ -199,11 +178,10 @@ def test_hours_without_rows_are_all_alike(lake: Lake) -> None:
     assert [] == lake.stale("seen")
 
 
-def test_a_changed_mart_a_changed_seed_and_a_lost_file_are_stale(lake: Lake) -> None:
-    weights = lake.project / "seeds/weights.csv"
-    weights.write_text("factor,weight\nnew,4\n")
+def test_a_changed_mart_and_a_lost_file_are_stale(lake: Lake) -> None:
+    lake.fingerprints["seen"] = "edited"
     assert ([*range(24)], []) == (lake.stale("seen"), lake.stale(FINDINGS))
-    weights.write_text("factor,weight\nnew,3\n")
+    lake.fingerprints["seen"] = "sql"
     lake.put(FINDINGS, [_with_file(lake, FINDINGS, 7)])
     assert [7] == lake.stale(FINDINGS)
 
@@ -220,15 +198,15 @@ def test_an_expired_hour_is_not_built_again_and_its_mark_outlives_its_rows(lake:
     expired = receipt(SIGN_INS, "okta", 3, inputs=(), expired_at="now", content=held.rows_mark)
     lake.put(SIGN_INS, [expired])
     assert ([], []) == (lake.stale("seen"), lake.stale(FINDINGS))
-    (lake.project / "seeds/weights.csv").write_text("factor,weight\nnew,4\n")
+    lake.fingerprints["seen"] = "edited"
     assert [hour for hour in range(24) if hour != 3] == lake.stale("seen")
 
 
 def test_the_hours_that_may_become_stale_are_those_whose_windows_hold_what_is_built(lake: Lake) -> None:
-    mart = lake.mappings.marts.by_name[FINDINGS]
-    found = may_become_stale(mart, Tables(lake.store), {"seen": [text(5)]})
+    findings = lake.marts.by_name[FINDINGS]
+    found = may_become_stale(findings, Tables(lake.store), {"seen": [text(5)]})
     assert {text(hour) for hour in range(5, 16)} == found
-    assert set() == may_become_stale(mart, Tables(lake.store), {"other": [text(5)]})
+    assert set() == may_become_stale(findings, Tables(lake.store), {"other": [text(5)]})
 
 
 def test_an_hour_that_has_something_to_read_and_was_never_built_is_stale(lake: Lake) -> None:
@@ -238,7 +216,7 @@ def test_an_hour_that_has_something_to_read_and_was_never_built_is_stale(lake: L
 
 
 def test_an_hour_of_a_mart_goes_with_all_that_it_was_made_of(lake: Lake) -> None:
-    marts, now = lake.mappings.marts, datetime(2026, 3, 3)
+    marts, now = lake.marts, datetime(2026, 3, 3)
     lake.built("authentication__windows", [3])
     lake.build_mart("seen", content="ann")
     assert {} == expire_marts(lake.store, marts, now, apply=True)
@@ -251,17 +229,14 @@ def test_an_hour_of_a_mart_goes_with_all_that_it_was_made_of(lake: Lake) -> None
     assert ({}, []) == (expire_marts(lake.store, marts, now, apply=True), lake.stale("seen"))
 
 
-DAYS = {
-    "seen_days.sql": "select * from {{ ref('seen') }}",
-    "seen_days.yml": "models: [{name: seen_days, config: {meta: {grain: day, content: [who]}}}]",
-    "findings.sql": "select * from {{ ref('authentication__okta') }}, {{ ref('seen_days') }}",
-    "findings.yml": "models: [{name: findings, config: {meta: {reads: {seen_days: {before: 90d}}}}}]",
-}
+DAYS = (
+    mart("seen_days", "seen", grain="day", content=["who"]),
+    mart("findings", SIGN_INS, "seen_days", reads={"seen_days": {"before": "90d"}}),
+)
 
 
 def test_a_mart_by_the_day_has_one_slot_that_reads_its_day_and_hours_see_the_days_before(lake: Lake) -> None:
-    for name, sql in DAYS.items():
-        write(lake.project / "models/gold" / name, sql)
+    lake.graph(*GRAPH, *DAYS)
     monday, tuesday = [text(hour) for hour in range(24)], ["2026-03-03T04", "2026-03-03T05"]
     lake.put(SIGN_INS, [receipt(SIGN_INS, "okta", hour, inputs=(("b", "c"),)) for hour in tuesday])
     lake.build_marts("seen", "seen_days", FINDINGS)
@@ -275,17 +250,9 @@ def test_a_mart_by_the_day_has_one_slot_that_reads_its_day_and_hours_see_the_day
     }
 
 
-def test_a_grain_that_is_none_is_told(project: Path) -> None:
-    write(project / "models/gold/seen.yml", "models: [{name: seen, config: {meta: {grain: week}}}]")
-    with pytest.raises(BadMart, match=r"seen.yml: grain: 'week' \(expected hour or day\)"):
-        _ = Marts(project).by_name
-
-
 def test_a_mart_may_have_a_retention_of_its_own(lake: Lake) -> None:
-    lake.project.joinpath("models/gold/seen.yml").write_text(
-        "models: [{name: seen, config: {meta: {retention_days: 1}}}]"
-    )
-    found = expire_marts(lake.store, lake.mappings.marts, datetime(2026, 3, 3, 6), apply=False)
+    lake.graph(*GRAPH, mart("seen", "authentication", retention_days=1))
+    found = expire_marts(lake.store, lake.marts, datetime(2026, 3, 3, 6), apply=False)
     assert {"seen": [text(hour) for hour in range(6)]} == found
 
 

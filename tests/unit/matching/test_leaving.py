@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lake import ledger
-from lake.marts.declaration import Marts
+from lake.marts.declaration import Marts, Node
 from lake.matching import matches
 from lake.storage import paths
 from lake.storage.publish import Change, publish
@@ -68,8 +68,6 @@ def test_nothing_is_published_of_a_table_that_was_erased_while_it_was_searched(
     assert (done.left, rows(store, "event_uid")) == (["2026-03-02T01"], [("okta 2",), ("windows 2",)])
 
 
-def test_a_mart_may_read_the_matches(tmp_path: Path) -> None:
-    gold = tmp_path / "models" / "gold"
-    gold.mkdir(parents=True)
-    (gold / "hits.sql").write_text("select * from {{ source('gold', 'threat_matches') }}")
-    assert [read.models for read in Marts(tmp_path).by_name["hits"].reads] == [("threat_matches",)]
+def test_a_mart_may_read_the_matches() -> None:
+    nodes = [Node("threat_matches", "source", paths.GOLD), Node("hits", "table", paths.GOLD, ("threat_matches",))]
+    assert [read.models for read in Marts(nodes).by_name["hits"].reads] == [("threat_matches",)]

@@ -1,0 +1,44 @@
+"""What a dbt run in this process is asked for: settings, lake, project and plan.
+
+dbt hands a plugin nothing, and its threads inherit no context variables: so the runner leaves the request here, and
+the plugin takes it. A `dbt run` that nobody asked for so makes its own.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lake.build.run import Plan
+from lake.storage.store import Store
+from orchestration.dbt.invoke import one_at_a_time
+from orchestration.dbt.project import Project
+from orchestration.settings import Settings
+
+_given: "Request | None" = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run; without a plan it builds what is stale."""
+
+    settings: Settings
+    store: Store
+    project: Project
+    plan: Plan | None = None
+
+
+@contextmanager
+def requested(request: Request) -> Iterator[None]:
+    """Let the dbt run in the block be the one of a request."""
+    global _given
+    with one_at_a_time():
+        _given = request
+        try:
+            yield
+        finally:
+            _given = None
+
+
+def current_request() -> Request | None:
+    """Return the request of the run that goes on; None when nobody asked for it."""
+    return _given

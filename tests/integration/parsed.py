@@ -1,0 +1,39 @@
+"""dbt projects for tests, parsed once: what a test makes of the project is often what another has parsed before.
+
+What belongs here: copying parts of the project, and taking over what dbt made of an equal copy. What does not: logs.
+"""
+
+import fcntl
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from orchestration.dbt.project import digest_of, load_project
+from orchestration.settings import PROJECT
+
+_UNNEEDED = ("target", "logs", ".user.yml")
+
+
+def copied(folder: Path, models: Iterable[Path] | None = None) -> Path:
+    """Copy the dbt project, with some models only when they are given; without their properties and tests then."""
+    left_out = _UNNEEDED if models is None else (*_UNNEEDED, "models", "tests")
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*left_out))
+    for path in models or ():
+        copy = folder / path.relative_to(PROJECT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    return folder
+
+
+def parsed(folder: Path) -> Path:
+    """Let a project be parsed; an equal one that a test of this checkout has parsed before saves the seconds."""
+    kept = PROJECT / "target" / "tests" / digest_of(folder)[:16]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            load_project(folder)
+            shutil.copytree(folder / "target", kept)
+        else:
+            shutil.copytree(kept, folder / "target", dirs_exist_ok=True)
+    return folder
