@@ -197,22 +197,22 @@ def configured(name: str, given: Mapping[str, Any]) -> Configured:
 
 
 def check_url(url: str, secret_env: str) -> None:
-    """Raise ValueError for a `url` of the settings over which a secret would go in clear, or that holds one.
+    """Raise ValueError for a `url` of the settings over which a credential would go in clear, or that holds one.
 
-    `secret_env` is the option that names the secret's variable. Plain http is for this machine alone.
+    `secret_env` is the option that names the credential's variable. Plain http is for this machine alone.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"`url` {parts.scheme or url!r} is no address: expected https://host.example.com:port")
     if parts.username or parts.password:
-        raise ValueError(f"`url` holds a user or password; give the secret in the variable that `{secret_env}` names")
+        raise ValueError(f"`url` holds a password; give the credential in the variable that `{secret_env}` names")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError(f"`url` {url}: over http the secret would cross the network in clear: use https")
+        raise ValueError(f"`url` {url}: over http the credential would cross the network in clear: use https")
 
 
 def secret_of(variable: str, place: str) -> str:
     """Return the secret in a variable of the environment; `place` says what it opens. Raises DestinationDenied."""
-    value = os.environ.get(variable, "").strip()
-    if not value:
+    value = os.environ.get(variable, "")
+    if not value.strip():
         raise DestinationDenied(f"{place}: the variable {variable} is not set; it holds the credential")
     return value

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
+from lake.base.http import FailedTry
 from lake.export.destination import Destination, Partition
-from lake.export.destinations.bigquery.jobs import Asking, Passing
+from lake.export.destinations.bigquery.jobs import Requests
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 from lake.storage.store import LocalStore
 from orchestration.demo.simulators.bigquery.bqemulator import BigQueryEmulator
@@ -213,10 +214,10 @@ def test_a_load_that_was_not_found_and_is_there_when_sent_again_is_not_sent_a_th
 def test_the_key_of_an_upload_is_in_no_message() -> None:
     problem = ConnectionError("Max retries exceeded with url: /upload/jobs?uploadType=resumable&upload_id=ADPy-7_x (x)")
 
-    with pytest.raises(Passing) as told, Asking("there", "p", None, None, 1, 1, 1)._understood():
+    with pytest.raises(FailedTry) as told, Requests("there", "p", None, None, 1, 1, 1)._understood():
         raise problem
 
-    assert "Max retries exceeded with url: /upload/jobs?uploadType=resumable&upload_id=… (x)" == str(told.value)
+    assert "Max retries exceeded with url: /upload/jobs?uploadType=resumable&upload_id=… (x)" == told.value.reason
 
 
 def test_answers_that_are_lost_once_each_are_asked_for_again_and_nothing_stands_twice(

@@ -1,8 +1,5 @@
 """BigQuery: a table per export, partitioned by event hour; a load job replaces a partition whole.
 
-What belongs here: how BigQuery takes a partition and says what it holds. What does not: columns (`_bigquery_columns`),
-rows (`_bigquery_rows`), jobs and errors (`_bigquery_jobs`).
-
 An hour is one Parquet file, uploaded by a load job into `table$YYYYMMDDHH` with WRITE_TRUNCATE, which replaces the
 partition by one act. A push first waits for jobs that an earlier push left running on the partition.
 """
@@ -18,9 +15,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lake.export.declaration import EVENT_ID
-from lake.export.destination import Delivery, Held, Partition, Place
+from lake.export.destination import LOOPBACK, NOTHING, Delivery, Held, Partition, Place
 from lake.export.destinations.bigquery import columns as fields
-from lake.export.destinations.bigquery.jobs import LOOPBACK, PUSH_LABEL, Asking, Missing, Taken
+from lake.export.destinations.bigquery.jobs import PUSH_LABEL, Missing, Requests, Taken
 from lake.export.destinations.bigquery.rows import nulls_in_lists, select_of
 from lake.export.errors import BadDeclaration, ExportError, RowsRefused, SchemaConflict
 from lake.export.json_sql import Column, columns_of
@@ -99,7 +96,7 @@ class BigQuery:
 
     def __init__(self, options: Options, place: Place) -> None:
         self._options, self._work = options, place.work
-        self._asking = Asking(
+        self._requests = Requests(
             f"BigQuery {options.project}.{options.dataset}",
             options.project,
             options.location,
@@ -137,7 +134,7 @@ class BigQuery:
 
     def close(self) -> None:
         """End connections."""
-        self._asking.close()
+        self._requests.close()
 
     def _name(self, table: str) -> str:
         return f"{self._options.project}.{self._options.dataset}.{table}"
@@ -146,11 +143,11 @@ class BigQuery:
         """Make sure that the dataset is there, and know its location: a job is found by it."""
         if self._looked:
             return
-        self._asking.connect()
-        asking, options = self._asking, self._options
+        self._requests.connect()
+        requests, options = self._requests, self._options
         name = f"{options.project}.{options.dataset}"
         try:
-            dataset = asking.asked(lambda: asking.client.get_dataset(name, **asking.timing))
+            dataset = requests.asked(lambda: requests.client.get_dataset(name, **requests.timing))
         except Missing as problem:
             if not options.create_dataset:
                 raise ExportError(
@@ -162,7 +159,7 @@ class BigQuery:
                 f"BigQuery dataset {name} is in {dataset.location}, the settings say {options.location}:"
                 " say where it is"
             )
-        asking.location = dataset.location or options.location
+        requests.location = dataset.location or options.location
         self._looked = True
 
     def _made_dataset(self, name: str) -> Any:
@@ -172,11 +169,11 @@ class BigQuery:
         made.labels = dict(self._options.labels)
         if self._options.location:
             made.location = self._options.location
-        asking = self._asking
+        requests = self._requests
         try:
-            return asking.asked(lambda: asking.client.create_dataset(made, **asking.timing))
+            return requests.asked(lambda: requests.client.create_dataset(made, **requests.timing))
         except Taken:  # by another push, or by this one, whose answer was lost
-            return asking.asked(lambda: asking.client.get_dataset(name, **asking.timing))
+            return requests.asked(lambda: requests.client.get_dataset(name, **requests.timing))
 
     def _load(self, table: str, partition: Partition, reader: Reader) -> tuple[str, int, tuple[str, ...]]:
         """Write the file and load it; return the job's id, the bytes, and what a person should know."""
@@ -203,11 +200,11 @@ class BigQuery:
 
     def _evolved(self, table: str, columns: list[Column]) -> list[fields.Field]:
         """Make the table, or add and widen columns, and return its fields; nothing is changed where they conflict."""
-        asking, name = self._asking, self._name(table)
+        requests, name = self._requests, self._name(table)
         wanted = fields.fields_of(name, columns)
         for _ in range(_EVOLVING_TRIES):
             try:
-                there = asking.asked(lambda: asking.client.get_table(name, **asking.timing))
+                there = requests.asked(lambda: requests.client.get_table(name, **requests.timing))
             except Missing:
                 with suppress(Taken):
                     self._make(table, wanted)
@@ -244,15 +241,15 @@ class BigQuery:
         if clustered := [each for each in self._options.cluster_by if each in simple]:
             made.clustering_fields = clustered
         made.labels = dict(self._options.labels)
-        asking = self._asking
-        asking.asked(lambda: asking.client.create_table(made, **asking.timing))
+        requests = self._requests
+        requests.asked(lambda: requests.client.create_table(made, **requests.timing))
 
     def _add(self, there: Any, after: list[fields.Field]) -> None:
         from google.cloud import bigquery
 
         there.schema = [bigquery.SchemaField.from_api_repr(each) for each in after]
-        asking = self._asking
-        asking.asked(lambda: asking.client.update_table(there, ["schema"], **asking.timing))  # holds to the etag
+        requests = self._requests
+        requests.asked(lambda: requests.client.update_table(there, ["schema"], **requests.timing))  # holds to the etag
 
     def _widen(self, table: str, after: list[fields.Field], widened: dict[str, str]) -> None:
         tops = {name.partition(".")[0] for name in widened}
@@ -269,12 +266,12 @@ class BigQuery:
 
     def _settle(self, table: str, partition: Partition, kept: str) -> None:
         """Let no job of an earlier push end after this one: those of other rows than `kept` are cancelled."""
-        asking = self._asking
-        for job in asking.running(self._job_prefix(table, partition)):
+        requests = self._requests
+        for job in requests.running(self._job_prefix(table, partition)):
             if not kept or not job.job_id.startswith(kept):
-                job_id, where = job.job_id, job.location or asking.location
-                asking.asked(lambda: asking.client.cancel_job(job_id, location=where, **asking.timing))  # noqa: B023
-                asking.waited(job)
+                job_id, where = job.job_id, job.location or requests.location
+                requests.asked(lambda: requests.client.cancel_job(job_id, location=where, **requests.timing))  # noqa: B023
+                requests.waited(job)
 
     def _loaded(self, table: str, partition: Partition, file: Path, schema: list[fields.Field]) -> str:
         """Load a file; the job's id says partition, rows and columns, so that a retry is the same job."""
@@ -284,22 +281,22 @@ class BigQuery:
             self._settle(table, partition, job_id)
             push = uuid.uuid4().hex
             config = self._load_config(schema, push)
-            asking, size = self._asking, file.stat().st_size
+            requests, size = self._requests, file.stat().st_size
 
             def start(named: str) -> Any:
-                return asking.client.load_table_from_file(
+                return requests.client.load_table_from_file(
                     data,
                     f"{self._name(table)}${partition.hour:%Y%m%d%H}",
                     rewind=True,
                     size=size,
                     num_retries=0,
                     job_id=named,
-                    location=asking.location,
+                    location=requests.location,
                     job_config=config,
                     timeout=self._options.request_seconds,
                 )
 
-            job = asking.run(job_id, push, start, lambda: f"{job_id}-{uuid.uuid4().hex[:12]}")
+            job = requests.run(job_id, push, start, lambda: f"{job_id}-{uuid.uuid4().hex[:12]}")
         return str(job.job_id)
 
     def _load_config(self, schema: list[fields.Field], push: str) -> Any:
@@ -334,28 +331,28 @@ class BigQuery:
                 f" FROM `{self._name(table)}` WHERE {_within(partition)}"
             )
         except Missing:
-            return Held(rows=0, checksum=0), ""
-        asking = self._asking
-        ((rows, checksum_held),) = asking.asked(
-            lambda: [(row["held_rows"], row["held_checksum"]) for row in job.result(job_retry=None, **asking.timing)]
+            return NOTHING, ""
+        requests = self._requests
+        ((rows, checksum_held),) = requests.asked(
+            lambda: [(row["held_rows"], row["held_checksum"]) for row in job.result(job_retry=None, **requests.timing)]
         )
         return Held(rows=int(rows), checksum=int(checksum_held)), str(job.job_id)
 
     def _query(self, sql: str) -> Any:
         from google.cloud import bigquery
 
-        asking, push = self._asking, uuid.uuid4().hex
+        requests, push = self._requests, uuid.uuid4().hex
         config = bigquery.QueryJobConfig(labels=self._labels(push), use_query_cache=False)
 
         def start(named: str) -> Any:
-            return asking.client.query(
-                sql, job_id=named, job_config=config, location=asking.location, job_retry=None, **asking.timing
+            return requests.client.query(
+                sql, job_id=named, job_config=config, location=requests.location, job_retry=None, **requests.timing
             )
 
         def new_id() -> str:
             return f"headwater-query-{uuid.uuid4().hex}"
 
-        return asking.run(new_id(), push, start, new_id)
+        return requests.run(new_id(), push, start, new_id)
 
 
 def _within(partition: Partition) -> str:

@@ -1,23 +1,21 @@
-"""Asking BigQuery: requests within a bound, jobs that are found again by their id, and what errors mean.
-
-What belongs here: the client, retries, jobs. What does not: tables and rows.
+"""Requests to BigQuery within a bound, jobs that are found again by their id, and what errors mean.
 
 A job has an id of ours. Whoever lost the answer asks for the job by its id: it is there, and is waited for, or it is
-not, and is sent again under the same id. Nothing is run twice by a lost answer.
+not, and is sent again under the same id. So a lost answer runs nothing twice.
 """
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from lake.base.http import SYSTEM_CLOCK, Clock, FailedTry, GaveUp, Retry, Tries
+from lake.export.destination import LOOPBACK
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 
 T = TypeVar("T")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PUSH_LABEL = "headwater_push"  # tells a job of this push from one of an earlier push
 # https://cloud.google.com/bigquery/docs/error-messages
 _PASSING = frozenset(
@@ -27,11 +25,6 @@ _PASSING = frozenset(
     )
 )
 _DENIED = frozenset(("accessDenied", "billingNotEnabled", "blocked", "authError", "forbidden"))
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 30.0
-
-
-class Passing(Exception):
-    """What may go well when it is asked again."""
 
 
 class Missing(ExportError):
@@ -43,7 +36,7 @@ class Taken(ExportError):
 
 
 @dataclass
-class Asking:
+class Requests:
     """Requests to one project, each answered within `request_seconds`, all tries within `retry_seconds`."""
 
     where: str
@@ -53,6 +46,7 @@ class Asking:
     retry_seconds: float
     request_seconds: float
     job_seconds: float
+    clock: Clock = SYSTEM_CLOCK
     _client: Any = None
 
     @property
@@ -97,16 +91,27 @@ class Asking:
         return {"retry": None, "timeout": self.request_seconds}
 
     def asked(self, request: Callable[[], T]) -> T:
-        """Return what a harmless request answers, asked again while its failure may pass.
+        """Return what a harmless request answers, asked again while another try may heal its failure.
 
         Raises:
             ExportError: as BigQuery said, or nothing answered within the bound.
             Missing, Taken: for the caller to judge.
         """
-        for pause in self._pauses():
-            with pause, self._understood():
+
+        def attempt() -> T:
+            with self._understood():
                 return request()
-        raise AssertionError("unreachable")
+
+        return self._tried(attempt)
+
+    def _tried(self, attempt: Callable[[], T]) -> T:
+        try:
+            return Tries(self.where, Retry(self.retry_seconds, longest_wait=30.0), self.clock).run(attempt)
+        except GaveUp as problem:
+            raise DestinationUnavailable(
+                f"{self.where} does not answer, or is over a quota: {problem.reason}. The rows are in the lake; the"
+                " hour stays behind and is pushed again"
+            ) from None
 
     def run(self, job_id: str, push: str, start: Callable[[str], Any], again: Callable[[], str]) -> Any:
         """Return a job that ended well, started as `job_id`; after one that failed for good it is `again()`.
@@ -117,18 +122,20 @@ class Asking:
         Raises:
             RowsRefused, DestinationDenied, DestinationUnavailable, ExportError: the last job did not end well.
         """
-        for pause in self._pauses():
-            with pause:
+
+        def attempt() -> Any:
+            nonlocal job_id
+            found = self._started(job_id, push, start)
+            if found is None:
+                job_id = again()
                 found = self._started(job_id, push, start)
-                if found is None:
-                    job_id = again()
-                    found = self._started(job_id, push, start)
-                ended = self.waited(found)
-                if ended.error_result:
-                    job_id = again()
-                    self._judge(ended)
-                return ended
-        raise AssertionError("unreachable")
+            ended = self.waited(found)
+            if ended.error_result:
+                job_id = again()
+                raise self._error_of(ended)
+            return ended
+
+        return self._tried(attempt)
 
     def _started(self, job_id: str, push: str, start: Callable[[str], Any]) -> Any:
         """Return the job of an id, None if it ended before this push: what it wrote may have been replaced since."""
@@ -139,7 +146,7 @@ class Asking:
             found = self.asked(lambda: self.client.get_job(job_id, location=self.location, **self.timing))
             ours = (found.labels or {}).get(PUSH_LABEL) == push
             return found if ours or found.state != "DONE" else None
-        except Passing as lost:
+        except FailedTry as lost:
             try:
                 return self.asked(lambda: self.client.get_job(job_id, location=self.location, **self.timing))
             except Missing:
@@ -147,14 +154,14 @@ class Asking:
 
     def waited(self, job: Any) -> Any:
         """Return a job once it is done. Raises DestinationUnavailable when it runs on beyond the bound."""
-        until, pause = time.monotonic() + self.job_seconds, 0.1
+        until, pause = self.clock.now() + self.job_seconds, 0.1
         while job.state != "DONE":
-            if time.monotonic() > until:
+            if self.clock.now() > until:
                 raise DestinationUnavailable(
                     f"{self.where}: job {job.job_id} still runs after {self.job_seconds:,.0f} s;"
                     " the next push waits for it"
                 )
-            time.sleep(pause)
+            self.clock.sleep(pause)
             pause = min(pause * 1.5, 5.0)
             job_id, location = job.job_id, job.location or self.location
             job = self.asked(lambda: self.client.get_job(job_id, location=location, **self.timing))  # noqa: B023
@@ -168,22 +175,15 @@ class Asking:
             found += [each for each in listed if each.job_id.startswith(prefix) and each.state != "DONE"]
         return found
 
-    def _judge(self, job: Any) -> None:
-        said = job.error_result
-        told = f"job {job.job_id}: {_said(said.get('reason', ''), said.get('message', ''), said.get('location', ''))}"
-        raise self._meaning(said.get("reason", ""), 400, told)
-
-    def _pauses(self) -> Iterator["_Try"]:
-        """Yield tries until the bound; the last one lets the failure through, as DestinationUnavailable."""
-        until, seconds = time.monotonic() + self.retry_seconds, _FIRST_PAUSE_SECONDS
-        while True:
-            last = time.monotonic() + seconds > until
-            yield _Try(self, seconds, last)
-            seconds = min(seconds * 2, _LONGEST_PAUSE_SECONDS)
+    def _error_of(self, job: Any) -> Exception:
+        error = job.error_result
+        reason = error.get("reason", "")
+        words = _words(reason, error.get("message", ""), error.get("location", ""))
+        return self._meaning(reason, 400, f"job {job.job_id}: {words}")
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
-        """Tell the errors of Google's client and of the network as what they mean here."""
+        """Raise what errors of Google's client and of the network mean: FailedTry where another try may help."""
         import requests
         from google.api_core import exceptions as api
         from google.auth import exceptions as auth
@@ -193,26 +193,26 @@ class Asking:
         except api.GoogleAPICallError as problem:
             raise self._of_answer(problem) from None
         except auth.TransportError as problem:
-            raise Passing(_line(problem)) from None
+            raise FailedTry(self.where, _line(problem)) from None
         except auth.GoogleAuthError as problem:
             if getattr(problem, "retryable", False):
-                raise Passing(_line(problem)) from None
+                raise FailedTry(self.where, _line(problem)) from None
             raise DestinationDenied(
                 f"{self.where}: the Google credentials are missing, expired or refused ({_line(problem)}). Renew them"
                 " (`gcloud auth application-default login`), or set GOOGLE_APPLICATION_CREDENTIALS; then push again"
             ) from None
         except (requests.RequestException, api.RetryError, ConnectionError, TimeoutError) as problem:
-            raise Passing(_line(problem)) from None
+            raise FailedTry(self.where, _line(problem)) from None
 
     def _of_answer(self, problem: Any) -> Exception:
         first = (problem.errors or [{}])[0]
-        reason = str(first.get("reason", "")) if isinstance(first, dict) else ""
-        place = str(first.get("location", "")) if isinstance(first, dict) else ""
-        return self._meaning(reason, int(problem.code or 0), _said(reason, problem.message, place))
+        first = first if isinstance(first, dict) else {}
+        reason, place = str(first.get("reason", "")), str(first.get("location", ""))
+        return self._meaning(reason, int(problem.code or 0), _words(reason, problem.message, place))
 
     def _meaning(self, reason: str, code: int, told: str) -> Exception:
         if reason in _PASSING or ((code in (408, 429) or code >= 500) and reason not in _DENIED):
-            return Passing(told)
+            return FailedTry(self.where, told)
         if reason in _DENIED or code in (401, 403):
             return DestinationDenied(
                 f"{self.where}: {told}. Headwater needs the role BigQuery User on the project and BigQuery Data Editor"
@@ -225,30 +225,7 @@ class Asking:
         return RowsRefused(f"{self.where}: BigQuery refused: {told}. The partition is as it was")
 
 
-@dataclass
-class _Try:
-    """One of several tries: what may pass is waited for, unless this is the last."""
-
-    asking: Asking
-    seconds: float
-    last: bool
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: object) -> bool:
-        if not isinstance(problem, Passing):
-            return False
-        if self.last:
-            raise DestinationUnavailable(
-                f"{self.asking.where} does not answer, or is over a quota: {problem}. The rows are in the lake;"
-                " the hour stays behind and is pushed again"
-            ) from None
-        time.sleep(self.seconds)
-        return True
-
-
-def _said(reason: str, message: str, place: str) -> str:
+def _words(reason: str, message: str, place: str) -> str:
     """Return BigQuery's own words in a line: reason, message, place."""
     where = f" (at {place})" if place and place not in message else ""
     return _line(f"{reason}: {message}{where}" if reason else f"{message}{where}")

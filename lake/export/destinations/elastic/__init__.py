@@ -1,8 +1,5 @@
 """Elasticsearch: the rows of a table as documents of the Elastic Common Schema (ECS), by the bulk API.
 
-What belongs here: the settings, and one push. What does not: HTTP (`_elastic_cluster`), bodies (`_elastic_sending`),
-documents and the mapping of their fields (`documents`, `ecs.yml`).
-
 A document's `_id` follows from table, hour and event, so an event that is sent again is the same document. Documents
 carry `headwater.push`, which follows from the rows of the whole hour: what an hour had before and has no longer is
 found by it and deleted, after the new documents are there. Of the checksum a document holds its own part, in two halves
@@ -16,18 +13,16 @@ found by it and deleted, after the new documents are there. Of the checksum a do
 and the checksum is high · 65,536 + low.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
-from lake.export.destination import Delivery, Held, Partition, Place
+from lake.export.destination import NOTHING, Delivery, Held, Partition, Place, check_url, secret_of
 from lake.export.destinations.elastic.cluster import Cluster
 from lake.export.destinations.elastic.sending import Sending, rows, token
 from lake.export.ecs import OWN, OWN_TYPES, mapping
-from lake.export.errors import DestinationDenied, RowsRefused
+from lake.export.errors import RowsRefused
 from lake.export.rows import Reader
 from lake.storage import paths
 
@@ -51,7 +46,6 @@ NOTES = (
     "An hour is replaced document by document: new and changed ones first, then those go that it no longer has. Of a"
     " data stream, which cannot overwrite, they go first.",
 )
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TURNS = 2
 
 
@@ -77,13 +71,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         """Raise ValueError for an address over which the key would go in clear, and for a name that cannot be."""
-        place = urlsplit(self.url)
-        if place.scheme not in ("http", "https") or not place.hostname:
-            raise ValueError(f"url: {self.url!r} is no address (expected https://cluster.example.com:9243)")
-        if place.username or place.password:
-            raise ValueError("url: holds a password; give an API key by `api_key_env`")
-        if place.scheme == "http" and place.hostname not in _LOOPBACK:
-            raise ValueError("url: over http the API key would cross the network in clear: use https")
+        check_url(self.url, "api_key_env")
         name = _filled(self.index, "table", Partition.of("2026-03-02T04"))
         if name != name.lower() or name[:1] in "-_+." or set(name) & set('\\/*?"<>| ,#:{}') or len(name) > 200:
             raise ValueError(f"index: {self.index!r} cannot be the name of an index")
@@ -150,12 +138,9 @@ class Elastic:
     @property
     def _cluster(self) -> Cluster:
         if self._opened is None:
-            key = os.environ.get(self._options.api_key_env, "").strip()
-            if not key:
-                raise DestinationDenied(f"{self._options.url}: set {self._options.api_key_env} to an API key (encoded)")
             self._opened = Cluster(
                 self._options.url,
-                key,
+                secret_of(self._options.api_key_env, self._options.url).strip(),
                 verify=self._options.ca_file or self._options.verify,
                 timeout_seconds=self._options.timeout_seconds,
                 retry_seconds=self._options.retry_seconds,
@@ -171,7 +156,7 @@ class Elastic:
             index, {"size": 0, "track_total_hits": True, "query": _of(table, partition), "aggs": halves}
         )
         if found is None:
-            return Held(rows=0, checksum=0)
+            return NOTHING
         high, low = (round(found["aggregations"][name]["value"] or 0) for name in ("high", "low"))
         return Held(rows=int(found["hits"]["total"]["value"]), checksum=(high << 16) + low)
 

@@ -1,11 +1,6 @@
-"""Sending the documents of an hour: in bodies, until each document is taken or refused.
-
-What belongs here: documents with their ids, bodies, what becomes of each document. What does not: HTTP
-(`_elastic_cluster`), what is in a document (`_elastic_documents`), replacing an hour (`elastic`).
-"""
+"""Sending the documents of an hour in bodies, until each document is taken or refused."""
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +8,7 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
+from lake.base.http import GaveUp, Retry, Tries
 from lake.base.sql import literal
 from lake.export.declaration import EVENT_ID
 from lake.export.destination import Partition, Refusal
@@ -24,7 +20,6 @@ from lake.export.rows import Reader
 
 _ROWS = 1024
 _TAKEN = (200, 201)
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 15.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class Sending:
 
     def _send(self, batch: list[Row]) -> None:
         """Send documents until each is taken or refused. Busy shards refuse some of a body: these are sent again."""
-        ends, pause = time.monotonic() + self.retry_seconds, _FIRST_WAIT
+        tries = Tries(self.index, Retry(total_seconds=self.retry_seconds))
         while batch:
             try:
                 ended, size = self.cluster.bulk(self.index, self._body(batch))
@@ -85,14 +80,14 @@ class Sending:
                 return
             self.sent_bytes, self.requests = self.sent_bytes + size, self.requests + 1
             batch, last = self._left(batch, ended)
-            if batch and time.monotonic() + pause > ends:
-                raise DestinationUnavailable(
-                    f"{self.index}: {len(batch):,} documents of a body were not taken ({last}), for"
-                    f" {self.retry_seconds:g} seconds; push again later"
-                )
             if batch:
-                time.sleep(pause)
-                pause = min(pause * 2, _LONGEST_WAIT)
+                try:
+                    tries.failed(last)
+                except GaveUp as problem:
+                    raise DestinationUnavailable(
+                        f"{self.index}: {len(batch):,} documents of a body were not taken ({last}), tried"
+                        f" {problem.tries} times in {problem.seconds:.0f} s; push again later"
+                    ) from None
 
     def _body(self, batch: list[Row]) -> bytes:
         action = "create" if self.create else "index"

@@ -1,8 +1,5 @@
 """Snowflake: one table per export, whose partitions are event hours (DATE, HOUR).
 
-What belongs here: replacing one partition, and reading it back. What does not: statements, columns, sessions
-(`_snowflake_sql`, `_snowflake_columns`, `_snowflake_session`).
-
 The rows go as Parquet to a temporary stage, are loaded into a temporary table, and one transaction replaces the
 partition. Then it is counted. If another push of the same hour committed at the same time, both found nothing to delete
 and its rows stand twice: the one that committed last sees it, and replaces the partition again.
@@ -17,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from lake.export.declaration import EVENT_ID
-from lake.export.destination import Delivery, Held, Partition, Place
+from lake.export.destination import NOTHING, Delivery, Held, Partition, Place
 from lake.export.destinations.snowflake import sql
 from lake.export.destinations.snowflake.columns import PARTITION, Column, columns_of, declared, plain_type, wider
 from lake.export.destinations.snowflake.files import Written, write_files
@@ -91,7 +88,7 @@ class Snowflake:
     def read_back(self, table: str, partition: Partition) -> Held:
         """Count the partition's rows and sum their ids; a table that does not exist has none."""
         with self._session(paths.checked(table), partition) as asked:
-            return Held(rows=0, checksum=0) if _described(asked, table) is None else _held(asked, table, partition)
+            return NOTHING if _described(asked, table) is None else _held(asked, table, partition)
 
     def close(self) -> None:
         """Nothing is open: a push has a session of its own."""
@@ -152,7 +149,7 @@ def _evolve(asked: Session, table: str, columns: Sequence[Column], change: Evolu
 
 
 def _emptied(asked: Session, table: str, partition: Partition, exists: bool) -> Delivery:
-    held = Held(rows=0, checksum=0)
+    held = NOTHING
     if exists:
         asked.run(sql.delete(table, partition), f"emptying {partition} of {table}")
         held = _held(asked, table, partition)

@@ -1,11 +1,6 @@
-"""A session with Snowflake: logging in, sending statements, and what its errors mean.
-
-What belongs here: Snowflake's own client (`snowflake-connector-python`), which is imported when it is used. What does
-not: what is sent (`_snowflake_sql`).
-"""
+"""A session with Snowflake by its own client, which is imported when it is used: login, statements, errors."""
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,10 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from lake.export.destination import LOOPBACK, secret_of
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 
 _LOGIN_SECONDS, _CONNECT_SECONDS, _ATTEMPT_SECONDS, _LOGOUT_SECONDS = 120, 30, 300, 10
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Snowflake's codes, by what to do about them. 390xxx are of logging in, except of sessions that ended.
 _NOT_THERE = 2003
@@ -71,7 +66,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         given = [each for each in (self.private_key_file, self.password_env, self.token_env) if each]
         if len(given) != 1:
             raise ValueError("expected exactly one of private_key_file, password_env, token_env")
-        if self.protocol == "http" and self.host not in _LOOPBACK:
+        if self.protocol == "http" and self.host not in LOOPBACK:
             raise ValueError("http is for counterparts on this machine; expected https")
         if self.timeout_seconds < 1 or self.attempts < 1:
             raise ValueError("timeout_seconds and attempts are at least 1")
@@ -131,8 +126,6 @@ def session(name: str, options: Options, parameters: Mapping[str, Any]) -> Itera
 
 
 def _client() -> Any:
-    # Its client would otherwise ask the metadata services of three clouds where it runs, to tell Snowflake.
-    os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
     # What it plans for later versions is nothing to those who export.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"snowflake\.connector")
     try:
@@ -171,17 +164,13 @@ def _login(name: str, options: Options) -> dict[str, Any]:
 
 def _credentials(name: str, options: Options) -> dict[str, Any]:
     if options.password_env:
-        return {"password": _secret(name, options.password_env)}
+        return {"password": secret_of(options.password_env, f"destinations.{name}")}
     if options.token_env:
-        return {"token": _secret(name, options.token_env), "authenticator": options.token_type.upper()}
+        return {
+            "token": secret_of(options.token_env, f"destinations.{name}"),
+            "authenticator": options.token_type.upper(),
+        }
     return {"private_key": _private_key(name, options), "authenticator": "SNOWFLAKE_JWT"}
-
-
-def _secret(name: str, variable: str) -> str:
-    value = os.environ.get(variable, "")
-    if not value:
-        raise DestinationDenied(f"destinations.{name}: the variable {variable} is not set; it holds the credential")
-    return value
 
 
 def _private_key(name: str, options: Options) -> bytes:
@@ -189,7 +178,7 @@ def _private_key(name: str, options: Options) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
     variable = options.private_key_passphrase_env
-    passphrase = _secret(name, variable).encode() if variable else None
+    passphrase = secret_of(variable, f"destinations.{name}").encode() if variable else None
     path = Path(options.private_key_file or "").expanduser()
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), passphrase)

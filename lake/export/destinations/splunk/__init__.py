@@ -1,8 +1,5 @@
 """Splunk: the rows of a table as events, over the HTTP Event Collector (HEC), with indexer acknowledgement.
 
-What belongs here: the settings, and one push. What does not: HTTP (`_splunk_collector`), threads (`_splunk_sending`),
-envelopes (`_splunk_events`), what was acknowledged (`_splunk_progress`), the add-on (`_splunk_addon`).
-
 Splunk only adds events, it replaces and removes none. So the lake keeps, per hour, which event ids were acknowledged
 with which content: a push sends what is new or changed. An event that is sent twice (an answer was lost, a row changed)
 has the same `event_id`, and the newest has the largest `pushed_at`; both are indexed fields, as is `event_hour`.
@@ -19,22 +16,20 @@ and count them, in an hour, as a receipt does (the add-on has both as macros):
 the table (erased, filtered) stay in Splunk; receipts say how many.
 """
 
-import os
 import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import duckdb
 import msgspec
 
 from lake.export.declaration import EVENT_ID
-from lake.export.destination import Delivery, Held, Partition, Place
+from lake.export.destination import Delivery, Held, Partition, Place, check_url, secret_of
 from lake.export.destinations.splunk.addon import write_addon as write_addon  # for `headwater export addon`
 from lake.export.destinations.splunk.collector import Collector
 from lake.export.destinations.splunk.events import Shape, batches, columns, content, select
 from lake.export.destinations.splunk.progress import Progress
 from lake.export.destinations.splunk.sending import Sending
-from lake.export.errors import DestinationDenied, ExportError
+from lake.export.errors import ExportError, one_line
 from lake.export.rows import Reader
 from lake.storage.store import Store
 
@@ -58,7 +53,6 @@ NOTES = (
     " stay.",
 )
 _LITTLE = 512 << 20  # bytes: two threads that write JSON of events of 2.7 kB need more (measured)
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CHANNELS = uuid.UUID("6f1b8a0e-62d5-4b0f-8a9e-5d3c1f7e2b48")  # the name space of this product's channels
 
 
@@ -91,13 +85,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ca_file: str = ""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"`url` {parts.scheme or self.url!r}: expected https://splunk.example.com:8088")
-        if parts.username or parts.password:
-            raise ValueError("`url` holds a user or password; the token comes from the variable that `token_env` names")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise ValueError(f"`url` {self.url}: the token would cross the network in clear; use https")
+        check_url(self.url, "token_env")
         for name in ("batch_events", "batch_bytes", "connections", "unacknowledged"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1")
@@ -129,7 +117,7 @@ class Splunk:
                     con.execute("set threads = 1")
                 return self._push(con, progress, table, partition)
         except duckdb.Error as problem:
-            raise ExportError(f"{table} {partition}: {' '.join(str(problem).split())[:300]}") from problem
+            raise ExportError(f"{table} {partition}: {one_line(problem)}") from problem
 
     def _push(self, con: duckdb.DuckDBPyConnection, progress: Progress, table: str, partition: Partition) -> Delivery:
         options, given = self._options, columns(con)
@@ -226,14 +214,9 @@ class Splunk:
     def _collector(self, table: str) -> Collector:
         options = self._options
         if table not in self._collectors:
-            token = os.environ.get(options.token_env, "")
-            if not token:
-                raise DestinationDenied(
-                    f"{options.token_env} is not set: set it to the token of the event collector at {options.url}"
-                )
             self._collectors[table] = Collector(
                 options.url,
-                token,
+                secret_of(options.token_env, options.url),
                 self._channel(table),
                 connections=options.connections,
                 timeout_seconds=options.timeout_seconds,

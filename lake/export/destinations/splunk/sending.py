@@ -1,12 +1,9 @@
 """Sending batches to a HEC: several under way, acknowledgements asked for in groups, refused events set apart.
 
-What belongs here: the threads of one push, and finding the event that Splunk refuses. What does not: HTTP
-(`_splunk_collector`), what is sent (`_splunk_events`), remembering (`_splunk_progress`).
-
 A batch counts as open from being cut until its events are acknowledged and remembered, or refused. There are at most
-`window` open batches, so that is what a killed push sends twice at most.
+`window` open batches, so a killed push sends that many again at most.
 
-Isolation. When Splunk names an event by its number, those before it have been taken, and are not sent again: with
+When Splunk names an event by its number, it has taken those before it, and they are not sent again: with
 acknowledgements that is only believed when the answer has an `ackId` for them (measured: it has), for a lost event is
 worse than one that is there twice. The named event goes alone, the ones behind it go again. Without a number (a proxy's
 413) nothing was taken, and halves are tried. An event is refused only when it was refused alone: Splunk Cloud names
@@ -20,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from lake.export.destination import Refusal
-from lake.export.destinations.splunk.collector import Answer, Collector
+from lake.export.destinations.splunk.collector import Collector, Posted
 from lake.export.destinations.splunk.events import Batch
 from lake.export.errors import DestinationUnavailable
 
@@ -130,56 +127,56 @@ class Sending:
         opened, parts = _Open(len(batch)), [batch]
         while parts and not self._failure:
             part = parts.pop()
-            answer = self._collector.send(part.body)
+            posted = self._collector.send(part.body)
             with self._lock:
-                self.repeated += answer.repeated
-            if answer.taken:
-                self._take(part, opened, answer)
+                self.repeated += posted.repeated
+            if posted.taken:
+                self._take(part, opened, posted)
             else:
-                parts += reversed(self._apart(part, opened, answer))
+                parts += reversed(self._apart(part, opened, posted))
 
-    def _take(self, part: Batch, opened: _Open, answer: Answer) -> None:
+    def _take(self, part: Batch, opened: _Open, posted: Posted) -> None:
         """Note events that Splunk has taken, until they are acknowledged."""
         batch = part.without_lines()
         with self._lock:
             self.sent += len(part)
-            self.bytes += answer.bytes
+            self.bytes += posted.bytes
             if not self._acknowledge:
                 self._taken.append((batch, opened))
-            elif answer.ack_id is None:
+            elif posted.ack_id is None:
                 raise DestinationUnavailable(
                     f"{self._collector.url} took events and gave no number to ask their acknowledgement by; push again,"
                     " or set `acknowledge: false`"
                 )
             else:
-                earlier = self._pending.get(answer.ack_id)
+                earlier = self._pending.get(posted.ack_id)
                 if earlier is not None:  # numbers begin at 0 anew: Splunk was restarted, and forgot the earlier ones
                     self._lost.append(earlier[0])
-                self._pending[answer.ack_id] = (batch, opened, time.monotonic())
+                self._pending[posted.ack_id] = (batch, opened, time.monotonic())
         self._news.set()
 
-    def _apart(self, part: Batch, opened: _Open, answer: Answer) -> list[Batch]:
+    def _apart(self, part: Batch, opened: _Open, posted: Posted) -> list[Batch]:
         """Return what is left to send of events that were refused together."""
         if len(part) == 1:
-            self._refuse(part, opened, answer)
+            self._refuse(part, opened, posted)
             return []
-        number = answer.invalid
+        number = posted.invalid
         if number is None or not 0 <= number < len(part):
             middle = len(part) // 2
             return [part.part(0, middle), part.part(middle, len(part))]
         before, named, behind = part.part(0, number), part.part(number, number + 1), part.part(number + 1, len(part))
-        if before and (answer.ack_id is not None or not self._acknowledge):
-            self._take(before, opened, answer)
+        if before and (posted.ack_id is not None or not self._acknowledge):
+            self._take(before, opened, posted)
             before = Batch()
         if number == 0 and len(behind) > 1:  # it may be the size of the body: make smaller ones
             middle = len(behind) // 2
             return [named, behind.part(0, middle), behind.part(middle, len(behind))]
         return [each for each in (before, named, behind) if each]
 
-    def _refuse(self, part: Batch, opened: _Open, answer: Answer) -> None:
-        said = self._collector.hidden(answer.text)[:_WORDS] or f"refused with {answer.code}"
+    def _refuse(self, part: Batch, opened: _Open, posted: Posted) -> None:
+        said = self._collector.hidden(posted.text)[:_WORDS] or f"refused with {posted.code}"
         with self._lock:
-            self.refused.append(Refusal(event_id=part.ids[0], source=part.sources[0], code=answer.code, said=said))
+            self.refused.append(Refusal(event_id=part.ids[0], source=part.sources[0], code=posted.code, said=said))
             self._settle(opened, 1)
 
     def _settle(self, opened: _Open, events: int) -> None:
