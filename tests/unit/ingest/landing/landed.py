@@ -2,8 +2,8 @@
 
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,22 +48,28 @@ class Landed:
     store: Store
     receipt: LandingReceipt
 
-    def bronze(self, columns: str = "*") -> list[tuple[Any, ...]]:
-        """Rows of bronze in record order."""
-        return self._rows("bronze", columns)
+    def bronze(self, columns: str = "*", of: str = "") -> list[tuple[Any, ...]]:
+        """Rows of bronze in record order; of one object, if it is named."""
+        return self._rows("bronze", columns, of)
 
-    def quarantine(self, columns: str = "reason, field, expected, found") -> list[tuple[Any, ...]]:
-        """Rows of quarantine in record order."""
-        return self._rows("quarantine", columns)
+    def quarantine(self, columns: str = "reason, field, expected, found", of: str = "") -> list[tuple[Any, ...]]:
+        """Rows of quarantine in record order; of one object, if it is named."""
+        return self._rows("quarantine", columns, of)
 
-    def _rows(self, room: str, columns: str) -> list[tuple[Any, ...]]:
+    def counts(self, of: str) -> tuple[int, int]:
+        """Records read and quarantined of one object."""
+        (mark,) = [each for each in self.receipt.objects if each.name == of]
+        return mark.read, mark.quarantined
+
+    def _rows(self, room: str, columns: str, of: str) -> list[tuple[Any, ...]]:
         files = [self.store.url(entry.key) for entry in self.store.list(room)]
         if not files:
             return []
         with duckdb.connect() as con:
             return con.execute(
                 f"select {columns} from read_parquet({files!r}, hive_partitioning = false)"
-                " order by _source_object, _source_row"
+                " where $1 in ('', _source_object) order by _source_object, _source_row",
+                [of],
             ).fetchall()
 
 
@@ -74,6 +80,15 @@ def landed(folder: Path, data: bytes, contract: Contract | None = None, **settin
     return Landed(store, receipt)
 
 
+def landed_together(
+    folder: Path, objects: Mapping[str, bytes] | Iterable[bytes], contract: Contract | None = None
+) -> Landed:
+    """Land many objects as one batch, by name or numbered from "0": one statement is dear, and rows are not."""
+    named = objects if isinstance(objects, Mapping) else {str(at): data for at, data in enumerate(objects)}
+    store = open_store(folder / "lake")
+    return Landed(store, land(contract or strange(), [raw(data, name) for name, data in named.items()], store, "b"))
+
+
 def files_of(store: Store) -> dict[str, tuple[int, float]]:
     """Every file of a lake, with inode and time: equal before and after when nothing was written."""
     found = {}
@@ -81,3 +96,14 @@ def files_of(store: Store) -> dict[str, tuple[int, float]]:
         stat = Path(store.url(entry.key)).stat()
         found[entry.key] = (stat.st_ino, stat.st_mtime)
     return found
+
+
+def watched(data: bytes, name: str, opened: list[str], mark: str = "1") -> RawObject:
+    """An object that notes when it is opened."""
+    whole = raw(data, name, mark)
+
+    def opening() -> object:
+        opened.append(name)
+        return whole.open()
+
+    return replace(whole, open=opening)  # type: ignore[arg-type]

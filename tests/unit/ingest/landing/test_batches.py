@@ -2,36 +2,24 @@
 
 import io
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
-from ingest.landing import LandingError, LandingSettings, NoneReadable, ObjectsGone, land, land_files
+from ingest.landing import LandingError, NoneReadable, ObjectsGone, land, land_files
 from ingest.objects import ObjectRefused, RawObject
 from lake import ledger
 from lake.ledger.balance import balance
 from lake.query.quarantine import page, successors, summary
 from lake.storage.open import open_store
 from lake.storage.store import Store
-from tests.unit.ingest.landing.landed import GOOD, files_of, lines, raw, strange
+from tests.unit.ingest.landing.landed import GOOD, files_of, lines, raw, strange, watched
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return open_store(tmp_path / "lake")
-
-
-def watched(data: bytes, name: str, opened: list[str], mark: str = "1") -> RawObject:
-    """An object that notes when it is opened."""
-    whole = raw(data, name, mark)
-
-    def opening() -> object:
-        opened.append(name)
-        return whole.open()
-
-    return replace(whole, open=opening)  # type: ignore[arg-type]
 
 
 def test_the_same_files_again_are_neither_read_nor_written(store: Store) -> None:
@@ -101,13 +89,6 @@ def test_an_object_without_records_leaves_a_receipt_and_no_file(store: Store, da
     receipt = land(strange(), [raw(data)], store, "b")
     assert (receipt.read, receipt.landed, receipt.quarantined, receipt.conserved) == (0, 0, 0, True)
     assert [entry.key for entry in store.list()] == ["ledger/landing/strange/b.json"]
-
-
-def test_ten_thousand_small_objects_are_one_batch(store: Store) -> None:
-    objects = [raw(lines({**GOOD, "number": n}), f"{n:05}") for n in range(10_000)]
-    receipt = land(strange(), objects, store, "b")
-    assert (receipt.read, receipt.landed, len(receipt.objects), len(receipt.files)) == (10_000, 10_000, 10_000, 1)
-    assert receipt.seconds < 30  # 1.5 s on two idle cores
 
 
 def unreadable(name: str, problem: OSError) -> RawObject:
@@ -190,18 +171,3 @@ def test_a_whole_day_is_filed_by_hour(store: Store) -> None:
     records = [{**GOOD, "number": n, "at": f"2026-03-01T{n % 24:02}:30:00Z"} for n in range(240)]
     receipt = land(strange(), [raw(lines(*records))], store, "b")
     assert [(mark.hour, mark.rows) for mark in receipt.files] == [(f"2026-03-01T{hour:02}", 10) for hour in range(24)]
-
-
-def test_more_event_hours_than_memory_can_hold_open_are_sorted_in_a_second_pass(store: Store, tmp_path: Path) -> None:
-    hours = [datetime(2026, 1, 1) + timedelta(hours=n) for n in range(672)]
-    records = [{**GOOD, "number": n, "at": f"{hours[n % 672]}Z"} for n in range(4000)]
-    data = lines(*records, "nonsense")
-    little, much = LandingSettings(memory_bytes=1), LandingSettings()
-    opened: list[str] = []
-    found = land(strange(), [watched(data, "o", opened)], store, "b", little)
-    assert opened == ["o", "o"]  # the first pass ended for want of memory, else this shows nothing
-    expected = land(strange(), [raw(data, "o")], open_store(tmp_path / "other"), "b", much)
-    assert [(mark.key, mark.rows, mark.checksum) for mark in found.files] == [
-        (mark.key, mark.rows, mark.checksum) for mark in expected.files
-    ]
-    assert (found.read, found.landed, found.quarantined, len(found.files)) == (4001, 4000, 1, 672)

@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ingest.contracts import Contract, load_contract, load_contracts
-from ingest.landing import land
+from ingest.decode import Limits
 from lake.ledger.receipts import Coverage
-from tests.unit.ingest.landing.landed import Landed, landed, raw
+from tests.unit.ingest.landing.landed import Landed, landed, landed_together
 
 AT = 1772427600  # 2026-03-02T05:00:00Z
 HEADER = "host n at status"
@@ -52,16 +52,13 @@ def test_the_header_says_what_stands_where(tmp_path: Path, header: str, line: st
 
 
 def test_objects_of_different_layouts_land_in_one_batch(tmp_path: Path) -> None:
-    from lake.storage.open import open_store
-
-    store = open_store(tmp_path / "lake")
     objects = [
-        raw(f"host n at\na 1 {AT}\n".encode(), "1.log"),
-        raw(f"at n host\n{AT} 2 b\n".encode(), "2.log"),
-        raw(f'{{"host-name": "c", "n": 3, "at": {AT}, "ratio": 0.5, "flag": true}}\n'.encode(), "3.json"),
-        raw(f"d 4 {AT}\n".encode(), "4.log"),
+        f"host n at\na 1 {AT}\n",
+        f"at n host\n{AT} 2 b\n",
+        f'{{"host-name": "c", "n": 3, "at": {AT}, "ratio": 0.5, "flag": true}}\n',
+        f"d 4 {AT}\n",
     ]
-    found = Landed(store, land(flow(), objects, store, "b"))
+    found = landed_together(tmp_path, map(str.encode, objects), flow())
     assert found.bronze("host, n, ratio, flag, layout") == [
         ("a", 1, None, None, "host n at"),
         ("b", 2, None, None, "at n host"),
@@ -179,8 +176,6 @@ def test_a_cut_off_object_keeps_what_could_be_read(tmp_path: Path) -> None:
 
 
 def test_a_line_longer_than_a_record_may_be_is_cut(tmp_path: Path) -> None:
-    from ingest.decode import Limits
-
     limits = Limits(chunk_bytes=1 << 16, max_record_bytes=100)
     found = land_text(tmp_path, HEADER, f"{'x' * 200} 1 {AT} OK", f"b 2 {AT} OK", limits=limits)
     assert [("b", 2, 2)] == found.bronze("host, n, _source_row")
@@ -266,20 +261,30 @@ _VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sam
 _LINES = st.lists(_VALUES, max_size=6).map(" ".join) | st.just(f"a 5 {AT} OK") | st.just(f"b 1 {AT} SKIPPED")
 
 
-@settings(max_examples=40, deadline=None)
-@given(lines=st.lists(_LINES, max_size=12), header=st.booleans())
-def test_every_line_is_read_or_coverage_whatever_is_in_it(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[str], header: bool
-) -> None:
-    data = "\n".join([HEADER, *lines] if header else lines).encode()
-    found = landed(tmp_path_factory.mktemp("lines"), data, flow())
-    receipt = found.receipt
-    told = sum(each.records for each in receipt.coverage)
-    assert receipt.conserved
-    if data.lstrip()[:1] not in (b"{", b"["):
+GENERATED = settings(max_examples=60, deadline=None, phases=[Phase.generate])  # one landing of all: it is dear
+
+
+def test_every_line_is_read_or_coverage_whatever_is_in_it(tmp_path: Path) -> None:
+    datas: list[bytes] = []
+    expected = 0
+
+    @GENERATED
+    @given(lines=st.lists(_LINES, max_size=12), header=st.booleans())
+    def gather(lines: list[str], header: bool) -> None:
+        nonlocal expected
+        data = "\n".join([HEADER, *lines] if header else lines).encode()
+        if data.lstrip()[:1] in (b"{", b"["):
+            return
+        datas.append(data)
         text = data.decode().removeprefix("\ufeff").replace("\r\n", "\n")
         records = [line for line in text.split("\n") if line.strip(" \t\r\n") and line != HEADER]
-        assert len(records) - (1 if records and not header and _is_header(records[0]) else 0) == receipt.read + told
+        expected += len(records) - (1 if records and not header and _is_header(records[0]) else 0)
+
+    gather()
+    receipt = landed_together(tmp_path, datas, flow()).receipt
+    assert receipt.conserved
+    assert expected == receipt.read + sum(each.records for each in receipt.coverage)
+    assert receipt.landed and receipt.quarantined and receipt.coverage  # else nothing is shown
 
 
 def _is_header(line: str) -> bool:
@@ -294,12 +299,16 @@ def _is_header(line: str) -> bool:
 _BYTES = st.binary(max_size=200) | st.lists(st.binary(max_size=20), max_size=8).map(b"\n".join)
 
 
-@settings(max_examples=60, deadline=None)
-@given(data=_BYTES, front=st.sampled_from([b"", HEADER.encode() + b"\n", b"{", b"[", b"PAR1", b"\x1f\x8b"]))
 @pytest.mark.parametrize("source", ["flow", "aws_s3_access"])
-def test_no_bytes_stop_a_landing(
-    tmp_path_factory: pytest.TempPathFactory, source: str, data: bytes, front: bytes
-) -> None:
-    contract = flow() if source == "flow" else load_contracts()[source]
-    found = landed(tmp_path_factory.mktemp("bytes"), front + data, contract)
-    assert found.receipt.conserved
+def test_no_bytes_stop_a_landing(tmp_path: Path, source: str) -> None:
+    datas: list[bytes] = []
+
+    @GENERATED
+    @given(data=_BYTES, front=st.sampled_from([b"", HEADER.encode() + b"\n", b"{", b"[", b"PAR1", b"\x1f\x8b"]))
+    def gather(data: bytes, front: bytes) -> None:
+        datas.append(front + data)
+
+    gather()
+    receipt = landed_together(tmp_path, datas, flow() if source == "flow" else load_contracts()[source]).receipt
+    assert receipt.conserved
+    assert len(datas) == len(receipt.objects)

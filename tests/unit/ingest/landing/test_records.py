@@ -1,6 +1,7 @@
 """What bronze holds of a record that lands: values, key, time, what was emptied, and what nobody knew."""
 
 import json
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,66 +10,85 @@ import duckdb
 import pytest
 
 from ingest.contracts.model import pipeline_columns
-from tests.unit.ingest.landing.landed import GOOD, landed, lines, strange
+from tests.unit.ingest.landing.landed import GOOD, Landed, landed, landed_together, lines, strange
+
+VALUES: list[tuple[dict[str, Any], str, object]] = [
+    ({"count": 3}, "count", 3),
+    ({"millis": "1772427600000"}, "millis", 1772427600000),
+    ({"ratio": 1}, "ratio", 1.0),
+    ({"ratio": "1.5"}, "ratio", 1.5),
+    ({"flag": "true"}, "flag", True),
+    ({"label": 7}, "label", "7"),
+    ({"label": [1, "a"]}, "label", '[1,"a"]'),
+    ({"tag": "t"}, "label", "t"),
+    ({"label": None, "tag": "t"}, "label", "t"),
+    ({"label": "l", "tag": "t"}, "label", "l"),
+    ({"open": {"b": 1, "a": None}}, "open", '{"b":1,"a":null}'),
+    ({"open": "text"}, "open", '"text"'),
+    ({"wrap": {"open": {"a": 1}}}, "open", '{"a":1}'),
+    ({"open": {"inner": "i"}}, '"inner"', "i"),
+    ({"anything": "1"}, "anything", '"1"'),
+    ({"anything": 1}, "anything", "1"),
+    ({"anything": None}, "anything", None),
+    ({"Actor": {"id": "x", "Age": "5"}}, "actor", {"id": "x", "age": 5, "agent": None}),
+    ({"actor": {"id": "x", "agent": {}}}, "actor", {"id": "x", "age": None, "agent": {"os": None}}),
+    ({"targets": [{"id": "t", "size": "1"}, None]}, "targets", [{"id": "t", "size": 1, "more": None}, None]),
+    ({"list": [1, {"a": 2}]}, "list", '[1,{"a":2}]'),
+    ({"Code": {"#text": 9}}, "code", 9),
+    ({"Number": 5, "number": None}, "number", 5),
+]
+EMPTIED: list[tuple[dict[str, Any], str]] = [
+    ({"count": "1"}, "count"),
+    ({"count": 2**63}, "count"),
+    ({"flag": "perhaps"}, "flag"),
+    ({"plain": {"text": 1, "yes": True}}, "plain.text"),
+    ({"plain": ["a"]}, "plain"),
+    ({"Actor": {"id": "x", "age": []}}, "actor.age"),
+    ({"targets": [{"id": 1}]}, "targets"),
+    ({"targets": [{"size": "x"}]}, "targets"),
+    ({"targets": ""}, "targets"),
+    ({"words": ["a", 1]}, "words"),
+    ({"open": 5}, "open"),
+]
+TIMES: list[tuple[dict[str, Any], str]] = [
+    ({"at": "2026-03-02T05:06:07.123456Z"}, "2026-03-02T05:06:07.123456"),
+    ({"at": "2026-03-02 05:06:07+02:00"}, "2026-03-02T03:06:07"),
+    ({"at": "2026-03-02T05:06:07 UTC"}, "2026-03-02T05:06:07"),
+    ({"millis": 1772427967123}, "2026-03-02T05:06:07.123"),
+    ({"millis": "1772427967123"}, "2026-03-02T05:06:07.123"),
+    ({"seconds": 1772427967.25}, "2026-03-02T05:06:07.250"),
+    ({"at": "unreadable", "millis": 1772427967000}, "2026-03-02T05:06:07"),
+    (
+        {"local": "2026-03-02 00:06:07", "received": "2026-03-02 00:06:09", "utc": "2026-03-02T05:06:08.500Z"},
+        "2026-03-02T05:06:07",
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("record", "column", "expected"),
-    [
-        ({"count": 3}, "count", 3),
-        ({"millis": "1772427600000"}, "millis", 1772427600000),
-        ({"ratio": 1}, "ratio", 1.0),
-        ({"ratio": "1.5"}, "ratio", 1.5),
-        ({"flag": "true"}, "flag", True),
-        ({"label": 7}, "label", "7"),
-        ({"label": [1, "a"]}, "label", '[1,"a"]'),
-        ({"tag": "t"}, "label", "t"),
-        ({"label": None, "tag": "t"}, "label", "t"),
-        ({"label": "l", "tag": "t"}, "label", "l"),
-        ({"open": {"b": 1, "a": None}}, "open", '{"b":1,"a":null}'),
-        ({"open": "text"}, "open", '"text"'),
-        ({"wrap": {"open": {"a": 1}}}, "open", '{"a":1}'),
-        ({"open": {"inner": "i"}}, '"inner"', "i"),
-        ({"anything": "1"}, "anything", '"1"'),
-        ({"anything": 1}, "anything", "1"),
-        ({"anything": None}, "anything", None),
-        ({"Actor": {"id": "x", "Age": "5"}}, "actor", {"id": "x", "age": 5, "agent": None}),
-        ({"actor": {"id": "x", "agent": {}}}, "actor", {"id": "x", "age": None, "agent": {"os": None}}),
-        ({"targets": [{"id": "t", "size": "1"}, None]}, "targets", [{"id": "t", "size": 1, "more": None}, None]),
-        ({"list": [1, {"a": 2}]}, "list", '[1,{"a":2}]'),
-        ({"Code": {"#text": 9}}, "code", 9),
-        ({"Number": 5, "number": None}, "number", 5),
-    ],
-)
-def test_a_value_is_typed_as_the_contract_says(
-    tmp_path: Path, record: dict[str, Any], column: str, expected: object
-) -> None:
-    found = landed(tmp_path, lines({**GOOD, **record}))
-    assert found.bronze(f"{column}, _violations") == [(expected, [])]
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    """All values, emptied fields and times, an object each."""
+    records = [{**GOOD, **record} for record, *_ in (*VALUES, *EMPTIED)]
+    records += [{"host": "a", "number": 1, **times} for times, _ in TIMES]
+    return landed_together(tmp_path_factory.mktemp("records"), map(lines, records))
 
 
-@pytest.mark.parametrize(
-    ("record", "emptied"),
-    [
-        ({"count": "1"}, "count"),
-        ({"count": 2**63}, "count"),
-        ({"flag": "perhaps"}, "flag"),
-        ({"plain": {"text": 1, "yes": True}}, "plain.text"),
-        ({"plain": ["a"]}, "plain"),
-        ({"Actor": {"id": "x", "age": []}}, "actor.age"),
-        ({"targets": [{"id": 1}]}, "targets"),
-        ({"targets": [{"size": "x"}]}, "targets"),
-        ({"targets": ""}, "targets"),
-        ({"words": ["a", 1]}, "words"),
-        ({"open": 5}, "open"),
-    ],
-)
+@pytest.mark.parametrize(("at", "column", "expected"), [(str(at), *rest) for at, (_, *rest) in enumerate(VALUES)])
+def test_a_value_is_typed_as_the_contract_says(together: Landed, at: str, column: str, expected: object) -> None:
+    assert together.bronze(f"{column}, _violations", of=at) == [(expected, [])]
+
+
+@pytest.mark.parametrize(("at", "record", "emptied"), [(len(VALUES) + at, *case) for at, case in enumerate(EMPTIED)])
 def test_an_optional_field_that_breaks_the_contract_is_emptied_and_named(
-    tmp_path: Path, record: dict[str, Any], emptied: str
+    together: Landed, at: int, record: dict[str, Any], emptied: str
 ) -> None:
-    found = landed(tmp_path, lines({**GOOD, **record}))
-    assert found.bronze("_violations, _raw") == [([emptied], json.dumps({**GOOD, **record}))]
-    assert [(each.field, each.consequence, each.records) for each in found.receipt.violations] == [(emptied, "null", 1)]
+    assert together.bronze("_violations, _raw", of=str(at)) == [([emptied], json.dumps({**GOOD, **record}))]
+
+
+def test_the_receipt_counts_emptied_fields(together: Landed) -> None:
+    expected = Counter(emptied for _, emptied in EMPTIED)
+    found = {each.field: (each.consequence, each.records) for each in together.receipt.violations}
+    assert found == {name: ("null", records) for name, records in expected.items()}
 
 
 def test_beside_a_broken_property_the_others_keep_their_values(tmp_path: Path) -> None:
@@ -77,27 +97,18 @@ def test_beside_a_broken_property_the_others_keep_their_values(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("times", "expected"),
-    [
-        ({"at": "2026-03-02T05:06:07.123456Z"}, "2026-03-02T05:06:07.123456"),
-        ({"at": "2026-03-02 05:06:07+02:00"}, "2026-03-02T03:06:07"),
-        ({"at": "2026-03-02T05:06:07 UTC"}, "2026-03-02T05:06:07"),
-        ({"millis": 1772427967123}, "2026-03-02T05:06:07.123"),
-        ({"millis": "1772427967123"}, "2026-03-02T05:06:07.123"),
-        ({"seconds": 1772427967.25}, "2026-03-02T05:06:07.250"),
-        ({"at": "unreadable", "millis": 1772427967000}, "2026-03-02T05:06:07"),
-        (
-            {"local": "2026-03-02 00:06:07", "received": "2026-03-02 00:06:09", "utc": "2026-03-02T05:06:08.500Z"},
-            "2026-03-02T05:06:07",
-        ),
-    ],
+    ("at", "expected"),
+    [(len(VALUES) + len(EMPTIED) + at, expected) for at, (_, expected) in enumerate(TIMES)],
     ids=["Z", "offset", "UTC", "millis", "millis as text", "seconds", "next candidate", "zone of two other fields"],
 )
-def test_the_event_time_is_utc_and_names_the_folder(tmp_path: Path, times: dict[str, Any], expected: str) -> None:
-    found = landed(tmp_path, lines({"host": "a", "number": 1, **times}))
-    at = datetime.fromisoformat(expected)
-    assert found.bronze("_event_at") == [(at,)]
-    assert [mark.key for mark in found.receipt.files] == [f"bronze/strange/date=2026-03-02/hour={at:%H}/b.parquet"]
+def test_the_event_time_is_utc(together: Landed, at: int, expected: str) -> None:
+    assert together.bronze("_event_at", of=str(at)) == [(datetime.fromisoformat(expected),)]
+
+
+def test_the_event_time_names_the_folder(together: Landed) -> None:
+    hours = {datetime.fromisoformat(expected).hour for _, expected in TIMES}
+    keys = {f"bronze/strange/date=2026-03-02/hour={hour:02}/b.parquet" for hour in hours}
+    assert {mark.key for mark in together.receipt.files} == keys
 
 
 def test_the_event_key_joins_its_parts_lower_cased_where_declared(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 import gzip
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ingest.decode import Limits
-from tests.unit.ingest.landing.landed import GOOD, landed, lines, strange
+from tests.unit.ingest.landing.landed import GOOD, Landed, landed, landed_together, lines, strange
 
 CASES = [
     ("no JSON", "nonsense", ("not_json", "", "one JSON value", "nonsense")),
@@ -44,18 +45,25 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("record", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    """Each broken record behind a good one, an object each."""
+    return landed_together(tmp_path_factory.mktemp("broken"), {name: lines(GOOD, record) for name, record, _ in CASES})
+
+
+@pytest.mark.parametrize(("name", "record", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_a_broken_record_is_quarantined_and_the_one_beside_it_lands(
-    tmp_path: Path, record: object, expected: tuple[str, ...]
+    together: Landed, name: str, record: object, expected: tuple[str, ...]
 ) -> None:
-    found = landed(tmp_path, lines(GOOD, record))
     text = record if isinstance(record, str) else json.dumps(record)
-    assert found.quarantine() == [expected]
-    assert found.quarantine("_raw, _source_object, _source_row, _batch, contract_version") == [
-        (text, "one.ndjson", 2, "b", "1.0.0")
-    ]
-    assert (found.receipt.read, found.receipt.landed, found.receipt.quarantined) == (2, 1, 1)
-    assert found.receipt.quarantined_by_reason == {expected[0]: 1}
+    assert together.quarantine(of=name) == [expected]
+    assert together.quarantine("_raw, _source_row, _batch, contract_version", of=name) == [(text, 2, "b", "1.0.0")]
+    assert together.bronze("_source_row", of=name) == [(1,)]
+    assert together.counts(of=name) == (2, 1)
+
+
+def test_the_receipt_counts_the_reasons(together: Landed) -> None:
+    assert together.receipt.quarantined_by_reason == Counter(expected[0] for *_, expected in CASES)
 
 
 def test_an_event_later_than_its_tolerance_is_quarantined_and_one_within_lands(tmp_path: Path) -> None:

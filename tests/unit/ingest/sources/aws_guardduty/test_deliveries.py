@@ -1,14 +1,13 @@
 """Findings land under their own id whatever brought them; what is no finding is quarantined with its reason."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingest.contracts import load_contracts
 from ingest.transports.listing import delivered_at, why_not
-from tests.unit.ingest.landing.landed import Landed, landed, lines
+from tests.unit.ingest.landing.landed import Landed, landed_together, lines
 
 CONTRACT = load_contracts()["aws_guardduty"]
 FINDING = {
@@ -39,81 +38,73 @@ def envelope(finding: Any) -> dict[str, Any]:
     return outer | {"account": "999", "time": "2026-03-02T06:00:00Z", "region": "us-east-1", "detail": finding}
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        lines(FINDING),
-        lines(pascal(FINDING)),
-        lines(envelope(FINDING)),
-        lines(envelope(pascal(FINDING))),
-        json.dumps({"Findings": [pascal(FINDING)]}).encode(),
-        json.dumps({"findings": [FINDING]}).encode(),
-        json.dumps([FINDING]).encode(),
-        json.dumps(FINDING, indent=2).encode(),
-        lines(FINDING | {"severity": "2", "service": FINDING["service"] | {"count": "2"}}),  # type: ignore[operator]
-        lines(FINDING | {"updatedAt": None, "UpdatedAt": FINDING["updatedAt"]}),
-    ],
-    ids=[
-        "export",
-        "api",
-        "eventbridge",
-        "eventbridge of the api",
-        "answer",
-        "list",
-        "array",
-        "indented",
-        "texts",
-        "mixed",
-    ],
-)
-def test_a_finding_is_the_same_whatever_brought_it(data: bytes, tmp_path: Path) -> None:
-    result = landed(tmp_path, data, CONTRACT)
-    assert [ROW] == result.bronze(COLUMNS)
-    assert (1, 1, 0) == (result.receipt.read, result.receipt.landed, result.receipt.quarantined)
+WAYS = {
+    "export": lines(FINDING),
+    "api": lines(pascal(FINDING)),
+    "eventbridge": lines(envelope(FINDING)),
+    "eventbridge of the api": lines(envelope(pascal(FINDING))),
+    "answer": json.dumps({"Findings": [pascal(FINDING)]}).encode(),
+    "list": json.dumps({"findings": [FINDING]}).encode(),
+    "array": json.dumps([FINDING]).encode(),
+    "indented": json.dumps(FINDING, indent=2).encode(),
+    "texts": lines(FINDING | {"severity": "2", "service": FINDING["service"] | {"count": "2"}}),  # type: ignore[operator]
+    "mixed": lines(FINDING | {"updatedAt": None, "UpdatedAt": FINDING["updatedAt"]}),
+}
+NO_FINDINGS: dict[str, tuple[Any, tuple[str, str]]] = {
+    "sns": ({"Type": "Notification", "Message": json.dumps(FINDING)}, ("missing_field", "findingId")),
+    "cloudwatch": ({"messageType": "DATA_MESSAGE", "logEvents": [{"message": "text"}]}, ("not_json", "")),
+    "no finding": (envelope("a text"), ("missing_field", "updatedAt")),
+    "no time": ({**FINDING, "updatedAt": None}, ("missing_field", "updatedAt")),
+    "bad time": ({**FINDING, "updatedAt": "yesterday"}, ("bad_event_time", "updatedAt")),
+    "empty id": ({**FINDING, "id": ""}, ("missing_field", "findingId")),
+    "odd id": ({**FINDING, "id": {"odd": 1}}, ("wrong_type", "findingId")),
+    "text": ("not JSON", ("not_json", "")),
+}
+ODD = ("resource", "service", "severity", "title")
+GATHERED = [FINDING | {"id": each} for each in ("f1", "f2", "f3")]
+LATER = FINDING | {"updatedAt": "2026-03-02T05:25:00.000Z"}
 
 
-def test_records_without_line_ends_between_them_are_told_apart(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    """Everything in one batch, an object each: the contract is large, and planning its statement takes long."""
+    objects = dict(WAYS)
+    objects |= {name: lines(record) for name, (record, _) in NO_FINDINGS.items()}
+    objects |= {name: lines(FINDING | {name: [1]}) for name in ODD}
+    objects["gathered"] = "".join(json.dumps(envelope(each)) for each in GATHERED).encode()
+    objects["states"] = lines(FINDING, LATER)
+    objects["table export"] = lines(FINDING | {"updatedAt": "2026-03-02 05:10:00.123"})
+    return landed_together(tmp_path_factory.mktemp("findings"), objects, CONTRACT)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_finding_is_the_same_whatever_brought_it(together: Landed, way: str) -> None:
+    assert [ROW] == together.bronze(COLUMNS, of=way)
+    assert (1, 0) == together.counts(of=way)
+
+
+def test_records_without_line_ends_between_them_are_told_apart(together: Landed) -> None:
     """Firehose puts nothing between the events that it gathers."""
-    states = [FINDING | {"id": each} for each in ("f1", "f2", "f3")]
-    result = landed(tmp_path, "".join(json.dumps(envelope(each)) for each in states).encode(), CONTRACT)
-    assert [("f1",), ("f2",), ("f3",)] == result.bronze("findingId")
+    assert [("f1",), ("f2",), ("f3",)] == together.bronze("findingId", of="gathered")
 
 
-def test_every_state_of_a_finding_is_an_event(tmp_path: Path) -> None:
-    later = FINDING | {"updatedAt": "2026-03-02T05:25:00.000Z"}
-    result = landed(tmp_path, lines(FINDING, later), CONTRACT)
-    assert [(KEY,), ("f1|2026-03-02T05:25:00.000Z",)] == result.bronze("_event_key")
+def test_every_state_of_a_finding_is_an_event(together: Landed) -> None:
+    assert [(KEY,), ("f1|2026-03-02T05:25:00.000Z",)] == together.bronze("_event_key", of="states")
 
 
-def test_the_time_that_a_table_export_writes_is_utc(tmp_path: Path) -> None:
-    result = landed(tmp_path, lines(FINDING | {"updatedAt": "2026-03-02 05:10:00.123"}), CONTRACT)
-    assert [("2026-03-02 05:10:00.123",)] == result.bronze("_event_at::varchar")
+def test_the_time_that_a_table_export_writes_is_utc(together: Landed) -> None:
+    assert [("2026-03-02 05:10:00.123",)] == together.bronze("_event_at::varchar", of="table export")
 
 
-@pytest.mark.parametrize(
-    ("record", "reason"),
-    [
-        ({"Type": "Notification", "Message": json.dumps(FINDING)}, ("missing_field", "findingId")),
-        ({"messageType": "DATA_MESSAGE", "logEvents": [{"message": "text"}]}, ("not_json", "")),
-        (envelope("a text"), ("missing_field", "updatedAt")),
-        ({**FINDING, "updatedAt": None}, ("missing_field", "updatedAt")),
-        ({**FINDING, "updatedAt": "yesterday"}, ("bad_event_time", "updatedAt")),
-        ({**FINDING, "id": ""}, ("missing_field", "findingId")),
-        ({**FINDING, "id": {"odd": 1}}, ("wrong_type", "findingId")),
-        ("not JSON", ("not_json", "")),
-    ],
-    ids=["sns", "cloudwatch", "no finding", "no time", "bad time", "empty id", "odd id", "text"],
-)
-def test_what_is_no_finding_is_kept_with_its_reason(record: Any, reason: tuple[str, str], tmp_path: Path) -> None:
-    result = landed(tmp_path, lines(record), CONTRACT)
-    assert [reason] == result.quarantine("reason, field")
-    assert (1, 0, 1) == (result.receipt.read, result.receipt.landed, result.receipt.quarantined)
+@pytest.mark.parametrize("name", NO_FINDINGS)
+def test_what_is_no_finding_is_kept_with_its_reason(together: Landed, name: str) -> None:
+    assert [NO_FINDINGS[name][1]] == together.quarantine("reason, field", of=name)
+    assert (1, 1) == together.counts(of=name)
 
 
-@pytest.mark.parametrize("name", ["resource", "service", "severity", "title"])
-def test_an_odd_field_does_not_cost_the_finding(name: str, tmp_path: Path) -> None:
-    result: Landed = landed(tmp_path, lines(FINDING | {name: [1]}), CONTRACT)
-    assert [([name],)] == result.bronze("_violations")
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_field_does_not_cost_the_finding(together: Landed, name: str) -> None:
+    assert [([name],)] == together.bronze("_violations", of=name)
 
 
 @pytest.mark.parametrize("folder", ["AWSLogs/111122223333", "prefix/AWSLogs/o-exampleorgid/111122223333"])

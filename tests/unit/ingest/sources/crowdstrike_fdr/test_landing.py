@@ -9,7 +9,7 @@ import pytest
 
 from ingest.contracts import Contract, load_contracts
 from lake.ledger.receipts import LandingReceipt
-from tests.unit.ingest.landing.landed import Landed, landed, lines
+from tests.unit.ingest.landing.landed import Landed, landed, landed_together, lines
 
 AT = datetime(2026, 3, 2, 5, 0, 0, 123000)
 MILLIS = round(AT.replace(tzinfo=UTC).timestamp() * 1000)
@@ -37,33 +37,40 @@ def without(*names: str, **more: Any) -> dict[str, Any]:
     return {name: value for name, value in EVENT.items() if name not in names} | more
 
 
-@pytest.mark.parametrize(
-    ("context", "cloud", "at"),
-    [
-        (f"{MILLIS / 1000:.3f}", "1", AT),
-        (MILLIS / 1000, "1", AT),
-        (str(FILETIME), "1", AT),
-        (FILETIME, "1", AT),
-        (str(MILLIS // 1000), "1", AT.replace(microsecond=0)),
-        ("2026-03-02 05:00:00.123", "1", AT),
-        (None, str(MILLIS), AT),
-        (None, MILLIS, AT),
-        (None, f"{MILLIS}.0", AT),
-        (None, "2026-03-02T05:00:00.123Z", AT),
-        ("", str(MILLIS), AT),
-        ("0", str(MILLIS), AT),
-        ("0.000", str(MILLIS), AT),
-        ("soon", str(MILLIS), AT),
-        ("116444736000000000", str(MILLIS), AT),
-        (None, str(MILLIS // 1000), AT.replace(microsecond=0)),
-    ],
-)
+CLOCKS: list[tuple[Any, Any, datetime]] = [
+    (f"{MILLIS / 1000:.3f}", "1", AT),
+    (MILLIS / 1000, "1", AT),
+    (str(FILETIME), "1", AT),
+    (FILETIME, "1", AT),
+    (str(MILLIS // 1000), "1", AT.replace(microsecond=0)),
+    ("2026-03-02 05:00:00.123", "1", AT),
+    (None, str(MILLIS), AT),
+    (None, MILLIS, AT),
+    (None, f"{MILLIS}.0", AT),
+    (None, "2026-03-02T05:00:00.123Z", AT),
+    ("", str(MILLIS), AT),
+    ("0", str(MILLIS), AT),
+    ("0.000", str(MILLIS), AT),
+    ("soon", str(MILLIS), AT),
+    ("116444736000000000", str(MILLIS), AT),
+    (None, str(MILLIS // 1000), AT.replace(microsecond=0)),
+]
+
+
+@pytest.fixture(scope="module")
+def clocks(falcon: Contract, tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    records = [
+        without("ContextTimeStamp", timestamp=cloud) | ({} if context is None else {"ContextTimeStamp": context})
+        for context, cloud, _ in CLOCKS
+    ]
+    return landed_together(tmp_path_factory.mktemp("clocks"), map(lines, records), falcon)
+
+
+@pytest.mark.parametrize(("number", "at"), [(str(number), at) for number, (*_, at) in enumerate(CLOCKS)])
 def test_the_sensors_clock_counts_where_it_is_a_time_and_else_the_clouds(
-    context: Any, cloud: Any, at: datetime, falcon: Contract, tmp_path: Path
+    clocks: Landed, number: str, at: datetime
 ) -> None:
-    record = without("ContextTimeStamp", "timestamp", timestamp=cloud)
-    done = land(falcon, tmp_path, record if context is None else record | {"ContextTimeStamp": context})
-    assert done.bronze("_event_at") == [(at,)]
+    assert clocks.bronze("_event_at", of=number) == [(at,)]
 
 
 def test_a_record_without_any_time_is_quarantined_whole(falcon: Contract, tmp_path: Path) -> None:
