@@ -18,8 +18,8 @@ from ingest.landing.stage import Staged, receipt_of
 from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
+from lake.ledger.live_files import with_erased
 from lake.ledger.receipts import LandingReceipt, Removed
-from lake.ledger.removal import with_erased
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
 from lake.upkeep.erasure_rules import NotApplicable

@@ -92,7 +92,7 @@ def _publish(lake: Store, place: Place, catalogue: Catalog, name: TableName, bui
 def _made(lake: Store, place: Place, catalogue: Catalog, name: TableName, builds: Hours) -> Table | None:
     """Return a new table with the columns of its first file; None while the lake has no row of it."""
     held = [each for _, each in sorted(builds.items()) if each is not None and each.file]
-    first = next((each.file for each in held if not lost_file(lake, each)), None)
+    first = next((each.file for each in held if not lost_file(each, lake.info)), None)
     if first is None:
         return None
     partitions = tuple(each for each in PARTITIONS if f"/{each}=" in first)

@@ -91,7 +91,7 @@ def publish_day(step: Step, day: str, builds: Hours, span: Span) -> Day:
     for _ in range(_ATTEMPTS):
         held = held_files(step.table, day)
         changed = {slot: each for slot, each in _changes(builds, held, span).items() if slot.day == day}
-        left = {slot: lost_file(step.lake, each) for slot, each in changed.items() if each is not None}
+        left = {slot: lost_file(each, step.lake.info) for slot, each in changed.items() if each is not None}
         left = {slot: why for slot, why in left.items() if why}
         changed = {slot: each for slot, each in changed.items() if slot not in left}
         if not changed:

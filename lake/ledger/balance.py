@@ -15,15 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from lake import ledger
-from lake.ledger import removal
 from lake.ledger.export_receipts import deliveries as deliveries_of
-from lake.ledger.inventory import Known
+from lake.ledger.live_files import ERASED, EXPIRED
 from lake.ledger.receipts import BuildReceipt, FileMark, LandingReceipt, Removed
-from lake.ledger.staleness import bronze_inputs, inventory_of, lost_file, row_marks
+from lake.ledger.staleness import Files, bronze_inputs, files_there, lost_file, row_marks
 from lake.storage import paths
 from lake.storage.store import Store
 
-BALANCED, NOT_BUILT, UNBALANCED, STALLED, EXPIRED = "balanced", "not built", "unbalanced", "stalled", "expired"
+BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
 INCOMPLETE = "incomplete"  # objects could not be read, and no batch holds them
 
 
@@ -128,13 +127,13 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: se
         if model.endswith(f"__{source}")
     }
     built_hours = {hour for found in built.values() for hour, receipt in found.items() if receipt.rows}
-    known = inventory_of(store, built.values())
+    there = files_there(store, built.values())
     rows = []
     for hour in sorted({*landed, *quarantined, *built_hours, *removed}):
         of_hour = {model: found[hour] for model, found in built.items() if hour in found}
         held = tuple(inputs.get(hour, ()))
         row = _hour(
-            known, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, tables | set(built)
+            there, source, hour, landed.get(hour, 0), quarantined.get(hour, 0), held, of_hour, tables | set(built)
         )
         rows.append(_with_removed(row, removed.get(hour, [])))
     return rows
@@ -144,7 +143,7 @@ def _with_removed(row: BalanceRow, removed: list[Removed]) -> BalanceRow:
     """Return the row of an hour with the rows that have gone: they were read, and the lake has them no longer."""
     if not removed:
         return row
-    erased, expired = (sum(each.rows for each in removed if each.why == why) for why in (removal.ERASED, EXPIRED))
+    erased, expired = (sum(each.rows for each in removed if each.why == why) for why in (ERASED, EXPIRED))
     row = msgspec.structs.replace(row, read=row.read + erased + expired, erased=erased, expired=expired)
     if expired and row.balanced and not row.landed + row.quarantined:
         by = next(each.by for each in removed if each.why == EXPIRED)
@@ -153,7 +152,7 @@ def _with_removed(row: BalanceRow, removed: list[Removed]) -> BalanceRow:
 
 
 def _hour(
-    known: Known,
+    there: Files,
     source: str,
     hour: str,
     landed: int,
@@ -170,7 +169,7 @@ def _hour(
         else:
             published += receipt.rows
     duplicates, filtered = counts.get("duplicate", 0), counts.get("filtered", 0)
-    state, why = _judge_hour(known, landed, counts, published, inputs, built, models)
+    state, why = _judge_hour(there, landed, counts, published, inputs, built, models)
     return BalanceRow(
         source=source,
         hour=hour,
@@ -188,7 +187,7 @@ def _hour(
 
 
 def _judge_hour(
-    known: Known,
+    there: Files,
     landed: int,
     counts: dict[str, int],
     published: int,
@@ -204,7 +203,7 @@ def _judge_hour(
     stale = sorted(model for model, receipt in built.items() if row_marks(receipt.inputs) != row_marks(inputs))
     if stale:
         return NOT_BUILT, f"bronze has changed since {', '.join(stale[:3])} was built"
-    lost = [why for _, receipt in sorted(built.items()) if (why := lost_file(known, receipt))]
+    lost = [why for _, receipt in sorted(built.items()) if (why := lost_file(receipt, there.get))]
     if lost:
         return NOT_BUILT, "; ".join(lost[:3])
     accounted = published + counts.get("duplicate", 0) + counts.get("filtered", 0)

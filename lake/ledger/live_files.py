@@ -1,9 +1,10 @@
-"""What bronze and quarantine hold now: the files that receipts name, and whose rows in them count.
-
-What belongs here: the rule by which a file's rows count. What does not: reading files, or making receipts.
+"""What bronze and quarantine hold now: the files that receipts name, whose rows in them count, and rows that left.
 
 A batch's own file counts whole. A file that compaction made holds rows of several batches, and a batch's rows in it
 count as long as the batch's receipt names the file: a batch that landed anew has files of its own instead.
+
+Rows leave on the record: erased on request, or expired. Samples go with the first row that leaves: a receipt keeps
+values of single records, and nobody knows whether that record is the one that had to go.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from lake.ledger.receipts import FileMark, LandingReceipt
+from lake.ledger.receipts import Drift, FileMark, LandingReceipt, Removed, Violations
 from lake.storage import paths
 from lake.storage.parquet import Address
 from lake.storage.store import Store
 
+ERASED, EXPIRED = "erased", "expired"
 COMPACTED = "compacted-"  # what the name of a file of several batches begins with
 
 
@@ -90,3 +92,41 @@ def by_hour(files: Iterable[HeldFile]) -> dict[str, list[HeldFile]]:
 def addresses(store: Store, files: Sequence[HeldFile]) -> list[Address]:
     """Return what to read of some files."""
     return [file.address(store) for file in files]
+
+
+def with_removed(
+    receipt: LandingReceipt, room: str, left: Iterable[FileMark], removed: Iterable[Removed]
+) -> LandingReceipt:
+    """Return the receipt of a batch that keeps some files of a room, and lost some rows of it."""
+    held = with_marks(receipt, room, left)
+    told = tuple(each for each in removed if each.rows)
+    if not told:
+        return held
+    return _counted(without_samples(held), (*held.removed, *told))
+
+
+def _counted(receipt: LandingReceipt, removed: tuple[Removed, ...]) -> LandingReceipt:
+    rows = {why: sum(each.rows for each in removed if each.why == why) for why in (ERASED, EXPIRED)}
+    return msgspec.structs.replace(receipt, removed=removed, erased=rows[ERASED], expired=rows[EXPIRED])
+
+
+def with_erased(receipt: LandingReceipt, removed: Iterable[Removed]) -> LandingReceipt:
+    """Return the receipt of a landing that dropped records which a standing erasure asks for."""
+    told = tuple(each for each in removed if each.rows)
+    if not told:
+        return receipt
+    bare = without_samples(receipt)
+    return _counted(bare, told) if receipt.status == "published" else bare
+
+
+def without_samples(receipt: LandingReceipt) -> LandingReceipt:
+    """Return the receipt without any value of a record."""
+    return msgspec.structs.replace(
+        receipt,
+        violations=tuple(_without_values(each) for each in receipt.violations),
+        drift=tuple(Drift(each.field, each.records, "") for each in receipt.drift),
+    )
+
+
+def _without_values(found: Violations) -> Violations:
+    return msgspec.structs.replace(found, found="", sample="")

@@ -259,6 +259,6 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # with
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
-def encode(receipt: LandingReceipt) -> str:
+def encode(receipt: LandingReceipt | CompactionReceipt | ErasureReceipt) -> str:
     """Return the receipt as indented JSON text."""
     return msgspec.json.format(msgspec.json.encode(receipt), indent=1).decode()

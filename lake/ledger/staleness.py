@@ -7,14 +7,13 @@ checksums, wherever they lie: compaction makes nothing stale. An hour that has e
 hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending_lookups`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lake import ledger
-from lake.ledger.inventory import Inventory, Known
 from lake.ledger.pending_lookups import answered
 from lake.ledger.receipts import BuildReceipt, LandingReceipt
-from lake.storage.store import Store
+from lake.storage.store import ObjectInfo, Store
 
 ANSWERED = "answers have come"  # that published events wait for
 
@@ -57,6 +56,7 @@ def bronze_inputs(receipts: Iterable[LandingReceipt]) -> dict[str, list[tuple[st
 
 
 Inputs = Iterable[tuple[str, str]]
+Files = Mapping[str, ObjectInfo | None]
 
 
 def row_marks(inputs: Inputs) -> list[str]:
@@ -73,14 +73,14 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
     models = mappings.models_of(source)
     built = {model: ledger.builds(store, model) for model in models}
     hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
-    known = inventory_of(store, built.values())
+    there = files_there(store, built.values())
     come = answered(store, (receipt for receipts in built.values() for receipt in receipts.values()))
     found = []
     for hour in hours:
         reasons = {
             model: why
             for model in models
-            if (why := _why(known, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
+            if (why := _why(there, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
             or (why := ANSWERED if (model, hour) in come else "")
         }
         if reasons:
@@ -88,7 +88,7 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
     return found
 
 
-def _why(known: Known, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
+def _why(there: Files, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
     if receipt is None:
         return "never built" if inputs else ""
     if row_marks(receipt.inputs) != row_marks(inputs):
@@ -97,21 +97,20 @@ def _why(known: Known, receipt: BuildReceipt | None, inputs: tuple[tuple[str, st
         return ""
     if receipt.mapping != mapping:
         return "changed mapping"
-    return lost_file(known, receipt)
+    return lost_file(receipt, there.get)
 
 
-def inventory_of(store: Store, built: Iterable[Mapping[str, BuildReceipt]]) -> Inventory:
-    """Return what the lake holds of the files that the receipts of some models name."""
-    return Inventory(store, [each.file for receipts in built for each in receipts.values() if each.file])
+def files_there(store: Store, built: Iterable[Mapping[str, BuildReceipt]]) -> Files:
+    """Return what the store has of the files that the receipts of some models name; in a bucket by few listings."""
+    return store.infos(each.file for receipts in built for each in receipts.values() if each.file)
 
 
-def lost_file(known: Known, receipt: BuildReceipt) -> str:
+def lost_file(receipt: BuildReceipt, info: Callable[[str], ObjectInfo | None]) -> str:
     """Return what is wrong with the file that a build receipt names: that it is gone, or has another size; else ""."""
     if not receipt.file:
         return ""
-    held = known.info(receipt.file)
-    if held is None:
+    if (found := info(receipt.file)) is None:
         return f"{receipt.file} is gone"
-    return (
-        "" if held.size == receipt.bytes else f"{receipt.file} has {held.size} bytes, its receipt says {receipt.bytes}"
-    )
+    if found.size != receipt.bytes:
+        return f"{receipt.file} has {found.size} bytes, its receipt says {receipt.bytes}"
+    return ""

@@ -21,7 +21,7 @@ from itertools import accumulate
 
 from lake import ledger
 from lake.ledger.receipts import BuildReceipt
-from lake.ledger.staleness import Mappings, inventory_of, lost_file
+from lake.ledger.staleness import Mappings, files_there, lost_file
 from lake.marts.declaration import Mart, Read
 from lake.storage.store import Store
 
@@ -96,14 +96,14 @@ class Tables:
 def stale_mart(store: Store, mappings: Mappings, mart: Mart, tables: Tables) -> list[StaleMart]:
     """Return the hours of a mart that must be built, oldest first."""
     built = tables.slots(mart.name).receipts
-    known = inventory_of(store, [built])
+    there = files_there(store, [built])
     fingerprint = mappings.fingerprint(mart.name)
     found = []
     for hour in sorted({*tables.hours(mart), *built}):
         receipt = built.get(hour)
         if tables.expired(mart, hour) or (receipt and receipt.expired_at):
             continue
-        why = lost_file(known, receipt) if receipt else "never built"
+        why = lost_file(receipt, there.get) if receipt else "never built"
         if receipt and receipt.inputs != tables.inputs(mart, hour):
             why = "other rows in what it reads"
         elif receipt and receipt.mapping != fingerprint:

@@ -17,9 +17,8 @@ import duckdb
 import msgspec
 
 from lake import ledger
-from lake.ledger.inventory import Inventory
 from lake.ledger.receipts import BuildReceipt
-from lake.ledger.staleness import lost_file
+from lake.ledger.staleness import files_there, lost_file
 from lake.matching.index import Unreadable, reading
 from lake.matching.indicators import TABLE as INDICATOR
 from lake.matching.indicators import FeedState, Indicators, Sought
@@ -73,12 +72,12 @@ def plan(
     """
     held, found = silver_hours(store), Plan()
     before = ledger.builds(store, TABLE)
-    known = Inventory(store, [each.file for each in before.values() if each.file])
+    there = files_there(store, [before])
     sought_since = _Since(indicators, frozenset(feeds))
     for hour in sorted({*held, *before}):
         files, receipt = held.get(hour, {}), before.get(hour)
         reach = max(days, _days(receipt))
-        lost = receipt is not None and bool(lost_file(known, receipt))
+        lost = receipt is not None and bool(lost_file(receipt, there.get))
         if receipt is None or again or lost or hour in ended or _changed(receipt, files, reach):
             sought = Sought(reach)
         else:

@@ -1,8 +1,6 @@
 """Compaction: many small files of one source and hour become one, and no row changes.
 
-What belongs here: which hours are due, and the order of the steps. What does not: the merge and its proof
-(`lake.upkeep.merging`), the receipts (`lake.upkeep.compaction_publish`), which rows of a file count
-(`lake.ledger.live_files`).
+The merge and its proof are `lake.upkeep.merging`'s, which rows of a file count `lake.ledger.live_files`'.
 
 The receipts of the member batches name the merged file afterwards, each with its own rows and their own checksum; so
 what a batch landed stays known, and nothing becomes stale. Receipts change first and the old files go after that, as
@@ -20,18 +18,19 @@ import duckdb
 import msgspec
 
 from lake import ledger
-from lake.ledger.live_files import COMPACTED, HeldFile, by_hour, held_files
-from lake.ledger.receipts import CompactionReceipt, Merged
+from lake.ledger.live_files import COMPACTED, HeldFile, by_hour, held_files, marks_of, with_marks
+from lake.ledger.receipts import CompactionReceipt, FileMark, LandingReceipt, Merged, encode
 from lake.storage import paths
-from lake.storage.publish import Workplace
+from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
-from lake.upkeep.compaction_publish import Merge, publish_merges
 from lake.upkeep.merging import Resources, RowsChanged, merge, mergeable
 from lake.upkeep.orphan_files import ROOMS, remove_unnamed
 
 _UNIT_BYTES, _UNIT_HOURS = 2 << 30, 24  # what is published at once: a crash costs so much work, scratch holds so much
 _MOST_BYTES = 1 << 30  # of one merged file, about
 _LATE = "a batch landed meanwhile; the next compaction looks again"
+
+Receipts = dict[tuple[str, str], LandingReceipt]  # by source and batch
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,40 @@ class Due:
     def where(self) -> str:
         """Return room, source and hour as one text."""
         return f"{self.room}/{self.source} {self.hour}"
+
+
+@dataclass(frozen=True)
+class Merge:
+    """One merged file that is staged: its receipt, what it is made of, and where it lies."""
+
+    receipt: CompactionReceipt
+    files: tuple[HeldFile, ...]
+    staged: str
+
+    @property
+    def owners(self) -> set[tuple[str, str]]:
+        """Return source and batch of the receipts that are to name the merged file."""
+        return {(self.receipt.source, batch) for file in self.files for batch in file.batches}
+
+    def holds_in(self, held: Receipts) -> bool:
+        """Whether every batch's receipt still names the rows that were merged."""
+        room, source = self.receipt.room, self.receipt.source
+        return all(
+            (source, batch) in held and mark in marks_of(held[source, batch], room)
+            for file in self.files
+            for batch, mark in file.marks
+        )
+
+    def named_by(self, receipt: LandingReceipt) -> LandingReceipt:
+        """Return a member's receipt with the merged file in the place of those it is made of."""
+        made, gone = self.receipt, {file.key for file in self.files}
+        marks = (
+            FileMark(made.file, mark.hour, mark.rows, made.bytes_after, mark.checksum, made.rows)
+            if mark.key in gone
+            else mark
+            for mark in marks_of(receipt, made.room)
+        )
+        return with_marks(receipt, made.room, marks)
 
 
 @dataclass
@@ -190,3 +223,29 @@ def _units(wanted: Sequence[Due]) -> Iterator[list[Due]]:
         unit.append(each)
     if unit:
         yield unit
+
+
+def publish_merges(store: Store, merges: Sequence[Merge]) -> list[Merge]:
+    """Publish merged files and return those that were: not the ones whose members have changed meanwhile."""
+    valid: list[Merge] = []
+
+    def plan() -> Change:
+        nonlocal valid
+        held = dict(_receipts(store, merges))
+        valid = [each for each in merges if each.holds_in(held)]
+        for each in valid:
+            held |= {owner: each.named_by(held[owner]) for owner in each.owners}
+        changed = sorted({owner for each in valid for owner in each.owners})
+        written = [(paths.landing_receipt(*owner), encode(held[owner])) for owner in changed]
+        written += [(paths.compaction_receipt(each.receipt.file), encode(each.receipt)) for each in valid]
+        return Change(moves=tuple((each.staged, each.receipt.file) for each in valid), receipts=tuple(written))
+
+    if merges:
+        publish(store, plan)
+    return valid
+
+
+def _receipts(store: Store, merges: Sequence[Merge]) -> Iterator[tuple[tuple[str, str], LandingReceipt]]:
+    for owner in sorted({owner for each in merges for owner in each.owners}):
+        if receipt := ledger.landing(store, *owner):
+            yield owner, receipt

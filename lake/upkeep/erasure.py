@@ -1,8 +1,4 @@
-"""Erasure on request: the records that a condition is true of go, wherever the lake has them, and it is proven.
-
-What belongs here: the order of the steps. What does not: rewriting (`lake.upkeep.erasure_rewrite`), publishing
-(`lake.upkeep.erasure_publish`), proving (`lake.upkeep.erasure_proof`), conditions (`lake.query.condition`,
-`lake.upkeep.erasure_rules`), building.
+"""Deletes every record that matches a condition, everywhere in the lake, and verifies it.
 
 1. `search` looks; nothing is changed. 2. `begin` makes the request durable; from then on landing drops what matches.
 3. `erase` rewrites only the files that have matching rows, dead ones included, and removes what was built of their
@@ -29,8 +25,7 @@ from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 from lake.upkeep.erasure_proof import Fingerprints, Proof, fingerprints, left_in_built, untouched
-from lake.upkeep.erasure_publish import erasure, publish_part, written
-from lake.upkeep.erasure_rewrite import ROWS, Match, NotErased, collect_into, rewrite
+from lake.upkeep.erasure_rewrite import ROWS, Match, NotErased, collect_into, erasure, publish_part, rewrite, written
 from lake.upkeep.erasure_rules import Asked, Columns, Standing, standing
 from lake.upkeep.merging import Resources
 from lake.upkeep.orphan_files import ROOMS, remove_unnamed

@@ -15,8 +15,8 @@ import duckdb
 import msgspec
 
 from lake.base.sql import empty_select, literal
+from lake.ledger.live_files import ERASED
 from lake.ledger.receipts import Removed
-from lake.ledger.removal import ERASED
 from lake.query.condition import Condition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from lake.storage import paths

@@ -18,9 +18,8 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from lake import ledger
-from lake.ledger.live_files import HeldFile, held_files, marks_of
+from lake.ledger.live_files import EXPIRED, HeldFile, held_files, marks_of, with_removed
 from lake.ledger.receipts import BuildReceipt, LandingReceipt, Removed, encode
-from lake.ledger.removal import EXPIRED, with_removed
 from lake.matching.index import files_of
 from lake.matching.matches import forgotten
 from lake.storage import paths

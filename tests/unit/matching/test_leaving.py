@@ -11,7 +11,7 @@ from lake.matching import matches
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import LocalStore
-from lake.upkeep.erasure_publish import built_files
+from lake.upkeep.erasure_rewrite import built_files
 from lake.upkeep.retention import expire
 from tests.unit.matching.lakes import Indicator, at, build, logon, matched, rows
 
