@@ -9,7 +9,6 @@ from pathlib import Path
 import dagster as dg
 
 from ingest.contracts import load_contracts
-from ingest.sources.aws_cloudtrail.digest_landed import SOURCE
 from lake import ledger
 from lake.storage.paths import GOLD
 from orchestration.assets.bronze import bronze_asset, bronze_key
@@ -35,6 +34,7 @@ from orchestration.dbt.project import load_project
 from orchestration.dbt.translator import LakeTranslator
 from orchestration.settings import PROJECT, load_settings
 from orchestration.steps.exports import declared_exports
+from orchestration.steps.verify import verifiable
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies and pools, which this lake needs
 
@@ -55,8 +55,7 @@ def definitions(folder: Path = PROJECT) -> dg.Definitions:
     gold = [*marts, match_table()]
     exports = declared_exports(project)
     newest = arrival_checks(raw)
-    trail = contracts[SOURCE]
-    integrity = integrity_check(bronze_key(SOURCE), trail)
+    signed = [(each, integrity_check(bronze_key(each), contracts[each])) for each in verifiable(contracts)]
     return dg.Definitions.merge(
         dg.Definitions(
             assets=[
@@ -68,7 +67,7 @@ def definitions(folder: Path = PROJECT) -> dg.Definitions:
             ],
             asset_checks=[
                 newest,
-                integrity,
+                *(check for _, check in signed),
                 *(building_checks(source, found) for source, found in tables.items()),
                 *mart_checks(marts, folder),
                 *contract_checks(marts),
@@ -96,7 +95,7 @@ def definitions(folder: Path = PROJECT) -> dg.Definitions:
         export_sensor(settings, exports, ledger.hour(settings.partitions_start)),
         maintenance(),
         disposing(),
-        integrity_schedule(trail, integrity),
+        *(integrity_schedule(contracts[each], check) for each, check in signed),
     )
 
 

@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
 
+from ingest.sources import ApiPlace, api_of
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.open import open_store
 from lake.storage.paths import checked
@@ -28,9 +29,7 @@ FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
 TOP = Path(__file__).resolve().parents[1]
 PROJECT = TOP / "dbt_project"
-_NOT_SETTINGS = frozenset(
-    (FILE_VARIABLE, "HEADWATER_PLAN", "HEADWATER_OKTA_TOKEN")  # where the file is, a run's plan, and a secret
-)
+_NOT_SETTINGS = frozenset((FILE_VARIABLE, "HEADWATER_PLAN"))  # where the file is, and a run's plan
 
 
 _SECRETS = ("_TOKEN", "_PASSWORD", "_PASSPHRASE", "_API_KEY")  # variables that settings name; read when they are used
@@ -126,16 +125,10 @@ class ObjectSource(_Strict):
             raise ValueError("expected root, queue or both")
         return self
 
-
-class OktaSource(_Strict):
-    """An Okta org. The token is read from the environment variable named here when it is used."""
-
-    base_url: str
-    token_env: str = "HEADWATER_OKTA_TOKEN"
-    scheme: Literal["SSWS", "Bearer"] = "SSWS"
-    budget_share: float = Field(default=0.5, gt=0, le=1)
-    settle_seconds: int = Field(default=300, ge=0)
-    retention_days: int = Field(default=90, ge=1)  # older hours are asked for with a warning
+    @property
+    def address(self) -> str:
+        """Return where it is read from, for people."""
+        return self.root or self.queue or ""
 
 
 class CloudTrailIntegrity(_Strict):
@@ -276,7 +269,7 @@ class Settings(BaseSettings):
     )
 
     lake: str = Field(default=".headwater/lake", description="The lake's root: a folder or a URL.")
-    sources: dict[str, ObjectSource | OktaSource] = Field(default={}, description="Where each source is read from.")
+    sources: dict[str, Any] = Field(default={}, description="Where each source is read from.")
     environment: str = Field(default="local", description="Which of the settings file's environments holds.")
     s3: S3Lake = Field(default=S3Lake(), description="How the lake's bucket is used, when the lake is one.")
     scratch: Place = Field(
@@ -331,6 +324,12 @@ class Settings(BaseSettings):
             return lake
         path = Path(lake).expanduser()
         return str(path if path.is_absolute() else (base_folder() / path).resolve())
+
+    @field_validator("sources")
+    @classmethod
+    def _are_places(cls, given: dict[str, Any]) -> dict[str, ObjectSource | ApiPlace]:
+        """Hold each against what its source is read from: objects, or the API that its folder has."""
+        return {name: _place(name, options) for name, options in given.items()}
 
     @field_validator("destinations")
     @classmethod
@@ -412,6 +411,16 @@ def load_settings() -> Settings:
         raise SettingsError(f"settings ({where}): " + "; ".join(lines)) from None
     except (yaml.YAMLError, SettingsSourceError) as problem:
         raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
+
+
+def _place(source: str, given: Any) -> ObjectSource | ApiPlace:
+    api = api_of(source)
+    try:
+        return (api.Place if api else ObjectSource).model_validate(given)
+    except ValidationError as problem:
+        wrong = problem.errors()[0]
+        where = ".".join(map(str, ("sources", source, *wrong["loc"])))
+        raise ValueError(f"{where}: {_said(wrong['msg'])}") from None
 
 
 def open_lake(settings: Settings) -> Store:

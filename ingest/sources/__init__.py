@@ -1,1 +1,115 @@
-"""One package per kind of log of one vendor; each holds its contract, and code only where its transport needs any."""
+"""One folder per kind of log of one vendor: its contract, and code only where data cannot declare it.
+
+A folder may hold two modules that others call, found by their names: `source.py` of a source that is read from an API
+(`Api`), and `integrity.py` of a source whose vendor signs what it delivers (`Integrity`).
+"""
+
+import importlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+from ingest.objects import RawObject
+from lake.storage.aws import AwsAccess
+from lake.storage.store import Store
+
+
+class ApiPlace(Protocol):
+    """What a `source.py` has as `Place`: the settings under `sources.<source>`, as a pydantic model."""
+
+    @property
+    def address(self) -> str:
+        """Return where it is read from, for people."""
+        ...
+
+    @property
+    def lacking(self) -> str:
+        """Return what this machine lacks and what to do, or ""."""
+        ...
+
+    @property
+    def settle(self) -> timedelta:
+        """Return how long after its end an arrival hour is left alone."""
+        ...
+
+
+class Api(Protocol):
+    """A `source.py`. `EXAMPLE`: a line of settings; `SETTLE`: the `settle` of a place that says nothing else."""
+
+    Place: type[Any]
+    EXAMPLE: str
+    SETTLE: timedelta
+
+    def fetch(self, place: Any, hour: datetime, spool: Path) -> Sequence[RawObject]:
+        """Return what was published in an arrival hour (naive UTC), kept in `spool`. Raises FetchError."""
+        ...
+
+
+class Finding(Protocol):
+    """One thing that is wrong with a delivered file. `severity` is `error` or `warning`."""
+
+    kind: str
+    severity: str
+    meaning: str
+    file: str
+    why: str
+    digest: str
+    batches: tuple[str, ...]
+
+
+class Report(Protocol):
+    """What verifying arrival hours `first` to `last` found: counts of files and bytes, and `severity` of the worst."""
+
+    first: str
+    last: str
+    digests: int
+    log_files: int
+    intact: int
+    proven: int
+    landed: int
+    bytes: int
+    chains: Sequence[Any]
+    findings: Sequence[Finding]
+    sound: bool
+    severity: str
+
+    def plain(self) -> dict[str, object]:
+        """Return it as plain values."""
+        ...
+
+
+class Integrity(Protocol):
+    """An `integrity.py`. `SETTLED`: how long after an hour's end its files can be verified."""
+
+    SETTLED: timedelta
+
+    def verify_hours(
+        self,
+        store: Store,
+        root: str,
+        digests: str | None,
+        public_keys: str | Sequence[Path],
+        access: AwsAccess,
+        first: str,
+        last: str,
+        now: datetime,
+    ) -> Report:
+        """Verify the files that arrived in hours `YYYY-MM-DDTHH`, both included, as of `now` (UTC, aware)."""
+        ...
+
+
+def api_of(source: str) -> Api | None:
+    """Return the `source.py` of a source, None when it has none."""
+    return cast(Api | None, _module(source, "source"))
+
+
+def integrity_of(source: str) -> Integrity | None:
+    """Return the `integrity.py` of a source, None when it has none."""
+    return cast(Integrity | None, _module(source, "integrity"))
+
+
+def _module(source: str, name: str) -> ModuleType | None:
+    there = source.isidentifier() and (Path(__file__).parent / source / f"{name}.py").is_file()
+    return importlib.import_module(f"{__name__}.{source}.{name}") if there else None

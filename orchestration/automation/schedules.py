@@ -10,10 +10,10 @@ from datetime import timedelta
 import dagster as dg
 
 from ingest.contracts import Contract
+from ingest.sources import integrity_of
 from orchestration.checks.integrity import INTEGRITY
 from orchestration.settings import Settings
 from orchestration.steps.collect import settle_of
-from orchestration.steps.verify import VERIFIABLE
 
 _LATEST_MINUTE = 55
 _MINUTE = timedelta(minutes=1)
@@ -48,7 +48,7 @@ def landing_schedules(settings: Settings, sources: Mapping[dg.AssetKey, Contract
 def _landing(key: dg.AssetKey, contract: Contract) -> dg.AssetSelection:
     """Return the raw asset and its checks, without the one whose hour is not provable yet when it lands."""
     landing = dg.AssetSelection.assets(key)
-    if contract.source not in VERIFIABLE:
+    if integrity_of(contract.source) is None:
         return landing
     return landing - dg.AssetSelection.checks(dg.AssetCheckKey(key, INTEGRITY))
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from ingest.contracts import Contract
+from ingest.landing.batches import HOUR_BATCH
 from lake import ledger
 from lake.storage import paths
 from lake.storage.store import Store
 from orchestration.assets.hours import newest_closed
 from orchestration.settings import Settings, load_settings, open_lake
-from orchestration.steps.collect import HOUR_BATCH, settle_of
+from orchestration.steps.collect import settle_of
 
 NEWEST = "newest_closed_hour_present"
 

@@ -1,4 +1,4 @@
-"""Check of what a vendor signed: log files are the ones that CloudTrail delivered, none missing, none altered.
+"""Check of what a vendor signed: log files are the ones that were delivered, none missing, none altered.
 
 What belongs here: the check over arrival hours, and its schedule. What does not: verifying
 (`orchestration.steps.verify`). It never blocks landing, for an hour's digests come up to two hours after it.
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from ingest.contracts import Contract
-from ingest.sources.aws_cloudtrail.digest_report import ERROR, KINDS, Finding, Report
+from ingest.sources import Report
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
 from orchestration.settings import load_settings, open_lake
@@ -25,7 +25,7 @@ _NAMED, _SHOWN = 5, 200  # findings in the description, and in the table
 def integrity_check(key: dg.AssetKey, contract: Contract) -> dg.AssetChecksDefinition:
     """Return the check of a source's raw asset, over the run's arrival hours, or those that its config names."""
     words = (
-        "Every log file that CloudTrail's signed digests name is there and unaltered, no other file lies among them,"
+        "Every log file that the vendor's signed digests name is there and unaltered, no other file lies among them,"
         " and the lake holds the files that were verified. Hours whose digests are not due yet are left out."
     )
 
@@ -36,7 +36,7 @@ def integrity_check(key: dg.AssetKey, contract: Contract) -> dg.AssetChecksDefin
         config_schema={each: dg.Field(str, is_required=False, description=_CONFIG) for each in ("first", "last")},
     )
     def verify_log_files(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        hours = _hours(context)
+        hours = _hours(context, contract.source)
         if not hours:
             context.log.info("the digests of these hours are not due yet; nothing was verified")
             return
@@ -64,7 +64,7 @@ def told(key: dg.AssetKey, report: Report) -> dg.AssetCheckResult:
         asset_key=key,
         check_name=INTEGRITY,
         passed=report.sound,
-        severity=dg.AssetCheckSeverity.ERROR if report.severity == ERROR else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if report.severity == "error" else dg.AssetCheckSeverity.WARN,
         description=_description(report),
         metadata=metadata,
     )
@@ -74,20 +74,16 @@ def _description(report: Report) -> str:
     span = report.first if report.first == report.last else f"{report.first} to {report.last}"
     if report.sound:
         return (
-            f"{span}: {report.log_files:,} log files are as CloudTrail signed them, by {report.digests:,} digests;"
+            f"{span}: {report.log_files:,} log files are as they were signed, by {report.digests:,} digests;"
             f" {report.landed:,} of them landed"
         )
-    worst = sorted(report.findings, key=lambda each: each.severity != ERROR)
+    worst = sorted(report.findings, key=lambda each: each.severity != "error")
     more = f"; and {len(worst) - _NAMED} more" if len(worst) > _NAMED else ""
-    return f"{span}: " + "; ".join(_named(each) for each in worst[:_NAMED]) + more
+    return f"{span}: " + "; ".join(f"{each.file}: {each.meaning}" for each in worst[:_NAMED]) + more
 
 
-def _named(finding: Finding) -> str:
-    return f"{finding.file}: {KINDS[finding.kind][1]}"
-
-
-def _hours(context: dg.AssetCheckExecutionContext) -> list[str]:
-    op, settled = context.op_execution_context, newest_settled()
+def _hours(context: dg.AssetCheckExecutionContext, source: str) -> list[str]:
+    op, settled = context.op_execution_context, newest_settled(source)
     first, last = (op.op_config.get(each) for each in ("first", "last"))
     if first or last:
         return sorted({first or last, last or first})
@@ -101,7 +97,7 @@ def integrity_schedule(contract: Contract, checks: dg.AssetChecksDefinition) -> 
     job = dg.define_asset_job(
         f"verify_{contract.source}",
         selection=dg.AssetSelection.checks(checks),
-        description="Verify the log files of an arrival hour by CloudTrail's digest chain.",
+        description="Verify the log files of an arrival hour by what their vendor signed.",
         tags={"source": contract.source},
     )
 
@@ -113,7 +109,7 @@ def integrity_schedule(contract: Contract, checks: dg.AssetChecksDefinition) -> 
         description="Verifies the newest arrival hour whose digests must be there. Off until turned on.",
     )
     def verify_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        hour = newest_settled(context.scheduled_execution_time)
+        hour = newest_settled(contract.source, context.scheduled_execution_time)
         return dg.RunRequest(
             run_key=hour, run_config={"ops": {checks.node_def.name: {"config": {"first": hour, "last": hour}}}}
         )

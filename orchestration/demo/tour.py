@@ -31,9 +31,8 @@ from orchestration.demo.context import load_context
 from orchestration.demo.signals import differences, find_later, review, tell_incident
 from orchestration.demo.simulators.loopback import ServerProcess, simulator
 from orchestration.settings import ObjectSource, load_settings, open_lake
-from orchestration.steps.collect import land_hour
+from orchestration.steps.collect import access_of, land_hour, list_places
 from orchestration.steps.exports import declared_exports, push_behind
-from orchestration.steps.places import access_of, list_places
 from orchestration.steps.query import reading
 
 Truth = dict[str, Any]  # what the estate's generator counted while it wrote: estate/truth.json

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from ingest.contracts import Contract
 from ingest.landing import FewerRecords, LandingError, LandingSettings, land, land_files
-from ingest.landing.batches import HOUR_BATCH, Mark, batches, is_queue_batch, marks, receipts_since
+from ingest.landing.batches import Mark, batches, is_queue_batch, marks, receipts_since
 from ingest.landing.errors import NoneReadable, ObjectsGone, check_none_gone
 from ingest.landing.queue import Drained, drain, one_drainer
 from ingest.objects import RawObject
-from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
+from ingest.sources import ApiPlace, api_of
+from ingest.transports import bucket, folder
 from ingest.transports.bucket import is_bucket_url
 from ingest.transports.listing import Listing
 from ingest.transports.queue import Queue
@@ -24,30 +25,13 @@ from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.ledger.receipts import LandingReceipt
 from lake.storage import paths
+from lake.storage.aws import AwsAccess
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.settings import ObjectSource, OktaSource, Settings, open_lake
-from orchestration.steps.places import access_of, list_places
+from orchestration.settings import ObjectSource, Settings, open_lake
 
 LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
-_PLACES = {"object_store": ObjectSource, "http_cursor": OktaSource}
-_EXAMPLES = {
-    "object_store": "root: /folder/of/its/objects or s3://bucket/prefix",
-    "http_cursor": "base_url: https://<org>.okta.com",
-}
-
-
-__all__ = [
-    "HOUR_BATCH",
-    "AnnouncedUnreadable",
-    "ObjectsGone",
-    "SourceNotConfigured",
-    "drain_queue",
-    "land_hour",
-    "late_objects",
-    "place_of",
-    "settle_of",
-]
+_OBJECTS_EXAMPLE = "root: /folder/of/its/objects or s3://bucket/prefix"
 
 
 class AnnouncedUnreadable(LandingError):
@@ -64,7 +48,8 @@ class SourceNotConfigured(HeadwaterError, ValueError):
     exit_code = WRONG_CALL
 
     def __init__(self, contract: Contract, example: str | None = None) -> None:
-        source, example = contract.source, example or _EXAMPLES[contract.transport]
+        source, api = contract.source, api_of(contract.source)
+        example = example or (api.EXAMPLE if api else _OBJECTS_EXAMPLE)
         super().__init__(
             f"{source} is not configured: add `sources: {{{source}: {{{example}}}}}` to the settings file,"
             f" or set HEADWATER_SOURCES__{source.upper()}__{example.split(':')[0].upper()}"
@@ -88,21 +73,29 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
     place = place_of(settings, contract)
     store = open_lake(settings)
     recover(store)
-    batch = paths.hour_name(hour)
     limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
-    if isinstance(place, ObjectSource):
-        if place.queue is None:
-            return _land_objects(settings, contract, place, store, hour, limits)
-        with one_drainer(store, contract.source):
-            drained = drain_queue(settings, contract, place, store, limits)
-            receipt = _land_objects(settings, contract, place, store, hour, limits, drained.notes())
-        if drained.refused:
-            raise AnnouncedUnreadable(contract, drained, receipt)
-        return receipt
+    if not isinstance(place, ObjectSource):
+        return _land_answers(contract, place, store, hour, limits)
+    if place.queue is None:
+        return _land_objects(settings, contract, place, store, hour, limits)
+    with one_drainer(store, contract.source):
+        drained = drain_queue(settings, contract, place, store, limits)
+        receipt = _land_objects(settings, contract, place, store, hour, limits, drained.notes())
+    if drained.refused:
+        raise AnnouncedUnreadable(contract, drained, receipt)
+    return receipt
+
+
+def _land_answers(
+    contract: Contract, place: ApiPlace, store: Store, hour: datetime, limits: LandingSettings
+) -> LandingReceipt:
+    """Ask the source's API for the hour and land the answers; they are kept until their batch is published."""
+    api, batch = api_of(contract.source), paths.hour_name(hour)
+    if api is None:
+        raise SourceNotConfigured(contract)
     spool = store.prepared(f"{paths.SPOOL}/{contract.source}/{batch}")
-    pages = fetch_hour(_okta(place), hour.replace(tzinfo=UTC), spool)
     try:
-        receipt = land(contract, pages, store, batch, limits, may_shrink=False)
+        receipt = land(contract, api.fetch(place, hour, spool), store, batch, limits, may_shrink=False)
     except FewerRecords:
         shutil.rmtree(spool, ignore_errors=True)  # what was landed before is in bronze; the next try asks again
         raise
@@ -207,20 +200,20 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
     return Late(dict(sorted(late.items())), [*found.notes, *strange[:3], *more], unread)
 
 
-def place_of(settings: Settings, contract: Contract) -> ObjectSource | OktaSource:
+def place_of(settings: Settings, contract: Contract) -> ObjectSource | ApiPlace:
     """Return where a source is read from. Raises SourceNotConfigured."""
-    place = settings.sources.get(contract.source)
-    if place is None or not isinstance(place, _PLACES[contract.transport]):
+    place: ObjectSource | ApiPlace | None = settings.sources.get(contract.source)
+    if place is None:
         raise SourceNotConfigured(contract)
     return place
 
 
 def settle_of(settings: Settings, contract: Contract) -> timedelta:
     """Return how long after its end an arrival hour is left alone: what the settings say, or one delivery."""
-    place = settings.sources.get(contract.source)
-    if isinstance(place, OktaSource):
-        return timedelta(seconds=place.settle_seconds)
-    return contract.cadence if contract.transport == "object_store" else OktaConfig.settle
+    place, api = settings.sources.get(contract.source), api_of(contract.source)
+    if place is None or isinstance(place, ObjectSource):
+        return api.SETTLE if api else contract.cadence
+    return place.settle  # type: ignore[no-any-return]
 
 
 def _held_elsewhere(store: Store, source: str, hour: datetime) -> set[Mark]:
@@ -237,12 +230,33 @@ def _held_elsewhere(store: Store, source: str, hour: datetime) -> set[Mark]:
     }
 
 
-def _okta(place: OktaSource) -> OktaConfig:
-    return OktaConfig(
-        base_url=place.base_url,
-        token_env=place.token_env,
-        scheme=place.scheme,
-        budget_share=place.budget_share,
-        settle=timedelta(seconds=place.settle_seconds),
-        retention=timedelta(days=place.retention_days),
-    )
+def access_of(settings: Settings, source: str) -> AwsAccess:
+    """Return how a source's bucket and queue are reached: by its own `s3` settings, else by the lake's."""
+    place = settings.sources.get(source)
+    own = place.s3 if isinstance(place, ObjectSource) else None
+    return (own or settings.s3).access()
+
+
+def list_places(
+    contract: Contract,
+    places: Sequence[str],
+    access: AwsAccess,
+    hour: datetime | None = None,
+    since: datetime | None = None,
+) -> Listing:
+    """Return the objects under folders, files and `s3://` URLs; see the transports for `hour` and `since` (naive UTC).
+
+    Folders are listed whole when only `since` is given: that costs nothing there.
+
+    Raises:
+        FileNotFoundError: a place does not exist.
+        AccessDenied, StoreUnavailable: a bucket cannot be listed.
+    """
+    listing = Listing()
+    folders = [Path(each) for each in places if not bucket.is_bucket_url(each)]
+    if folders:
+        listing.add(folder.list_objects(contract, folders, hour))
+    urls = [each for each in places if bucket.is_bucket_url(each)]
+    if urls:
+        listing.add(bucket.list_objects(contract, urls, access, hour, since))
+    return listing

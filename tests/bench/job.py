@@ -12,7 +12,7 @@ from ingest.contracts import load_contracts
 from ingest.landing import LandingSettings, land_files
 from orchestration.dbt.run import build
 from orchestration.settings import load_settings, open_lake
-from orchestration.steps.places import access_of, list_places
+from orchestration.steps.collect import access_of, list_places
 from tests.bench.downloads import with_boto3, with_pyarrow
 from tests.bench.yardstick import bare_copy_seconds
 

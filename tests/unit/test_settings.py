@@ -6,13 +6,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from ingest.sources.okta_system_log.source import Place
 from orchestration.settings import (
     CloudTrailIntegrity,
     GeoIp,
     Iceberg,
     IcebergCatalogue,
     ObjectSource,
-    OktaSource,
     Reference,
     ReferenceFeed,
     S3Access,
@@ -56,7 +56,7 @@ def test_the_example_loads_and_shows_every_setting(monkeypatch: pytest.MonkeyPat
     kinds += [(Reference, shown["reference"])]
     kinds += [(ReferenceFeed, _without_options(each)) for each in shown["reference"]["feeds"].values()]
     kinds += [(type(used.sources[name]), given) for name, given in shown["sources"].items()]
-    assert {kind for kind, _ in kinds} >= {Settings, GeoIp, ObjectSource, OktaSource}
+    assert {kind for kind, _ in kinds} >= {Settings, GeoIp, ObjectSource, Place}
     objects = [used.sources[name] for name in shown["sources"]]
     kinds += [(S3Access, each) for name in shown["sources"] if (each := shown["sources"][name].get("s3"))]
     assert any(isinstance(each, ObjectSource) and each.s3 for each in objects)

@@ -56,6 +56,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         """Return `error` or `warning`."""
         return KINDS[self.kind][0]
 
+    @property
+    def meaning(self) -> str:
+        """Return what its kind means."""
+        return KINDS[self.kind][1]
+
 
 class ChainTold(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at of one chain: how many digests, how many of them are proven by a signature, and the times."""
@@ -96,3 +101,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """Return the worst severity of the findings, empty when there are none."""
         found = {each.severity for each in self.findings}
         return ERROR if ERROR in found else WARNING if found else ""
+
+    def plain(self) -> dict[str, object]:
+        """Return it as plain values, each finding with its severity and what its kind means."""
+        findings = [
+            {**msgspec.structs.asdict(each), "severity": each.severity, "meaning": each.meaning}
+            for each in self.findings
+        ]
+        return {**msgspec.structs.asdict(self), "sound": self.sound, "findings": findings}

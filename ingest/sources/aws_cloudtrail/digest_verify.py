@@ -1,7 +1,7 @@
 """Verifying the log files of a span of arrival hours: the one way through digests, log files and receipts.
 
 What belongs here: the order of the steps. What does not: each step (`digest_chain`, `digest_logs`), settings
-(`orchestration.steps.verify`).
+(`integrity`).
 """
 
 from collections.abc import Iterator, Sequence

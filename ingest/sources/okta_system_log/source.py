@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,6 +19,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO, Literal
 from urllib.parse import urlencode, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.objects import RawObject
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
@@ -31,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 _PATH = "/api/v1/logs"
 _HOUR = timedelta(hours=1)
+
+EXAMPLE = "base_url: https://<org>.okta.com"  # what a message shows of the settings
+SETTLE = timedelta(minutes=5)  # how long after its end an hour is left alone, if the settings say nothing else
 
 
 class WindowNotSettled(FetchError):
@@ -57,7 +63,7 @@ class OktaConfig:
     token_env: str = "HEADWATER_OKTA_TOKEN"
     scheme: Literal["SSWS", "Bearer"] = "SSWS"
     limit: int = 1000
-    settle: timedelta = timedelta(minutes=5)
+    settle: timedelta = SETTLE
     overlap: timedelta = timedelta(0)
     budget_share: float = 0.5
     retention: timedelta = timedelta(days=90)
@@ -194,3 +200,44 @@ def _is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class Place(BaseModel):
+    """The settings under `sources.okta_system_log`. The token is read from the variable named here when it is used."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base_url: str
+    token_env: str = "HEADWATER_OKTA_TOKEN"
+    scheme: Literal["SSWS", "Bearer"] = "SSWS"
+    budget_share: float = Field(default=0.5, gt=0, le=1)
+    settle_seconds: int = Field(default=int(SETTLE.total_seconds()), ge=0)
+    retention_days: int = Field(default=90, ge=1)  # older hours are asked for with a warning
+
+    @property
+    def address(self) -> str:
+        """Return where it is read from."""
+        return self.base_url
+
+    @property
+    def lacking(self) -> str:
+        """Return what to do when the token is not there, else ""."""
+        return "" if os.environ.get(self.token_env) else f"put the API token into {self.token_env}"
+
+    @property
+    def settle(self) -> timedelta:
+        """Return how long after its end an arrival hour is left alone."""
+        return timedelta(seconds=self.settle_seconds)
+
+
+def fetch(place: Place, hour: datetime, spool: Path) -> list[RawObject]:
+    """Fetch one arrival hour (naive UTC) from the place that the settings name: see `fetch_hour`."""
+    config = OktaConfig(
+        base_url=place.base_url,
+        token_env=place.token_env,
+        scheme=place.scheme,
+        budget_share=place.budget_share,
+        settle=place.settle,
+        retention=timedelta(days=place.retention_days),
+    )
+    return fetch_hour(config, hour.replace(tzinfo=UTC), spool)

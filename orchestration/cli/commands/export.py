@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lake.export import destinations
 from lake.export.declaration import Export
 from lake.export.destination import Destination, Partition
 from lake.export.errors import ExportError
+from lake.export.kinds import kinds
 from lake.ledger.export_receipts import ExportReceipt, exported
 from lake.storage.store import Store
 from orchestration.cli.app import First, Json, Last, app, hour_range, lake, settings
@@ -226,13 +229,18 @@ def addon(
     folder: Annotated[Path, typer.Argument(help="Where the add-on's folder is made.")], json: Json = False
 ) -> None:
     """Write a Splunk add-on with CIM field aliases, event types and tags for the classes that go to Splunk."""
-    from lake.export.destinations.splunk import write_addon
-
-    made = write_addon(folder)
+    there = Path(destinations.__path__[0])
+    made = [
+        import_module(f"{destinations.__name__}.{each}.addon").write_addon(folder)
+        for each in kinds()
+        if (there / each / "addon.py").is_file()
+    ]
+    if not made:
+        raise UsageError("no destination has an add-on")
     if json:
-        print_json({"folder": str(made)})
+        print_json({"folder": str(made[0])})
     else:
-        say(str(made))
+        say(str(made[0]))
 
 
 @dataclass

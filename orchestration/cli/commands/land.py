@@ -18,8 +18,7 @@ from lake.storage.store import Store
 from orchestration.cli.app import Json, app, contract, lake, settings
 from orchestration.cli.output import UsageError, err, out, print_json, say
 from orchestration.settings import ObjectSource
-from orchestration.steps.collect import SourceNotConfigured, drain_queue, place_of
-from orchestration.steps.places import access_of, list_places
+from orchestration.steps.collect import SourceNotConfigured, access_of, drain_queue, list_places, place_of
 
 _MOST_UNREAD = 10
 

@@ -4,7 +4,6 @@ from ingest.contracts import load_contracts
 from lake import ledger
 from orchestration.cli.app import Json, app, lake, settings
 from orchestration.cli.output import out, print_json, print_table
-from orchestration.settings import ObjectSource, OktaSource
 
 
 @app.command()
@@ -20,7 +19,7 @@ def sources(json: Json = False) -> None:
                 "title": each.title,
                 "version": each.version,
                 "owner": each.owner,
-                "configured": _where(configured.get(name)),
+                "configured": configured[name].address if name in configured else "",
                 "batches": len(receipts),
                 "landed": sum(receipt.landed for receipt in receipts),
                 "quarantined": sum(receipt.quarantined for receipt in receipts),
@@ -33,9 +32,3 @@ def sources(json: Json = False) -> None:
         shown = [name for name in rows[0] if out.width >= 120 or name not in ("title", "version", "owner")]
         heads = [name.replace("_", "\n") for name in shown]
         print_table("", heads, [[row[name] for name in shown] for row in rows])
-
-
-def _where(place: ObjectSource | OktaSource | None) -> str:
-    if isinstance(place, ObjectSource):
-        return place.root or place.queue or ""
-    return place.base_url if place else ""

@@ -8,8 +8,8 @@ from netaddr import IPSet
 
 from lake.storage.store import LocalStore
 from orchestration.cli.commands.build import load_reference
-from orchestration.cli.commands.doctor import feeds_found
 from orchestration.settings import load_settings
+from orchestration.steps.health import feeds_found
 from tests.integration.lakes import headwater
 
 SETTINGS = """

@@ -156,7 +156,7 @@ def _checked(**config: str) -> dg.AssetCheckEvaluation:
 def test_the_check_passes_over_sound_hours(trail: Trail) -> None:
     told = _checked(first="2026-03-02T05", last="2026-03-02T08")
     assert (told.passed, told.check_name, told.blocking) == (True, INTEGRITY, False)
-    assert "8 log files are as CloudTrail signed them, by 5 digests; 8 of them landed" in (told.description or "")
+    assert "8 log files are as they were signed, by 5 digests; 8 of them landed" in (told.description or "")
     assert 8 == told.metadata["proven"].value
 
 
@@ -183,4 +183,4 @@ def test_the_schedule_verifies_the_newest_hour_whose_digests_are_due() -> None:
     at = datetime(2026, 3, 2, 9, 20, tzinfo=UTC)
     [run] = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at)).run_requests or ()
     assert {"first": "2026-03-02T05", "last": "2026-03-02T05"} == next(iter(run.run_config["ops"].values()))["config"]
-    assert "2026-03-02T05" == newest_settled(at) == run.run_key
+    assert "2026-03-02T05" == newest_settled(SOURCE, at) == run.run_key
