@@ -13,9 +13,8 @@ import typer
 
 from lake.export import destinations
 from lake.export.declaration import Export
-from lake.export.destination import Destination, Partition
+from lake.export.destination import Destination, Partition, kinds
 from lake.export.errors import ExportError
-from lake.export.kinds import kinds
 from lake.ledger.export_receipts import ExportReceipt, exported
 from lake.storage.store import Store
 from orchestration.cli.app import First, Json, Last, app, hour_range, lake, settings
