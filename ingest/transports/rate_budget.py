@@ -1,7 +1,7 @@
 """How many requests a fetch may make, learnt from the rate limit headers of the answers.
 
 Belongs here: reading `X-Rate-Limit-Limit`, `-Remaining`, `-Reset` (epoch seconds) and `Retry-After`, and deciding how
-long to wait. Not here: the waiting itself and the requests (`http_cursor`).
+long to wait. Not here: the waiting itself and the requests (`http`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from ingest.reference.apis.graph_token import GraphToken
 from ingest.reference.apis.patience import pages
 from ingest.transports.clock import Clock
 from ingest.transports.fetch_errors import ExpiredCredentials, UnexpectedAnswer
-from ingest.transports.http_cursor import HttpCursor, Paging, Patience
+from ingest.transports.http import HttpCursor, Paging, Patience
 from ingest.transports.rate_budget import RateBudget
 
 

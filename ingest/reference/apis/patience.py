@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ingest.reference.formats import FormatOptions
 from ingest.transports.fetch_errors import UnexpectedAnswer
-from ingest.transports.http_cursor import HttpCursor, Patience, Window
+from ingest.transports.http import HttpCursor, Patience, Window
 
 
 class AskingOptions(FormatOptions):

@@ -28,7 +28,7 @@ from ingest.transports.addresses import checked_address
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.credentials import Credentials
 from ingest.transports.fetch_errors import AccessDenied, UnexpectedAnswer
-from ingest.transports.http_cursor import HttpCursor, Paging
+from ingest.transports.http import HttpCursor, Paging
 from ingest.transports.rate_budget import RateBudget
 
 TABLES = (IDENTITIES,)

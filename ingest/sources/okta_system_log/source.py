@@ -1,7 +1,7 @@
 """Fetches one arrival hour of an Okta org's System Log.
 
 Belongs here: which window an hour is, when it may be asked for, what Okta's answers mean. Not here: paging, limits and
-retries (`ingest/transports/http_cursor.py`), the fields of an event (`contract.yaml`).
+retries (`ingest/transports/http.py`), the fields of an event (`contract.yaml`).
 
 Facts are Okta's own (developer.okta.com/docs/reference/api/system-log): a request with `since` and `until` is bounded:
 it filters on `published`, answers in the order of `published` and has a last page without a next link.
@@ -26,7 +26,7 @@ from ingest.objects import RawObject
 from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.credentials import Credentials
 from ingest.transports.fetch_errors import FetchError
-from ingest.transports.http_cursor import HttpCursor, Patience, Window
+from ingest.transports.http import HttpCursor, Patience, Window
 from ingest.transports.page_spool import SpooledPage
 from ingest.transports.rate_budget import RateBudget
 
@@ -56,7 +56,7 @@ class OktaConfig:
         seen before come again; they are removed by `uuid` downstream.
     budget_share: our share of the endpoint's rate limit; Okta gives one token 50 % unless an admin changed it.
     retention: how long Okta keeps events; an hour older than that is fetched with a warning, since it may be empty.
-    The rest is `ingest.transports.http_cursor.Patience`.
+    The rest is `ingest.transports.http.Patience`.
     """
 
     base_url: str

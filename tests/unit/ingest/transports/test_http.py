@@ -13,7 +13,7 @@ import requests
 from ingest.transports.clock import Clock
 from ingest.transports.credentials import Credentials
 from ingest.transports.fetch_errors import RequestRefused, UnexpectedAnswer, Unreachable
-from ingest.transports.http_cursor import HttpCursor, Patience, Window
+from ingest.transports.http import HttpCursor, Patience, Window
 
 Answer = tuple[int, dict[str, str], bytes]
 
