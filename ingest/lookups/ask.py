@@ -19,8 +19,8 @@ from ingest.lookups.pending import wanted
 from ingest.lookups.provider import Answer
 from ingest.lookups.state import answer_rows, held_answers, naive
 from ingest.reference.observable_keys import ObservableKey
-from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.fetch_errors import MissingCredentials
+from lake.base.http import SYSTEM_CLOCK, Clock
 from lake.ledger.lookup_answers import add_answers, receipt_of
 from lake.storage.publish import Workplace
 from lake.storage.store import Conflict, LostLock, Store
@@ -234,6 +234,7 @@ def _client(lookup: Lookup, clock: Clock, purse: Purse) -> Client:
         lookup.name,
         options.base_url,
         options.key_env,
+        lookup.module.KEY_HEADER,
         timeout_seconds=options.timeout_seconds,
         clock=clock,
         charge=purse.charge,

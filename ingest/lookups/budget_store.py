@@ -11,8 +11,8 @@ from ingest.lookups.client import wait_asked
 from ingest.lookups.kinds import Lookup
 from ingest.lookups.state import naive, read_spent, write_spent
 from ingest.reference.observable_keys import ObservableKey
-from ingest.transports.clock import Clock
 from ingest.transports.fetch_errors import FetchError
+from lake.base.http import Clock
 from lake.storage.store import Store
 
 _ASIDE_SECONDS = 3600.0

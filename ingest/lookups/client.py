@@ -1,24 +1,21 @@
-"""One HTTP request to a provider: the key goes into its header and nowhere else, and every failure is one sentence.
+"""One request to a provider: what it costs, what its answer means, and one sentence for every failure.
 
-What belongs here: sending, the limits of the answer (time, size), telling failures apart, following redirects of
-providers that need no key. What does not: budgets and waiting (`asking`), what an answer means (`providers/`).
+What belongs here: charging before a request goes out, telling failures apart, redirects of providers without a key.
+What does not: HTTP (`lake.base.http`), tries and waits (`ask`), what an answer means (`providers/`).
 """
 
 import ipaddress
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import requests
-from requests.auth import AuthBase
-
-from ingest.transports.clock import SYSTEM_CLOCK, Clock
-from ingest.transports.credentials import Credentials
 from ingest.transports.fetch_errors import FetchError
-from ingest.transports.rate_budget import seconds_to_retry, seconds_until_reset
+from ingest.transports.http import Credentials
+from ingest.transports.rate_budget import seconds_until_reset
+from lake.base.http import SYSTEM_CLOCK, Answer, Clock, FailedTry, HeaderAuth, HttpClient, place_of, retry_after
 
 _MOST_BYTES = 8 << 20  # of an answer; a whole VirusTotal report of an address has about 30 kB
 _MOST_REDIRECTS = 5
@@ -43,154 +40,113 @@ class KeyRefused(FetchError):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: its status and its body as JSON. `remaining` is what X-RateLimit-Remaining said, if anything."""
+    """An answer: its status, and its body as JSON (None for a 404 without one)."""
 
     status: int
     body: Any
-    headers: Mapping[str, str]
 
 
-def _free(requests: int) -> None:
-    """Charge nothing."""
-
-
-@dataclass
 class Client:
-    """Sends requests of one provider. `charge` is called before each with how much it costs, and may raise.
+    """Sends requests of one provider, each once; threads do not share it.
 
-    `header` is the header that takes the key, None for a provider without one. Statuses in `answers` are the provider's
-    to understand; others become errors.
+    `header` takes the key of the variable `key_env`; both None for a provider without one. `charge` is called before
+    each request with what it costs, and may raise; `observe` sees the headers of each answer.
     """
 
-    name: str
-    base_url: str
-    key_env: str | None = None
-    header: str | None = None
-    timeout_seconds: float = 30.0
-    clock: Clock = SYSTEM_CLOCK
-    charge: Callable[[int], None] = _free
-    observe: Callable[[Mapping[str, str]], None] = field(default=lambda headers: None)
-    session: requests.Session = field(default_factory=requests.Session)
-
-    @property
-    def credentials(self) -> Credentials | None:
-        """The key, by the name of its variable."""
-        return Credentials(self.key_env, "") if self.key_env and self.header else None
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        key_env: str | None = None,
+        header: str | None = None,
+        *,
+        timeout_seconds: float = 30.0,
+        clock: Clock = SYSTEM_CLOCK,
+        charge: Callable[[int], None] = lambda cost: None,
+        observe: Callable[[Mapping[str, str]], None] = lambda headers: None,
+    ) -> None:
+        self.name, self.base_url, self.clock = name, base_url, clock
+        self._key_env, self._charge, self._observe = key_env, charge, observe
+        self._credentials = Credentials(key_env) if key_env and header else None
+        self._http = HttpClient(
+            auth=HeaderAuth(header, self._credentials.header) if header and self._credentials else None,
+            timeout_seconds=timeout_seconds,
+            answer_seconds=4 * timeout_seconds,
+            most_bytes=_MOST_BYTES,
+            clock=clock,
+            headers={"Accept": "application/rdap+json, application/json", "User-Agent": "headwater"},
+        )
 
     def get(self, path: str, params: Mapping[str, str] | None = None, answers: tuple[int, ...] = (200, 404)) -> Reply:
-        """Return the answer to a GET. `path` starts at the base URL, or is a whole URL for a provider without key."""
-        return self._send("GET", path, params, None, answers, 1)
+        """Return the answer to a GET. `path` starts at the base URL, or is a whole URL for a provider without key.
+
+        Statuses in `answers` are the provider's to understand; others become errors.
+
+        Raises:
+            LookupFailed, Throttled, KeyRefused, MissingCredentials.
+        """
+        return self._send("GET", path, answers, 1, params=params)
 
     def post(self, path: str, body: Any, cost: int = 1, answers: tuple[int, ...] = (200, 404)) -> Reply:
-        """Return the answer to a POST of JSON."""
-        return self._send("POST", path, None, body, answers, cost)
+        """Return the answer to a POST of JSON. Raises as `get` does."""
+        return self._send("POST", path, answers, cost, json=body)
 
-    def _send(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: Any, answers: tuple[int, ...], cost: int
-    ) -> Reply:
+    def _send(self, method: str, path: str, answers: tuple[int, ...], cost: int, **request: Any) -> Reply:
         url = path if "://" in path else f"{self.base_url}/{path}"
         for _ in range(_MOST_REDIRECTS + 1):
-            self._refuse_without_key()
-            self.charge(cost)
-            status, headers, content = self._exchange(method, url, params, body)
-            self.observe(headers)
-            if status in _REDIRECTS and self.header is None:
-                url, params = self._next(url, headers), None
+            if self._credentials is not None:
+                self._credentials.header()  # MissingCredentials, before anything is spent
+            self._charge(cost)
+            try:
+                answer = self._http.exchange(method, url, **request)
+            except FailedTry as problem:
+                raise LookupFailed(f"{self.name}: {problem}") from None
+            self._observe(answer.headers)
+            if answer.status in _REDIRECTS and self._credentials is None:
+                url, request = self._next(url, answer), {}
                 continue
-            if status in answers:
-                return Reply(status, self._parsed(url, status, content), headers)
-            raise self._failure(url, status, headers, content)
-        raise LookupFailed(f"{self.name}: {_place(url)} redirects more than {_MOST_REDIRECTS} times")
+            if answer.status in answers:
+                return Reply(answer.status, self._parsed(url, answer))
+            raise self._failure(url, answer)
+        raise LookupFailed(f"{self.name}: {place_of(url)} redirects more than {_MOST_REDIRECTS} times")
 
-    def _refuse_without_key(self) -> None:
-        if (credentials := self.credentials) is not None:
-            credentials.header()  # MissingCredentials, before anything is spent
-
-    def _exchange(
-        self, method: str, url: str, params: Mapping[str, str] | None, body: Any
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """One request and its whole answer. Raises LookupFailed, whose text never holds what a library said of it."""
+    def _parsed(self, url: str, answer: Answer) -> Any:
         try:
-            with self.session.request(
-                method,
-                url,
-                params=params,
-                json=body,
-                auth=_KeyAuth(self.header, self.credentials),
-                headers={"Accept": "application/rdap+json, application/json", "User-Agent": "headwater"},
-                timeout=(min(10.0, self.timeout_seconds), self.timeout_seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                return answer.status_code, answer.headers, self._read(answer)
-        except requests.exceptions.Timeout:
-            raise LookupFailed(f"{self.name}: no answer from {_place(url)} in {self.timeout_seconds:g} s") from None
-        except requests.exceptions.SSLError:
-            raise LookupFailed(f"{self.name}: the certificate of {_place(url)} is not trusted") from None
-        except requests.exceptions.ProxyError:
-            raise LookupFailed(f"{self.name}: the proxy on the way to {_place(url)} does not answer") from None
-        except requests.exceptions.RequestException as problem:
-            raise LookupFailed(f"{self.name}: no answer from {_place(url)} ({type(problem).__name__})") from None
-
-    def _read(self, answer: requests.Response) -> bytes:
-        deadline = self.clock.now() + 4 * self.timeout_seconds
-        body = bytearray()
-        for chunk in answer.iter_content(1 << 16):
-            body += chunk
-            if len(body) > _MOST_BYTES or self.clock.now() > deadline:
-                raise LookupFailed(f"{self.name}: the answer of {_place(answer.url)} does not end")
-        return bytes(body)
-
-    def _parsed(self, url: str, status: int, content: bytes) -> Any:
-        try:
-            return json.loads(content)
+            return json.loads(answer.body)
         except ValueError:
-            if status == HTTPStatus.NOT_FOUND:
+            if answer.status == HTTPStatus.NOT_FOUND:
                 return None  # "not known" needs no words
-            raise LookupFailed(f"{self.name}: the answer of {_place(url)} is no JSON ({len(content)} bytes)") from None
+            size = len(answer.body)
+            raise LookupFailed(f"{self.name}: the answer of {place_of(url)} is no JSON ({size} bytes)") from None
 
-    def _next(self, url: str, headers: Mapping[str, str]) -> str:
+    def _next(self, url: str, answer: Answer) -> str:
         """Return where a redirect leads. Raises LookupFailed for places that no public provider has."""
-        to = urljoin(url, headers.get("Location", ""))
+        to = urljoin(url, answer.headers.get("Location", ""))
         place, before = urlsplit(to), urlsplit(url)
         if place.scheme not in ("https", before.scheme) or not place.hostname:
-            raise LookupFailed(f"{self.name}: {_place(url)} redirects to something that is no https address")
+            raise LookupFailed(f"{self.name}: {place_of(url)} redirects to something that is no https address")
         if not _is_public_host(place.hostname) and _is_public_host(urlsplit(self.base_url).hostname or ""):
-            raise LookupFailed(f"{self.name}: {_place(url)} redirects to an address that is not public")
+            raise LookupFailed(f"{self.name}: {place_of(url)} redirects to an address that is not public")
         return to
 
-    def _failure(self, url: str, status: int, headers: Mapping[str, str], content: bytes) -> FetchError:
-        words = self._words(status, content)
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            return Throttled(f"{self.name}: its own limit is reached ({words})", wait_asked(headers, self.clock.now()))
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and self.header:
+    def _failure(self, url: str, answer: Answer) -> FetchError:
+        said = " ".join(answer.body[:2000].decode("utf-8", "replace").split())
+        hidden = self._credentials.hide(said) if self._credentials else said
+        words = f"{answer.status} {hidden[:200]}".strip()
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = wait_asked(answer.headers, self.clock.now())
+            return Throttled(f"{self.name}: its own limit is reached ({words})", wait)
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and self._credentials:
             return KeyRefused(
-                f"{self.name}: the key in {self.key_env} was refused ({words}); set {self.key_env} to one that may ask"
+                f"{self.name}: the key in {self._key_env} was refused ({words}); "
+                f"set {self._key_env} to one that may ask"
             )
-        return LookupFailed(f"{self.name}: {_place(url)} failed ({words})")
-
-    def _words(self, status: int, content: bytes) -> str:
-        """Return status and what the body says of it, shortened, without the key should it be repeated there."""
-        said = " ".join(content[:2000].decode("utf-8", "replace").split())
-        hidden = self.credentials.hide(said) if self.credentials else said
-        return f"{status} {hidden[:200]}".strip()
-
-
-class _KeyAuth(AuthBase):
-    """Puts the key on the request and nowhere else; given as `auth`, so that no .netrc overrides it."""
-
-    def __init__(self, header: str | None, credentials: Credentials | None) -> None:
-        self._header, self._credentials = header, credentials
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._header and self._credentials:
-            request.headers[self._header] = self._credentials.header().strip()
-        return request
+        return LookupFailed(f"{self.name}: {place_of(url)} failed ({words})")
 
 
 def wait_asked(headers: Mapping[str, str], now: float) -> float | None:
     """Return for how many seconds an answer asks to be left alone: Retry-After, else X-RateLimit-Reset (epoch)."""
-    asked = seconds_to_retry(headers, now)
+    asked = retry_after(headers, now)
     if asked is not None:
         return asked
     spelled = {"X-Rate-Limit-Reset": headers.get("X-RateLimit-Reset", ""), "Date": headers.get("Date", "")}
@@ -202,9 +158,3 @@ def _is_public_host(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_global
     except ValueError:
         return host != "localhost" and "." in host
-
-
-def _place(url: str) -> str:
-    """The address without what was asked: an observable in a path is left out too."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -49,7 +49,7 @@ class Lookup:
     @property
     def lacking(self) -> str:
         """Return what the settings name and this machine lacks; else ""."""
-        if not self.module.NEEDS_KEY:
+        if not self.module.KEY_HEADER:
             return ""
         if not self.options.key_env:
             return f"lookups.{self.name}.key_env is not set: name the environment variable that holds the key"

@@ -105,7 +105,7 @@ class Kind(Protocol):
 
     Options: type[LookupOptions]
     KINDS: frozenset[str]
-    NEEDS_KEY: bool
+    KEY_HEADER: str | None  # the header that takes the key; None: no key is needed
 
     def open_provider(self, options: Any, client: Client) -> Provider:
         """Return the provider, ready to be asked."""

@@ -3,8 +3,6 @@
 Every message is one line that says what happened, where, and what to do. None ever holds a secret.
 """
 
-from __future__ import annotations
-
 from lake.base.errors import HeadwaterError
 
 

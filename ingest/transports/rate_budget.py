@@ -1,16 +1,13 @@
 """How many requests a fetch may make, learnt from the rate limit headers of the answers.
 
-Belongs here: reading `X-Rate-Limit-Limit`, `-Remaining`, `-Reset` (epoch seconds) and `Retry-After`, and deciding how
+Belongs here: reading `X-Rate-Limit-Limit`, `-Remaining` and `-Reset` (epoch seconds), and deciding how
 long to wait. Not here: the waiting itself and the requests (`http`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
-from ingest.transports.clock import SYSTEM_CLOCK, Clock
+from lake.base.http import SYSTEM_CLOCK, Clock, http_date, whole_number
 
 # `Date` and `X-Rate-Limit-Reset` are whole seconds: one more second makes sure the reset lies behind us.
 RESET_PAD_SECONDS = 1.0
@@ -49,7 +46,7 @@ class RateBudget:
         """
         if status == 429:
             return
-        limit, remaining = _whole(headers, "X-Rate-Limit-Limit"), _whole(headers, "X-Rate-Limit-Remaining")
+        limit, remaining = whole_number(headers, "X-Rate-Limit-Limit"), whole_number(headers, "X-Rate-Limit-Remaining")
         wait = seconds_until_reset(headers, self._clock.now())
         if limit is None or remaining is None or wait is None or limit <= 0:
             return
@@ -72,35 +69,10 @@ class RateBudget:
 def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds from `now` (epoch) to `X-Rate-Limit-Reset`, or None when the answer does not say.
 
-    Measured against the answer's own `Date` header where there is one, so that a wrong clock here does no harm.
+    Measured against the answer's own Date where it has one, so that a wrong clock here does no harm.
     """
-    reset = _whole(headers, "X-Rate-Limit-Reset")
+    reset = whole_number(headers, "X-Rate-Limit-Reset")
     if reset is None:
         return None
-    return max(0.0, reset - _date(headers, now)) + RESET_PAD_SECONDS
-
-
-def seconds_to_retry(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that `Retry-After` (seconds or an HTTP date, RFC 9110) asks for, or None when it asks for nothing."""
-    seconds = _whole(headers, "Retry-After")
-    if seconds is not None:
-        return float(seconds)
-    moment = _http_date(headers.get("Retry-After", ""))
-    return None if moment is None else max(0.0, moment - _date(headers, now))
-
-
-def _date(headers: Mapping[str, str], otherwise: float) -> float:
-    moment = _http_date(headers.get("Date", ""))
-    return otherwise if moment is None else moment
-
-
-def _http_date(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError):
-        return None
-
-
-def _whole(headers: Mapping[str, str], name: str) -> int | None:
-    text = headers.get(name, "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+    answered_at = http_date(headers, "Date")
+    return max(0.0, reset - (now if answered_at is None else answered_at)) + RESET_PAD_SECONDS

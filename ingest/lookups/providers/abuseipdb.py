@@ -15,7 +15,7 @@ from ingest.lookups.provider import Answer, LookupOptions
 from ingest.reference.observable_keys import ObservableKey
 
 KINDS = frozenset({"ip"})
-NEEDS_KEY = True
+KEY_HEADER = "Key"
 _FIELDS = {
     "abuseConfidenceScore": "confidence",
     "totalReports": "reports",
@@ -49,7 +49,6 @@ class AbuseIpDb:
 
     def __init__(self, options: Options, client: Client) -> None:
         self._options, self._client = options, client
-        client.header = "Key"
 
     def takes(self, key: ObservableKey) -> bool:
         """Whether it is an address."""

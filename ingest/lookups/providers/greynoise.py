@@ -15,7 +15,7 @@ from ingest.lookups.provider import Answer, LookupOptions
 from ingest.reference.observable_keys import ObservableKey
 
 KINDS = frozenset({"ip"})
-NEEDS_KEY = True
+KEY_HEADER = "key"
 # OCSF's reputation; GreyNoise has no number of its own, so the score that is kept is the same one.
 _REPUTATIONS = {"malicious": 9, "suspicious": 7, "benign": 3}
 _BAD_REQUEST = 400
@@ -43,7 +43,6 @@ class GreyNoise:
     def __init__(self, options: Options, client: Client) -> None:
         self._plan, self._client = options.plan, client
         self.batch = options.batch if options.plan == "subscription" else 1
-        client.header = "key"
 
     def takes(self, key: ObservableKey) -> bool:
         """Whether it is an IPv4 address: GreyNoise's sensors see no other."""

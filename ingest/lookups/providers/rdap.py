@@ -25,7 +25,7 @@ from ingest.lookups.provider import Answer, LookupOptions
 from ingest.reference.observable_keys import ObservableKey
 
 KINDS = frozenset({"ip", "domain"})
-NEEDS_KEY = False
+KEY_HEADER = None
 _BOOTSTRAP_SECONDS = 24 * 3600.0
 _REGISTRY = "registrar", "registrant", "administrative", "abuse"
 _BAD_REQUEST = 400

@@ -18,7 +18,7 @@ from ingest.lookups.provider import Answer, LookupOptions
 from ingest.reference.observable_keys import ObservableKey
 
 KINDS = frozenset({"ip", "domain", "url", "hash"})
-NEEDS_KEY = True
+KEY_HEADER = "x-apikey"
 _COLLECTIONS = {"ip": "ip_addresses", "domain": "domains", "url": "urls", "hash": "files"}
 _VERDICTS = ("malicious", "suspicious", "harmless", "undetected")
 _FIELDS = ("reputation", "as_owner", "asn", "country", "network", "registrar", "meaningful_name", "type_description")
@@ -44,7 +44,6 @@ class VirusTotal:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        client.header = "x-apikey"
 
     def takes(self, key: ObservableKey) -> bool:
         """Whether it is one of the four kinds; of hashes MD5, SHA-1 and SHA-256."""

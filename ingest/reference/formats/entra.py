@@ -17,15 +17,14 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from ingest.reference.apis.graph import Graph
-from ingest.reference.apis.graph_token import GraphToken
-from ingest.reference.apis.patience import AskingOptions
+from ingest.reference.apis.graph import Graph, GraphToken
+from ingest.reference.apis.options import ApiOptions
 from ingest.reference.formats import Mode, Source
 from ingest.reference.tables import ASSETS, IDENTITIES, Entry, Reject
 from ingest.reference.written_values import moment, text, texts
 from ingest.transports.addresses import checked_address
-from ingest.transports.clock import SYSTEM_CLOCK, Clock
 from ingest.transports.fetch_errors import UnexpectedAnswer
+from lake.base.http import SYSTEM_CLOCK, Clock
 
 TABLES = (IDENTITIES, ASSETS)
 MODE: Mode = "full"
@@ -64,7 +63,7 @@ _DEVICE_FIELDS = (
 )
 
 
-class Options(AskingOptions):
+class Options(ApiOptions):
     """`tenant`: its id or domain; `client_id`: the application; `client_secret_env`: the variable with its secret.
 
     `groups`: patterns of the names of groups whose members are asked for, `privileged_groups` of those that make an

@@ -20,16 +20,15 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from ingest.reference.apis.patience import AskingOptions, pages
+from ingest.reference.apis.options import ApiOptions, pages
 from ingest.reference.formats import Mode, Source
 from ingest.reference.tables import IDENTITIES, Entry, Reject
 from ingest.reference.written_values import moment, text, texts
 from ingest.transports.addresses import checked_address
-from ingest.transports.clock import SYSTEM_CLOCK, Clock
-from ingest.transports.credentials import Credentials
 from ingest.transports.fetch_errors import AccessDenied, UnexpectedAnswer
-from ingest.transports.http import HttpCursor, Paging
+from ingest.transports.http import Credentials, HttpPoller, Paging
 from ingest.transports.rate_budget import RateBudget
+from lake.base.http import SYSTEM_CLOCK, Clock
 
 TABLES = (IDENTITIES,)
 MODE: Mode = "full"
@@ -38,7 +37,7 @@ READS = "api"
 _USERS, _GROUPS, _ADMINS = "/api/v1/users", "/api/v1/groups", "/api/v1/iam/assignees/users"
 
 
-class Options(AskingOptions):
+class Options(ApiOptions):
     """`base_url`: https://<org>.okta.com; `token_env`: the variable with the token; `scheme`: SSWS or Bearer (OAuth).
 
     `groups`: patterns of the names of groups whose members are asked for; `privileged_groups`: patterns of those that
@@ -64,7 +63,7 @@ class Options(AskingOptions):
 
 def read(source: Source, options: Options, clock: Clock = SYSTEM_CLOCK) -> Iterator[Entry | Reject]:
     """Yield an entry for each user. Raises FetchError before the first one when an answer is missing."""
-    cursor = HttpCursor(
+    cursor = HttpPoller(
         credentials=Credentials(options.token_env, options.scheme),
         budget=RateBudget(options.budget_share, clock),
         patience=options.patience,
@@ -81,7 +80,7 @@ def read(source: Source, options: Options, clock: Clock = SYSTEM_CLOCK) -> Itera
             yield Reject(str(user)[:200], str(user.get("id") if isinstance(user, dict) else "user"), str(error))
 
 
-def _users(options: Options, cursor: HttpCursor) -> list[Any]:
+def _users(options: Options, cursor: HttpPoller) -> list[Any]:
     """All users: the whole list comes first, so that a failure in the middle yields none."""
     params = {"limit": str(options.limit)}
     found = [user for page in pages(cursor, options.base_url + _USERS, params) for user in page]
@@ -91,7 +90,7 @@ def _users(options: Options, cursor: HttpCursor) -> list[Any]:
     return found
 
 
-def _admins(options: Options, cursor: HttpCursor) -> frozenset[str]:
+def _admins(options: Options, cursor: HttpPoller) -> frozenset[str]:
     """The ids of all users with a role of administrators."""
     asking = replace(cursor, always_links=False, paging=Paging(_next_of_roles, (b"{", b"}")))
     found: set[str] = set()
@@ -108,7 +107,7 @@ def _next_of_roles(headers: Mapping[str, str], body: bytes) -> str | None:
     return str(link["href"]) if link.get("href") else None
 
 
-def _members(source: Source, options: Options, cursor: HttpCursor) -> Mapping[str, list[str]]:
+def _members(source: Source, options: Options, cursor: HttpPoller) -> Mapping[str, list[str]]:
     """User id → names of the groups that were asked for."""
     found: dict[str, list[str]] = defaultdict(list)
     for page in pages(cursor, options.base_url + _GROUPS, {"limit": "1000"}):

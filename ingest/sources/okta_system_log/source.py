@@ -23,12 +23,11 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.objects import RawObject
-from ingest.transports.clock import SYSTEM_CLOCK, Clock
-from ingest.transports.credentials import Credentials
 from ingest.transports.fetch_errors import FetchError
-from ingest.transports.http import HttpCursor, Patience, Window
+from ingest.transports.http import Credentials, HttpPoller, Patience, Window
 from ingest.transports.page_spool import SpooledPage
 from ingest.transports.rate_budget import RateBudget
+from lake.base.http import SYSTEM_CLOCK, Clock
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +110,7 @@ def fetch_hour(
         url=config.base_url.rstrip("/") + _PATH,
         params={"since": _text(since), "until": _text(until), "limit": str(config.limit), "sortOrder": "ASCENDING"},
     )
-    cursor = HttpCursor(
+    cursor = HttpPoller(
         credentials=Credentials(config.token_env, config.scheme),
         budget=budget or config.budget(clock),
         patience=_patience(config),

@@ -78,7 +78,7 @@ def test_a_proxy_on_the_way_that_fails_is_told_without_the_key(
     refused = ask(store, lookup("virustotal", "http://provider.example/api/v3", name="other"), time)
     said += [repr(done), repr(refused)]
     assert "502" in done.failures[0]
-    assert "the proxy on the way to http://provider.example does not answer" in refused.failures[0]
+    assert "http://provider.example: the proxy on the way does not answer" in refused.failures[0]
     assert b"secret-of-the-proxy" not in everything(store.path) + repr(refused).encode()
     assert KEY.encode() not in everything(store.path)
 

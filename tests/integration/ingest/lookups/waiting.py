@@ -16,8 +16,8 @@ from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.egress_policy import hex_of
 from ingest.lookups.kinds import Lookup, configured
 from ingest.reference.observable_keys import observable_key
-from ingest.transports.clock import Clock
 from lake import ledger
+from lake.base.http import Clock
 from lake.ledger.lookup_answers import answers_sql, versions
 from lake.ledger.receipts import BuildReceipt
 from lake.storage.duck import connect

@@ -1,13 +1,11 @@
 """A client keeps within its share of a rate limit, and believes the server's clock more than its own."""
 
-from __future__ import annotations
-
 from email.utils import formatdate
 
 import pytest
 
-from ingest.transports.clock import Clock
-from ingest.transports.rate_budget import RateBudget, seconds_to_retry, seconds_until_reset
+from ingest.transports.rate_budget import RateBudget, seconds_until_reset
+from lake.base.http import Clock
 
 NOW = 1_795_000_000.0
 
@@ -104,17 +102,3 @@ def test_a_share_that_makes_no_sense_is_refused(share):
 
 def test_a_reset_in_the_past_still_waits_the_rounding_out():
     assert seconds_until_reset(answer(10, 0, NOW - 50), NOW) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("7", 7),
-        (formatdate(NOW + 9, usegmt=True), 9),
-        (formatdate(NOW - 9, usegmt=True), 0),
-        ("soon", None),
-        ("", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(text, seconds):
-    assert seconds_to_retry({"Retry-After": text}, NOW) == seconds

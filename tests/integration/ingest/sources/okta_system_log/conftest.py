@@ -14,7 +14,7 @@ import pytest
 
 from ingest.objects import RawObject
 from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
-from ingest.transports.clock import Clock
+from lake.base.http import Clock
 from orchestration.demo.simulators.okta.org import OktaSimulator
 
 HOUR = datetime(2026, 11, 20, 5, tzinfo=UTC)

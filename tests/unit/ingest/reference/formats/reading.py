@@ -8,7 +8,7 @@ from typing import Any
 
 from ingest.reference.formats import Source, checked_options, reader_of
 from ingest.reference.tables import Entry, Reject
-from ingest.transports.clock import Clock
+from lake.base.http import Clock
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""What formats that ask an API share: settings of patience, and pages as the objects in them.
-
-What belongs here: both. What does not: an API's addresses, fields and tokens (`formats/okta`, `formats/entra`, …).
-"""
+"""What formats that ask an API share: how long they keep trying, and pages as the objects in them."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +10,10 @@ from pydantic import Field
 
 from ingest.reference.formats import FormatOptions
 from ingest.transports.fetch_errors import UnexpectedAnswer
-from ingest.transports.http import HttpCursor, Patience, Window
+from ingest.transports.http import HttpPoller, Patience, Window
 
 
-class AskingOptions(FormatOptions):
+class ApiOptions(FormatOptions):
     """How long an API is asked: silence and tries a page, and how long its rate limit may hold a page up (seconds)."""
 
     timeout_seconds: float = Field(default=60.0, gt=0)
@@ -35,10 +32,10 @@ class AskingOptions(FormatOptions):
         )
 
 
-def pages(cursor: HttpCursor, url: str, params: dict[str, str]) -> Iterator[Any]:
+def pages(poller: HttpPoller, url: str, params: dict[str, str]) -> Iterator[Any]:
     """Yield the JSON value of every page, once all pages have come. Raises FetchError."""
     with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
-        for path, _ in cursor.fetch(Window(url, params), Path(folder)):
+        for path, _ in poller.fetch(Window(url, params), Path(folder)):
             try:
                 yield msgspec.json.decode(path.read_bytes())
             except (msgspec.DecodeError, RecursionError) as error:
