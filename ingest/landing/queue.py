@@ -25,11 +25,9 @@ from ingest.landing.errors import NoneReadable
 from ingest.landing.land import land
 from ingest.landing.write import LandingSettings
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
-from ingest.transports.announcements import Announced, UnreadableMessage, announced
-from ingest.transports.bucket_object import listed_object, raw_object
-from ingest.transports.bucket_place import BucketPlace, bucket_place
+from ingest.transports.bucket_object import BucketPlace, bucket_place, listed_object, raw_object
 from ingest.transports.listing import delivered_at, hour_of, lies_as_by_firehose, why_not
-from ingest.transports.queue import Message, Queue
+from ingest.transports.queue import Announced, Message, Queue, UnreadableMessage, announced
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt
 from lake.storage import paths

@@ -1,6 +1,5 @@
-"""What a listing gives, of a folder or of a bucket, and the rules that both keep.
-
-What belongs here: which names are event data, and when an object arrived. What does not: walking places.
+"""What a listing gives, of a folder or of a bucket, and the rules that both keep: which names are event data, when an
+object arrived, which batches are complete.
 """
 
 import re
@@ -16,6 +15,7 @@ DATA_SUFFIXES = frozenset((".json", ".parquet", ".jsonl", ".ndjson", ".log", ".g
 # one is set. Without a prefix of one's own, YYYY/MM/dd/HH/ (UTC) stands before it.
 _FIREHOSE = re.compile(r"-\d+-\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2}-[0-9A-Za-z-]{8,40}(?:\.[a-z.]+)?$")
 _FIREHOSE_FOLDERS = re.compile(r"\d{4}/\d{2}/\d{2}/\d{2}/[^/]+$")
+BUCKET_SCHEME = "s3://"
 _MARKERS = frozenset(("_SUCCESS", "_started", "_committed"))
 
 
@@ -43,6 +43,11 @@ class Listing:
         self.notes += other.notes
         self.requests += other.requests
         self.keys += other.keys
+
+
+def is_bucket_url(text: str) -> bool:
+    """Return whether a place is in a bucket."""
+    return text.startswith(BUCKET_SCHEME)
 
 
 def delivered_at(contract: Contract, name: str) -> datetime | None:

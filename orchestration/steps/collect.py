@@ -18,8 +18,7 @@ from ingest.landing.queue import Drained, drain, one_drainer
 from ingest.objects import RawObject
 from ingest.sources import ApiPlace, api_of
 from ingest.transports import bucket, folder
-from ingest.transports.bucket import is_bucket_url
-from ingest.transports.listing import Listing
+from ingest.transports.listing import Listing, is_bucket_url
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError

@@ -23,8 +23,8 @@ from ingest.reference.feeds import newest_load
 from ingest.reference.geoip.load import CONFIGURED
 from ingest.reference.geoip.records import TABLES
 from ingest.reference.geoip.versions import read_receipts
-from ingest.transports.bucket import is_bucket_url
-from ingest.transports.bucket_place import bucket_place
+from ingest.transports.bucket_object import bucket_place
+from ingest.transports.listing import is_bucket_url
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.export.declaration import Export

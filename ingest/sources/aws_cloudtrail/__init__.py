@@ -1,1 +1,1 @@
-"""AWS CloudTrail: the contract, and the proof that delivered log files are the ones that CloudTrail delivered."""
+"""AWS CloudTrail: the contract, and in `digest` the proof that log files are the ones that were delivered."""

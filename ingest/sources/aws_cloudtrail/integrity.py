@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ingest.sources.aws_cloudtrail.digest_chain import DUE
-from ingest.sources.aws_cloudtrail.digest_keys import AwsKeys, FileKeys
-from ingest.sources.aws_cloudtrail.digest_landed import landed
-from ingest.sources.aws_cloudtrail.digest_layout import hour_span
-from ingest.sources.aws_cloudtrail.digest_report import Report
-from ingest.sources.aws_cloudtrail.digest_verify import open_root, verify
+from ingest.sources.aws_cloudtrail.digest.chain import DUE
+from ingest.sources.aws_cloudtrail.digest.keys import AwsKeys, FileKeys
+from ingest.sources.aws_cloudtrail.digest.logs import landed
+from ingest.sources.aws_cloudtrail.digest.places import hour_span
+from ingest.sources.aws_cloudtrail.digest.report import Report
+from ingest.sources.aws_cloudtrail.digest.verify import open_root, verify
 from lake.storage.aws import AwsAccess
 from lake.storage.store import Store
 

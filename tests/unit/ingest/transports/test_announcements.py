@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.transports.announcements import Announced, UnreadableMessage, announced
+from ingest.transports.queue import Announced, UnreadableMessage, announced
 
 
 def s3_event(key: str = "logs/a+b%3D1.json.gz", name: str = "ObjectCreated:Put") -> dict[str, Any]:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest.sources.aws_cloudtrail.digest_keys import AwsKeys
-from ingest.sources.aws_cloudtrail.digest_landed import Landed
-from ingest.sources.aws_cloudtrail.digest_report import Report
-from ingest.sources.aws_cloudtrail.digest_verify import open_root, verify
+from ingest.sources.aws_cloudtrail.digest.keys import AwsKeys
+from ingest.sources.aws_cloudtrail.digest.logs import Landed
+from ingest.sources.aws_cloudtrail.digest.report import Report
+from ingest.sources.aws_cloudtrail.digest.verify import open_root, verify
 from lake.storage.aws import AwsAccess, NoSuchBucket
 from orchestration.demo.simulators.s3 import S3Server
 from tests.simulators.cloudtrail_keys import KeyService, key_service
@@ -107,7 +107,7 @@ def test_one_hour_costs_few_requests_however_many_days_the_bucket_holds(
         key = trail.digests[0].replace("2026/03/02", f"2025/11/{day:02}")
         s3_server.client().put_object(Bucket=s3_bucket, Key=key, Body=b"")
     counted: list[str] = []
-    import ingest.transports.bucket_place as places
+    import ingest.transports.bucket_object as places
 
     pages = places.BucketPlace._pages
 

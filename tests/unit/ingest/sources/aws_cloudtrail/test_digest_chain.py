@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ingest.sources.aws_cloudtrail.digest_keys import FileKeys, PublicKeyError, PublicKeys
-from ingest.sources.aws_cloudtrail.digest_landed import Landed
-from ingest.sources.aws_cloudtrail.digest_report import KINDS, Report
-from ingest.sources.aws_cloudtrail.digest_verify import open_root, verify
+from ingest.sources.aws_cloudtrail.digest.keys import FileKeys, PublicKeyError, PublicKeys
+from ingest.sources.aws_cloudtrail.digest.logs import Landed
+from ingest.sources.aws_cloudtrail.digest.report import KINDS, Report
+from ingest.sources.aws_cloudtrail.digest.verify import open_root, verify
 from tests.unit.ingest.sources.aws_cloudtrail.trail import ACCOUNT, BUCKET, Trail, fingerprint, key_pair, listed, regzip
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)

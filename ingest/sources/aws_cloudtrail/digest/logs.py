@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from ingest.objects import ObjectGone
-from ingest.sources.aws_cloudtrail.digest import HASH_ALGORITHM, Digest, NamedLog, delivered_at
-from ingest.sources.aws_cloudtrail.digest_chain import DUE, Held
-from ingest.sources.aws_cloudtrail.digest_landed import Landed
-from ingest.sources.aws_cloudtrail.digest_layout import AccountFolder, Span, log_entries, places_of
-from ingest.sources.aws_cloudtrail.digest_places import Entry, Place
-from ingest.sources.aws_cloudtrail.digest_report import Finding
+from ingest.sources.aws_cloudtrail.digest.chain import DUE, Held
+from ingest.sources.aws_cloudtrail.digest.files import HASH_ALGORITHM, Digest, NamedLog, delivered_at
+from ingest.sources.aws_cloudtrail.digest.logs import Landed
+from ingest.sources.aws_cloudtrail.digest.places import AccountFolder, Entry, Place, Span, log_entries, places_of
+from ingest.sources.aws_cloudtrail.digest.report import Finding
 
 _AT_ONCE = 8  # files read at once
 _PIECE = 64 << 10  # stored bytes inflated at once; gzip makes at most a thousandfold of them

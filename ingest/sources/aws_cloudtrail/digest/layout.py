@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ingest.sources.aws_cloudtrail.digest import FOLDER, Chain, chain_of, tail_of
-from ingest.sources.aws_cloudtrail.digest_places import Entry, Place
+from ingest.sources.aws_cloudtrail.digest.files import FOLDER, Chain, chain_of, tail_of
+from ingest.sources.aws_cloudtrail.digest.places import Entry, Place
 
 LOGS = "CloudTrail"
 _ACCOUNT = re.compile(r"\d{12}\Z")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ingest.sources.aws_cloudtrail.digest import (
+from ingest.sources.aws_cloudtrail.digest.files import (
     HASH_ALGORITHM,
     SIGNATURE_ALGORITHM,
     Chain,
@@ -24,10 +24,9 @@ from ingest.sources.aws_cloudtrail.digest import (
     tail_of,
     text_to_sign,
 )
-from ingest.sources.aws_cloudtrail.digest_keys import Candidates, PublicKeyError, PublicKeys, verifies
-from ingest.sources.aws_cloudtrail.digest_layout import Span
-from ingest.sources.aws_cloudtrail.digest_places import Place
-from ingest.sources.aws_cloudtrail.digest_report import Finding, Kind
+from ingest.sources.aws_cloudtrail.digest.keys import Candidates, PublicKeyError, PublicKeys, verifies
+from ingest.sources.aws_cloudtrail.digest.places import Place, Span
+from ingest.sources.aws_cloudtrail.digest.report import Finding, Kind
 
 DUE = timedelta(hours=2)  # after this, the digest of a delivery must be there; they are made hourly
 

@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ingest.sources.aws_cloudtrail.digest import Chain
-from ingest.sources.aws_cloudtrail.digest_chain import Held, Judged, Keyring, breaks, judge, load
-from ingest.sources.aws_cloudtrail.digest_keys import PublicKeys
-from ingest.sources.aws_cloudtrail.digest_landed import SOURCE, Landed
-from ingest.sources.aws_cloudtrail.digest_layout import (
+from ingest.sources.aws_cloudtrail.digest.chain import Held, Judged, Keyring, breaks, judge, load
+from ingest.sources.aws_cloudtrail.digest.files import Chain
+from ingest.sources.aws_cloudtrail.digest.keys import PublicKeys
+from ingest.sources.aws_cloudtrail.digest.logs import SOURCE, Landed, Listing, Seen, claims, hold, unnamed
+from ingest.sources.aws_cloudtrail.digest.places import (
     LOGS,
     AccountFolder,
+    Place,
     Span,
     above_accounts,
     account_folders,
     digest_entries,
     hour_span,
+    open_place,
     places_of,
     regions,
 )
-from ingest.sources.aws_cloudtrail.digest_logs import Listing, Seen, claims, hold, unnamed
-from ingest.sources.aws_cloudtrail.digest_places import Place, open_place
-from ingest.sources.aws_cloudtrail.digest_report import ChainTold, Finding, Report
+from ingest.sources.aws_cloudtrail.digest.report import ChainTold, Finding, Report
 from lake.storage.aws import AwsAccess
 
 _BEFORE = timedelta(hours=2)  # of a span: a chain with a digest there is alive

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ingest.transports.bucket_object import PART_BYTES, read_part
-from ingest.transports.bucket_place import Cost, bucket_place, is_bucket_url
+from ingest.transports.bucket_object import PART_BYTES, Cost, bucket_place, is_bucket_url, read_part
 from lake.storage.aws import AwsAccess, client, explained
 
 SIDECAR = ".metadata.json"
