@@ -1,7 +1,7 @@
 """Judging digests: each by its signature, by the hash that the next one records, and by what its chain lacks.
 
 What belongs here: which digests are proven, altered, missing, unsigned. What does not: the log files they name
-(`digest_logs`).
+(`logs`).
 
 A digest is proven when a public key verifies a signature of it (its own, or the one that the next digest carries), or
 when the next digest is proven and records its hash. So a copy without any metadata is proven but for its newest digest.
@@ -42,7 +42,7 @@ class Signed(Enum):
 
 
 @dataclass(frozen=True)
-class Held:
+class DigestFile:
     """A digest file as it was found; `problem` says why it is none."""
 
     name: str
@@ -59,7 +59,7 @@ class Held:
         return start < span.end and self.end > span.start
 
 
-def load(place: Place, name: str, end: datetime) -> Held:
+def load(place: Place, name: str, end: datetime) -> DigestFile:
     """Return a digest file with its hash and signature, or with what makes it none. Raises OSError."""
     data, metadata = place.read(name)
     address = place.address(name)
@@ -67,8 +67,8 @@ def load(place: Place, name: str, end: datetime) -> Held:
         text = inflate(data)
         digest = read(text)
     except DigestUnreadable as problem:
-        return Held(name, address, end, problem=str(problem))
-    return Held(name, address, end, digest, sha256(text), metadata.get("signature"), _misfit(digest, name, end))
+        return DigestFile(name, address, end, problem=str(problem))
+    return DigestFile(name, address, end, digest, sha256(text), metadata.get("signature"), _misfit(digest, name, end))
 
 
 def _misfit(digest: Digest, name: str, end: datetime) -> str:
@@ -92,7 +92,7 @@ class Keyring:
     _without: set[str] = field(default_factory=set)
     _learnt: dict[tuple[str, str], Candidates] = field(default_factory=dict)
 
-    def state(self, held: Held, region: str, signature: str | None) -> Signed:
+    def state(self, held: DigestFile, region: str, signature: str | None) -> Signed:
         """Return what a signature says of a digest."""
         if held.digest is None or not signature:
             return Signed.NONE
@@ -106,7 +106,7 @@ class Keyring:
                 return Signed.GOOD
         return Signed.BAD if found.named and found.keys else Signed.UNKNOWN_KEY
 
-    def _find(self, held: Held, digest: Digest, region: str) -> Candidates | None:
+    def _find(self, held: DigestFile, digest: Digest, region: str) -> Candidates | None:
         fingerprint = digest.digest_public_key_fingerprint
         if region in self._without:
             return None
@@ -125,16 +125,16 @@ class Judged:
     """A chain's digests, oldest first, with the names of those that are proven, and what is wrong with them."""
 
     chain: Chain
-    held: Sequence[Held]
+    held: Sequence[DigestFile]
     proven: frozenset[str]
     findings: tuple[Finding, ...]
 
 
-def judge(chain: Chain, held: Sequence[Held], keys: Keyring) -> Judged:
+def judge(chain: Chain, held: Sequence[DigestFile], keys: Keyring) -> Judged:
     """Judge a chain's digests (oldest first) by signatures and by each other, from the newest back."""
     for each in held:
         keys.state(each, chain.region, each.signature)  # an altered digest must not be the first to try a key
-    naming: dict[tuple[str, str] | None, list[Held]] = {}
+    naming: dict[tuple[str, str] | None, list[DigestFile]] = {}
     for each in held:
         if each.digest and each.digest.previous_digest_s3_object:
             naming.setdefault(tail_of(each.digest.previous_digest_s3_object), []).append(each)
@@ -150,7 +150,7 @@ def judge(chain: Chain, held: Sequence[Held], keys: Keyring) -> Judged:
     return Judged(chain, held, frozenset(proven), tuple(reversed(findings)))
 
 
-def names(after: Held, before: Held) -> bool:
+def names(after: DigestFile, before: DigestFile) -> bool:
     """Return whether a digest names another one as the one before it."""
     named = after.digest.previous_digest_s3_object if after.digest else None
     return bool(named and tail_of(named) == tail_of(before.name))
@@ -162,7 +162,7 @@ class _Verdict:
     findings: tuple[Finding, ...] = ()
 
 
-def _verdict(each: Held, after: Held | None, after_proven: bool, keys: Keyring, region: str) -> _Verdict:
+def _verdict(each: DigestFile, after: DigestFile | None, after_proven: bool, keys: Keyring, region: str) -> _Verdict:
     """Judge one digest; `after` is the next one, if that names it."""
     if each.digest is None or each.problem:
         return _blamed(each, "altered_digest", each.problem)
@@ -184,7 +184,7 @@ def _verdict(each: Held, after: Held | None, after_proven: bool, keys: Keyring, 
     return _unproven(each, after, own if own is not Signed.NONE else carried)
 
 
-def _unproven(each: Held, after: Held | None, signed: Signed) -> _Verdict:
+def _unproven(each: DigestFile, after: DigestFile | None, signed: Signed) -> _Verdict:
     if signed is Signed.NO_KEYS:
         return _Verdict(False)
     if signed is Signed.BAD:
@@ -199,7 +199,7 @@ def _unproven(each: Held, after: Held | None, signed: Signed) -> _Verdict:
     )
 
 
-def _blamed(each: Held, kind: Kind, why: str, by: Held | None = None) -> _Verdict:
+def _blamed(each: DigestFile, kind: Kind, why: str, by: DigestFile | None = None) -> _Verdict:
     return _Verdict(False, (Finding(kind=kind, file=each.address, why=why, digest=by.address if by else ""),))
 
 

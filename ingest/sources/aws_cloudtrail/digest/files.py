@@ -1,6 +1,6 @@
 """CloudTrail's digest files: what one says, how its name is made, and the text that its signature covers.
 
-What belongs here: reading one digest. What does not: fetching it (`digest_places`), judging it (`digest_chain`).
+What belongs here: reading one digest. What does not: fetching it (`places`), judging it (`chain`).
 
 Vendor: "CloudTrail digest file structure" and "Custom implementations of CloudTrail log file integrity validation",
 AWS CloudTrail User Guide. Hashes are SHA-256 of the *uncompressed* content, in hex.

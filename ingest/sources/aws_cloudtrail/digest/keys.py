@@ -1,7 +1,7 @@
 """The public keys that digest signatures are verified with, from files or from CloudTrail's ListPublicKeys.
 
 What belongs here: finding keys, and verifying one signature. What does not: what a bad signature means
-(`digest_chain`).
+(`chain`).
 
 Vendor: every region signs with keys of its own, and names them by a fingerprint whose making AWS does not document; so
 a key from a file is known by its file name, or, for a file of another name, tried on every digest. A key is PKCS#1, DER

@@ -1,27 +1,72 @@
-"""Holding log files against the digests that name them, and against what the lake has landed.
+"""Log files compared with the digests that name them, and with what the lake has landed of them, by their names.
 
-What belongs here: missing, altered, extra and uncovered log files. What does not: whether a digest itself is to be
-trusted (`digest_chain`).
+Missing, altered, extra and uncovered log files are found here; whether a digest is to be trusted is `chain`'s.
 """
 
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
+from ingest.landing.batches import receipts_since
 from ingest.objects import ObjectGone
-from ingest.sources.aws_cloudtrail.digest.chain import DUE, Held
+from ingest.sources.aws_cloudtrail.digest.chain import DUE, DigestFile
 from ingest.sources.aws_cloudtrail.digest.files import HASH_ALGORITHM, Digest, NamedLog, delivered_at
-from ingest.sources.aws_cloudtrail.digest.logs import Landed
 from ingest.sources.aws_cloudtrail.digest.places import AccountFolder, Entry, Place, Span, log_entries, places_of
 from ingest.sources.aws_cloudtrail.digest.report import Finding
+from lake import ledger
+from lake.ledger.receipts import LandingReceipt, ObjectMark
+from lake.storage import paths
+from lake.storage.store import Store
 
+SOURCE = "aws_cloudtrail"
+_LEEWAY = timedelta(hours=1)
 _AT_ONCE = 8  # files read at once
 _PIECE = 64 << 10  # stored bytes inflated at once; gzip makes at most a thousandfold of them
 _ROUNDING = timedelta(hours=1)  # a file named in one hour may be delivered, and named by the digest of, the next
+
+
+@dataclass
+class Landed:
+    """Objects that batches hold, by file name (CloudTrail's are unique), and the arrival hours that have landed."""
+
+    objects: dict[str, list[tuple[str, ObjectMark]]] = field(default_factory=dict)
+    hours: set[str] = field(default_factory=set)
+
+    def take(self, receipt: LandingReceipt) -> None:
+        """Add what a batch holds; one that waits for a decision holds nothing yet."""
+        if receipt.status != "published":
+            return
+        self.hours.add(receipt.batch)
+        for mark in receipt.objects:
+            self.objects.setdefault(PurePosixPath(mark.name).name, []).append((receipt.batch, mark))
+
+    def of(self, name: str) -> list[tuple[str, ObjectMark]]:
+        """Return (batch, mark) of every batch that holds a file."""
+        return self.objects.get(PurePosixPath(name).name, [])
+
+    def batches(self, name: str) -> tuple[str, ...]:
+        """Return the batches that hold a file."""
+        return tuple(batch for batch, _ in self.of(name))
+
+    def has_hour_of(self, at: datetime | None) -> bool:
+        """Return whether the arrival hour of a delivery has landed as a batch."""
+        return at is not None and paths.hour_name(paths.floor_hour(at)) in self.hours
+
+
+def landed(store: Store, start: datetime, end: datetime) -> Landed:
+    """Return what batches hold that may have read objects of a span of arrival hours (UTC, aware)."""
+    found = Landed()
+    for hour in paths.hours_between(start - _LEEWAY, end + _LEEWAY):
+        receipt = ledger.landing(store, SOURCE, paths.hour_name(hour))
+        if receipt is not None:
+            found.take(receipt)
+    for receipt in receipts_since(store, SOURCE, paths.floor_hour(start), hours=False):
+        found.take(receipt)
+    return found
 
 
 @dataclass(frozen=True)
@@ -29,7 +74,7 @@ class Claim:
     """One log file as a digest names it, and whether that digest is proven."""
 
     log: NamedLog
-    digest: Held
+    digest: DigestFile
     proven: bool
 
     @property
@@ -63,7 +108,7 @@ class Listing:
         return known.get(name)
 
 
-def claims(held: Iterable[tuple[Held, bool]], span: Span) -> dict[str, Claim]:
+def claims(held: Iterable[tuple[DigestFile, bool]], span: Span) -> dict[str, Claim]:
     """Return the log files delivered in a span that digests name, by file name; proven digests' words first."""
     found: dict[str, Claim] = {}
     for digest, proven in sorted(held, key=lambda pair: pair[1]):
@@ -175,8 +220,14 @@ def _compared(claim: Claim, place: Place, entry: Entry, landed: Landed) -> Seen:
     return Seen(claim, entry)
 
 
-def unnamed(
-    folder: AccountFolder, region: str, span: Span, now: datetime, held: Sequence[Held], named: set[str], landed: Landed
+def unclaimed(
+    folder: AccountFolder,
+    region: str,
+    span: Span,
+    now: datetime,
+    held: Sequence[DigestFile],
+    named: set[str],
+    landed: Landed,
 ) -> Iterator[Finding]:
     """Yield the files among the log files of an account and region that its digests (all of `held`) do not name."""
     covered = _merged(each.digest for each in held if each.digest)

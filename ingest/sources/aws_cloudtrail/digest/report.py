@@ -1,7 +1,7 @@
 """What verifying log files finds: findings with the file's name, and the report they make together.
 
-What belongs here: the kinds of findings and their severity. What does not: finding them (`digest_chain`,
-`digest_logs`), showing them (the command line, Dagster).
+What belongs here: the kinds of findings and their severity. What does not: finding them (`chain`,
+`logs`), showing them (the command line, Dagster).
 """
 
 from typing import Literal
@@ -62,7 +62,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return KINDS[self.kind][1]
 
 
-class ChainTold(msgspec.Struct, frozen=True, kw_only=True):
+class ChainSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at of one chain: how many digests, how many of them are proven by a signature, and the times."""
 
     chain: str
@@ -88,7 +88,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     proven: int
     landed: int
     bytes: int
-    chains: tuple[ChainTold, ...] = ()
+    chains: tuple[ChainSummary, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property

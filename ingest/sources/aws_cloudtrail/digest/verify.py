@@ -1,6 +1,6 @@
 """Verifying the log files of a span of arrival hours: the one way through digests, log files and receipts.
 
-What belongs here: the order of the steps. What does not: each step (`digest_chain`, `digest_logs`), settings
+What belongs here: the order of the steps. What does not: each step (`chain`, `logs`), settings
 (`integrity`).
 """
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ingest.sources.aws_cloudtrail.digest.chain import Held, Judged, Keyring, breaks, judge, load
+from ingest.sources.aws_cloudtrail.digest.chain import DigestFile, Judged, Keyring, breaks, judge, load
 from ingest.sources.aws_cloudtrail.digest.files import Chain
 from ingest.sources.aws_cloudtrail.digest.keys import PublicKeys
-from ingest.sources.aws_cloudtrail.digest.logs import SOURCE, Landed, Listing, Seen, claims, hold, unnamed
+from ingest.sources.aws_cloudtrail.digest.logs import SOURCE, Landed, Listing, Seen, claims, hold, unclaimed
 from ingest.sources.aws_cloudtrail.digest.places import (
     LOGS,
     AccountFolder,
@@ -26,7 +26,7 @@ from ingest.sources.aws_cloudtrail.digest.places import (
     places_of,
     regions,
 )
-from ingest.sources.aws_cloudtrail.digest.report import ChainTold, Finding, Report
+from ingest.sources.aws_cloudtrail.digest.report import ChainSummary, Finding, Report
 from lake.storage.aws import AwsAccess
 
 _BEFORE = timedelta(hours=2)  # of a span: a chain with a digest there is alive
@@ -84,7 +84,7 @@ def _broken(
     yield from breaks(one, span, now, exists)
 
 
-def _every_name(held: Sequence[tuple[Held, bool]]) -> Iterator[str]:
+def _every_name(held: Sequence[tuple[DigestFile, bool]]) -> Iterator[str]:
     for each, _ in held:
         for log in each.digest.log_files if each.digest else ():
             yield log.s3_object.rsplit("/", 1)[-1]
@@ -96,7 +96,7 @@ def _extra(
     for folder in folders:
         for region in regions(folder, LOGS):
             mine = [each for one in judged if _covers(one.chain, folder.account, region) for each in one.held]
-            yield from unnamed(folder, region, span, now, mine, named, landed)
+            yield from unclaimed(folder, region, span, now, mine, named, landed)
 
 
 def _covers(chain: Chain, account: str, region: str) -> bool:
@@ -111,10 +111,10 @@ def _none(digests: Root, span: Span) -> Iterator[Finding]:
     yield Finding(kind="no_digests", file=digests.place.address(digests.only), why=why)
 
 
-def _told(one: Judged, span: Span) -> ChainTold:
+def _told(one: Judged, span: Span) -> ChainSummary:
     mine = [each for each in one.held if each.within(span)] or list(one.held)
     starts = [each.digest.digest_start_time for each in mine if each.digest]
-    return ChainTold(
+    return ChainSummary(
         chain=str(one.chain),
         digests=len(mine),
         proven=sum(each.name in one.proven for each in mine),
@@ -123,7 +123,7 @@ def _told(one: Judged, span: Span) -> ChainTold:
     )
 
 
-def _report(first: str, last: str, chains: list[ChainTold], seen: list[Seen], findings: list[Finding]) -> Report:
+def _report(first: str, last: str, chains: list[ChainSummary], seen: list[Seen], findings: list[Finding]) -> Report:
     bad = ("altered_log_file", "missing_log_file")
     intact = [each for each in seen if each.finding is None or each.finding.kind not in bad]
     return Report(
