@@ -6,12 +6,15 @@ isolation.clean_environment()  # before anything of the product is imported
 
 from collections.abc import Generator, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import pytest  # noqa: E402
 
-from orchestration.demo.simulators import s3  # noqa: E402
 from tests.work_units import Units, rank  # noqa: E402
+
+if TYPE_CHECKING:  # unit tests need neither: they are imported where they are used
+    from orchestration.demo.simulators.s3 import S3Server
+    from tests.crash.zygote import Zygote
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -23,8 +26,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
     return Units(config, log)
 
 
+_COUNTERPARTS = {"fakesnow", "bigquery_emulator", "spark"}  # fixtures that need what `make test-all` installs
+
+
+@pytest.hookimpl(tryfirst=True)  # before marks select
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where workers share the tests, what takes long comes first; alone, the files' own order is kept."""
+    for item in items:
+        if _COUNTERPARTS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("interop")
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: rank(item.nodeid))
 
@@ -78,24 +88,35 @@ def okta_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[s3.S3Server]:
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Zygote"]:
+    """A warm process of this worker whose children run commands, and are killed."""
+    from tests.crash.zygote import Zygote
+
+    with Zygote(tmp_path_factory.mktemp("zygote")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator["S3Server"]:
     """An S3-compatible server for all tests of this worker."""
+    from orchestration.demo.simulators import s3
+
     s3.keep_descriptions()
     with s3.S3Server() as server:
         yield server
 
 
 @pytest.fixture
-def s3_environment(s3_server: s3.S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def s3_environment(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment leads to the server and to no file of the user; its address."""
-    for name in s3.FOREIGN:
-        monkeypatch.delenv(name, raising=False)
+    from orchestration.demo.simulators import s3
+
     for name, value in s3.environment(s3_server.url).items():
         monkeypatch.setenv(name, value)
     return s3_server.url
 
 
 @pytest.fixture
-def s3_bucket(s3_server: s3.S3Server, s3_environment: str) -> str:
+def s3_bucket(s3_server: "S3Server", s3_environment: str) -> str:
     """A fresh bucket, with the environment leading to it; its name."""
     return s3_server.bucket()

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from tests.integration.lakes import headwater, leftovers, receipts, rows
 from tests.integration.okta_logs import SOURCE, event
 
 COMPACT = ["compact", "--unbuilt"]
-POINTS = 12
-
-
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    with Zygote(tmp_path_factory.mktemp("zygote")) as started:
-        yield started
 
 
 def _state(lake: Path) -> tuple[object, object]:
@@ -30,8 +22,9 @@ def _state(lake: Path) -> tuple[object, object]:
     return rows(lake), told
 
 
+@pytest.mark.parametrize("points", [4, pytest.param(12, marks=pytest.mark.storm)])
 def test_a_killed_compaction_heals(
-    zygote: Zygote, tmp_path: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
+    points: int, zygote: Zygote, tmp_path: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landed, unkilled = tmp_path / "landed", tmp_path / "unkilled"
     for number in range(3):
@@ -42,7 +35,7 @@ def test_a_killed_compaction_heals(
     whole = zygote.run(unkilled, COMPACT, okta_project)
     assert whole.code == 0, whole.said
     expected = _state(unkilled)
-    acts = random.Random(whole.acts).sample(range(1, whole.acts + 1), POINTS)
+    acts = random.Random(whole.acts).sample(range(1, whole.acts + 1), points)
     kills = [{"act": act} for act in acts] + [{"seconds": whole.seconds * share} for share in (0.4, 0.7, 0.9)]
     died = 0
     for number, kill in enumerate(kills):
@@ -54,4 +47,4 @@ def test_a_killed_compaction_heals(
         again = zygote.run(lake, COMPACT, okta_project)
         assert (again.code, _state(lake), leftovers(lake)) == (0, expected, []), f"{kill}: {again.said}"
         shutil.rmtree(lake)
-    assert died >= POINTS
+    assert died >= points

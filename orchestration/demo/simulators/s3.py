@@ -40,10 +40,6 @@ def environment(url: str) -> dict[str, str]:
     }
 
 
-# Words of a user's environment that would lead elsewhere.
-FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
-
-
 class S3Server(ServerProcess):
     """The server between `start` and `stop`, or inside a `with`."""
 

@@ -2,13 +2,11 @@
 
 A point is a request that may change the bucket, right before it is sent or right after it was answered, or a random
 moment. Commands are killed twice in a row, the second time often while they heal what the first left; then they run
-through. Steps follow one another on one lake, as they do in life. The seed of a run is printed:
-`HEADWATER_TEST_SEED=… pytest …` draws the same points again.
+through. Steps follow one another on one lake, as they do in life. `pytest -p randomly --randomly-seed=…` draws the
+points of a run again. By default a few commands are killed; with the mark `storm` 200.
 """
 
-import os
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from tests.integration.lakes import headwater
 from tests.integration.okta_logs import SOURCE, event
 from tests.integration.s3.lakes import Lake, State
 
-LANDINGS, COMPACTIONS, BUILDS = 130, 45, 25
+STORM = pytest.mark.storm
 ASK_EVERY = 4  # of the killed commands; a question heals the lake before the next kill
 HOURS = [f"2026-03-02T0{hour}:10:00.000Z" for hour in (3, 4, 6)]
 BUILD = ["build", "--source", SOURCE]
@@ -74,12 +72,6 @@ class Mortal:
         return found
 
 
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    with Zygote(tmp_path_factory.mktemp("zygote")) as started:
-        yield started
-
-
 @pytest.fixture
 def mortal(
     zygote: Zygote,
@@ -89,15 +81,11 @@ def mortal(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Mortal:
-    seed = int(os.environ.get("HEADWATER_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-    print(f"HEADWATER_TEST_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails
-    monkeypatch.delenv("HEADWATER_TEST_SEED", raising=False)
-    monkeypatch.delenv("HEADWATER_CONFIG", raising=False)
     found = Lake(s3_server.client(), s3_bucket, "lake", tmp_path / "seen")
     environment = s3.environment(s3_server.url) | {"HEADWATER_SCRATCH": str(tmp_path / "scratch")}
     for name, value in {**environment, "HEADWATER_LAKE": found.url}.items():
         monkeypatch.setenv(name, value)
-    return Mortal(zygote, found, okta_project, environment, random.Random(seed))
+    return Mortal(zygote, found, okta_project, environment, random.Random(random.random()))
 
 
 def _delivered(folder: Path) -> None:
@@ -112,8 +100,8 @@ def _redelivered(folder: Path) -> None:
     okta_logs.write(folder / "b.ndjson", [event("other", HOURS[0])], at=1_772_600_100)
 
 
-@pytest.mark.parametrize("half", ["a", "b"])  # two workers share them
-def test_killed_landings_heal(half: str, mortal: Mortal, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [8, pytest.param(130, marks=STORM)])
+def test_killed_landings_heal(kills: int, mortal: Mortal, tmp_path: Path) -> None:
     """The objects are replaced time and again, so that every landing moves, deletes, and replaces a receipt."""
     folder, deliveries = tmp_path / "delivered", (_delivered, _redelivered)
     land = ["land", SOURCE, str(folder)]
@@ -124,7 +112,7 @@ def test_killed_landings_heal(half: str, mortal: Mortal, tmp_path: Path) -> None
         expected.append(mortal.state())
     assert expected[:2] == expected[2:], "landing one delivery after the other always ends alike"
     number = 0
-    while mortal.died < LANDINGS / 2:
+    while mortal.died < kills:
         deliveries[number % 2](folder)
         mortal.kill(land, wholes[2 + number % 2])
         mortal.run(land)
@@ -132,7 +120,8 @@ def test_killed_landings_heal(half: str, mortal: Mortal, tmp_path: Path) -> None
         number += 1
 
 
-def test_killed_compactions_heal(mortal: Mortal, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, pytest.param(45, marks=STORM)])
+def test_killed_compactions_heal(kills: int, mortal: Mortal, tmp_path: Path) -> None:
     """Every round one more batch comes into hours that were merged before, which are merged again."""
     landed = 0
     for number in range(1000):
@@ -152,12 +141,13 @@ def test_killed_compactions_heal(mortal: Mortal, tmp_path: Path) -> None:
             "query", "--json", f"select count(*)::int as n, count(distinct uuid)::int as m from bronze.{SOURCE}"
         )
         assert found.json == [{"n": landed, "m": landed}], found.err
-        if mortal.died >= COMPACTIONS:
+        if mortal.died >= kills:
             return
     raise AssertionError("compactions are not killed")
 
 
-def test_killed_builds_heal(mortal: Mortal, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(25, marks=STORM)])
+def test_killed_builds_heal(kills: int, mortal: Mortal, tmp_path: Path) -> None:
     folder, deliveries = tmp_path / "delivered", (_delivered, _redelivered)
     wholes, expected = [], []
     for number in range(1000):
@@ -170,6 +160,6 @@ def test_killed_builds_heal(mortal: Mortal, tmp_path: Path) -> None:
         if number >= 4:
             assert expected[-1] == expected[2 + number % 2]
         assert balance(LocalStore(mortal.lake.copy())).balanced
-        if mortal.died >= BUILDS:
+        if mortal.died >= kills:
             return
     raise AssertionError("builds are not killed")

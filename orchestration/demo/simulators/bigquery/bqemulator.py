@@ -1,6 +1,6 @@
 """A BigQuery emulator on this machine, in memory, as a process of its own; `service` amends what it answers.
 
-It knows the project `demo` and asks for no credentials. `make test` installs it, in an environment of its own.
+It knows the project `demo` and asks for no credentials. `make test-all` installs it, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROJECT = "demo"
 _HOME = ROOT / ".venv" / "counterparts" / "bqemulator"
 _EXTENSION = "duckdb_extension_spatial/extensions/v1.5.5/spatial.duckdb_extension"
 _UP_WITHIN_SECONDS = 90.0
-ABSENT = "the BigQuery emulator is not installed: run make test, which installs it"
+ABSENT = "the BigQuery emulator is not installed: make test-all installs it"
 
 
 def installed() -> bool:

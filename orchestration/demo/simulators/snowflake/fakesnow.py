@@ -15,7 +15,7 @@ from orchestration.demo.simulators.loopback import ROOT, ServerProcess
 PYTHON = ROOT / ".venv/counterparts/fakesnow/bin/python"
 # -P: the folder of this file, which is named as the package, is not searched; -W: its own warnings are nobody's here.
 COMMAND = (str(PYTHON), "-W", "ignore", "-P", str(Path(__file__).with_name("app.py")))
-MISSING = "" if PYTHON.exists() else "fakesnow is not installed: run make test, which installs it"
+MISSING = "" if PYTHON.exists() else "fakesnow is not installed: make test-all installs it"
 
 
 class Fakesnow(ServerProcess):
