@@ -3,8 +3,8 @@
 What belongs here: one pattern. What does not: indicators and their relationships (`stix_objects`).
 
 Source: STIX 2.1, section 9 (docs.oasis-open.org/cti/stix/v2.1). Most patterns are one comparison or several with OR
-between them; those are read here, at once. Everything else goes through the grammar of the `stix2` library, which takes
-some milliseconds a pattern.
+between them; those are read here, at once. Everything else goes through OASIS's grammar (`stix2-patterns`), which
+takes some milliseconds a pattern.
 """
 
 import re
@@ -96,69 +96,94 @@ def _named(path: str, text: str) -> Named:
 
 
 def _by_grammar(pattern: str) -> list[Named]:
-    from stix2.pattern_visitor import create_pattern_object
+    from stix2patterns.v21.pattern import Pattern  # 0.2 s, and few feeds need it
 
     try:
-        tree = create_pattern_object(pattern, version="2.1")
+        return list(_observations(Pattern(pattern).visit(_Root())))
+    except NoSingleObservable:
+        raise
     except RecursionError:
         raise NoSingleObservable("a pattern that is nested too deeply") from None
-    except Exception as error:  # the library lets the errors of its grammar, and of values, through as they are
+    except Exception as error:  # the parser lets errors of its runtime through as they are
         raise NoSingleObservable(f"no pattern of single observables: {str(error).splitlines()[0][:200]}") from None
-    return list(_observations(tree))
+
+
+class _Root:
+    """A visitor that returns the root of the parse tree."""
+
+    def visit(self, tree: Any) -> Any:
+        return tree
+
+
+def _rule(node: Any) -> str:
+    """The name of the grammar's rule, or of its alternative."""
+    return type(node).__name__.removesuffix("Context")
 
 
 def _observations(node: Any) -> Iterator[Named]:
-    of = type(node).__name__
-    if of == "OrObservationExpression":
-        for operand in node.operands:
-            yield from _observations(operand)
-    elif of == "ParentheticalExpression":
-        yield from _observations(node.expression)
-    elif of == "ObservationExpression":
-        yield from _comparisons(node.operand)
-    elif of == "QualifiedObservationExpression":
+    rule, parts = _rule(node), node.children
+    if rule == "ObservationExpressionSimple":
+        yield from _comparisons(parts[1])
+    elif rule == "ObservationExpressionCompound":
+        yield from _observations(parts[1])
+    elif rule.removeprefix("ObservationExpression") in ("StartStop", "Within", "Repeated"):
         raise NoSingleObservable(
             "the pattern asks for repetition or a time (WITHIN, REPEATS, START), not for one observable"
         )
+    elif rule == "Pattern" or len(parts) == 1:
+        yield from _observations(parts[0])
+    elif rule == "ObservationExpressionOr":
+        for part in parts[::2]:
+            yield from _observations(part)
     else:
-        words = {"AndObservationExpression": "AND", "FollowedByObservationExpression": "FOLLOWEDBY"}
-        raise NoSingleObservable(
-            f"the pattern joins observations with {words.get(of, of)}: no single observable fulfils it"
-        )
+        word = parts[1].getText()
+        raise NoSingleObservable(f"the pattern joins observations with {word}: no single observable fulfils it")
 
 
 def _comparisons(node: Any) -> Iterator[Named]:
-    of = type(node).__name__
-    if of == "OrBooleanExpression":
-        for operand in node.operands:
-            yield from _comparisons(operand)
-    elif of == "ParentheticalExpression":
-        yield from _comparisons(node.expression)
-    elif of == "AndBooleanExpression":
-        yield from _hashes_of_one_file(node)
+    rule, parts = _rule(node), node.children
+    if rule == "ComparisonExpression":
+        for part in parts[::2]:
+            yield from _comparisons(part)
+    elif rule == "ComparisonExpressionAnd":
+        yield from _comparisons(parts[0]) if len(parts) == 1 else _hashes_of_one_file(list(_operands(node)))
+    elif rule == "PropTestParen":
+        yield from _comparisons(parts[1])
     else:
         yield from _comparison(node)
 
 
-def _hashes_of_one_file(node: Any) -> Iterator[Named]:
+def _operands(node: Any) -> Iterator[Any]:
+    """What AND joins."""
+    for part in node.children[::2]:
+        if _rule(part) == "ComparisonExpressionAnd":
+            yield from _operands(part)
+        else:
+            yield part
+
+
+def _hashes_of_one_file(operands: list[Any]) -> Iterator[Named]:
     """Hashes that one file has all of: each alone tells the file. Any other AND asks for more than one observable."""
-    paths = [str(getattr(operand, "lhs", "")) for operand in node.operands]
-    equal = all(type(operand).__name__ == "EqualityComparisonExpression" for operand in node.operands)
-    if not equal or not all(_HASH_PATH.match(path) for path in paths):
-        raise NoSingleObservable("the pattern joins properties with AND: no single observable fulfils it")
-    for operand in node.operands:
+    for operand in operands:
+        if _rule(operand) != "PropTestEqual" or not _HASH_PATH.match(operand.children[0].getText()):
+            raise NoSingleObservable("the pattern joins properties with AND: no single observable fulfils it")
+    for operand in operands:
         yield from _comparison(operand)
 
 
 def _comparison(node: Any) -> Iterator[Named]:
-    of, path = type(node).__name__, str(node.lhs)
-    if getattr(node, "negated", False):
+    """`path NOT? operator literal`, or `EXISTS path`."""
+    rule, texts = _rule(node), [part.getText() for part in node.children]
+    if texts[1] in ("NOT", "!=", "<>"):
         raise NoSingleObservable("the pattern says what an observable is not")
-    if of in ("EqualityComparisonExpression", "IsSubsetComparisonExpression"):
-        yield _named(path, _unescaped(str(node.rhs.value)))
-    elif of == "InComparisonExpression":
-        for each in node.rhs.value:
-            yield _named(path, _unescaped(str(each.value)))
+    if rule in ("PropTestEqual", "PropTestIsSubset"):
+        yield _named(texts[0], _literal(texts[-1]))
+    elif rule == "PropTestSet":
+        for part in node.children[-1].children[1:-1:2]:
+            yield _named(texts[0], _literal(part.getText()))
     else:
-        word = of.removesuffix("ComparisonExpression").upper()
-        raise NoSingleObservable(f"the pattern compares with {word}, which names no single observable")
+        raise NoSingleObservable(f"the pattern compares with {texts[-2]}, which names no single observable")
+
+
+def _literal(text: str) -> str:
+    return _unescaped(text[1:-1]) if text.startswith("'") else text
