@@ -62,9 +62,6 @@ TWICE = {
         "lake/export/kinds.py",
     },
     "a session of HTTP requests": {
-        "ingest/reference/apis/graph_token.py",
-        "ingest/reference/apis/taxii.py",
-        "ingest/transports/http_cursor.py",
         "lake/export/destinations/bigquery/jobs.py",
         "lake/export/destinations/elastic/cluster.py",
         "lake/export/destinations/splunk/collector.py",
