@@ -252,10 +252,10 @@ def list_places(
         AccessDenied, StoreUnavailable: a bucket cannot be listed.
     """
     listing = Listing()
-    folders = [Path(each) for each in places if not bucket.is_bucket_url(each)]
+    folders = [Path(each) for each in places if not is_bucket_url(each)]
     if folders:
         listing.add(folder.list_objects(contract, folders, hour))
-    urls = [each for each in places if bucket.is_bucket_url(each)]
+    urls = [each for each in places if is_bucket_url(each)]
     if urls:
         listing.add(bucket.list_objects(contract, urls, access, hour, since))
     return listing
