@@ -11,7 +11,7 @@ nothing twice.
 
 from lake.iceberg.catalogue import IcebergError, Place
 from lake.iceberg.publishing import Published, publish_tables
-from lake.iceberg.status import Standing, standings
+from lake.iceberg.status import TableStatus, table_status
 from lake.iceberg.upkeep import forget_history
 from lake.ledger.published_tables import TableName
 
@@ -19,9 +19,9 @@ __all__ = [
     "IcebergError",
     "Place",
     "Published",
-    "Standing",
     "TableName",
+    "TableStatus",
     "forget_history",
     "publish_tables",
-    "standings",
+    "table_status",
 ]

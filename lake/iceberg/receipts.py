@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 from pyiceberg.table import Table
 
-from lake.iceberg.live_files import HeldFile, held_files
+from lake.iceberg.data_files import LiveFile, live_files
 from lake.ledger.published_tables import Slot, TableName, mark
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
@@ -92,7 +92,7 @@ def note(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, Build
 
     Hours that the lake no longer has are noted as empty.
     """
-    held = held_files(table)
+    held = live_files(table)
     told, seen = _receipts(table, held, builds), _seen(table)
     for each in noted(lake, name):
         slot = Slot(each.source, each.hour)
@@ -123,7 +123,7 @@ def note(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, Build
 
 
 def _receipts(
-    table: Table, held: Mapping[Slot, list[HeldFile]], builds: Mapping[Slot, BuildReceipt | None]
+    table: Table, held: Mapping[Slot, list[LiveFile]], builds: Mapping[Slot, BuildReceipt | None]
 ) -> dict[Slot, IcebergReceipt]:
     current = table.current_snapshot()
     now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -13,9 +13,8 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from lake.iceberg.catalogue import IcebergError, Place, chosen, open_catalogue, published_tables
-from lake.iceberg.data_files import mark_of
+from lake.iceberg.data_files import mark_of, referenced
 from lake.iceberg.file_io import address, key_of
-from lake.iceberg.live_files import referenced
 from lake.ledger.published_tables import TableName
 from lake.storage.store import ObjectInfo, Store
 

@@ -51,14 +51,14 @@ def _assets(made_of: Mapping[dg.AssetKey, Sequence[dg.AssetKey]]) -> dg.AssetsDe
 
     @dg.multi_asset(specs=specs, name="publish_iceberg_tables", can_subset=True, pool=ROOM)
     def publish(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        from lake.iceberg import publish_tables, standings  # pyiceberg takes seconds to import
+        from lake.iceberg import publish_tables, table_status  # pyiceberg takes seconds to import
         from orchestration.steps.iceberg import iceberg_place
 
         settings = load_settings()
         lake = open_lake(settings)
         place = iceberg_place(settings, lake)
         asked = {"/".join(key.path[1:]) for key in context.selected_asset_keys}
-        names = [each.table for each in standings(lake, place) if each.table in asked]
+        names = [each.table for each in table_status(lake, place) if each.table in asked]
         wrong = []
         for done in publish_tables(lake, place, names):
             if done.snapshots:

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from orchestration.cli.output import fail, known_errors
-from orchestration.demo.local import console, run_tour, simulate, write_settings
+from orchestration.demo.local import run_tour, simulate, write_settings
 from orchestration.demo.simulators.loopback import ServerProcess, simulator
+from orchestration.demo.tour import console
 from orchestration.settings import TOP
 
 HOME = TOP / ".headwater" / "demo-exports"

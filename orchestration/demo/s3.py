@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.cli.output import fail, known_errors
-from orchestration.demo.local import console, run_tour, simulate, step, write_settings
+from orchestration.demo.local import run_tour, simulate, write_settings
 from orchestration.demo.simulators.s3 import CREDENTIALS, S3Server
+from orchestration.demo.tour import console, step
 from orchestration.settings import FILE_VARIABLE, TOP
 
 HOME = TOP / ".headwater" / "demo-s3"

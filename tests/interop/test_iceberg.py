@@ -8,7 +8,7 @@ import pytest
 from pyiceberg.table import StaticTable
 
 from lake.base.sql import literal
-from lake.iceberg import Place, publish_tables, standings
+from lake.iceberg import Place, publish_tables, table_status
 from lake.storage import duck
 from lake.storage.store import LocalStore
 from tests.interop.conftest import CLASSES, Silver, ordered
@@ -21,7 +21,7 @@ def tables(silver: Silver, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     lake = LocalStore(silver.path)
     place = Place(LocalStore(tmp_path_factory.mktemp("iceberg")), folder="")
     assert [] == [each.failed for each in publish_tables(lake, place, CLASSES) if each.failed or each.left]
-    yield {each.table.split("/")[1]: each.metadata for each in standings(lake, place)}
+    yield {each.table.split("/")[1]: each.metadata for each in table_status(lake, place)}
 
 
 @pytest.mark.parametrize("table", CLASSES)

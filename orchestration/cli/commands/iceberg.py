@@ -59,11 +59,11 @@ def publish(
 @iceberg.command("list")
 def list_tables(json: Json = False) -> None:
     """How every table stands: snapshots, rows, event hours to publish; --json also has the metadata file to read."""
-    from lake.iceberg import standings
+    from lake.iceberg import table_status
     from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
-    found = standings(store, iceberg_place(settings(), store))
+    found = table_status(store, iceberg_place(settings(), store))
     if json:
         print_json(found)
         return

@@ -128,7 +128,8 @@ def main() -> None:
         # Half of moto's time goes into looking through its folders at every request, and into times it read before.
         get_backend_for_host = lru_cache(maxsize=64)(DomainDispatcherApplication.get_backend_for_host)
 
-    moto.core.serialize.parse_to_aware_datetime = lru_cache(maxsize=4096)(moto.core.serialize.parse_to_aware_datetime)
+    serialize: Any = moto.core.serialize
+    serialize.parse_to_aware_datetime = lru_cache(maxsize=4096)(serialize.parse_to_aware_datetime)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = Dispatcher(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)

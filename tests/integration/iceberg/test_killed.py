@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
-from lake.iceberg import Place, forget_history, publish_tables, snapshots
+from lake.iceberg import Place, forget_history, publish_tables, publishing
 from lake.storage.store import Lease, LocalStore
 from tests.integration.iceberg.built import Lake, data_files, receipts
 from tests.integration.iceberg.conftest import read, table
@@ -80,7 +80,7 @@ def test_a_commit_that_another_overtook_is_planned_again(
         publish_tables(lake.store, place)
         lake.build(HOURS[1], [12, 13, 14])
     before = len(table(place).snapshots()) if rebuilt else 0
-    commit, calls = snapshots._committed, []
+    commit, calls = publishing._committed, []
 
     def overtaken(*given: Any) -> int:
         calls.append(given)
@@ -89,7 +89,7 @@ def test_a_commit_that_another_overtook_is_planned_again(
             assert 1 == len(publish_tables(rival, Place(rival))[0].snapshots)
         return commit(*given)
 
-    monkeypatch.setattr(snapshots, "_committed", overtaken)
+    monkeypatch.setattr(publishing, "_committed", overtaken)
     (done,) = publish_tables(lake.store, place)
     assert ("", (), 2) == (done.failed, done.snapshots, len(calls))
     check(lake, place, before)
@@ -100,13 +100,13 @@ def test_a_commit_that_landed_although_it_was_refused_keeps_its_files(
 ) -> None:
     lake.build(HOURS[0], [1])
     lake.build(HOURS[1], [10, 11])
-    commit = snapshots._committed
+    commit = publishing._committed
 
     def answer_lost(*given: Any) -> int:
         commit(*given)
         raise CommitFailedException("the catalogue says that somebody else was faster")
 
-    monkeypatch.setattr(snapshots, "_committed", answer_lost)
+    monkeypatch.setattr(publishing, "_committed", answer_lost)
     publish_tables(lake.store, place)
     check(lake, place, 0)
 

@@ -7,8 +7,8 @@ import pytest
 
 from lake import ledger
 from lake.build.run import retire
-from lake.iceberg import IcebergError, Place, TableName, publish_tables, standings
-from lake.iceberg.snapshots import BUILDS
+from lake.iceberg import IcebergError, Place, TableName, publish_tables, table_status
+from lake.iceberg.publishing import BUILDS
 from tests.integration.iceberg.built import COLUMNS, Lake, data_files, footer_ids, receipts
 from tests.integration.iceberg.conftest import read, table
 
@@ -45,7 +45,7 @@ def test_what_is_current_is_found_without_listing_the_tables_files(
     def refused(*_: object) -> None:
         raise AssertionError("listed")
 
-    monkeypatch.setattr("lake.iceberg.live_files._files", refused)
+    monkeypatch.setattr("lake.iceberg.data_files._files", refused)
     assert () == publish_tables(published.store, place)[0].snapshots
     published.build(HOURS[2], [1])
     with pytest.raises(AssertionError, match="listed"):
@@ -129,7 +129,7 @@ def test_a_range_publishes_only_its_hours(lake: Lake, place: Place) -> None:
         lake.build(hour, [1])
     publish_tables(lake.store, place, ["authentication"], HOURS[1], HOURS[1])
     assert [("okta_system_log", HOURS[1], 1)] == read(place)
-    (found,) = standings(lake.store, place)
+    (found,) = table_status(lake.store, place)
     assert (2, 1, "silver.authentication") == (found.stale_hours, found.rows, found.name)
     publish_tables(lake.store, place)
     assert lake.expected() == read(place)
