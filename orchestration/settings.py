@@ -335,6 +335,8 @@ class Settings(BaseSettings):
     @classmethod
     def _are_destinations(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Hold each against its type; folders and files start at the settings file."""
+        if not given:
+            return given
         from lake.export.destination import configured  # only those with destinations read their kinds
 
         placed = {name: {key: _placed(key, value) for key, value in options.items()} for name, options in given.items()}
@@ -426,6 +428,13 @@ def _place(source: str, given: Any) -> ObjectSource | ApiPlace:
 def open_lake(settings: Settings) -> Store:
     """Return the store of the settings' lake; no request is made. Raises UnsupportedStore."""
     return open_store(settings.lake, settings.s3_options())
+
+
+def access_of(settings: Settings, source: str) -> AwsAccess:
+    """Return how a source's bucket and queue are reached: by its own `s3` settings, else by the lake's."""
+    place = settings.sources.get(source)
+    own = place.s3 if isinstance(place, ObjectSource) else None
+    return (own or settings.s3).access()
 
 
 def _of_environment(file: Path | None) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ingest.transports.queue import Announced, Message, Queue, UnreadableMessage
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt
 from lake.storage import paths
-from lake.storage.aws import AwsAccess
+from lake.storage.s3_options import AwsAccess
 from lake.storage.store import Store
 
 MESSAGES = 10_000  # of one set; more of them make more batches

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from ingest.objects import RawObject
-from lake.storage.aws import AwsAccess
+from lake.storage.s3_options import AwsAccess
 from lake.storage.store import Store
 
 

@@ -1,1 +1,1 @@
-"""Ways of getting bytes from a vendor, none of them knowing a vendor: paged HTTP APIs, object stores."""
+"""Ways in which objects reach us: folders, buckets, the queues that announce them, and paged HTTP APIs."""

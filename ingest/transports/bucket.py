@@ -16,7 +16,7 @@ from ingest.contracts.layouts import KeyLayout, Level, read_template
 from ingest.objects import RawObject
 from ingest.transports.bucket_object import BucketPlace, Cost, Listed, bucket_place, raw_object
 from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_of, why_not
-from lake.storage.aws import AwsAccess
+from lake.storage.s3_options import AwsAccess
 
 _HOUR = timedelta(hours=1)
 # How long before its arrival an object's folder may lie. A name that tells the delivery lies in the folder of that

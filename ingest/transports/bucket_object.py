@@ -20,7 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 from ingest.transports.listing import BUCKET_SCHEME, is_bucket_url
-from lake.storage.aws import AwsAccess, StoreUnavailable, client, explained
+from lake.storage.aws import StoreUnavailable, client, explained
+from lake.storage.s3_options import AwsAccess
 from lake.storage.signed_get import signed_get
 
 PART_BYTES = 8 << 20

@@ -23,7 +23,8 @@ from urllib.parse import unquote_plus, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.storage.aws import AwsAccess, client, explained
+from lake.storage.aws import client, explained
+from lake.storage.s3_options import AwsAccess
 
 HIDDEN_SECONDS = 900
 _KEPT_EVERY_SECONDS = 300.0

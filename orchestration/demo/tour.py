@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.contracts import Contract, load_contracts
+from ingest.transports.places import list_places
 from lake import ledger
 from lake.export.push import Pushed
 from lake.ledger.balance import Balance, balance
@@ -30,8 +31,8 @@ from orchestration.dbt.run import build
 from orchestration.demo.context import load_context
 from orchestration.demo.signals import differences, find_later, review, tell_incident
 from orchestration.demo.simulators.loopback import ServerProcess, simulator
-from orchestration.settings import ObjectSource, load_settings, open_lake
-from orchestration.steps.collect import access_of, land_hour, list_places
+from orchestration.settings import ObjectSource, access_of, load_settings, open_lake
+from orchestration.steps.collect import land_hour
 from orchestration.steps.exports import declared_exports, push_behind
 from orchestration.steps.query import reading
 

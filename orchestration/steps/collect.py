@@ -17,17 +17,16 @@ from ingest.landing.errors import NoneReadable, ObjectsGone, check_none_gone
 from ingest.landing.queue import Drained, drain, one_drainer
 from ingest.objects import RawObject
 from ingest.sources import ApiPlace, api_of
-from ingest.transports import bucket, folder
 from ingest.transports.listing import Listing, is_bucket_url
+from ingest.transports.places import list_places
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.ledger.receipts import LandingReceipt
 from lake.storage import paths
-from lake.storage.aws import AwsAccess
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.settings import ObjectSource, Settings, open_lake
+from orchestration.settings import ObjectSource, Settings, access_of, open_lake
 
 LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
 _OBJECTS_EXAMPLE = "root: /folder/of/its/objects or s3://bucket/prefix"
@@ -227,35 +226,3 @@ def _held_elsewhere(store: Store, source: str, hour: datetime) -> set[Mark]:
         if receipt.status == "published" or is_queue_batch(receipt.batch)
         for mark in marks(receipt)
     }
-
-
-def access_of(settings: Settings, source: str) -> AwsAccess:
-    """Return how a source's bucket and queue are reached: by its own `s3` settings, else by the lake's."""
-    place = settings.sources.get(source)
-    own = place.s3 if isinstance(place, ObjectSource) else None
-    return (own or settings.s3).access()
-
-
-def list_places(
-    contract: Contract,
-    places: Sequence[str],
-    access: AwsAccess,
-    hour: datetime | None = None,
-    since: datetime | None = None,
-) -> Listing:
-    """Return the objects under folders, files and `s3://` URLs; see the transports for `hour` and `since` (naive UTC).
-
-    Folders are listed whole when only `since` is given: that costs nothing there.
-
-    Raises:
-        FileNotFoundError: a place does not exist.
-        AccessDenied, StoreUnavailable: a bucket cannot be listed.
-    """
-    listing = Listing()
-    folders = [Path(each) for each in places if not is_bucket_url(each)]
-    if folders:
-        listing.add(folder.list_objects(contract, folders, hour))
-    urls = [each for each in places if is_bucket_url(each)]
-    if urls:
-        listing.add(bucket.list_objects(contract, urls, access, hour, since))
-    return listing

@@ -34,8 +34,7 @@ from lake.ocsf import generate
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import ABSENT, Conflict, LocalStore, Store
-from orchestration.settings import ObjectSource, Settings, config_file, load_settings, open_lake
-from orchestration.steps.collect import access_of
+from orchestration.settings import ObjectSource, Settings, access_of, config_file, load_settings, open_lake
 from orchestration.steps.exports import declared_exports, opened, stood
 from orchestration.steps.lookups import lookups_of, wrong_attributes
 

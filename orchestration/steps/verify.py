@@ -11,8 +11,8 @@ from ingest.contracts import Contract
 from ingest.sources import Report, integrity_of
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.store import Store
-from orchestration.settings import ObjectSource, Settings
-from orchestration.steps.collect import SourceNotConfigured, access_of
+from orchestration.settings import ObjectSource, Settings, access_of
+from orchestration.steps.collect import SourceNotConfigured
 
 
 class NotSigned(HeadwaterError):

@@ -10,15 +10,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land_files
 from ingest.landing.batches import Landed
-from ingest.landing.queue import one_drainer
 from ingest.transports.listing import Listing
+from ingest.transports.places import list_places
 from lake.ledger.coverage import sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from orchestration.cli.app import Json, app, contract, lake, settings
 from orchestration.cli.output import UsageError, err, out, print_json, say
-from orchestration.settings import ObjectSource
-from orchestration.steps.collect import SourceNotConfigured, access_of, drain_queue, list_places, place_of
+from orchestration.settings import ObjectSource, access_of
 
 _MOST_UNREAD = 10
 
@@ -64,6 +63,9 @@ def _listed(held: Contract, places: list[str]) -> Listing:
 
 
 def _drained(held: Contract, store: Store, limits: LandingSettings) -> tuple[Listing, list[Landed]]:
+    from ingest.landing.queue import one_drainer  # loads boto3, which files of this machine do without
+    from orchestration.steps.collect import SourceNotConfigured, drain_queue, place_of
+
     place = place_of(settings(), held)
     if not isinstance(place, ObjectSource):
         raise SourceNotConfigured(held)

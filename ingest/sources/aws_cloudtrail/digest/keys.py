@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from lake.base.errors import HeadwaterError
-from lake.storage.aws import AwsAccess, client, explained
+from lake.storage.aws import client, explained
+from lake.storage.s3_options import AwsAccess
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32,64}\Z")
 _KEY_SUFFIXES = frozenset((".pem", ".der", ".pub", ".json"))
