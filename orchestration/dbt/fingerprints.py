@@ -9,7 +9,7 @@ test or an unused macro, changes no fingerprint.
 The manifest names the macros that a model or a macro calls in its text. These are reached in other ways:
  - the materialization, and the hooks of a run: they count for every table
  - `ocsf_type__<class>`, by a name that is put together: what a class declares counts for its tables
- - `bronze_types`, which a hook calls, has the fields of every source: those of the table's own source count instead
+ - `bronze_types` has the fields of every source, and counts for none: the fields of a table's own source do
  - `filter_name` reads the filters that the mappings of a source declare: they count for the source's dispositions
 """
 
@@ -26,6 +26,7 @@ from lake.storage.paths import DISPOSITIONS
 
 Manifest = Mapping[str, Any]
 
+_BRONZE_TYPES = "bronze_types"
 _CONFIG = ("materialized", "column_types", "delimiter", "pre-hook", "post-hook")
 _NOT_OF_ROWS = {"exports", "owner", "alert_channel", "retention_days", "contract_version", "freshness", "kept"}
 
@@ -40,7 +41,6 @@ class Fingerprints:
         self._called = lru_cache(maxsize=None)(self._called_by)
         hooks = [node for node in self._nodes.values() if node["resource_type"] == "operation"]
         self._hooks = self._closure(macro for node in hooks for macro in node["depends_on"]["macros"])
-        self._hooks -= self._closure([f"macro.{self._package}.bronze_types"])
 
     def of(self, unique_id: str) -> str:
         """Return the fingerprint of a table: `<table>__<source>`, or a mart."""
@@ -94,9 +94,10 @@ class Fingerprints:
         found, waiting = set(), [macro]
         while waiting:
             each = waiting.pop()
-            if each not in found and each in self._macros and self._macros[each]["package_name"] == self._package:
+            held = self._macros.get(each)
+            if held and each not in found and held["package_name"] == self._package and held["name"] != _BRONZE_TYPES:
                 found.add(each)
-                waiting += self._macros[each]["depends_on"]["macros"]
+                waiting += held["depends_on"]["macros"]
         return frozenset(found)
 
 

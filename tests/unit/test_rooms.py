@@ -68,8 +68,6 @@ TWICE = {
     },
     "a write to the environment": {
         "lake/export/destinations/snowflake/session.py",
-        "orchestration/assets/silver.py",
-        "orchestration/dbt/run.py",
     },
 }
 

@@ -11,7 +11,7 @@ from ingest.landing import LandingSettings, land
 from lake import ledger
 from lake.ledger.live_files import addresses, by_hour, held_files
 from lake.ledger.receipts import BuildReceipt, LandingReceipt
-from lake.ledger.staleness import bronze_inputs, stale_hours
+from lake.ledger.staleness import Mappings, bronze_inputs, stale_hours
 from lake.storage import paths
 from lake.storage.duck import connect
 from lake.storage.parquet import rows_select
@@ -88,14 +88,8 @@ def _without(value: object, names: Sequence[str]) -> object:
     return [_without(inner, names) for inner in value] if isinstance(value, list) else value
 
 
-class TwoModels:
-    """Stands for the dbt project: a class and the dispositions of the source, never edited."""
-
-    def models_of(self, source: str) -> list[str]:
-        return [f"authentication__{source}", f"dispositions__{source}"]
-
-    def fingerprint(self, model: str) -> str:
-        return "mapping"
+# What the dbt project makes: a class and the dispositions of the source, never edited.
+MAPPINGS = Mappings(dict.fromkeys((f"authentication__{SOURCE}", f"dispositions__{SOURCE}"), "mapping"))
 
 
 def build(store: Store, hours: Sequence[str] | None = None) -> None:
@@ -105,7 +99,7 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
     for hour in hours if hours is not None else sorted({*found, *ledger.builds(store, f"dispositions__{SOURCE}")}):
         files = addresses(store, found.get(hour, []))
         rows = sum(file.rows for file in found.get(hour, []))
-        for model in TwoModels().models_of(SOURCE):
+        for model in MAPPINGS.models_of(SOURCE):
             with Workplace(store, "build") as place, connect(store) as con:
                 table = model.split("__")[0]
                 folder = (
@@ -140,4 +134,4 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
 
 
 def stale(store: Store) -> list[str]:
-    return [each.hour for each in stale_hours(store, TwoModels(), SOURCE)]  # type: ignore[arg-type]
+    return [each.hour for each in stale_hours(store, MAPPINGS, SOURCE)]

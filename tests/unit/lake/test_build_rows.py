@@ -7,9 +7,10 @@ import pytest
 
 from lake import ledger
 from lake.build.run import BuildRun, Plan, RowsChanged
+from lake.marts.declaration import Marts
 from lake.storage.publish import Workplace
 from lake.storage.store import LocalStore
-from tests.unit.lake.held import SOURCE, TwoModels
+from tests.unit.lake.held import MAPPINGS, SOURCE
 
 MODEL, HOURS = f"authentication__{SOURCE}", ("2026-03-02T03", "2026-03-02T04", "2026-03-02T05")
 
@@ -31,7 +32,7 @@ def test_more_or_fewer_rows_than_the_mapping_gave_are_not_published(
 ) -> None:
     store = LocalStore(tmp_path)
     with Workplace(store, "build") as place:
-        run = BuildRun(store, TwoModels(), Plan({SOURCE: HOURS}), place)  # type: ignore[arg-type]
+        run = BuildRun(store, MAPPINGS, Marts(()), Plan({SOURCE: HOURS}), place)
         for hour, rows in (("03", 2), ("04", 1)):
             folder = run.staging_folder(MODEL) / "date=2026-03-02" / f"hour={hour}"
             folder.mkdir(parents=True)

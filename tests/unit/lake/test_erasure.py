@@ -13,6 +13,7 @@ from ingest.landing.publish import bronze_columns
 from lake import ledger
 from lake.ledger.balance import balance
 from lake.ledger.receipts import ErasureReceipt
+from lake.marts.declaration import Marts
 from lake.query.condition import BadCondition
 from lake.storage import paths
 from lake.storage.publish import recover
@@ -200,12 +201,12 @@ def test_a_build_that_read_the_rows_does_not_publish_them_afterwards(
 ) -> None:
     from lake.build.run import BuildRun, ErasedMeanwhile, Plan
     from lake.storage.publish import Workplace
-    from tests.unit.lake.held import TwoModels
+    from tests.unit.lake.held import MAPPINGS
 
     with Workplace(store, "build") as place:
         plan = Plan({SOURCE: ("2026-03-02T03",)})
-        run = BuildRun(store, TwoModels(), plan, place)  # type: ignore[arg-type]
-        other = BuildRun(store, TwoModels(), Plan({SOURCE: ("2026-03-02T06",)}), place)  # type: ignore[arg-type]
+        run = BuildRun(store, MAPPINGS, Marts(()), plan, place)
+        other = BuildRun(store, MAPPINGS, Marts(()), Plan({SOURCE: ("2026-03-02T06",)}), place)
         erased(store)
         with pytest.raises(ErasedMeanwhile, match="2026-03-02T03"):
             run.publish_model(f"authentication__{SOURCE}", "authentication", SOURCE, {}, {})

@@ -1,0 +1,211 @@
+"""What an edit of the dbt project makes stale: the tables that are made of what was edited, and no other.
+
+The edits are made in the manifest, as `dbt parse` would find them; that dbt's own manifest says so after an edit of a
+file is tried once (`test_an_edited_file_is_parsed_again`).
+"""
+
+import copy
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.dbt.project import Project, load_project
+from orchestration.settings import PROJECT
+
+Edit = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture(scope="module")
+def project() -> Project:
+    return load_project()
+
+
+def made_stale(project: Project, edit: Edit, folder: Path = PROJECT) -> set[str]:
+    manifest = copy.deepcopy(dict(project.manifest))
+    edit(manifest)
+    before, after = project.mappings.fingerprints, Project(folder, manifest, folder).mappings.fingerprints
+    return {name for name in before if before[name] != after[name]}
+
+
+def macro(name: str, text: str = "{# edited #}") -> Edit:
+    def edit(manifest: dict[str, Any]) -> None:
+        manifest["macros"][f"macro.headwater.{name}"]["macro_sql"] += text
+
+    return edit
+
+
+def model(name: str) -> Edit:
+    def edit(manifest: dict[str, Any]) -> None:
+        manifest["nodes"][f"model.headwater.{name}"]["raw_code"] += "\n-- edited"
+
+    return edit
+
+
+def meta(name: str, **more: object) -> Edit:
+    return lambda manifest: manifest["nodes"][f"model.headwater.{name}"]["config"]["meta"].update(more)
+
+
+def of(project: Project, *sources: str, dispositions: bool = True) -> set[str]:
+    found = {name for source in sources for name in project.mappings.models_of(source)}
+    return {name for name in found if dispositions or not name.startswith("dispositions__")}
+
+
+def everything(project: Project) -> set[str]:
+    return {*project.mappings.fingerprints}
+
+
+def reading(project: Project, *views: str) -> set[str]:
+    """Return the marts that read something through views."""
+    wanted = {f"model.headwater.{view}" for view in views}
+    return {mart for mart in project.marts.by_name if wanted & _above(project, mart)}
+
+
+def _above(project: Project, mart: str) -> set[str]:
+    found, waiting = set(), [f"model.headwater.{mart}"]
+    while waiting:
+        for each in project.manifest["parent_map"][waiting.pop()]:
+            if each not in found:
+                found.add(each)
+                waiting += [each] if project.is_view(each) else []
+    return found
+
+
+def test_a_mapping_makes_stale_itself_alone(project: Project) -> None:
+    assert made_stale(project, model("account_change__okta_system_log")) == {"account_change__okta_system_log"}
+
+
+def test_a_macro_of_one_vendor_makes_stale_what_calls_it(project: Project) -> None:
+    """`okta_metadata` is called by `okta_event`, which every mapping of Okta calls; its dispositions do not."""
+    assert made_stale(project, macro("okta_metadata")) == of(project, "okta_system_log", dispositions=False)
+    assert made_stale(project, macro("okta_auth_factors")) == {
+        "account_change__okta_system_log",
+        "authentication__okta_system_log",
+    }
+
+
+def test_a_macro_that_nothing_calls_makes_nothing_stale(project: Project) -> None:
+    def unused(manifest: dict[str, Any]) -> None:
+        added = copy.deepcopy(manifest["macros"]["macro.headwater.okta_metadata"])
+        manifest["macros"]["macro.headwater.nobody"] = added | {"unique_id": "macro.headwater.nobody"}
+
+    assert made_stale(project, unused) == set()
+    assert made_stale(project, macro("ocsf_types")) == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["materialization_lake_partition_duckdb", "lake_copy", "lake_rule_breaks", "lake_setup", "lake_stand_in"]
+)
+def test_what_runs_every_table_makes_all_stale(project: Project, name: str) -> None:
+    """The materialization and the hook of a run are called by dbt itself, and call others."""
+    assert made_stale(project, macro(name)) == everything(project)
+
+
+def test_views_that_are_kept_count_for_who_reads_them(project: Project) -> None:
+    """`materialization_view_duckdb` makes the events that mappings select from; no dispositions read a kept view."""
+    stale = made_stale(project, macro("materialization_view_duckdb"))
+    assert of(project, "okta_system_log", "windows_event") <= stale
+
+
+def test_a_class_that_is_declared_otherwise_makes_its_tables_stale(project: Project) -> None:
+    """`ocsf_type__<class>` is called by a name that is put together; marts of the class follow as well."""
+    findings = {name for name in everything(project) if name.startswith("detection_finding__")}
+    marts = {name for name, mart in project.marts.by_name.items() if mart.ocsf_class == "detection_finding"}
+    assert marts
+    assert made_stale(project, macro("ocsf_type__detection_finding")) == findings | marts
+
+
+def test_routing_macros_make_every_source_stale_but_no_mart(project: Project) -> None:
+    stale = made_stale(project, macro("routed"))
+    assert stale == everything(project) - project.marts.by_name.keys()
+
+
+def test_staging_and_events_make_their_source_stale(project: Project) -> None:
+    assert made_stale(project, model("stg_okta__system_log")) == of(project, "okta_system_log")
+    assert made_stale(project, model("okta_system_log")) == of(project, "okta_system_log", dispositions=False)
+
+
+def test_a_class_view_makes_the_marts_stale_that_read_it(project: Project) -> None:
+    stale = made_stale(project, model("authentication"))
+    assert stale and stale == reading(project, "authentication")
+
+
+def test_a_filter_makes_its_table_and_the_dispositions_stale(project: Project) -> None:
+    drop = [{"name": "noise", "drop": "true"}]
+    assert made_stale(project, meta("base_event__okta_system_log", filters=drop)) == {
+        "base_event__okta_system_log",
+        "dispositions__okta_system_log",
+    }
+
+
+def test_what_decides_no_row_makes_nothing_stale(project: Project) -> None:
+    exported = meta("authentication__okta_system_log", exports=[{"destinations": ["x"]}], owner="o")
+    assert made_stale(project, exported) == set()
+
+    def described(manifest: dict[str, Any]) -> None:
+        for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
+            node["description"] = "edited"
+
+    assert made_stale(project, described) == set()
+
+
+def test_a_field_of_a_contract_makes_its_source_stale(project: Project) -> None:
+    """`bronze_types`, which the hook calls, has the fields of all sources; those of the own one count."""
+
+    def field(manifest: dict[str, Any]) -> None:
+        manifest["sources"]["source.headwater.bronze.okta_system_log"]["columns"]["new"] = {"data_type": "VARCHAR"}
+        macro("bronze_types")(manifest)
+
+    assert made_stale(project, field) == of(project, "okta_system_log")
+
+    def volatile(manifest: dict[str, Any]) -> None:
+        manifest["sources"]["source.headwater.bronze.okta_system_log"]["config"]["meta"]["volatile"] = ["debugContext"]
+
+    assert made_stale(project, volatile) == of(project, "okta_system_log")
+
+
+def test_a_route_makes_its_source_stale_and_a_seed_who_reads_it(project: Project, tmp_path: Path) -> None:
+    def with_row(seed: str, *row: str) -> set[str]:
+        folder = tmp_path / seed
+        shutil.copytree(PROJECT / "seeds", folder / "seeds")
+        with (folder / "seeds" / f"{seed}.csv").open("a") as file:
+            csv.writer(file).writerow(row)
+        return made_stale(project, lambda _: None, folder)
+
+    assert with_row("ocsf_routing", "okta_system_log", "some.event", "3002", "1", "") == of(project, "okta_system_log")
+    assert with_row("okta_verbs", "frobnicate", "3") == {"api_activity__okta_system_log"}
+    marts = {mart for mart in project.marts.by_name if "seed.headwater.signal_factors" in _above(project, mart)}
+    assert marts and with_row("signal_factors", *["x"] * 5) == marts
+
+
+def test_no_macro_is_called_in_a_way_that_is_not_known() -> None:
+    """A name that is put together is not in the manifest: see what `orchestration.dbt.fingerprints` says of them."""
+    found = {
+        (file.name, line.strip())
+        for file in PROJECT.glob("macros/**/*.sql")
+        for line in file.read_text().splitlines()
+        if "context[" in line or "adapter.dispatch" in line or "context.get" in line
+    }
+    assert found == {("ocsf_event.sql", '{{ return(context["ocsf_type__" ~ class_name]()) }}')}
+    conditional = [file.name for file in PROJECT.glob("models/**/*.sql") if "if execute" in file.read_text()]
+    assert conditional == [], "what a model calls only when it runs is not in the manifest"
+
+
+def test_an_edited_file_is_parsed_again(okta_project: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(okta_project, tmp_path / "project"))
+    before = load_project(folder).mappings.fingerprints
+    file = folder / "macros/okta_system_log.sql"
+    file.write_text(file.read_text().replace("macro okta_session(", "macro okta_session(unused=none"))
+    (folder / "models/silver/authentication/authentication__okta_system_log.yml").write_text(
+        "models: [{name: authentication__okta_system_log, description: edited}]"
+    )
+    after = load_project(folder).mappings.fingerprints
+    assert {name for name in before if before[name] != after[name]} == {"authentication__okta_system_log"}
+
+
+def test_fingerprints_are_those_of_an_equal_project_elsewhere(okta_project: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(okta_project, tmp_path / "project", ignore=shutil.ignore_patterns("target")))
+    assert load_project(folder).mappings == load_project(okta_project).mappings
