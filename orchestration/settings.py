@@ -29,8 +29,6 @@ FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
 TOP = Path(__file__).resolve().parents[1]
 PROJECT = TOP / "dbt_project"
-_NOT_SETTINGS = frozenset((FILE_VARIABLE, "HEADWATER_PLAN"))  # where the file is, and a run's plan
-
 
 _SECRETS = ("_TOKEN", "_PASSWORD", "_PASSPHRASE", "_API_KEY")  # variables that settings name; read when they are used
 
@@ -399,7 +397,7 @@ def load_settings() -> Settings:
         name
         for name in os.environ
         if name.startswith("HEADWATER_")
-        and name not in _NOT_SETTINGS
+        and name != FILE_VARIABLE
         and name.removeprefix("HEADWATER_").split("__")[0].lower() not in Settings.model_fields
         and not name.endswith(_SECRETS)
     )

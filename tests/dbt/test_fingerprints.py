@@ -198,7 +198,7 @@ def test_an_edited_file_is_parsed_again(okta_project: Path, tmp_path: Path) -> N
     folder = Path(shutil.copytree(okta_project, tmp_path / "project"))
     before = load_project(folder).mappings.fingerprints
     file = folder / "macros/okta_system_log.sql"
-    file.write_text(file.read_text().replace("macro okta_session(", "macro okta_session(unused=none"))
+    file.write_text(file.read_text().replace("macro okta_auth_factors(", "macro okta_auth_factors(unused=none"))
     (folder / "models/silver/authentication/authentication__okta_system_log.yml").write_text(
         "models: [{name: authentication__okta_system_log, description: edited}]"
     )
