@@ -179,7 +179,7 @@ def _is_ours(contract: Contract, place: BucketPlace | None, each: Announced) -> 
         return False
     if place and lies_as_by_firehose(each.key.removeprefix(place.prefix)):
         return True
-    return not contract.key_layouts or any(layout.fits(each.key) for layout in contract.key_layouts)
+    return not contract.key_layouts or any(layout.day.fits(each.key) for layout in contract.key_layouts)
 
 
 def _name(each: Announced) -> str:
