@@ -1,5 +1,4 @@
-"""Signals: what analysts say of findings, how good those of a data product are, how much of the truth they tell.
+"""Signals: verdicts of analysts on findings, how good a product's findings are, how much of the truth they tell.
 
-What belongs here: dispositions (`dispositions`), the funnel of a product (`quality`), precision and recall against
-labelled events (`truth`). What does not: how a product finds its signals (`dbt_project/models/gold/`).
+How a product finds its signals does not belong here (`dbt_project/models/gold/`).
 """

@@ -1,9 +1,9 @@
 """The funnel of a data product: raw events → candidates → signals → reviewed → true, by month.
 
 What belongs here: the SELECT of `gold.signal_quality`. What does not: the counts of an hour (the mart `signal_funnel`),
-what is said of findings (`dispositions`).
+verdicts (`verdicts`).
 
-Months are those of the events. `reviewed` counts signals with a disposition; `precision` is true positives of those
+Months are those of the events. `reviewed` counts signals with a verdict; `precision` is true positives of those
 that were judged (true, false or benign: a duplicate or an inconclusive one says nothing of the product). A signal's
 time is counted from its first logon: until the last event that it rests on had arrived (`median_seconds_to_arrival`),
 and until the finding was published, by the receipt of the newest build of its hour (`median_seconds_to_signal`).
@@ -12,8 +12,8 @@ and until the finding was published, by the receipt of the newest build of its h
 from collections.abc import Sequence
 
 from lake import ledger
-from lake.base.sql import empty_select, literal
-from lake.signals.verdicts import TRUE, dispositions_sql, files_of
+from lake.base.sql import empty_select, literal, quoted
+from lake.signals.verdicts import TRUE, files_of, verdicts_sql
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -38,7 +38,7 @@ _SIGNAL_COLUMNS = (
 def quality_sql(store: Store, products: Sequence[str]) -> str:
     """Return the SELECT of `signal_quality`: one row a product and month."""
     funnel = files_of(store, f"{paths.GOLD}/{FUNNEL}")
-    names = ", ".join(f'"{name}"' for name, _ in _FUNNEL_COLUMNS)
+    names = ", ".join(quoted(name) for name, _ in _FUNNEL_COLUMNS)
     counted = f"select {names} from {funnel}" if funnel else empty_select(_FUNNEL_COLUMNS)
     return f"""with funnel as (
   select product, date_trunc('month', _event_at)::date as month, sum(raw_events)::bigint as raw_events,
@@ -47,7 +47,7 @@ def quality_sql(store: Store, products: Sequence[str]) -> str:
 ),
 signal as ({_signals(store, products)}),
 built as ({_built(store, products)}),
-judged as (select finding_uid, disposition from ({dispositions_sql(store)}) where is_current),
+judged as (select finding_uid, disposition from ({verdicts_sql(store)}) where is_current),
 reviewed as (
   select signal.product, date_trunc('month', signal."at")::date as month,
     count(*) as signals, count(judged.disposition) as reviewed,

@@ -1,8 +1,5 @@
 """How much of the truth the signals of a product tell: precision and recall against labelled events.
 
-What belongs here: reading labels, holding signals against them. What does not: the labels of the simulated estate
-(`orchestration.demo.estate.expectations`), printing.
-
 Labels are JSON: `{"signals": {<product>: {"incidents": [{"incident", "events": [uid, …]}], "innocent": {<name>: [uid,
 …]}}}}`. A signal is true when one of the events that it rests on belongs to an incident. An incident is found when a
 signal rests on one of its events. Precision is true signals of all signals, recall is incidents found of all incidents.
@@ -27,7 +24,7 @@ class BadTruth(HeadwaterError, ValueError):
 
 @dataclass(frozen=True)
 class Judged:
-    """One signal held against the labels: the incidents that it tells of, and innocent stories that it rests on."""
+    """One signal compared with the labels: the incidents that it tells of, and innocent stories that it rests on."""
 
     uid: str
     message: str
@@ -76,7 +73,7 @@ def read_truth(path: Path) -> Mapping[str, Mapping[str, object]]:
 
 
 def score(store: Store, product: str, labels: Mapping[str, object]) -> Score:
-    """Hold the signals of a product against its labels. Raises BadTruth."""
+    """Compare the signals of a product with its labels. Raises BadTruth."""
     incidents, innocent = _incidents(product, labels), _innocent(product, labels)
     signals = []
     for uid, message, severity, total, events in _signals(store, product):
@@ -101,11 +98,11 @@ def _signals(store: Store, product: str) -> Sequence[tuple[str, str, str, int, s
 
 
 def _incidents(product: str, labels: Mapping[str, object]) -> dict[str, set[str]]:
-    told = labels.get("incidents")
-    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+    found = labels.get("incidents")
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise BadTruth(f"{product}: incidents: expected a list of objects with `incident` and `events`")
     try:
-        return {str(each["incident"]): {str(uid).lower() for uid in each["events"]} for each in told}
+        return {str(each["incident"]): {str(uid).lower() for uid in each["events"]} for each in found}
     except (KeyError, TypeError):
         raise BadTruth(f"{product}: incidents: each has `incident` and `events`") from None
 

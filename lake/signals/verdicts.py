@@ -1,23 +1,28 @@
-"""Dispositions: what somebody says of a finding after looking at it. They are added and never changed.
+"""Verdicts: what analysts say of findings after looking at them. They are added and never changed.
 
-What belongs here: the columns, adding, and the SELECT over all of them with the time for which each holds. What does
-not: reading files that people send (`disposition_files`), commands.
+What belongs here: reading them from files, adding them, and the SELECT over all of them with the time for which each
+holds. In files, tables and commands a verdict is a `disposition`; what became of an event is another thing
+(`ledger/dispositions`).
 
-One file for each act of adding, `signals/dispositions/date=<day of adding>/<id>.parquet`, published through the
-journal: killed anywhere, the lake has all of an act's rows or none. The last one counts, by the time that was given
-(`at`), then by the time of adding; what was said before stays. (What became of an event, published or filtered, is
-another thing: `ledger/dispositions`.)
+A file is CSV with a header, or NDJSON: `finding_uid` (or `uid`), `disposition`, and, if they like, `by`, `note`, `at`
+(ISO 8601; UTC without offset). The lake has one file for each act of adding,
+`signals/dispositions/date=<day of adding>/<id>.parquet`, published through the journal: killed anywhere, the lake has
+all of an act's rows or none. The last verdict counts, by the time that was given (`at`), then by the time of adding.
 """
 
+import csv
+import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.base.sql import empty_select, literal
+from lake.base.errors import WRONG_CALL, HeadwaterError
+from lake.base.sql import empty_select, literal, quoted
 from lake.storage import duck, paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
@@ -35,15 +40,20 @@ COLUMNS = (
     ("added_at", "TIMESTAMP"),
     ("origin", "VARCHAR"),
 )
+_SPELLINGS = {"uid": "finding_uid", "finding": "finding_uid", "analyst": "by", "comment": "note", "decided_at": "at"}
+_FIELDS = ("finding_uid", "disposition", "by", "note", "at")
 _SCHEMA = pa.schema([(name, pa.timestamp("us") if type_ == "TIMESTAMP" else pa.string()) for name, type_ in COLUMNS])
 
 
 @dataclass(frozen=True)
-class Disposition:
-    """What is said of one finding. `at`: when it was decided, UTC; None: when it is added. `where`: for messages."""
+class Verdict:
+    """What an analyst says of one finding, one of VALUES.
+
+    `at`: when it was decided, UTC; None: when it is added. `where`: for messages.
+    """
 
     finding_uid: str
-    disposition: str
+    verdict: str
     by: str = ""
     note: str = ""
     at: datetime | None = None
@@ -52,39 +62,39 @@ class Disposition:
 
 @dataclass(frozen=True)
 class Refused:
-    """A disposition that was not taken, and why."""
+    """A verdict that was not taken, and why."""
 
-    disposition: Disposition
+    verdict: Verdict
     reason: str
 
 
 @dataclass(frozen=True)
 class Added:
-    """What one act of adding did. `unchanged`: the finding's disposition is that already, by the same and so noted."""
+    """What one act of adding did. `unchanged`: the finding has that verdict already, by the same and so noted."""
 
-    added: tuple[Disposition, ...]
-    unchanged: tuple[Disposition, ...]
+    added: tuple[Verdict, ...]
+    unchanged: tuple[Verdict, ...]
     refused: tuple[Refused, ...]
 
 
-def add_dispositions(
-    store: Store, given: Iterable[Disposition], products: Sequence[str], origin: str, now: datetime | None = None
+def add_verdicts(
+    store: Store, given: Iterable[Verdict], products: Sequence[str], origin: str, now: datetime | None = None
 ) -> Added:
-    """Add what is said of findings; of what is refused nothing is kept, the rest is.
+    """Add verdicts; of what is refused nothing is kept, the rest is.
 
     `products` are the marts whose findings may be meant, `origin` says where this comes from (a file, a command).
     """
     moment = _naive(now or datetime.now(UTC))
     known = findings(store, products)
-    stands = _standing(store)
+    current = _current(store)
     added, unchanged, refused = [], [], []
     for each in given:
         if reason := _wrong(each, known, products, moment):
             refused.append(Refused(each, reason))
-        elif stands.get(each.finding_uid) == (each.disposition, each.by, each.note):
+        elif current.get(each.finding_uid) == (each.verdict, each.by, each.note):
             unchanged.append(each)
         else:
-            stands[each.finding_uid] = (each.disposition, each.by, each.note)
+            current[each.finding_uid] = (each.verdict, each.by, each.note)
             added.append(each)
     if added:
         _write(store, [_row(each, known[each.finding_uid], moment, origin) for each in added], moment)
@@ -102,10 +112,10 @@ def findings(store: Store, products: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def dispositions_sql(store: Store) -> str:
-    """Return a SELECT over all dispositions: the columns, from when to when each counted, and whether it counts now."""
+def verdicts_sql(store: Store) -> str:
+    """Return a SELECT over all verdicts: the columns, from when to when each counted, and whether it counts now."""
     files = files_of(store, FOLDER, "date=*/*.parquet")
-    rows = f"select {', '.join(_quoted())} from {files}" if files else empty_select(COLUMNS)
+    rows = f"select {', '.join(quoted(name) for name, _ in COLUMNS)} from {files}" if files else empty_select(COLUMNS)
     return (
         "select *, next_at is null as is_current from ("
         " select *, \"at\" as valid_from, coalesce(next_at, timestamp '9999-12-31') as valid_to from ("
@@ -122,9 +132,9 @@ def files_of(store: Store, folder: str, pattern: str = "date=*/hour=*/*.parquet"
     return f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"
 
 
-def _wrong(each: Disposition, known: dict[str, str], products: Sequence[str], now: datetime) -> str:
-    if each.disposition not in VALUES:
-        return f"{each.disposition!r} is no disposition (expected {', '.join(VALUES)})"
+def _wrong(each: Verdict, known: dict[str, str], products: Sequence[str], now: datetime) -> str:
+    if each.verdict not in VALUES:
+        return f"{each.verdict!r} is no disposition (expected {', '.join(VALUES)})"
     if each.finding_uid not in known:
         return f"no product has a finding {each.finding_uid!r} (looked in {', '.join(products) or 'no product'})"
     if each.at is not None and _naive(each.at) > now:
@@ -132,14 +142,14 @@ def _wrong(each: Disposition, known: dict[str, str], products: Sequence[str], no
     return ""
 
 
-def _standing(store: Store) -> dict[str, tuple[str, str, str]]:
+def _current(store: Store) -> dict[str, tuple[str, str, str]]:
     with duck.connect(store) as con:
-        sql = f'select finding_uid, disposition, "by", note from ({dispositions_sql(store)}) where is_current'
+        sql = f'select finding_uid, disposition, "by", note from ({verdicts_sql(store)}) where is_current'
         return {uid: (disposition, by, note) for uid, disposition, by, note in con.execute(sql).fetchall()}
 
 
-def _row(each: Disposition, product: str, moment: datetime, origin: str) -> dict[str, object]:
-    said = {"product": product, "finding_uid": each.finding_uid, "disposition": each.disposition}
+def _row(each: Verdict, product: str, moment: datetime, origin: str) -> dict[str, object]:
+    said = {"product": product, "finding_uid": each.finding_uid, "disposition": each.verdict}
     at = _naive(each.at) if each.at else moment
     return said | {"by": each.by, "note": each.note, "at": at, "added_at": moment, "origin": origin}
 
@@ -154,9 +164,75 @@ def _write(store: Store, rows: list[dict[str, object]], moment: datetime) -> Non
         publish(store, lambda: Change(moves=((place.key_of(path), key),)))
 
 
-def _quoted() -> list[str]:
-    return [f'"{name}"' for name, _ in COLUMNS]
-
-
 def _naive(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+
+
+class BadVerdicts(HeadwaterError, ValueError):
+    """A file of verdicts that cannot be used; the message names the file and the line."""
+
+    exit_code = WRONG_CALL
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """Return the verdicts of a file; its suffix says its format (.csv, .ndjson, .jsonl, .json for one a line).
+
+    Raises:
+        BadVerdicts: the file cannot be read, a column is missing or unknown, or a time is none. Nothing is taken.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadVerdicts(f"{path}: cannot be read: {problem}") from None
+    if path.suffix.lower() == ".csv":
+        return [_verdict(row, f"{path.name}, line {line}") for line, row in _csv(text, path)]
+    if path.suffix.lower() in (".ndjson", ".jsonl", ".json"):
+        return [_verdict(row, f"{path.name}, line {line}") for line, row in _ndjson(text, path)]
+    raise BadVerdicts(f"{path}: expected a file .csv or .ndjson")
+
+
+def parse_moment(text: str, where: str) -> datetime:
+    """Return an instant, naive UTC. Raises BadVerdicts."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadVerdicts(f"{where}: {text!r} is no time (expected 2026-03-02T08:00:00Z)") from None
+    return _naive(at)
+
+
+def _csv(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+    reader = csv.DictReader(text.splitlines())
+    if not reader.fieldnames:
+        raise BadVerdicts(f"{path}: is empty; expected a header with finding_uid and disposition")
+    for row in reader:
+        if None in row:
+            raise BadVerdicts(f"{path.name}, line {reader.line_num}: has more values than the header names")
+        yield reader.line_num, row
+
+
+def _ndjson(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            raise BadVerdicts(f"{path.name}, line {number}: is no JSON") from None
+        if not isinstance(row, dict):
+            raise BadVerdicts(f"{path.name}, line {number}: expected an object")
+        yield number, row
+
+
+def _verdict(row: Mapping[str, object], where: str) -> Verdict:
+    named = {name.strip().lower(): value for name, value in row.items()}
+    held = {_SPELLINGS.get(name, name): str(value).strip() for name, value in named.items() if value is not None}
+    if unknown := sorted(set(held) - set(_FIELDS)):
+        raise BadVerdicts(f"{where}: unknown column {unknown[0]!r} (known: {', '.join(_FIELDS)})")
+    for name in ("finding_uid", "disposition"):
+        if not held.get(name):
+            raise BadVerdicts(f"{where}: {name} is missing")
+    said = held["disposition"].lower().replace(" ", "_").replace("-", "_")
+    at = parse_moment(held["at"], where) if held.get("at") else None
+    if said not in VALUES:
+        raise BadVerdicts(f"{where}: {held['disposition']!r} is no disposition (expected {', '.join(VALUES)})")
+    return Verdict(held["finding_uid"], said, held.get("by", ""), held.get("note", ""), at, where)

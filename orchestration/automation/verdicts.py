@@ -9,8 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from lake.signals import verdicts
-from lake.signals.verdict_files import parse_moment, read_dispositions
-from lake.signals.verdicts import VALUES, Disposition
+from lake.signals.verdicts import VALUES, Verdict, parse_moment, read_verdicts
 from lake.storage.publish import recover
 from orchestration.settings import load_settings, open_lake
 from orchestration.steps.products import product_names
@@ -36,18 +35,16 @@ class Dispositions(dg.Config):
 @dg.op(description="Add what analysts say of findings. The last one counts; what was said before is kept.")
 def record_dispositions(context: dg.OpExecutionContext, config: Dispositions) -> None:
     """Add what is given; fail, after adding the rest, when something cannot be taken."""
-    given = [_disposition(each, f"said[{number}]") for number, each in enumerate(config.said)]
-    given += read_dispositions(Path(config.file)) if config.file else []
+    given = [_verdict(each, f"said[{number}]") for number, each in enumerate(config.said)]
+    given += read_verdicts(Path(config.file)) if config.file else []
     store = open_lake(load_settings())
     recover(store)
-    done = verdicts.add_dispositions(
-        store, given, product_names(), Path(config.file).name if config.file else "Dagster"
-    )
+    done = verdicts.add_verdicts(store, given, product_names(), Path(config.file).name if config.file else "Dagster")
     context.add_output_metadata(
         {"added": len(done.added), "unchanged": len(done.unchanged), "refused": len(done.refused)}
     )
     for refused in done.refused:
-        context.log.error(f"{refused.disposition.where}: {refused.reason}")
+        context.log.error(f"{refused.verdict.where}: {refused.reason}")
     if done.refused:
         raise dg.Failure(f"{len(done.refused)} dispositions were not taken; {len(done.added)} were added")
 
@@ -63,6 +60,6 @@ def disposing() -> dg.Definitions:
     return dg.Definitions(jobs=[add_dispositions])
 
 
-def _disposition(said: Said, where: str) -> Disposition:
+def _verdict(said: Said, where: str) -> Verdict:
     at = parse_moment(said.at, where) if said.at else None
-    return Disposition(said.finding_uid, said.disposition, said.by, said.note, at, where)
+    return Verdict(said.finding_uid, said.disposition, said.by, said.note, at, where)

@@ -13,7 +13,7 @@ from rich.console import Console
 from lake.matching.match import Matched
 from lake.query.session import ask
 from lake.signals.truth import Score, read_truth, score
-from lake.signals.verdicts import TRUE, Disposition, add_dispositions
+from lake.signals.verdicts import TRUE, Verdict, add_verdicts
 from lake.storage.store import Store
 from orchestration.cli.commands.signals import tell_scores
 from orchestration.cli.output import print_table
@@ -104,13 +104,13 @@ def review(store: Store, truth: Path) -> list[Score]:
     seen = "select finding_uid from gold.dispositions"
     judged = {uid for (uid,) in ask(reading(store, seen), seen)[1]}
     given = [
-        Disposition(each.uid, TRUE if each.incidents else "false_positive", by="labels of the estate")
+        Verdict(each.uid, TRUE if each.incidents else "false_positive", by="labels of the estate")
         for found in scores
         for each in found.signals
         if each.uid not in judged
     ]
     if given:
-        add_dispositions(store, given, product_names(), "demo")
+        add_verdicts(store, given, product_names(), "demo")
     tell_scores(scores)
     console.print("\nof raw events, candidates, signals, and what was said of them (gold.signal_quality)", style="bold")
     print_table("", *ask(reading(store, _QUALITY), _QUALITY))

@@ -14,7 +14,7 @@ from lake.ocsf.columns import columns
 from lake.query.session import connect
 from lake.query.views import gold_views
 from lake.signals.quality import quality_sql
-from lake.signals.verdicts import dispositions_sql
+from lake.signals.verdicts import verdicts_sql
 from lake.storage import paths
 from lake.storage.store import Store
 from orchestration.dbt.project import load_project
@@ -40,7 +40,7 @@ def signal_views(store: Store, question: str = "") -> dict[str, str]:
 
     What a question does not name is left out: the quality of a product reads the receipts of all its hours.
     """
-    views = {"dispositions": dispositions_sql(store)}
+    views = {"dispositions": verdicts_sql(store)}
     if "gold." not in question.lower() or "signal_quality" in question.lower():
         views["signal_quality"] = quality_sql(store, product_names())
     return views | gold_views(load_project().gold_views, store.folders(paths.GOLD))

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lake.signals.verdict_files import parse_moment, read_dispositions
-from lake.signals.verdicts import VALUES, Added, Disposition, add_dispositions, dispositions_sql
+from lake.signals.verdicts import VALUES, Added, Verdict, add_verdicts, parse_moment, read_verdicts, verdicts_sql
 from lake.storage import duck
 from lake.storage.publish import sweep
 from orchestration.cli.app import Json, app, lake
@@ -33,10 +32,10 @@ def add(
     if said not in VALUES:
         raise UsageError(f"{said!r} is no disposition (expected {', '.join(VALUES)})")
     moment = parse_moment(at, "--at") if at else None
-    given = Disposition(finding, said, by or getpass.getuser(), note, moment, "command line")
+    given = Verdict(finding, said, by or getpass.getuser(), note, moment, "command line")
     store = lake()
     sweep(store)
-    _tell(add_dispositions(store, [given], product_names(), "command line"), json)
+    _tell(add_verdicts(store, [given], product_names(), "command line"), json)
 
 
 @disposition.command("load")
@@ -45,10 +44,10 @@ def load(
     json: Json = False,
 ) -> None:
     """Load dispositions from a file. Loading it twice adds nothing; what cannot be taken is named, the rest is kept."""
-    given = read_dispositions(file)
+    given = read_verdicts(file)
     store = lake()
     sweep(store)
-    _tell(add_dispositions(store, given, product_names(), file.name), json)
+    _tell(add_verdicts(store, given, product_names(), file.name), json)
 
 
 @disposition.command("list")
@@ -61,7 +60,7 @@ def list_(
     columns = ", ".join(f'"{name}"' for name in names)
     kept = "" if history else " where is_current"
     with duck.connect(store := lake()) as con:
-        sql = f'select {columns} from ({dispositions_sql(store)}){kept} order by "at" desc, added_at desc, finding_uid'
+        sql = f'select {columns} from ({verdicts_sql(store)}){kept} order by "at" desc, added_at desc, finding_uid'
         rows = con.execute(sql).fetchall()
     if json:
         print_json([dict(zip(names, row, strict=True)) for row in rows])
@@ -75,12 +74,12 @@ def _tell(done: Added, json: bool) -> None:
     if json:
         print_json(_told(done))
     else:
-        for disposition, number in sorted(Counter(each.disposition for each in done.added).items()):
-            out.print(f"{number:,} {disposition}")
+        for verdict, number in sorted(Counter(each.verdict for each in done.added).items()):
+            out.print(f"{number:,} {verdict}")
         if done.unchanged:
             say(f"{len(done.unchanged):,} stood there already")
         for refused in done.refused[:MOST_ROWS]:
-            say(f"not taken: {refused.disposition.where}: {refused.reason}")
+            say(f"not taken: {refused.verdict.where}: {refused.reason}")
         if not done.added and not done.refused and not done.unchanged:
             say("nothing was given")
     if done.refused:
@@ -89,7 +88,7 @@ def _tell(done: Added, json: bool) -> None:
 
 def _told(done: Added) -> dict[str, Any]:
     refused = [
-        {"finding_uid": each.disposition.finding_uid, "where": each.disposition.where, "reason": each.reason}
+        {"finding_uid": each.verdict.finding_uid, "where": each.verdict.where, "reason": each.reason}
         for each in done.refused
     ]
     return {"added": len(done.added), "unchanged": len(done.unchanged), "refused": refused}

@@ -10,7 +10,7 @@ import pytest
 
 from lake.signals.quality import quality_sql
 from lake.signals.truth import BadTruth, read_truth, score
-from lake.signals.verdicts import Disposition, add_dispositions
+from lake.signals.verdicts import Verdict, add_verdicts
 from lake.storage.store import LocalStore
 from tests.unit.signals.lakes import PRODUCT, built, funnel, lake
 
@@ -34,8 +34,8 @@ def test_the_funnel_goes_from_raw_events_to_true_signals(tmp_path: Path) -> None
         funnel(store, hour, raw=1000, candidates=10, signals=3)
     built(store, "2026-03-02T07", "2026-03-02T09:00:00+00:00")
     said = ("true_positive", "true_positive", "false_positive", "benign", "duplicate")
-    given = [Disposition(f"f{number}", each) for number, each in enumerate(said)]
-    add_dispositions(store, given, [PRODUCT], "test", datetime(2026, 3, 5))
+    given = [Verdict(f"f{number}", each) for number, each in enumerate(said)]
+    add_verdicts(store, given, [PRODUCT], "test", datetime(2026, 3, 5))
     march, april = quality(store)
     assert (PRODUCT, 2000, 20, 6) == tuple(march[name] for name in ("product", "raw_events", "candidates", "signals"))
     assert (5, 2, 1, 1, 1) == tuple(
@@ -51,7 +51,7 @@ def test_the_funnel_goes_from_raw_events_to_true_signals(tmp_path: Path) -> None
 def test_a_disposition_that_was_taken_back_counts_no_longer(tmp_path: Path) -> None:
     store = lake(tmp_path, ("f1", "2026-03-02T07:00:00", []))
     for day, said in ((5, "true_positive"), (6, "false_positive")):
-        add_dispositions(store, [Disposition("f1", said)], [PRODUCT], "test", datetime(2026, 3, day))
+        add_verdicts(store, [Verdict("f1", said)], [PRODUCT], "test", datetime(2026, 3, day))
     (row,) = quality(store)
     assert (1, 0, 1, 0.0) == (row["reviewed"], row["true_positives"], row["false_positives"], row["precision"])
 

@@ -7,8 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from lake.signals.verdict_files import BadDispositions, read_dispositions
-from lake.signals.verdicts import Disposition, add_dispositions, dispositions_sql
+from lake.signals.verdicts import BadVerdicts, Verdict, add_verdicts, read_verdicts, verdicts_sql
 from lake.storage.publish import recover
 from lake.storage.store import LocalStore
 from tests.unit.signals.lakes import PRODUCT, lake
@@ -24,13 +23,13 @@ def store(tmp_path: Path) -> LocalStore:
 
 def say(store: LocalStore, *given: tuple[Any, ...], now: datetime = NOON) -> tuple[int, int, list[str]]:
     """Add dispositions; return how many were added and unchanged, and why others were refused."""
-    done = add_dispositions(store, [Disposition(*each) for each in given], [PRODUCT], "test", now)
+    done = add_verdicts(store, [Verdict(*each) for each in given], [PRODUCT], "test", now)
     return len(done.added), len(done.unchanged), [each.reason for each in done.refused]
 
 
 def held(store: LocalStore, where: str = "true") -> list[tuple[Any, ...]]:
     """The dispositions of the lake, in the order in which they began to count."""
-    said = f"select finding_uid, disposition, is_current from ({dispositions_sql(store)})"
+    said = f"select finding_uid, disposition, is_current from ({verdicts_sql(store)})"
     return duckdb.execute(f"{said} where {where} order by valid_from").fetchall()
 
 
@@ -38,7 +37,7 @@ def test_the_last_one_counts_and_what_was_said_before_is_kept(store: LocalStore)
     assert (1, 0, []) == say(store, ("f1", "false_positive", "ann"))
     assert (1, 0, []) == say(store, ("f1", "true_positive", "bob", "second look"), now=LATER)
     assert [("f1", "false_positive", False), ("f1", "true_positive", True)] == held(store)
-    spans = f"select valid_from, valid_to from ({dispositions_sql(store)}) order by 1"
+    spans = f"select valid_from, valid_to from ({verdicts_sql(store)}) order by 1"
     assert [(NOON, LATER), (LATER, datetime(9999, 12, 31))] == duckdb.execute(spans).fetchall()
 
 
@@ -101,8 +100,8 @@ def test_files_of_people_are_read_whatever_they_call_their_columns(tmp_path: Pat
     )
     expected = ("f1", "true_positive", "ann", "yes, it was", datetime(2026, 3, 3, 8))
     for file in (csv, ndjson):
-        (found,) = read_dispositions(file)
-        assert expected == (found.finding_uid, found.disposition, found.by, found.note, found.at)
+        (found,) = read_verdicts(file)
+        assert expected == (found.finding_uid, found.verdict, found.by, found.note, found.at)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ def test_files_of_people_are_read_whatever_they_call_their_columns(tmp_path: Pat
 )
 def test_a_file_that_cannot_be_used_is_told_by_line(tmp_path: Path, name: str, text: str, complaint: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(BadDispositions, match=complaint):
-        read_dispositions(tmp_path / name)
-    with pytest.raises(BadDispositions, match="cannot be read"):
-        read_dispositions(tmp_path / "none.csv")
+    with pytest.raises(BadVerdicts, match=complaint):
+        read_verdicts(tmp_path / name)
+    with pytest.raises(BadVerdicts, match="cannot be read"):
+        read_verdicts(tmp_path / "none.csv")
