@@ -12,7 +12,7 @@ from pathlib import Path
 from ingest.reference.geoip.load import GeoIpDatabase, load_geoip
 from lake.storage.store import LocalStore, Store
 from orchestration.demo.estate.company import found
-from orchestration.demo.estate.reference import write_reference
+from orchestration.demo.estate.context.reference import write_reference
 from tests.bench.inputs import SOURCES, Inputs, shares, size
 from tests.bench.process import headwater, job
 

@@ -13,14 +13,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from orchestration.demo.estate.cloudtrail import SOURCE as CLOUDTRAIL
-from orchestration.demo.estate.cloudtrail import CloudTrailFeed
 from orchestration.demo.estate.company import found
 from orchestration.demo.estate.events import Record, dump, sysmon_utc, times, utc_millis, utc_seconds, wall_clock
-from orchestration.demo.estate.okta import SOURCE as OKTA
-from orchestration.demo.estate.okta import OktaFeed
-from orchestration.demo.estate.windows import SOURCE as WINDOWS
-from orchestration.demo.estate.windows import WindowsFeed
+from orchestration.demo.estate.sources.cloudtrail import SOURCE as CLOUDTRAIL
+from orchestration.demo.estate.sources.cloudtrail import CloudTrailFeed
+from orchestration.demo.estate.sources.okta import SOURCE as OKTA
+from orchestration.demo.estate.sources.okta import OktaFeed
+from orchestration.demo.estate.sources.windows import SOURCE as WINDOWS
+from orchestration.demo.estate.sources.windows import WindowsFeed
 
 _POOL = 2000
 _FEEDS: dict[str, Callable[..., Any]] = {CLOUDTRAIL: CloudTrailFeed, OKTA: OktaFeed, WINDOWS: WindowsFeed}

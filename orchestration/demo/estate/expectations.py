@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestration.demo.estate import cmdb, directory, intel, okta, pass_the_hash, routine, windows
 from orchestration.demo.estate.company import Company
-from orchestration.demo.estate.incident import HOSTILE_DOMAIN, PATHS, SERVER, Planted
+from orchestration.demo.estate.context import cmdb, directory, intel
 from orchestration.demo.estate.networks import HOSTILE_ADDRESS
+from orchestration.demo.estate.sources import okta, windows
+from orchestration.demo.estate.stories import pass_the_hash, routine
+from orchestration.demo.estate.stories.incident import HOSTILE_DOMAIN, PATHS, SERVER, Planted
 from orchestration.demo.estate.timeline import Timeline, utc
 from orchestration.demo.estate.truth import Tally
 

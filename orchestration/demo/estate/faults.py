@@ -19,7 +19,7 @@ from typing import Any
 
 from orchestration.demo.estate.company import REGIONS
 from orchestration.demo.estate.events import Event, Record, dump
-from orchestration.demo.estate.incident import Planted
+from orchestration.demo.estate.stories.incident import Planted
 
 COLLISION_PAIRS = 3
 _LATE_FROM_SECONDS, _LATE_TO_SECONDS = 1200.0, 20 * 3600.0

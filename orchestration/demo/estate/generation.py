@@ -11,15 +11,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestration.demo.estate import cloudtrail, okta, pass_the_hash, routine, windows
 from orchestration.demo.estate.company import Company, found
+from orchestration.demo.estate.context.reference import write_feeds, write_reference
 from orchestration.demo.estate.delivery import write_cloudtrail, write_okta, write_windows
 from orchestration.demo.estate.events import Event, times
 from orchestration.demo.estate.expectations import expectations
 from orchestration.demo.estate.faults import Span, deliver, plant_faults
-from orchestration.demo.estate.incident import Planted, plan
 from orchestration.demo.estate.networks import HOSTILE_ADDRESS
-from orchestration.demo.estate.reference import write_feeds, write_reference
+from orchestration.demo.estate.sources import cloudtrail, okta, windows
+from orchestration.demo.estate.stories import pass_the_hash, routine
+from orchestration.demo.estate.stories.incident import Planted, plan
 from orchestration.demo.estate.timeline import Timeline
 from orchestration.demo.estate.truth import Tally
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.demo.estate.windows import SOURCE as WINDOWS
+from orchestration.demo.estate.sources.windows import SOURCE as WINDOWS
 
 from .readback import KEYS, READERS, defect
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestration.demo.estate import cmdb, directory, intel
 from orchestration.demo.estate.company import Company
+from orchestration.demo.estate.context import cmdb, directory, intel
 from orchestration.demo.estate.networks import PLACES, Place
 from orchestration.demo.estate.timeline import Timeline, stamp
 

@@ -6,7 +6,7 @@ The Sysmon and PowerShell part of `windows_background`, which weighs and calls t
 from __future__ import annotations
 
 from orchestration.demo.estate.company import AD_DOMAIN, DNS_DOMAIN
-from orchestration.demo.estate.windows_events import (
+from orchestration.demo.estate.sources.windows_events import (
     PROGRAMS,
     Data,
     Draft,

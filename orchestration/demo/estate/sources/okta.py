@@ -15,7 +15,7 @@ from typing import Any
 from orchestration.demo.estate.company import Company, Person, identifier
 from orchestration.demo.estate.events import Event, Record, dump, utc_millis, uuid4
 from orchestration.demo.estate.networks import PLACES, Place
-from orchestration.demo.estate.okta_kinds import KINDS, UNMAPPED, Kind
+from orchestration.demo.estate.sources.okta_kinds import KINDS, UNMAPPED, Kind
 
 SOURCE = "okta_system_log"
 __all__ = ["SOURCE", "UNMAPPED", "OktaFeed", "geography"]

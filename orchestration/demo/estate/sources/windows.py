@@ -18,8 +18,8 @@ from itertools import accumulate
 
 from orchestration.demo.estate.company import Company, Host
 from orchestration.demo.estate.events import Event, Record, dump, sysmon_utc, utc_millis, wall_clock
-from orchestration.demo.estate.windows_background import CATALOGUE
-from orchestration.demo.estate.windows_events import Draft, Scene
+from orchestration.demo.estate.sources.windows_background import CATALOGUE
+from orchestration.demo.estate.sources.windows_events import Draft, Scene
 
 SOURCE = "windows_event"
 UNMAPPED = "Security/5379"

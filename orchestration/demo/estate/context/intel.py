@@ -8,10 +8,10 @@ taken for hostile: cloud ranges, VPN providers, public resolvers. What matches n
 
 from __future__ import annotations
 
-from orchestration.demo.estate.incident import HOSTILE_DOMAIN, TOOL
 from orchestration.demo.estate.networks import HOSTILE_ADDRESS, PLACES
+from orchestration.demo.estate.sources.windows_events import sha256
+from orchestration.demo.estate.stories.incident import HOSTILE_DOMAIN, TOOL
 from orchestration.demo.estate.timeline import Timeline
-from orchestration.demo.estate.windows_events import sha256
 
 COLUMNS = ("value", "kind", "uid", "name", "category", "malware", "confidence", "description")
 QUICK, SLOW = "threatdesk", "coldcase"

@@ -7,7 +7,7 @@ laptop in the first snapshot, to Peter Osei's in the second, and to nobody in th
 from __future__ import annotations
 
 from orchestration.demo.estate.company import Company, Host
-from orchestration.demo.estate.directory import (
+from orchestration.demo.estate.context.directory import (
     DATABASE_ADMINISTRATORS,
     DOMAIN_ADMINISTRATORS,
     HELP_DESK,

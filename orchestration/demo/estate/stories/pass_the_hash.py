@@ -13,11 +13,9 @@ from dataclasses import replace
 from functools import partial
 
 from orchestration.demo.estate.company import Company, Host, identifier
-from orchestration.demo.estate.incident import Planted
-from orchestration.demo.estate.timeline import Timeline
-from orchestration.demo.estate.windows import SOURCE as WINDOWS
-from orchestration.demo.estate.windows import WindowsFeed
-from orchestration.demo.estate.windows_events import (
+from orchestration.demo.estate.sources.windows import SOURCE as WINDOWS
+from orchestration.demo.estate.sources.windows import WindowsFeed
+from orchestration.demo.estate.sources.windows_events import (
     Draft,
     NtlmAccount,
     ntlm_logon,
@@ -25,6 +23,8 @@ from orchestration.demo.estate.windows_events import (
     service_installed,
     special_logon,
 )
+from orchestration.demo.estate.stories.incident import Planted
+from orchestration.demo.estate.timeline import Timeline
 
 STORY, SHARE, ACCOUNT = "pass_the_hash", 0.78, "Administrator"
 _SERVICE = ("PSEXESVC", "%SystemRoot%\\PSEXESVC.exe")

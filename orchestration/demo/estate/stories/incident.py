@@ -20,19 +20,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from orchestration.demo.estate.cloudtrail import SOURCE as CLOUDTRAIL
-from orchestration.demo.estate.cloudtrail import CloudTrailFeed
-from orchestration.demo.estate.cloudtrail_calls import Call
 from orchestration.demo.estate.company import Company, Host, Person
 from orchestration.demo.estate.events import Event, Record
 from orchestration.demo.estate.networks import HOSTILE_ADDRESS, PLACES, Place
-from orchestration.demo.estate.okta import SOURCE as OKTA
-from orchestration.demo.estate.okta import OktaFeed
-from orchestration.demo.estate.okta_kinds import BY_NAME, Kind
-from orchestration.demo.estate.timeline import INCIDENT, LOOK_ALIKE, SERVER_AFTER_SECONDS, Timeline
-from orchestration.demo.estate.windows import SOURCE as WINDOWS
-from orchestration.demo.estate.windows import WindowsFeed
-from orchestration.demo.estate.windows_events import (
+from orchestration.demo.estate.sources.cloudtrail import SOURCE as CLOUDTRAIL
+from orchestration.demo.estate.sources.cloudtrail import CloudTrailFeed
+from orchestration.demo.estate.sources.cloudtrail_calls import Call
+from orchestration.demo.estate.sources.okta import SOURCE as OKTA
+from orchestration.demo.estate.sources.okta import OktaFeed
+from orchestration.demo.estate.sources.okta_kinds import BY_NAME, Kind
+from orchestration.demo.estate.sources.windows import SOURCE as WINDOWS
+from orchestration.demo.estate.sources.windows import WindowsFeed
+from orchestration.demo.estate.sources.windows_events import (
     Draft,
     connection,
     logon,
@@ -42,6 +41,7 @@ from orchestration.demo.estate.windows_events import (
     special_logon,
     sysmon,
 )
+from orchestration.demo.estate.timeline import INCIDENT, LOOK_ALIKE, SERVER_AFTER_SECONDS, Timeline
 
 _POWERSHELL = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"
 HOSTILE_DOMAIN = "cdn-telemetry-sync.example"

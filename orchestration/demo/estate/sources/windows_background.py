@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestration.demo.estate.company import AD_DOMAIN, DNS_DOMAIN, Host, Person
-from orchestration.demo.estate.windows_endpoint import access_event, powershell_event, process_event, sysmon_event
-from orchestration.demo.estate.windows_events import Data, Draft, Scene, logon, service_installed, special_logon
+from orchestration.demo.estate.sources.windows_endpoint import (
+    access_event,
+    powershell_event,
+    process_event,
+    sysmon_event,
+)
+from orchestration.demo.estate.sources.windows_events import Data, Draft, Scene, logon, service_installed, special_logon
 
 _SEC = "Security"
 _S32 = "C:\\Windows\\System32\\"

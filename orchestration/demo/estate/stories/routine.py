@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from orchestration.demo.estate.cmdb import FIRST_HOLDER, LEASED_ADDRESS, SECOND_HOLDER
 from orchestration.demo.estate.company import AD_DOMAIN, Company, Host, Person
-from orchestration.demo.estate.directory import CHANGED, JOINED, LEFT
+from orchestration.demo.estate.context.cmdb import FIRST_HOLDER, LEASED_ADDRESS, SECOND_HOLDER
+from orchestration.demo.estate.context.directory import CHANGED, JOINED, LEFT
 from orchestration.demo.estate.events import Event
-from orchestration.demo.estate.incident import Planted
 from orchestration.demo.estate.networks import PLACES, Place
-from orchestration.demo.estate.okta import SOURCE as OKTA
-from orchestration.demo.estate.okta import OktaFeed
-from orchestration.demo.estate.okta_kinds import BY_NAME
-from orchestration.demo.estate.timeline import Timeline
-from orchestration.demo.estate.windows import SOURCE as WINDOWS
-from orchestration.demo.estate.windows import WindowsFeed
-from orchestration.demo.estate.windows_events import (
+from orchestration.demo.estate.sources.okta import SOURCE as OKTA
+from orchestration.demo.estate.sources.okta import OktaFeed
+from orchestration.demo.estate.sources.okta_kinds import BY_NAME
+from orchestration.demo.estate.sources.windows import SOURCE as WINDOWS
+from orchestration.demo.estate.sources.windows import WindowsFeed
+from orchestration.demo.estate.sources.windows_events import (
     Draft,
     NtlmAccount,
     failed_logon,
@@ -32,6 +30,8 @@ from orchestration.demo.estate.windows_events import (
     service_installed,
     special_logon,
 )
+from orchestration.demo.estate.stories.incident import Planted
+from orchestration.demo.estate.timeline import Timeline
 
 STORY = "routine"
 _PRINTER = "10.50.0.21"  # an address that no inventory knows

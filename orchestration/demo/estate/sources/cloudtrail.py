@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import random
 
-from orchestration.demo.estate.cloudtrail_calls import PROFILES, SERVICES, Call
 from orchestration.demo.estate.company import REGIONS, Company, Person, identifier
 from orchestration.demo.estate.events import Event, Record, dump, utc_seconds, uuid4
 from orchestration.demo.estate.networks import PLACES
+from orchestration.demo.estate.sources.cloudtrail_calls import PROFILES, SERVICES, Call
 
 SOURCE = "aws_cloudtrail"
 UNMAPPED = "AwsVpceEvent"

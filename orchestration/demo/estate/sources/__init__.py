@@ -1,0 +1,1 @@
+"""The logs of the simulated company: a feed for each source, which makes its events."""
