@@ -17,17 +17,7 @@ from pyiceberg.table import Table
 
 from lake.iceberg import upkeep
 from lake.iceberg.catalogue import IcebergError, Place, chosen, find, make, open_catalogue, published_tables
-from lake.iceberg.data_files import (
-    PARTITIONS,
-    Fit,
-    LiveFile,
-    Rows,
-    Written,
-    assigned,
-    evolve,
-    live_files,
-    new_name,
-)
+from lake.iceberg.data_files import PARTITIONS, Fit, LiveFile, Rows, Written, assigned, evolve, live_files, new_name
 from lake.iceberg.file_io import address, key_of
 from lake.iceberg.receipts import note, says_current
 from lake.ledger.published_tables import Slot, TableName, mark, wanted
@@ -60,11 +50,7 @@ class Published:
 
 
 def publish_tables(
-    lake: Store,
-    place: Place,
-    names: Iterable[str] | None = None,
-    first: str | None = None,
-    last: str | None = None,
+    lake: Store, place: Place, names: Iterable[str] | None = None, first: str | None = None, last: str | None = None
 ) -> list[Published]:
     """Publish what has changed of all tables, or those named (`authentication`, `silver/authentication`).
 

@@ -24,16 +24,7 @@ from lake.matching import matches, search
 from lake.matching.index import Unreadable, reading
 from lake.matching.indicators import Indicators, Sought
 from lake.matching.matches import FOUND
-from lake.matching.planning import (
-    MATCHING,
-    Hour,
-    Plan,
-    context_of,
-    ended_hours,
-    inputs_of,
-    plan,
-    publish_ends,
-)
+from lake.matching.planning import MATCHING, Hour, Plan, context_of, ended_hours, inputs_of, plan, publish_ends
 from lake.ocsf.attributes import EventClass
 from lake.storage import duck, paths
 from lake.storage.parquet import typed_select

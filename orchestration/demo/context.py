@@ -1,7 +1,7 @@
 """What the demo's company knows beside its logs: settings of its reference feeds, and loading them.
 
-What belongs here: the feeds of the simulated estate (`orchestration.demo.estate.context.reference`). What does not: the order
-of the demo (`orchestration.demo.local`), or how a feed is loaded (`orchestration.steps.feeds`).
+The feeds are those of `orchestration.demo.estate.context.reference`. What does not belong here: the order
+of the demo (`orchestration.demo.tour`), or how a feed is loaded (`orchestration.steps.feeds`).
 """
 
 from typing import Any

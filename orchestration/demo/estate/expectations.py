@@ -48,12 +48,7 @@ def expectations(
         story: about | _span(planted, story) | {"events": _steps(tallies, story)} for story, about in stories.items()
     }
     finding = {
-        "incident": {
-            "user": PATHS[0].person,
-            "assets": [SERVER],
-            "severity": ["Critical"],
-            "sentence": SENTENCE,
-        },
+        "incident": {"user": PATHS[0].person, "assets": [SERVER], "severity": ["Critical"], "sentence": SENTENCE},
         "pass_the_hash": {
             "user": pass_the_hash.ACCOUNT,
             "assets": [host.name for host in targets],

@@ -272,10 +272,5 @@ def script(s: Scene, host: Host, text: str) -> Draft:
         host,
         _PSH,
         4104,
-        {
-            "MessageNumber": "1",
-            "MessageTotal": "1",
-            "ScriptBlockText": text,
-            "ScriptBlockId": s.guid(host)[1:-1],
-        },
+        {"MessageNumber": "1", "MessageTotal": "1", "ScriptBlockText": text, "ScriptBlockId": s.guid(host)[1:-1]},
     )

@@ -26,9 +26,8 @@ from orchestration.demo.estate.networks import HOSTILE_ADDRESS, PLACES, Place
 from orchestration.demo.estate.sources.cloudtrail import SOURCE as CLOUDTRAIL
 from orchestration.demo.estate.sources.cloudtrail import CloudTrailFeed
 from orchestration.demo.estate.sources.cloudtrail_calls import Call
+from orchestration.demo.estate.sources.okta import BY_NAME, Kind, OktaFeed
 from orchestration.demo.estate.sources.okta import SOURCE as OKTA
-from orchestration.demo.estate.sources.okta import OktaFeed
-from orchestration.demo.estate.sources.okta_kinds import BY_NAME, Kind
 from orchestration.demo.estate.sources.windows import SOURCE as WINDOWS
 from orchestration.demo.estate.sources.windows import WindowsFeed
 from orchestration.demo.estate.sources.windows_events import (

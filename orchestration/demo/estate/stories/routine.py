@@ -16,9 +16,8 @@ from orchestration.demo.estate.context.cmdb import FIRST_HOLDER, LEASED_ADDRESS,
 from orchestration.demo.estate.context.directory import CHANGED, JOINED, LEFT
 from orchestration.demo.estate.events import Event
 from orchestration.demo.estate.networks import PLACES, Place
+from orchestration.demo.estate.sources.okta import BY_NAME, OktaFeed
 from orchestration.demo.estate.sources.okta import SOURCE as OKTA
-from orchestration.demo.estate.sources.okta import OktaFeed
-from orchestration.demo.estate.sources.okta_kinds import BY_NAME
 from orchestration.demo.estate.sources.windows import SOURCE as WINDOWS
 from orchestration.demo.estate.sources.windows import WindowsFeed
 from orchestration.demo.estate.sources.windows_events import (
