@@ -144,7 +144,10 @@ def _folder(store: Store, folder: str, pattern: str, columns: Columns) -> str:
 
 
 def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str]]:
-    landings = [msgspec.to_builtins(receipt) for receipt in ledger.landings(store)]
+    from lake.ledger.frames import lateness, volume  # Polars takes 0.2 s to import; only questions to the ledger wait
+
+    receipts = list(ledger.landings(store))
+    landings = [msgspec.to_builtins(receipt) for receipt in receipts]
     builds = [
         msgspec.to_builtins(receipt)
         for model in ledger.built_models(store)
@@ -161,6 +164,9 @@ def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str,
             flat = [{key: _plain(value) for key, value in row.items()} for row in rows]
             con.register(f"_ledger_{name}", pa.Table.from_pylist(flat))
             yield name, f"select * from _ledger_{name}"
+    for name, frame in (("lateness", lateness(receipts)), ("volume", volume(receipts))):
+        con.register(f"_ledger_{name}", frame.to_arrow())
+        yield name, f"select * from _ledger_{name}"
     folder = f"{paths.LEDGER}/dispositions"
     if next(iter(store.list(folder)), None) is not None:
         files = literal(store.url(f"{folder}/source=*/date=*/hour=*/*.parquet"))

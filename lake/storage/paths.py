@@ -27,6 +27,7 @@ ERASURES = "erasures"  # standing conditions, which may name a person: close thi
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 BATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_HOUR_NAME = re.compile(r"\d{8}T\d{2}\Z")
 _HOUR_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|\Z)")
 
 
@@ -65,6 +66,11 @@ def hour_of(key: str) -> datetime | None:
 def hour_name(hour: datetime) -> str:
     """Return the name of an hour as batches and partition keys spell it in file names: `20260302T05`."""
     return f"{hour:%Y%m%dT%H}"
+
+
+def hour_named(name: str) -> datetime | None:
+    """Return the hour (naive UTC) that `hour_name` gives this name, or None when it gives none."""
+    return datetime.strptime(name, "%Y%m%dT%H") if _HOUR_NAME.match(name) else None
 
 
 def hours_between(first: datetime, end: datetime) -> list[datetime]:

@@ -163,29 +163,26 @@ class LocalStore:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the files under a folder in key order, temporary ones left out."""
-        yield from self._walk(self.path / prefix if prefix else self.path)
+        yield from self._walk(str(self.path / prefix) if prefix else self.root)
 
-    def _walk(self, folder: Path) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: str) -> Iterator[ObjectInfo]:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name + ("/" if entry.is_dir() else ""))
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
             if entry.is_dir():
-                yield from self._walk(Path(entry.path))
+                yield from self._walk(entry.path)
             elif not entry.name.startswith((".tmp-", ".lock-")):
-                info = self.info(str(Path(entry.path).relative_to(self.path)))
-                if info is not None:
-                    yield info
+                with suppress(FileNotFoundError):  # it has just gone
+                    yield _info(entry.path[len(self.root) + 1 :], entry.stat())
 
     def info(self, key: str) -> ObjectInfo | None:
         """Return size and time of one file, or None."""
         try:
-            stat = (self.path / key).stat()
+            return _info(key, os.stat(f"{self.root}/{key}"))  # noqa: PTH116 - pathlib takes as long as the system
         except (FileNotFoundError, NotADirectoryError):
             return None
-        changed = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1_000_000, tz=UTC)
-        return ObjectInfo(key, stat.st_size, changed, f"{stat.st_size}-{stat.st_mtime_ns // 1000}")
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Return the names of the folders right under one, in order."""
@@ -335,6 +332,11 @@ class LocalStore:
         """Hold an advisory file lock, which the kernel frees when the process dies."""
         with file_lock(self.path / f".lock-{name}"):
             yield Lease()
+
+
+def _info(key: str, stat: os.stat_result) -> ObjectInfo:
+    changed = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1_000_000, tz=UTC)
+    return ObjectInfo(key, stat.st_size, changed, f"{stat.st_size}-{stat.st_mtime_ns // 1000}")
 
 
 @contextmanager
