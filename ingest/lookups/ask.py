@@ -18,7 +18,7 @@ from ingest.lookups.kinds import Lookup
 from ingest.lookups.pending import wanted
 from ingest.lookups.provider import Answer
 from ingest.lookups.state import answer_rows, held_answers, naive
-from ingest.reference.observable_keys import ObservableKey
+from ingest.reference.observables import ObservableKey
 from ingest.transports.fetch_errors import MissingCredentials
 from lake.base.http import SYSTEM_CLOCK, Clock
 from lake.ledger.lookup_answers import add_answers, receipt_of

@@ -10,7 +10,7 @@ from ingest.lookups import budget
 from ingest.lookups.client import wait_asked
 from ingest.lookups.kinds import Lookup
 from ingest.lookups.state import naive, read_spent, write_spent
-from ingest.reference.observable_keys import ObservableKey
+from ingest.reference.observables import ObservableKey
 from ingest.transports.fetch_errors import FetchError
 from lake.base.http import Clock
 from lake.storage.store import Store

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ingest.reference.observable_keys import NotObservable, ObservableKey, observable_key
+from ingest.reference.observables import NotObservable, ObservableKey, observable_key
 
 _PUBLIC = ("0.0.0.0/0", "2000::/3")  # of IPv6 only global unicast is
 _NOT_PUBLIC = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.lookups.kinds import Lookup
-from ingest.reference.observable_keys import NotObservable, ObservableKey, observable_key
+from ingest.reference.observables import NotObservable, ObservableKey, observable_key
 from lake.ledger.pending_lookups import backlog, pending_receipts
 from lake.storage.store import Store
 

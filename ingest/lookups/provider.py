@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ingest.lookups.attributes import Attribute, attribute_of
 from ingest.lookups.client import Client
-from ingest.reference.observable_keys import ObservableKey
+from ingest.reference.observables import ObservableKey
 
 Status = Literal["known", "unknown", "refused"]
 Positive = Field(default=None, ge=1)

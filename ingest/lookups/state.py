@@ -14,7 +14,7 @@ import pyarrow as pa
 from ingest.lookups.budget import Spent
 from ingest.lookups.egress_policy import hex_of
 from ingest.lookups.provider import Answer, LookupOptions
-from ingest.reference.observable_keys import ObservableKey
+from ingest.reference.observables import ObservableKey
 from lake.ledger import BrokenReceipt
 from lake.ledger.lookup_answers import FIRST, SCHEMA, answers_sql
 from lake.storage import paths

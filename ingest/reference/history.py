@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
-from ingest.reference.observable_keys import KINDS, NotObservable, ObservableKey, network_of, observable_key
+from ingest.reference.observables import KINDS, NotObservable, ObservableKey, network_of, observable_key
 from ingest.reference.tables import NAME_VIEWS, PAYLOADS, TABLES
 from ingest.reference.views import reference_views
 from lake.base.sql import literal, quoted

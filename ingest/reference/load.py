@@ -1,7 +1,7 @@
 """Loading one snapshot of a feed into its reference table, so that it happens wholly or not at all.
 
-What belongs here: the order of a load, and what it publishes. What does not: reading a feed (`formats/`),
-the merge itself (`changes`), what is refused (`refusals`), when a feed is loaded (orchestration).
+What belongs here: the order of a load, what it refuses and what it publishes. What does not: reading a feed
+(`formats/`), the merge itself (`changes`), when a feed is loaded (orchestration).
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,16 +12,12 @@ from pathlib import Path
 import msgspec
 
 from ingest.reference.changes import GIVEN_AGAIN, Counts, Merge
-from ingest.reference.feeds import Feed, FeedError, LoadReceipt, current_key, encoded, load_key, newest_load
-from ingest.reference.merged_files import write_names, write_rejects, write_rows
-from ingest.reference.refusals import SnapshotRefused, refuse_lost, refuse_older, refuse_shrunk, refuse_unreadable
-from ingest.reference.staging import Staged, stage
+from ingest.reference.feeds import FULL, Feed, FeedError, LoadReceipt, current_key, encoded, load_key, newest_load
+from ingest.reference.load_files import Staged, stage, write_names, write_rejects, write_rows
 from ingest.reference.tables import ENTITY_TABLES, Entry, Reject
 from lake.storage import duck
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
-
-__all__ = ["Limits", "SnapshotRefused", "load_feed"]
 
 LOADER = 1  # raise when the same snapshot would give other rows
 ENTRIES, PIECES = "entries.parquet", "pieces.parquet"  # in a load's own folder
@@ -208,3 +204,49 @@ def _publish(
         return Change(moves=moves, deletes=tuple(gone), receipts=((current, text), *own))
 
     publish(store, plan)
+
+
+class SnapshotRefused(FeedError):
+    """A snapshot that was not loaded, for it is old, or would end more than a feed normally ends."""
+
+
+def refuse_lost(store: Store, before: LoadReceipt | None) -> None:
+    """Refuse to go on without rows that a receipt names: they are history that no snapshot has."""
+    for key, info in store.infos(before.files if before else ()).items():
+        if before is not None and (info is None or info.size != before.files[key]):
+            raise FeedError(
+                f"feed {before.feed}: {store.url(key)} is not as its receipt says; bring it back from a backup, or"
+                f" begin with the snapshots that are there: headwater reference load {before.feed} --anew"
+            )
+
+
+def refuse_older(feed: Feed, before: LoadReceipt | None, at: datetime) -> None:
+    """Refuse a snapshot that is not newer than what is loaded: rows begin and end in the order of time."""
+    if before is not None and at <= before.newest:
+        what = "other content of the same time" if at == before.newest else "a snapshot of an earlier time"
+        raise SnapshotRefused(
+            f"feed {feed.name}: {what} ({at.isoformat()}Z) than the newest that is loaded ({before.as_of}Z);"
+            " snapshots are loaded in the order of their times, and nothing was changed (--anew loads all there are)"
+        )
+
+
+def refuse_unreadable(feed: Feed, before: LoadReceipt | None, staged: Staged, force: bool) -> None:
+    """Refuse a snapshot of which no piece is an entry: the settings do not fit it, or it is something else."""
+    if before is not None and feed.mode != FULL:
+        return  # what is new of a partial feed may be one piece, and that of no use
+    if staged.read and staged.rejected.total() == staged.read and not force:
+        raise SnapshotRefused(
+            f"feed {feed.name}: none of {staged.read:,} pieces is an entry of {feed.table}; nothing was changed. "
+            + "; ".join(staged.first_rejects)
+        )
+
+
+def refuse_shrunk(feed: Feed, counts: Counts, force: bool) -> None:
+    """Refuse a full snapshot that would close a larger share of the rows than is believed."""
+    if force or feed.mode != FULL or counts.closed <= feed.most_closed_share * counts.open_before:
+        return
+    raise SnapshotRefused(
+        f"feed {feed.name}: the snapshot would close {counts.closed:,} of {counts.open_before:,} open rows, more than"
+        f" the {feed.most_closed_share:.0%} that are believed; nothing was changed. If it is whole, load it with"
+        " --force; if not, take it away"
+    )

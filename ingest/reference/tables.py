@@ -22,7 +22,7 @@ VALIDITY_COLUMNS = {
     "closed_at": "TIMESTAMP",  # when Headwater learned that the feed says it no longer; NULL while it says it
 }
 OBSERVABLE_COLUMNS = {
-    "kind": "VARCHAR",  # observable_keys.KINDS
+    "kind": "VARCHAR",  # observables.KINDS
     "value": "VARCHAR",
     "prefix": "UTINYINT",  # bits of key_high/key_low that count; 128 but for networks
     "key_high": "UBIGINT",

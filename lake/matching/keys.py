@@ -1,6 +1,6 @@
 """The key of an observable in SQL, for events: two unsigned 64-bit numbers, the same as those of indicators.
 
-What belongs here: SQL over a column of texts. What does not: the keys of indicators (`ingest.reference.observable_keys`
+What belongs here: SQL over a column of texts. What does not: the keys of indicators (`ingest.reference.observables`
 makes them in Python, and says what a key is; a test holds both against each other).
 """
 

@@ -15,7 +15,7 @@ import duckdb
 import jinja2
 
 from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
-from ingest.reference.observable_keys import observable_key
+from ingest.reference.observables import observable_key
 from ingest.reference.tables import FEED_RANK, NAME_COLUMNS, NAME_VIEWS, OBSERVABLE_TABLES, TABLES, columns_of
 from lake.base.sql import literal
 from lake.ocsf.attributes import DBT_PROJECT, declared_classes

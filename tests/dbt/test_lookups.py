@@ -12,7 +12,7 @@ import pytest
 from ingest.lookups.egress_policy import hex_of
 from ingest.lookups.kinds import Lookup, configured
 from ingest.lookups.requests import asked_paths, sendable_sql
-from ingest.reference.observable_keys import observable_key
+from ingest.reference.observables import observable_key
 from lake.ledger.lookup_answers import COLUMNS
 from lake.ocsf.attributes import DBT_PROJECT, declared_classes
 from lake.ocsf.context_plan import ReferenceInventory

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.reference.observable_keys import KINDS, NotObservable, observable_key
+from ingest.reference.observables import KINDS, NotObservable, observable_key
 from tests.dbt.context_events import render
 
 _TEXTS = {

@@ -37,7 +37,6 @@ CYCLES = [
     {"lake.export.declaration", "lake.export.destination", "lake.export.rows", "lake.export.selection"},
 ]
 LARGE = {
-    "ingest/reference": 22,
     "lake/export": 15,
     "orchestration/steps": 15,
 }
@@ -57,7 +56,6 @@ TWICE = {
     },
     "a finder of plugins": {
         "ingest/lookups/kinds.py",
-        "ingest/reference/formats/__init__.py",
         "lake/export/kinds.py",
     },
     "a session of HTTP requests": {

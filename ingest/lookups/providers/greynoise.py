@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ingest.lookups.client import Client, LookupFailed
 from ingest.lookups.provider import Answer, LookupOptions
-from ingest.reference.observable_keys import ObservableKey
+from ingest.reference.observables import ObservableKey
 
 KINDS = frozenset({"ip"})
 KEY_HEADER = "key"

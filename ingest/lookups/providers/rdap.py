@@ -22,7 +22,7 @@ from pydantic import Field
 
 from ingest.lookups.client import Client, LookupFailed
 from ingest.lookups.provider import Answer, LookupOptions
-from ingest.reference.observable_keys import ObservableKey
+from ingest.reference.observables import ObservableKey
 
 KINDS = frozenset({"ip", "domain"})
 KEY_HEADER = None

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from ingest.reference.apis.options import ApiOptions
-from ingest.reference.written_values import moment
+from ingest.reference.reading.values import moment
 from ingest.transports.addresses import checked_address
 from ingest.transports.fetch_errors import (
     AccessDenied,

@@ -4,8 +4,7 @@ What belongs here: what every format offers, and finding them. What does not: th
 feeds and their settings, merging what was read into a table (`ingest.reference`).
 """
 
-import importlib
-import pkgutil
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, Literal, Protocol, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ingest.reference.tables import Entry, Reject
+from lake.base import plugins
 from lake.base.errors import HeadwaterError
 
 Mode = Literal["full", "partial"]
@@ -81,14 +81,14 @@ class Reader(Protocol):
 
 def formats() -> list[str]:
     """Return the names of all formats."""
-    return sorted(each.name for each in pkgutil.iter_modules(__path__) if not each.name.startswith("_"))
+    return plugins.names(sys.modules[__name__])
 
 
 def reader_of(format: str) -> Reader:
     """Return the module of a format. Raises FormatError when there is none of that name."""
     if format not in formats():
         raise FormatError(f"{format!r} is no format (known: {', '.join(formats())})")
-    return cast(Reader, importlib.import_module(f"{__name__}.{format}"))
+    return cast(Reader, plugins.load(sys.modules[__name__], format, ("Options", "TABLES", "MODE", "READS", "read")))
 
 
 def checked_options(format: str, table: str, given: Mapping[str, object]) -> FormatOptions:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.reference.feed_records import documents, line_records
 from ingest.reference.formats import FormatError, FormatOptions, Mode, Source
 from ingest.reference.formats.csv import rows
+from ingest.reference.observables import entries
+from ingest.reference.reading.records import documents, line_records
+from ingest.reference.reading.values import moment, percent, text, texts
 from ingest.reference.tables import INDICATORS, Entry, Reject
-from ingest.reference.written_observables import entries
-from ingest.reference.written_values import moment, percent, text, texts
 
 TABLES = (INDICATORS,)
 MODE: Mode = "full"  # the exports of recent additions are partial: their feeds must say so

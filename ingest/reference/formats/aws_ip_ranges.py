@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ingest.reference.cloud_ranges import CloudRange, cloud_entries, document_of, items
 from ingest.reference.formats import FormatOptions, Mode, Source
+from ingest.reference.reading.cloud_ranges import CloudRange, cloud_entries, document_of, items
+from ingest.reference.reading.values import moment
 from ingest.reference.tables import WARNING_LISTS, Entry, Reject
-from ingest.reference.written_values import moment
 
 TABLES = (WARNING_LISTS,)
 MODE: Mode = "full"

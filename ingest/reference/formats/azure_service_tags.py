@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import Field
 
-from ingest.reference.cloud_ranges import CloudRange, cloud_entries, document_of, items
 from ingest.reference.formats import FormatOptions, Mode, Source
+from ingest.reference.reading.cloud_ranges import CloudRange, cloud_entries, document_of, items
 from ingest.reference.tables import WARNING_LISTS, Entry, Reject
 
 TABLES = (WARNING_LISTS,)

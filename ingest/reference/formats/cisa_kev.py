@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ingest.reference.feed_records import Record, decoded, json_records, line_records
 from ingest.reference.formats import FormatError, FormatOptions, Mode, Source
 from ingest.reference.formats.csv import rows
+from ingest.reference.observables import entries
+from ingest.reference.reading.records import Record, decoded, json_records, line_records
+from ingest.reference.reading.values import moment, text, texts
 from ingest.reference.tables import INDICATORS, Entry, Reject
-from ingest.reference.written_observables import entries
-from ingest.reference.written_values import moment, text, texts
 
 TABLES = (INDICATORS,)
 MODE: Mode = "full"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 from pydantic import Field, field_validator
 
-from ingest.reference.feed_records import Record, line_records
-from ingest.reference.field_mapping import FieldMapping, Mapped
 from ingest.reference.formats import FormatError, Mode, Source
+from ingest.reference.reading.field_mapping import FieldMapping, Mapped
+from ingest.reference.reading.records import Record, line_records
 from ingest.reference.tables import TABLES as ALL_TABLES
 from ingest.reference.tables import Entry, Reject
 

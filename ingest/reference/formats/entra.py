@@ -20,8 +20,8 @@ from pydantic import Field, field_validator
 from ingest.reference.apis.graph import Graph, GraphToken
 from ingest.reference.apis.options import ApiOptions
 from ingest.reference.formats import Mode, Source
+from ingest.reference.reading.values import moment, text, texts
 from ingest.reference.tables import ASSETS, IDENTITIES, Entry, Reject
-from ingest.reference.written_values import moment, text, texts
 from ingest.transports.addresses import checked_address
 from ingest.transports.fetch_errors import UnexpectedAnswer
 from lake.base.http import SYSTEM_CLOCK, Clock

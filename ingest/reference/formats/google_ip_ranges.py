@@ -6,8 +6,8 @@ Source: support.google.com/a/answer/10026322 and cloud.google.com/compute/docs/f
 
 from collections.abc import Iterator
 
-from ingest.reference.cloud_ranges import CloudRange, cloud_entries, document_of, items
 from ingest.reference.formats import FormatOptions, Mode, Source
+from ingest.reference.reading.cloud_ranges import CloudRange, cloud_entries, document_of, items
 from ingest.reference.tables import WARNING_LISTS, Entry, Reject
 
 TABLES = (WARNING_LISTS,)

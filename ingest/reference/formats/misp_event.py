@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ingest.reference.feed_records import SHOWN, documents
 from ingest.reference.formats import FormatError, FormatOptions, Mode, Source
+from ingest.reference.observables import entries
+from ingest.reference.reading.records import SHOWN, documents
+from ingest.reference.reading.values import moment, strictest, text, texts, tlp_word
 from ingest.reference.tables import INDICATORS, Entry, Reject
-from ingest.reference.traffic_light import strictest, tlp_word
-from ingest.reference.written_observables import entries
-from ingest.reference.written_values import moment, text, texts
 
 TABLES = (INDICATORS,)
 MODE: Mode = "partial"  # a file has some events, not all

@@ -8,12 +8,11 @@ Source: github.com/MISP/misp-warninglists (README.md, schema.json) and the type 
 from collections.abc import Iterator
 from typing import Any
 
-from ingest.reference.feed_records import SHOWN, Record, documents
 from ingest.reference.formats import FormatError, FormatOptions, Mode, Source
-from ingest.reference.observable_keys import NotObservable
+from ingest.reference.observables import NotObservable, entries
+from ingest.reference.reading.records import SHOWN, Record, documents
+from ingest.reference.reading.values import text
 from ingest.reference.tables import WARNING_LISTS, Entry, Reject
-from ingest.reference.written_observables import entries
-from ingest.reference.written_values import text
 
 TABLES = (WARNING_LISTS,)
 MODE: Mode = "full"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ingest.reference.feed_records import objects
-from ingest.reference.field_mapping import FieldMapping, Mapped
 from ingest.reference.formats import Mode, Source
+from ingest.reference.reading.field_mapping import FieldMapping, Mapped
+from ingest.reference.reading.records import objects
 from ingest.reference.tables import TABLES as ALL_TABLES
 from ingest.reference.tables import Entry, Reject
 

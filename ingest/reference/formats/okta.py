@@ -22,8 +22,8 @@ from pydantic import Field, field_validator
 
 from ingest.reference.apis.options import ApiOptions, pages
 from ingest.reference.formats import Mode, Source
+from ingest.reference.reading.values import moment, text, texts
 from ingest.reference.tables import IDENTITIES, Entry, Reject
-from ingest.reference.written_values import moment, text, texts
 from ingest.transports.addresses import checked_address
 from ingest.transports.fetch_errors import AccessDenied, UnexpectedAnswer
 from ingest.transports.http import Credentials, HttpPoller, Paging

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
 
-from ingest.reference.feed_records import objects
-from ingest.reference.field_mapping import FieldMapping, Mapped
 from ingest.reference.formats import FormatError, Mode, Source
+from ingest.reference.reading.field_mapping import FieldMapping, Mapped
+from ingest.reference.reading.records import objects
 from ingest.reference.tables import TABLES as ALL_TABLES
 from ingest.reference.tables import Entry, Reject
 

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ingest.reference.feed_records import Record, line_records
-from ingest.reference.field_mapping import FieldMapping, Mapped
 from ingest.reference.formats import FormatError, FormatOptions, Mode, Source
-from ingest.reference.observable_keys import KINDS, NotObservable
+from ingest.reference.observables import KINDS, NotObservable, entries
+from ingest.reference.reading.field_mapping import FieldMapping, Mapped
+from ingest.reference.reading.records import Record, line_records
+from ingest.reference.reading.values import CONVERTERS
 from ingest.reference.tables import OBSERVABLE_TABLES, PAYLOADS, WARNING_LISTS, Entry, Reject
-from ingest.reference.written_observables import entries
-from ingest.reference.written_values import CONVERTERS
 
 TABLES = OBSERVABLE_TABLES
 MODE: Mode = "full"

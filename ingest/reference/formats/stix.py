@@ -6,9 +6,9 @@ with the reason.
 
 from collections.abc import Iterator
 
-from ingest.reference.feed_records import objects
 from ingest.reference.formats import FormatError, FormatOptions, Mode, Source
-from ingest.reference.stix_objects import Found, stix_entries
+from ingest.reference.reading.records import objects
+from ingest.reference.reading.stix_objects import Found, stix_entries
 from ingest.reference.tables import INDICATORS, Entry, Reject
 
 TABLES = (INDICATORS,)

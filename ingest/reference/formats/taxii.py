@@ -16,7 +16,7 @@ from typing import IO
 
 from ingest.reference.apis.taxii import CollectionOptions, TaxiiCollection
 from ingest.reference.formats import Mode, Source
-from ingest.reference.stix_objects import Found, stix_entries
+from ingest.reference.reading.stix_objects import Found, stix_entries
 from ingest.reference.tables import INDICATORS, Entry, Reject
 
 TABLES = (INDICATORS,)

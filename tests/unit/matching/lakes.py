@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ingest.reference.observable_keys import observable_key
+from ingest.reference.observables import observable_key
 from ingest.reference.tables import INDICATORS, columns_of
 from lake import ledger
 from lake.base.sql import literal, quoted

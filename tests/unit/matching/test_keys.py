@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.reference.observable_keys import NotObservable, observable_key
+from ingest.reference.observables import NotObservable, observable_key
 from lake.matching.keys import keyed
 
 SPELLINGS = {

@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from ingest.lookups.egress_policy import hex_of, never_sent
-from ingest.reference.observable_keys import observable_key
+from ingest.reference.observables import observable_key
 
 PRIVATE = {
     "ip": [

@@ -15,7 +15,7 @@ import duckdb
 from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.egress_policy import hex_of
 from ingest.lookups.kinds import Lookup, configured
-from ingest.reference.observable_keys import observable_key
+from ingest.reference.observables import observable_key
 from lake import ledger
 from lake.base.http import Clock
 from lake.ledger.lookup_answers import answers_sql, versions

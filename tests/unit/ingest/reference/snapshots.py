@@ -10,8 +10,7 @@ import duckdb
 
 from ingest.reference.changes import Counts, Merge
 from ingest.reference.feeds import Feed
-from ingest.reference.merged_files import write_rows
-from ingest.reference.staging import stage
+from ingest.reference.load_files import stage, write_rows
 from ingest.reference.tables import Entry, Reject
 
 DAY_0 = datetime(2026, 1, 1)

@@ -13,7 +13,7 @@ import pytest
 from ingest.reference import load as loading
 from ingest.reference.feeds import Feed, FeedError, LoadReceipt, loads, newest_load
 from ingest.reference.load import SnapshotRefused, load_feed
-from ingest.reference.observable_keys import observable_key
+from ingest.reference.observables import observable_key
 from ingest.reference.tables import NAME_COLUMNS, PAYLOADS, Entry, Reject, columns_of
 from ingest.reference.views import REJECT_COLUMNS, reference_versions, reference_views
 from lake.storage import duck

@@ -7,8 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.reference.formats import FormatError
-from ingest.reference.observable_keys import NotObservable
-from ingest.reference.written_observables import observables, refanged
+from ingest.reference.observables import NotObservable, observables, refanged
 from tests.unit.ingest.reference.formats.reading import read_feed, read_text
 
 

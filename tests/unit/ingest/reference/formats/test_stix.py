@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.reference.formats import FormatError
-from ingest.reference.stix_patterns import NoSingleObservable, named_by
-from ingest.reference.traffic_light import strictest
+from ingest.reference.reading.stix_patterns import NoSingleObservable, named_by
+from ingest.reference.reading.values import strictest
 from tests.unit.ingest.reference.formats.reading import Found, read_text
 
 NEW, OLD = "2026-03-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"

@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from ingest.reference.feed_records import Record, line_records, objects
 from ingest.reference.formats import FormatError, Source
 from ingest.reference.formats.csv import rows
+from ingest.reference.reading.records import Record, line_records, objects
 from ingest.reference.tables import Reject
 
 Attributes = dict[str, Any]

@@ -3,7 +3,7 @@
 Shapes: `Get-ADUser`/`Get-ADComputer … -Properties * | ConvertTo-Json` (an object a line or an array), `Export-Csv`,
 csvde, ldifde. Groups in the same export (`Get-ADGroup`) resolve nesting and names in other languages.
 
-An account or computer is known from `whenCreated` on. It is privileged when a group of it is (`directory_groups`), its
+An account or computer is known from `whenCreated` on. It is privileged when a group of it is (`groups`), its
 primary group is, or AD protects it (`adminCount`). Source of the attributes and of the bits of userAccountControl:
 learn.microsoft.com, "Active Directory Schema" and "UserAccountControl property flags".
 """
@@ -15,8 +15,15 @@ from typing import Any
 
 from pydantic import Field
 
-from ingest.reference.directory_groups import OTHER_RIDS, PRIVILEGED_RIDS, Group, Groups, is_privileged_sid
-from ingest.reference.directory_shapes import (
+from ingest.reference.formats import FormatOptions, Mode, Source
+from ingest.reference.formats.active_directory.groups import (
+    OTHER_RIDS,
+    PRIVILEGED_RIDS,
+    Group,
+    Groups,
+    is_privileged_sid,
+)
+from ingest.reference.formats.active_directory.shapes import (
     Attributes,
     common_name,
     directory_objects,
@@ -24,9 +31,8 @@ from ingest.reference.directory_shapes import (
     identifier_text,
     parts_of,
 )
-from ingest.reference.formats import FormatOptions, Mode, Source
+from ingest.reference.reading.values import filetime, moment, text, texts, yes
 from ingest.reference.tables import ASSETS, IDENTITIES, Entry, Reject
-from ingest.reference.written_values import filetime, moment, text, texts, yes
 
 TABLES = (IDENTITIES, ASSETS)
 MODE: Mode = "full"

@@ -1,6 +1,6 @@
 """Which field of a record fills which column of a reference table: declared, or told by the names.
 
-What belongs here: the declaration, and one record to its entries. What does not: reading files (`feed_records`).
+What belongs here: the declaration, and one record to its entries. What does not: reading files (`records`).
 """
 
 import re
@@ -9,11 +9,10 @@ from typing import Any
 
 from pydantic import Field
 
-from ingest.reference import written_values
 from ingest.reference.formats import FormatError, FormatOptions
-from ingest.reference.observable_keys import KINDS, NotObservable
+from ingest.reference.observables import KINDS, NotObservable, entries
+from ingest.reference.reading import values
 from ingest.reference.tables import OBSERVABLE_TABLES, PAYLOADS, WARNING_LISTS, Entry
-from ingest.reference.written_observables import entries
 
 SPECIAL = ("entry", "kind", "value", "valid_from", "valid_to")
 # What feeds call an observable when they do not call it `value`.
@@ -58,10 +57,10 @@ class FieldMapping:
         payload = {name: self._converted(name, found[name]) for name in self._types if name in found}
         payload = {name: value for name, value in payload.items() if value not in (None, [])}
         payload = self.constants | payload
-        begin, end = (written_values.moment(found.get(at), self._options.time_formats) for at in SPECIAL[3:])
+        begin, end = (values.moment(found.get(at), self._options.time_formats) for at in SPECIAL[3:])
         if self._table in OBSERVABLE_TABLES:
             return self._observables(record, found, payload, begin, end)
-        name = written_values.text(found.get("entry")) or payload.get("uid") or self._first_name(payload)
+        name = values.text(found.get("entry")) or payload.get("uid") or self._first_name(payload)
         if not name:
             raise ValueError("the row has neither uid nor a name")
         return [Entry(str(name), payload, valid_from=begin, valid_to=end)]
@@ -70,12 +69,12 @@ class FieldMapping:
         self, record: Mapping[str, Any], found: dict[str, Any], payload: dict[str, Any], begin: Any, end: Any
     ) -> list[Entry]:
         value, of_field = self._observable(record, found)
-        kind = as_kind(self._options.kind or written_values.text(found.get("kind")) or of_field)
+        kind = as_kind(self._options.kind or values.text(found.get("kind")) or of_field)
         if kind and kind not in KINDS:
             raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
         if not value:
             raise ValueError("the row names no observable")
-        own = written_values.text(found.get("entry"))
+        own = values.text(found.get("entry"))
         try:
             made = list(entries(value, payload, kind, begin, end, wildcards=self._table == WARNING_LISTS))
         except NotObservable as error:
@@ -87,11 +86,11 @@ class FieldMapping:
 
     def _observable(self, record: Mapping[str, Any], found: dict[str, Any]) -> tuple[str | None, str]:
         """The text of the observable and the kind that its field tells; JSON records may each have another field."""
-        value = written_values.text(found.get("value"))
+        value = values.text(found.get("value"))
         if value or self._has_header:
             return value, self._kind_of_field
         named = next((name for name in _VALUE_NAMES if record.get(name)), "value")
-        return written_values.text(record.get(named)), _KIND_OF_NAME.get(named, "")
+        return values.text(record.get(named)), _KIND_OF_NAME.get(named, "")
 
     def _declared(self, names: list[str] | None) -> dict[str, str]:
         known = set(self._types) | set(SPECIAL)
@@ -140,10 +139,10 @@ class FieldMapping:
     def _value(self, column: str, value: Any) -> Any:
         of = self._types.get(column, "VARCHAR")
         if of == "TIMESTAMP":
-            return written_values.moment(value, self._options.time_formats)
+            return values.moment(value, self._options.time_formats)
         if of == "VARCHAR[]":
-            return written_values.texts(value, self._options.list_separators)
-        return written_values.CONVERTERS[of](value)
+            return values.texts(value, self._options.list_separators)
+        return values.CONVERTERS[of](value)
 
     def _first_name(self, payload: Mapping[str, Any]) -> str | None:
         first = payload.get("username") or payload.get("name") or next(iter(payload.get("emails") or ()), None)

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ingest.reference.observable_keys import NotObservable
-from ingest.reference.written_observables import observables
+from ingest.reference.observables import NotObservable, observables
 
 MAX_PATTERN = 64 * 1024
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ingest.reference.feed_records import SHOWN
 from ingest.reference.formats import Source
-from ingest.reference.stix_patterns import Named, NoSingleObservable, named_by
+from ingest.reference.observables import entries
+from ingest.reference.reading.records import SHOWN
+from ingest.reference.reading.stix_patterns import Named, NoSingleObservable, named_by
+from ingest.reference.reading.values import moment, percent, strictest, text, texts
 from ingest.reference.tables import Entry, Reject
-from ingest.reference.traffic_light import strictest
-from ingest.reference.written_observables import entries
-from ingest.reference.written_values import moment, percent, text, texts
 
 _MALWARE = {"malware", "tool"}
 _ACTORS = {"threat-actor", "intrusion-set", "campaign"}

@@ -6,11 +6,10 @@ What belongs here: what the formats of the providers share. What does not: their
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ingest.reference.feed_records import documents
 from ingest.reference.formats import FormatError, Source
-from ingest.reference.observable_keys import NotObservable
+from ingest.reference.observables import NotObservable, entries
+from ingest.reference.reading.records import documents
 from ingest.reference.tables import Entry, Reject
-from ingest.reference.written_observables import entries
 
 
 class CloudRange(NamedTuple):

@@ -1,0 +1,1 @@
+"""What formats share: records of files, fields to columns, texts to values."""
