@@ -347,7 +347,7 @@ class Settings(BaseSettings):
     def _are_lookups(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Hold each against its type."""
         if given:
-            from ingest.lookups.kinds import configured  # only those with providers read their kinds
+            from ingest.lookups.provider import configured  # only those with providers read their kinds
 
             for name, options in given.items():
                 configured(name, options)

@@ -1,30 +1,32 @@
 """Asking a provider about what events wait for: each observable once in the lifetime of its answer, within the budget.
 
-What belongs here: the order of steps, and what happens when a step fails. What does not: the record of what was spent
-(`purse`), one request (`client`), what an answer means (`providers/`).
+What belongs here: the order of steps, what happens when a step fails, answers as rows. What does not: the record of
+what was spent (`budget`), one request (`client`), what an answer means (`providers/`).
 
 Each request, with what is charged before it and the answers that are written after it, happens under a lock of the
 provider in the lake. So any number of processes may ask at once: they spend one budget, and nothing is asked twice.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from ingest.lookups.budget_store import BudgetSpent, Purse
+import pyarrow as pa
+
+from ingest.lookups.budget import BudgetSpent, BudgetStore, utc
 from ingest.lookups.client import Client, KeyRefused, LookupFailed, Throttled
-from ingest.lookups.egress_policy import hex_of
-from ingest.lookups.kinds import Lookup
-from ingest.lookups.pending import wanted
-from ingest.lookups.provider import Answer
-from ingest.lookups.state import answer_rows, held_answers, naive
+from ingest.lookups.pending import pending
+from ingest.lookups.provider import Answer, Lookup, LookupOptions
 from ingest.reference.observables import ObservableKey
 from ingest.transports.fetch_errors import MissingCredentials
 from lake.base.http import SYSTEM_CLOCK, Clock
-from lake.ledger.lookup_answers import add_answers, receipt_of
+from lake.ledger.lookup_answers import FIRST, SCHEMA, add_answers, answers_sql, receipt_of
+from lake.storage.duck import connect
 from lake.storage.publish import Workplace
 from lake.storage.store import Conflict, LostLock, Store
 
+_ADDED = ("status", "asked_at", "expires_at")  # an event adds these itself
 _TRIES = 3
 _TRY_PAUSE_SECONDS = 2.0
 _FAILURES_IN_A_ROW = 3  # of different questions, then it is the place that is in trouble and not the question
@@ -65,7 +67,7 @@ def ask_pending(
     Raises:
         BrokenReceipt: the record of what was spent, or that of the answers, cannot be read.
     """
-    todo = wanted(store, lookup, naive(clock.now()))
+    todo = pending(store, lookup, utc(clock.now()))
     done = Asked(lookup.name, waiting=todo.observables)
     if not todo.first:
         return done
@@ -87,8 +89,8 @@ class _Run:
     ) -> None:
         self._store, self._lookup, self._clock, self._workplace = store, lookup, clock, place
         self._done, self._told = done, told
-        self._purse = Purse(store, lookup, clock)
-        self._provider = lookup.open(_client(lookup, clock, self._purse))
+        self._budget = BudgetStore(store, lookup, clock)
+        self._provider = lookup.open(_client(lookup, clock, self._budget))
         self._todo: dict[ObservableKey, None] = {}
         self._held: dict[tuple[str, str], datetime] = {}
         self._version = -1
@@ -113,17 +115,17 @@ class _Run:
         except (Conflict, LostLock):
             self._done.stopped = f"{self._lookup.name}: another process writes its record; run it again"
         finally:
-            self._done.requests = self._purse.requests
+            self._done.requests = self._budget.requests
 
     def _look(self) -> None:
         """Read what other processes have spent, and leave out what they have asked or what needs no request."""
-        self._purse.look()
+        self._budget.look()
         version = receipt_of(self._store, self._lookup.name).version
         if version == self._version:
             return
-        self._held, self._version = held_answers(self._store, self._lookup.name), version
-        now = naive(self._clock.now())
-        for key in [key for key in self._todo if self._held.get((key.kind, hex_of(key)), datetime.min) > now]:
+        self._held, self._version = _held_answers(self._store, self._lookup.name), version
+        now = utc(self._clock.now())
+        for key in [key for key in self._todo if self._held.get((key.kind, key.hex), datetime.min) > now]:
             del self._todo[key]
             self._done.waiting -= 1
         if refused := [key for key in self._todo if not self._provider.takes(key)]:
@@ -148,24 +150,24 @@ class _Run:
 
     def _why_not(self, key: ObservableKey) -> str:
         """Return why an observable cannot be asked about now, or ""."""
-        if self._purse.is_aside(key):
+        if self._budget.is_aside(key):
             return "what failed is asked again in an hour"
-        if trouble := self._purse.trouble(_DIRECTORY):
+        if trouble := self._budget.trouble(_DIRECTORY):
             return trouble
         try:
-            return self._purse.trouble(self._provider.place(key))
+            return self._budget.trouble(self._provider.place(key))
         except (LookupFailed, Throttled) as problem:
             self._trouble(_DIRECTORY, str(problem), getattr(problem, "wait", None))
             return str(problem)
 
     def _batch_size(self) -> int:
         """Return how many observables go into a request: where these are counted, no more than are left."""
-        room = self._purse.room() if self._provider.counts == "observables" else None
+        room = self._budget.room() if self._provider.counts == "observables" else None
         return max(1, self._provider.batch if room is None else min(room, self._provider.batch))
 
     def _ask(self, batch: list[ObservableKey], place: str) -> None:
         """Ask about a batch, a few times if need be."""
-        tries = 1 if self._purse.has_failed(place) else _TRIES  # who was in trouble gets one question, to see
+        tries = 1 if self._budget.has_failed(place) else _TRIES  # who was in trouble gets one question, to see
         for left in reversed(range(tries)):
             try:
                 self._keep(self._answers(batch), place)
@@ -195,8 +197,8 @@ class _Run:
         """Write answers; after this a kill loses nothing that was paid for."""
         now = self._clock.now()
         if answers:
-            rows = answer_rows(self._lookup.name, answers, self._held, self._lookup.options, now)
-            receipt = add_answers(self._store, self._workplace, self._lookup.name, rows, naive(now))
+            rows = _answer_rows(self._lookup.name, answers, self._held, self._lookup.options, now)
+            receipt = add_answers(self._store, self._workplace, self._lookup.name, rows, utc(now))
             self._version = receipt.version
             for row in rows.to_pylist():
                 self._held[row["kind"], row["key"]] = row["valid_to"]
@@ -206,7 +208,7 @@ class _Run:
             self._done.by_status[answer.status] = self._done.by_status.get(answer.status, 0) + 1
         self._in_a_row.pop(place, None)
         if place != _NOBODY:
-            self._purse.answered((place, _DIRECTORY), list(answers))
+            self._budget.answered((place, _DIRECTORY), list(answers))
         self._told(f"{self._lookup.name}: {self._done.answered} of {self._done.waiting} answered")
 
     def _give_up(self, batch: list[ObservableKey], place: str, said: str) -> None:
@@ -214,13 +216,13 @@ class _Run:
         for key in batch:
             del self._todo[key]
         self._in_a_row[place] = self._in_a_row.get(place, 0) + 1
-        self._purse.put_aside(batch)
-        if self._purse.has_failed(place) or self._in_a_row[place] >= _FAILURES_IN_A_ROW:
+        self._budget.put_aside(batch)
+        if self._budget.has_failed(place) or self._in_a_row[place] >= _FAILURES_IN_A_ROW:
             self._trouble(place, said, None)
 
     def _trouble(self, place: str, said: str, wait: float | None) -> None:
         self._note(said)
-        self._purse.failed(place, said, wait)
+        self._budget.failed(place, said, wait)
 
     def _note(self, said: str) -> None:
         if said not in self._done.failures:
@@ -228,7 +230,7 @@ class _Run:
             self._told(said)
 
 
-def _client(lookup: Lookup, clock: Clock, purse: Purse) -> Client:
+def _client(lookup: Lookup, clock: Clock, budget: BudgetStore) -> Client:
     options = lookup.options
     return Client(
         lookup.name,
@@ -237,6 +239,62 @@ def _client(lookup: Lookup, clock: Clock, purse: Purse) -> Client:
         lookup.module.KEY_HEADER,
         timeout_seconds=options.timeout_seconds,
         clock=clock,
-        charge=purse.charge,
-        observe=purse.observe,
+        charge=budget.charge,
+        observe=budget.observe,
     )
+
+
+def _held_answers(store: Store, provider: str) -> dict[tuple[str, str], datetime]:
+    """Return until when there are answers of a provider: (kind, key) → naive UTC."""
+    with connect(store) as con:
+        rows = con.execute(
+            f"select kind, key, max(valid_to) from ({answers_sql(store, [provider])}) group by all"
+        ).fetchall()
+    return {(kind, key): until for kind, key, until in rows}
+
+
+def _answer_rows(
+    provider: str,
+    answers: Mapping[ObservableKey, Answer],
+    held: Mapping[tuple[str, str], datetime],
+    options: LookupOptions,
+    now: float,
+) -> pa.Table:
+    """Return answers as rows: each holds from when the one before it expired, the first from 1970."""
+    asked_at = utc(now)
+    return pa.Table.from_pylist(list(_rows(provider, answers, held, options, asked_at)), SCHEMA)
+
+
+def _rows(
+    provider: str,
+    answers: Mapping[ObservableKey, Answer],
+    held: Mapping[tuple[str, str], datetime],
+    options: LookupOptions,
+    asked_at: datetime,
+) -> Iterable[dict[str, object]]:
+    for key, answer in answers.items():
+        hours = options.lifetime_hours if answer.status == "known" else options.negative_lifetime_hours
+        digits = key.hex
+        yield {
+            "provider": provider,
+            "kind": key.kind,
+            "value": key.value,
+            "prefix": key.prefix,
+            "key_high": key.high,
+            "key_low": key.low,
+            "key": digits,
+            "status": answer.status,
+            "data": _compact(answer.data),
+            "score": answer.score,
+            "score_id": answer.score_id,
+            "asked_at": asked_at,
+            "valid_from": held.get((key.kind, digits), FIRST),
+            "valid_to": asked_at + timedelta(hours=hours),
+            "learned_at": asked_at,
+        }
+
+
+def _compact(data: Mapping[str, object]) -> str:
+    """Return useful fields as JSON, without names that an event adds of itself (`context_lookups.sql`)."""
+    kept = {name: value for name, value in data.items() if name not in _ADDED}
+    return json.dumps(kept, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

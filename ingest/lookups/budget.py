@@ -1,18 +1,26 @@
 """What may still be asked of a provider: a budget per minute, day and month, and when who failed is tried again.
 
-What belongs here: counting, as pure functions over one small record. What does not: where the record lies (`state`).
+What belongs here: counting, as pure functions over one small record, and the record in the lake (`BudgetStore`). What
+does not: asking (`ask`).
 
 Days and months are UTC, as VirusTotal and AbuseIPDB count them. The record is written before a request goes out, so a
 process that is killed has spent at most what it says. A clock that is set back gives nothing back: what was spent of a
 later day or month counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ingest.lookups.provider import LookupOptions
+from ingest.lookups.client import wait_asked
+from ingest.lookups.provider import Lookup, LookupOptions
+from ingest.reference.observables import ObservableKey
+from ingest.transports.fetch_errors import FetchError
+from lake.base.http import Clock
+from lake.ledger import BrokenReceipt
+from lake.storage import paths
+from lake.storage.store import ABSENT, Store
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 6 * 3600.0
 _LONGEST_WAIT = 31 * 86_400.0  # that a provider may ask for
@@ -161,3 +169,127 @@ def _month(now: float) -> str:
 
 def _text(at: datetime) -> str:
     return at.isoformat(timespec="minutes")
+
+
+_ASIDE_SECONDS = 3600.0
+
+
+def read_spent(store: Store, provider: str) -> tuple[Spent, str]:
+    """Return what a provider's budget has been spent on, and the mark that `write_spent` expects.
+
+    Raises:
+        BrokenReceipt: the record cannot be read.
+    """
+    key = paths.lookup_spent(provider)
+    try:
+        found = msgspec.json.decode(store.read(key), type=Spent)
+        return found, store.fingerprint_seen(key)
+    except FileNotFoundError:
+        return Spent(), ABSENT
+    except msgspec.DecodeError as problem:
+        raise BrokenReceipt(
+            f"{key} cannot be read: {problem}. Restore it from a backup; without it the budget is counted from 0 again"
+        ) from problem
+
+
+def write_spent(store: Store, provider: str, spent: Spent, mark: str) -> str:
+    """Replace the record, durably; return its new mark. Raises Conflict when somebody else wrote it meanwhile."""
+    return store.write(paths.lookup_spent(provider), msgspec.json.encode(spent), mark)
+
+
+def utc(now: float) -> datetime:
+    """Return an instant (epoch seconds) as naive UTC, in whole milliseconds."""
+    at = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+class BudgetSpent(FetchError):
+    """A day's or a month's budget has nothing left."""
+
+
+class BudgetStore:
+    """The record of one provider, written to the lake before it counts. Use it under the provider's lock, after `look`.
+
+    `requests` counts those that this process sent.
+    """
+
+    def __init__(self, store: Store, lookup: Lookup, clock: Clock) -> None:
+        self._store, self._lookup, self._clock = store, lookup, clock
+        self._spent, self._mark = Spent(), ""
+        self._nothing_left: float | None = None
+        self.requests = 0
+
+    def look(self) -> None:
+        """Read what other processes have spent and learnt. Raises BrokenReceipt."""
+        self._spent, self._mark = read_spent(self._store, self._lookup.name)
+
+    def charge(self, cost: int) -> None:
+        """Write down what the next request costs, before it goes out; wait for the minute's budget.
+
+        Raises:
+            BudgetSpent: nothing is left of the day's or the month's.
+            Conflict: another process writes the record, so the lock was lost.
+        """
+        options = self._lookup.options
+        self._nothing_left = None
+        waited = 0.0  # under the lock, so after a minute nobody has spent anything in it, whatever the clock says
+        while (wait := seconds_for_minute(self._spent, options, cost, self._clock.now())) > 0:
+            if waited >= MINUTE:
+                break
+            self._clock.sleep(wait)
+            waited += wait
+        if spent := exhausted(self._spent, options, self._clock.now()):
+            raise BudgetSpent(f"{self._lookup.name}: {spent}")
+        self._write(charged(self._spent, cost, self._clock.now()))
+        self.requests += 1
+
+    def observe(self, headers: Mapping[str, str]) -> None:
+        """Learn from an answer that it was the last one for now."""
+        if remaining(headers) == 0:
+            self._nothing_left = wait_asked(headers, self._clock.now()) or MINUTE
+
+    def room(self) -> int | None:
+        """Return the most that one request may cost; None where there is no limit."""
+        rest = left(self._spent, self._lookup.options, self._clock.now())
+        limits = [rest["day"], rest["month"], self._lookup.options.per_minute]
+        return min((each for each in limits if each is not None), default=None)
+
+    def answered(self, places: Sequence[str], keys: Sequence[ObservableKey]) -> None:
+        """Note that places have answered about some observables."""
+        spent = self._spent
+        for place in places:
+            spent = answered(spent, place, tuple(map(_named, keys)))
+        if self._nothing_left is not None:
+            said = f"{self._lookup.name}: its own limit is reached (nothing remains)"
+            spent = failed(spent, places[0], said, self._clock.now(), self._nothing_left)
+        if spent != self._spent:
+            self._write(spent)
+
+    def failed(self, place: str, said: str, wait: float | None) -> None:
+        """Leave a place alone, for `wait` seconds or for longer with each failure."""
+        self._write(failed(self._spent, place, said, self._clock.now(), wait))
+
+    def put_aside(self, keys: Sequence[ObservableKey]) -> None:
+        """Let observables wait for an hour, so that others get their turn."""
+        self._write(put_aside(self._spent, tuple(map(_named, keys)), self._clock.now() + _ASIDE_SECONDS))
+
+    def is_aside(self, key: ObservableKey) -> bool:
+        """Whether an observable was put aside and waits still."""
+        return self._spent.set_aside.get(_named(key), 0.0) > self._clock.now()
+
+    def has_failed(self, place: str) -> bool:
+        """Whether the last thing that is known of a place is that it failed, however long ago."""
+        return place in self._spent.trouble
+
+    def trouble(self, place: str) -> str:
+        """Return why a place is to be left alone, and until when; else ""."""
+        found = in_trouble(self._spent, place, self._clock.now())
+        return f"{found.said}; asked again from {utc(found.until).isoformat(timespec='seconds')}Z on" if found else ""
+
+    def _write(self, spent: Spent) -> None:
+        self._mark = write_spent(self._store, self._lookup.name, spent, self._mark)
+        self._spent = spent
+
+
+def _named(key: ObservableKey) -> str:
+    return f"{key.kind}:{key.value}"

@@ -1,4 +1,4 @@
-"""What never leaves the house: addresses and names that are not public, or that the settings name.
+"""What is never sent to a provider: addresses and names that are not public, or that the settings name.
 
 What belongs here: one list, as a test of an observable and as the same test in SQL (a build must know what is asked
 about, or events would wait for ever). What does not: which kinds a provider answers.
@@ -75,7 +75,7 @@ class NeverSent:
     def may_send(self, key: ObservableKey) -> bool:
         """Whether a single observable may be asked about."""
         if key.kind == "ip":
-            return key.prefix == 128 and self._is_public_address(hex_of(key))
+            return key.prefix == 128 and self._is_public_address(key.hex)
         if key.kind == "domain":
             return self._is_public_name(key.value)
         if key.kind == "url":
@@ -95,7 +95,7 @@ class NeverSent:
         if not re.fullmatch(r"[0-9.]+", found[1]):
             return self._is_public_name(found[1])
         try:
-            return self._is_public_address(hex_of(observable_key("ip", found[1])))
+            return self._is_public_address(observable_key("ip", found[1]).hex)
         except NotObservable:
             return False
 
@@ -142,11 +142,6 @@ def never_sent(own: Iterable[str] = ()) -> NeverSent:
             except NotObservable:
                 raise ValueError(f"never_send: {each!r} is neither a network nor a domain") from None
     return NeverSent(tuple(networks), tuple(names))
-
-
-def hex_of(key: ObservableKey) -> str:
-    """Return the key of an observable in 32 hexadecimal digits, as answers and events have it."""
-    return f"{key.high:016x}{key.low:016x}"
 
 
 def _ipv4_key_sql(address: str) -> str:

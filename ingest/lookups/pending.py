@@ -1,13 +1,16 @@
-"""What a provider is to be asked about.
+"""What waits for a provider, and how the provider stands: what is left of its budget, whom it leaves alone.
 
-What belongs here: from what events wait for to observables that may be sent. What does not: asking (`asking`).
+What belongs here: looking, without asking and without changing anything. What does not: asking (`ask`), printing.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from ingest.lookups.kinds import Lookup
+from ingest.lookups import budget
+from ingest.lookups.budget import read_spent, utc
+from ingest.lookups.provider import Lookup
 from ingest.reference.observables import NotObservable, ObservableKey, observable_key
+from lake.ledger.lookup_answers import receipt_of
 from lake.ledger.pending_lookups import backlog, pending_receipts
 from lake.storage.store import Store
 
@@ -15,7 +18,7 @@ MOST_AT_ONCE = 50_000  # observables of one run; no plan of a provider answers m
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Pending:
     """The first observables to ask about, and how many there are in all, of how many events, waiting since when."""
 
     first: tuple[ObservableKey, ...]
@@ -24,14 +27,14 @@ class Wanted:
     since: str
 
 
-def wanted(store: Store, lookup: Lookup, now: datetime) -> Wanted:
+def pending(store: Store, lookup: Lookup, now: datetime) -> Pending:
     """Return what events wait for, may be sent, and has no answer that is valid; the longest waiting first."""
     found = backlog(store, pending_receipts(store), lookup.name, now, MOST_AT_ONCE)
     guard = lookup.guard
     keys = (_key(each.kind, each.value) for each in found.first)
     first = tuple(dict.fromkeys(key for key in keys if key is not None and guard.may_send(key)))
     left_out = len(found.first) - len(first)  # the settings have become stricter since the hours were built
-    return Wanted(first, found.observables - left_out, found.events, found.since)
+    return Pending(first, found.observables - left_out, found.events, found.since)
 
 
 def _key(kind: str, value: str) -> ObservableKey | None:
@@ -39,3 +42,64 @@ def _key(kind: str, value: str) -> ObservableKey | None:
         return observable_key(kind, value)
     except NotObservable:
         return None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A place that does not answer: "" is the provider itself. Times are naive UTC."""
+
+    place: str
+    said: str
+    failures: int
+    since: datetime
+    asked_again_at: datetime
+
+
+@dataclass(frozen=True)
+class LookupStatus:
+    """How one provider stands. `left` is by minute, day and month; None where there is no limit.
+
+    `waiting` are observables to ask about, `events` those that wait for them, `since` when the first of these was
+    published (ISO, "" when none waits). `lacking` says what the settings name and this machine lacks.
+    """
+
+    provider: str
+    kind: str
+    answers: int
+    waiting: int
+    events: int
+    since: str
+    left: dict[str, int | None]
+    exhausted: str
+    troubles: tuple[Trouble, ...]
+    lacking: str
+    next: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> list[str]:
+        """Return what keeps it from being asked now, one line each."""
+        troubles = [f"{each.said}; asked again from {each.asked_again_at.isoformat()}Z on" for each in self.troubles]
+        return [line for line in (self.lacking, self.exhausted, *troubles) if line]
+
+
+def lookup_status(store: Store, lookup: Lookup, now: float, limit: int | None = None) -> LookupStatus:
+    """Return how a provider stands at a time (epoch seconds); `next` names up to `limit` of what would be asked."""
+    found = pending(store, lookup, utc(now))
+    spent, _ = read_spent(store, lookup.name)
+    return LookupStatus(
+        provider=lookup.name,
+        kind=lookup.kind,
+        answers=receipt_of(store, lookup.name).answers,
+        waiting=found.observables,
+        events=found.events,
+        since=found.since,
+        left=budget.left(spent, lookup.options, now),
+        exhausted=budget.exhausted(spent, lookup.options, now),
+        troubles=tuple(
+            Trouble(place, each.said, each.failures, utc(each.since), utc(each.until))
+            for place, each in sorted(spent.trouble.items())
+            if each.until > now
+        ),
+        lacking=lookup.lacking,
+        next=tuple(key.value for key in found.first[:limit]),
+    )

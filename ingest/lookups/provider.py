@@ -1,17 +1,24 @@
-"""What a lookup provider is: the settings it takes, the kinds of observables it answers, and how it is asked.
+"""Lookup providers: the settings they take, how they are asked, and finding the files of `providers/`.
 
-What belongs here: the shapes that providers and the mechanism share. What does not: HTTP (`client`), a provider.
+What belongs here: the shapes that providers and the mechanism share, from settings to an open provider, what a build
+has to know of providers. What does not: HTTP (`client`), a provider, SQL of the join (`context_lookups.sql`).
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+import ingest.lookups.providers
 from ingest.lookups.attributes import Attribute, attribute_of
 from ingest.lookups.client import Client
+from ingest.lookups.egress_policy import NeverSent, never_sent
 from ingest.reference.observables import ObservableKey
+from lake.base import plugins
+from lake.base.errors import WRONG_CALL, HeadwaterError
+from lake.storage.paths import BadName, checked
 
 Status = Literal["known", "unknown", "refused"]
 Positive = Field(default=None, ge=1)
@@ -110,3 +117,106 @@ class Kind(Protocol):
     def open_provider(self, options: Any, client: Client) -> Provider:
         """Return the provider, ready to be asked."""
         ...
+
+
+STATUS = "status"  # what the command line calls the state of all, so no provider
+
+
+class BadLookup(HeadwaterError, ValueError):
+    """Settings of a provider that cannot be used."""
+
+    exit_code = WRONG_CALL
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A provider as the settings name it, and that kind's own options."""
+
+    name: str
+    kind: str
+    options: LookupOptions
+
+    @property
+    def module(self) -> Kind:
+        """The file of its kind."""
+        return _module_of(self.kind)
+
+    @property
+    def guard(self) -> NeverSent:
+        """What it is never asked about."""
+        return never_sent(self.options.never_send)
+
+    @property
+    def lacking(self) -> str:
+        """Return what the settings name and this machine lacks; else ""."""
+        if not self.module.KEY_HEADER:
+            return ""
+        if not self.options.key_env:
+            return f"lookups.{self.name}.key_env is not set: name the environment variable that holds the key"
+        if not os.environ.get(self.options.key_env, "").strip():
+            return f"{self.options.key_env} is not set (lookups.{self.name}.key_env names it); set it to the key"
+        return ""
+
+    def open(self, client: Client) -> Provider:
+        """Return the provider, ready to be asked."""
+        return self.module.open_provider(self.options, client)
+
+
+def kinds() -> list[str]:
+    """Return the names of all kinds of providers."""
+    return plugins.names(ingest.lookups.providers)
+
+
+def configured(name: str, given: Mapping[str, Any]) -> Lookup:
+    """Return a provider of the settings.
+
+    Raises:
+        BadLookup: the type is unknown; a setting is unknown, missing, or cannot be used.
+    """
+    kind = given.get("type")
+    if kind not in kinds():
+        found = f"{kind!r} is no type" if kind else "no `type` is given"
+        raise BadLookup(f"lookups.{name}: {found} (known: {', '.join(kinds())})")
+    rest = {key: value for key, value in given.items() if key != "type"}
+    module = _module_of(str(kind))
+    try:
+        if checked(name) == STATUS:
+            raise BadName(f"{STATUS!r} is no name for a provider: `headwater lookup {STATUS}` tells how all stand")
+        options = module.Options.model_validate(rest)
+        never_sent(options.never_send)
+    except ValidationError as problem:
+        wrong = problem.errors()[0]
+        where = ".".join(map(str, (name, *wrong["loc"])))
+        said = wrong["msg"].removeprefix("Value error, ")
+        said = "unknown setting" if wrong["type"] == "extra_forbidden" else said
+        raise BadLookup(f"lookups.{where}: {said}") from None
+    except (BadName, ValueError) as problem:
+        raise BadLookup(f"lookups.{name}: {problem}") from None
+    for each in options.attributes:
+        if each.kind not in module.KINDS:
+            found = f"{each.table}.{each.path} holds {each.kind}, and {kind} answers {', '.join(sorted(module.KINDS))}"
+            raise BadLookup(f"lookups.{name}.ask_about: {found}")
+    return Lookup(name, str(kind), options)
+
+
+def asked_paths(lookups: Iterable[Lookup], table: str) -> tuple[tuple[str, str], ...]:
+    """Return (provider, attribute path without `[]`) of a table, in the order of the settings."""
+    return tuple(
+        (lookup.name, each.path.replace("[]", ""))
+        for lookup in lookups
+        for each in lookup.options.attributes
+        if each.table == table
+    )
+
+
+def sendable_sql(lookups: Iterable[Lookup]) -> dict[str, dict[str, str]]:
+    """Return, by provider and kind, the test in SQL of what it may be asked about: over the columns `value`, `key`."""
+    return {
+        lookup.name: {kind: lookup.guard.sql(kind, "value", "key") for kind in sorted(lookup.module.KINDS)}
+        for lookup in lookups
+    }
+
+
+def _module_of(kind: str) -> Kind:
+    required = ("Options", "KINDS", "KEY_HEADER", "open_provider")
+    return cast(Kind, plugins.load(ingest.lookups.providers, kind, required))

@@ -46,6 +46,11 @@ class ObservableKey(NamedTuple):
     high: int
     low: int
 
+    @property
+    def hex(self) -> str:
+        """The key in 32 hexadecimal digits, as answers of lookups and events have it."""
+        return f"{self.high:016x}{self.low:016x}"
+
 
 def observable_key(kind: str, text: str) -> ObservableKey:
     """Return the key of an observable; `kind` is one of KINDS, an `ip` may be a network in CIDR notation.

@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 
 from ingest.lookups.ask import Asked, ask_pending
-from ingest.lookups.kinds import Lookup
-from ingest.lookups.status import Standing, standing
+from ingest.lookups.pending import LookupStatus, lookup_status
+from ingest.lookups.provider import Lookup
 from lake.storage.publish import recover
 from orchestration.checks.building import BuiltTable
 from orchestration.settings import Settings, load_settings, open_lake
@@ -91,13 +91,13 @@ def _asset(lookup: Lookup, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         if done.needs_look:
             said = done.stopped or done.failures[0]
             raise dg.Failure(f"{said}. Events are published, and wait", allow_retries=False)
-        stands = standing(store, asked_for, time.time())
+        stands = lookup_status(store, asked_for, time.time())
         yield dg.MaterializeResult(metadata=_metadata(done, stands), check_results=[_waits(key, stands)])
 
     return ask
 
 
-def _metadata(done: Asked, stands: Standing) -> dict[str, Any]:
+def _metadata(done: Asked, stands: LookupStatus) -> dict[str, Any]:
     told: dict[str, Any] = {
         "answered": done.answered,
         "requests": done.requests,
@@ -109,7 +109,7 @@ def _metadata(done: Asked, stands: Standing) -> dict[str, Any]:
     return told | ({"stopped": done.stopped} if done.stopped else {})
 
 
-def _waits(key: dg.AssetKey, stands: Standing) -> dg.AssetCheckResult:
+def _waits(key: dg.AssetKey, stands: LookupStatus) -> dg.AssetCheckResult:
     age = datetime.now(UTC) - datetime.fromisoformat(stands.since) if stands.since else timedelta(0)
     said = "; ".join(stands.said)
     return dg.AssetCheckResult(

@@ -32,7 +32,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 
-from ingest.lookups.requests import asked_paths, sendable_sql
+from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import empty_select, literal, quoted
 from lake.build.run import BuildRun, Plan

@@ -18,7 +18,7 @@ import msgspec
 
 from ingest.contracts import generate as contract_artifacts
 from ingest.contracts import load_contracts
-from ingest.lookups.status import standing
+from ingest.lookups.pending import lookup_status
 from ingest.reference.feeds import newest_load
 from ingest.reference.geoip.load import CONFIGURED
 from ingest.reference.geoip.records import TABLES
@@ -204,7 +204,7 @@ def _lookups(used: Settings, store: Store) -> Iterator[Finding]:
             advice = f"correct lookups.{name}.ask_about"
             yield Finding(f"lookup {name}", "error", wrong[0], advice)
             continue
-        stands = standing(store, each, time.time())
+        stands = lookup_status(store, each, time.time())
         found = f"{stands.answers:,} answers, {stands.waiting:,} observables wait"
         advice = "run `headwater lookup`, or turn on look_up_hourly" if stands.waiting else ""
         if stands.said:

@@ -4,7 +4,7 @@ What belongs here: from settings to providers. What does not: asking them (`inge
 """
 
 from ingest.lookups.attributes import unknown_attributes
-from ingest.lookups.kinds import Lookup, configured
+from ingest.lookups.provider import Lookup, configured
 from lake.ocsf.attributes import declared_classes
 from orchestration.settings import Settings
 

@@ -9,9 +9,7 @@ import duckdb
 import jinja2
 import pytest
 
-from ingest.lookups.egress_policy import hex_of
-from ingest.lookups.kinds import Lookup, configured
-from ingest.lookups.requests import asked_paths, sendable_sql
+from ingest.lookups.provider import Lookup, asked_paths, configured, sendable_sql
 from ingest.reference.observables import observable_key
 from lake.ledger.lookup_answers import COLUMNS
 from lake.ocsf.attributes import DBT_PROJECT, declared_classes
@@ -60,7 +58,7 @@ def answer(provider: str, value: str, kind: str = "ip", **more: Any) -> dict[str
     keyed = {"kind": kind, "value": key.value, "prefix": key.prefix, "key_high": key.high, "key_low": key.low}
     said = {"status": "known", "data": '{"reports":7}', "score": 100.0, "score_id": 10, "learned_at": asked_at}
     times = {"asked_at": asked_at, "valid_from": FIRST, "valid_to": asked_at + timedelta(days=1)}
-    return {"provider": provider, "key": hex_of(key)} | keyed | said | times | more
+    return {"provider": provider, "key": key.hex} | keyed | said | times | more
 
 
 def events(
@@ -120,7 +118,7 @@ def test_who_has_not_answered_is_waited_for() -> None:
     (entries,) = events([answer("noise", BAD)], [(NOON, sign_in(BAD))])
     assert told(entries) == [("abuse", "pending", BAD), ("noise", "reputation", BAD)]
     waits = entries[0]["data"]
-    assert waits == {"status": "pending", "kind": "ip", "key": hex_of(observable_key("ip", BAD))}
+    assert waits == {"status": "pending", "kind": "ip", "key": observable_key("ip", BAD).hex}
     assert "reputation" not in entries[0]
 
 

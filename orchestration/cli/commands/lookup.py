@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ingest.lookups.ask import Asked, ask_pending
-from ingest.lookups.kinds import STATUS, Lookup
-from ingest.lookups.status import Standing, standing
+from ingest.lookups.pending import LookupStatus, lookup_status
+from ingest.lookups.provider import STATUS, Lookup
 from lake.storage.publish import sweep
 from orchestration.cli.app import Json, app, lake, settings
 from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
@@ -32,7 +32,7 @@ def lookup(
     chosen = _chosen(None if provider == STATUS else provider)
     store = lake()
     if provider == STATUS or dry_run:
-        _tell_standing([standing(store, each, time.time(), limit or _SHOWN) for each in chosen], json, dry_run)
+        _tell_standing([lookup_status(store, each, time.time(), limit or _SHOWN) for each in chosen], json, dry_run)
         return
     sweep(store)
     done = []
@@ -82,7 +82,7 @@ def _row(each: Asked) -> list[object]:
     return [each.provider, each.waiting, each.answered, *counts, each.requests, each.left]
 
 
-def _tell_standing(found: Sequence[Standing], json: bool, with_next: bool) -> None:
+def _tell_standing(found: Sequence[LookupStatus], json: bool, with_next: bool) -> None:
     if json:
         print_json([_told(each, with_next) for each in found])
         return
@@ -99,11 +99,11 @@ def _tell_standing(found: Sequence[Standing], json: bool, with_next: bool) -> No
             say(f"{each.provider} would be asked about: {', '.join(each.next)}{more}")
 
 
-def _standing_row(each: Standing) -> list[object]:
+def _standing_row(each: LookupStatus) -> list[object]:
     left = ["no limit" if number is None else str(number) for number in each.left.values()]
     return [each.provider, each.kind, each.answers, each.waiting, each.events, each.since, *left]
 
 
-def _told(each: Standing, with_next: bool) -> dict[str, Any]:
+def _told(each: LookupStatus, with_next: bool) -> dict[str, Any]:
     told = asdict(each) | {"said": each.said}
     return told if with_next else {name: value for name, value in told.items() if name != "next"}

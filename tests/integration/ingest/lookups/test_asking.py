@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.lookups.kinds import Lookup
+from ingest.lookups.provider import Lookup
 from lake.ledger.pending_lookups import answered, pending_receipts
 from lake.storage.store import LocalStore
 from tests.integration.ingest.lookups.waiting import KEY, Time, answers, ask, lookup, publish_waiting

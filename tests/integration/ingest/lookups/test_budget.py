@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ingest.lookups.ask import ask_pending
-from ingest.lookups.kinds import Lookup
-from ingest.lookups.state import read_spent
+from ingest.lookups.budget import read_spent
+from ingest.lookups.provider import Lookup
 from lake.ledger import BrokenReceipt
 from lake.ledger.lookup_answers import receipt_of
 from lake.ledger.pending_lookups import answered, pending_receipts

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.lookups.kinds import Lookup
+from ingest.lookups.provider import Lookup
 from lake.storage.store import LocalStore
 from tests.integration.ingest.lookups.waiting import KEY, Time, ask, everything, lookup, publish_waiting
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from ingest.lookups.egress_policy import hex_of, never_sent
+from ingest.lookups.egress_policy import never_sent
 from ingest.reference.observables import observable_key
 
 PRIVATE = {
@@ -103,7 +103,7 @@ def test_sql_and_python_never_send_the_same(kind: str) -> None:
     keys = [observable_key(kind, text) for text in (*PRIVATE[kind], *PUBLIC[kind])]
     with duckdb.connect() as con:
         con.execute("create table t (value varchar, key varchar)")
-        con.executemany("insert into t values (?, ?)", [(key.value, hex_of(key)) for key in keys])
+        con.executemany("insert into t values (?, ?)", [(key.value, key.hex) for key in keys])
         sent = con.execute(f"select value from t where {guard.sql(kind, 'value', 'key')}").fetchall()
     assert sorted(value for (value,) in sent) == sorted(key.value for key in keys if guard.may_send(key))
     assert len(sent) == len(PUBLIC[kind])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.lookups.kinds import BadLookup, configured, kinds
+from ingest.lookups.provider import BadLookup, configured, kinds
 from lake.storage.store import LocalStore
 from tests.integration.ingest.lookups.waiting import KEY, Time, answers, ask, lookup, publish_waiting
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator

@@ -13,8 +13,7 @@ from typing import Any
 import duckdb
 
 from ingest.lookups.ask import Asked, ask_pending
-from ingest.lookups.egress_policy import hex_of
-from ingest.lookups.kinds import Lookup, configured
+from ingest.lookups.provider import Lookup, configured
 from ingest.reference.observables import observable_key
 from lake import ledger
 from lake.base.http import Clock
@@ -97,7 +96,7 @@ def _write(path: Path, rows: list[tuple[int, list[dict[str, str]]]]) -> None:
 
 def _entry(provider: str, kind: str, value: str) -> dict[str, str]:
     key = observable_key(kind, value)
-    data = json.dumps({"status": "pending", "kind": kind, "key": hex_of(key)})
+    data = json.dumps({"status": "pending", "kind": kind, "key": key.hex})
     return {"name": "src_endpoint.ip", "value": value, "type": "pending", "provider": provider, "data": data}
 
 
