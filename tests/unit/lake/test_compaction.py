@@ -1,6 +1,5 @@
 """Compaction changes no row, whatever landed before, between and after, and wherever it is killed."""
 
-import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,14 +12,12 @@ from lake.ledger.balance import UNBALANCED, balance
 from lake.ledger.live_files import by_hour, held_files
 from lake.ledger.staleness import bronze_inputs, row_marks
 from lake.storage import paths
-from lake.storage.publish import recover
 from lake.storage.store import LocalStore, Store
 from lake.upkeep.compaction import Compacted, Policy, compact, due
 from lake.upkeep.merging import Resources
 from lake.upkeep.orphan_files import compactions
 from tests.unit.ingest.landing.landed import strange
-from tests.unit.lake.held import SOURCE, copy, expected, keys, landing, receipts_without_times, shown
-from tests.unit.lake.mortal import Killed, Mortal
+from tests.unit.lake.held import SOURCE, copy, expected, keys, landing, shown
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 EAGER = Policy(settle=timedelta(0), most_files=1)
@@ -41,13 +38,22 @@ def no_file_too_many(store: Store) -> None:
     assert keys(store, "bronze", "quarantine") == sorted(named)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    """Three batches of two hours, one of them with broken records."""
-    made = LocalStore(tmp_path / "lake")
+def three_batches(folder: Path) -> LocalStore:
+    """A lake with three batches of two hours, one of them without broken records."""
+    made = LocalStore(folder)
     for name in ("a", "b", "c"):
         landing(made, name, [(4, f"{name}1"), (5, f"{name}2"), (5, f"{name}3")], broken=name != "c")
     return made
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    return three_batches(tmp_path_factory.mktemp("landed"))
+
+
+@pytest.fixture
+def store(landed: LocalStore, tmp_path: Path) -> LocalStore:
+    return copy(landed, tmp_path / "lake")
 
 
 def test_the_files_of_an_hour_become_one_of_the_same_rows(store: LocalStore) -> None:
@@ -187,53 +193,4 @@ def test_a_batch_that_lands_while_its_files_are_merged_wins(store: LocalStore, m
     monkeypatch.undo()
     assert shown(store)["a", "other"] == 1 and shown(store)["a", "a1"] == 0
     assert len(compacted(store).merged) == 1
-    no_file_too_many(store)
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_any_act_and_run_again_it_ends_as_if_never_killed(
-    store: LocalStore, tmp_path: Path, after: bool
-) -> None:
-    landing(store, "a", [(4, "a1"), (5, "a2"), (5, "a3")], broken=1)
-    compacted(store)
-    landing(store, "a", [(5, "changed")])
-    landing(store, "d", [(4, "d1"), (5, "d2")])
-    whole = Mortal(copy(store, tmp_path / "whole").path)
-    compacted(whole)
-    rows, receipts = shown(whole), receipts_without_times(whole)
-    assert whole.acts > 8
-    for act in sorted(random.Random(after).sample(range(1, whole.acts + 1), min(whole.acts, 12))):
-        lake = copy(store, tmp_path / f"killed-{act}")
-        with pytest.raises(Killed):
-            compacted(Mortal(lake.path, act, after=after))
-        again = LocalStore(lake.path)
-        recover(again)
-        assert shown(again) == rows
-        compacted(again)
-        assert (shown(again), receipts_without_times(again)) == (rows, receipts)
-        no_file_too_many(again)
-        assert keys(again, "_journal") == []
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_landing_and_compacting_in_any_order_keep_every_row(seed: int, tmp_path: Path) -> None:
-    chance = random.Random(seed)
-    store, batches, policy = LocalStore(tmp_path), dict[str, list[tuple[int, str]]](), EAGER
-    for step in range(14):
-        if chance.random() < 0.35 and batches:
-            before = marks(store)
-            policy = Policy(timedelta(0), chance.choice((1, 2, 4)), chance.choice((0, 1 << 20)))
-            compacted(store, policy)
-            assert marks(store) == before
-        else:
-            name = chance.choice("abcdef")
-            old = batches.get(name, [])
-            kept = [each for each in old if chance.random() < 0.7] if chance.random() < 0.8 else old
-            batches[name] = kept + [(chance.randrange(3, 6), f"{name}{step}") for _ in range(chance.randrange(0, 4))]
-            landing(store, name, batches[name])
-        assert shown(store) == expected(batches)
-        assert all(receipt.conserved for receipt in ledger.landings(store, SOURCE))
-        assert balance(store, [SOURCE]).sources[0].state != UNBALANCED
-    compacted(store)
-    assert all(file.whole for file in held_files(ledger.landings(store, SOURCE)))
     no_file_too_many(store)

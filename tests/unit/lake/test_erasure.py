@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import random
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from lake.ledger.receipts import ErasureReceipt
 from lake.marts.declaration import Marts
 from lake.query.condition import BadCondition
 from lake.storage import paths
-from lake.storage.publish import recover
 from lake.storage.store import LocalStore, Store
 from lake.upkeep.compaction import Policy
 from lake.upkeep.erasure import Request, begin, end, erase, finish, search
@@ -24,8 +22,7 @@ from lake.upkeep.erasure_proof import Proof, fingerprints
 from lake.upkeep.erasure_rules import standing
 from lake.upkeep.merging import Resources
 from tests.unit.ingest.landing.landed import strange
-from tests.unit.lake.held import SOURCE, build, copy, expected, keys, landing, receipts_without_times, shown, stale
-from tests.unit.lake.mortal import Killed, Mortal
+from tests.unit.lake.held import SOURCE, build, copy, expected, keys, landing, shown, stale
 from tests.unit.lake.test_compaction import compacted
 
 ANN = "host = 'ann'"
@@ -72,14 +69,23 @@ def says(store: LocalStore, text: str) -> list[str]:
     return found
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    """Four built batches of four hours; Ann is in two of the hours, in the files of two of the batches."""
-    made = LocalStore(tmp_path / "lake")
+def four_batches(folder: Path) -> LocalStore:
+    """A lake with four built batches of four hours; Ann is in two of the hours, in the files of two of the batches."""
+    made = LocalStore(folder)
     for batch, records in ROWS.items():
         landing(made, batch, records, broken=batch == "c")
     build(made)
     return made
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    return four_batches(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def store(built: LocalStore, tmp_path: Path) -> LocalStore:
+    return copy(built, tmp_path / "lake")
 
 
 def without_ann() -> dict[str, list[tuple[int, str]]]:
@@ -237,48 +243,3 @@ def test_samples_of_records_leave_the_receipts_of_batches_that_lost_rows(store: 
     for each in ledger.landings(store, SOURCE):
         samples = {violation.sample for violation in each.violations}
         assert samples == ({""} if each.batch == "e" else {"{broken 0 of c"} if each.batch == "c" else set())
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("shared", [False, True], ids=["own files", "shared files"])
-def test_killed_at_any_act_and_asked_again_it_ends_as_if_never_killed(
-    store: LocalStore, tmp_path: Path, shared: bool, after: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lake.upkeep.erasure._PART_FILES", 1)
-    if shared:
-        compacted(store)
-    whole = Mortal(copy(store, tmp_path / "whole").path)
-    done, _ = erased(whole)
-    rows = shown(whole), shown(whole, paths.QUARANTINE)
-    receipts = _nameless(whole, done)
-    assert whole.acts > 20
-    for act in sorted(random.Random(shared).sample(range(1, whole.acts + 1), 14)):
-        lake = copy(store, tmp_path / f"killed-{act}")
-        with pytest.raises(Killed):
-            erased(Mortal(lake.path, act, after=after))
-        again = LocalStore(lake.path)
-        recover(again)
-        built = {uid for uid in _uids(again)}
-        assert built <= {label for _, label in shown(again)}, "silver never has what bronze has not"
-        receipt, proof = erased(again)
-        assert proof.holds
-        assert (shown(again), shown(again, paths.QUARANTINE)) == rows
-        assert _nameless(again, receipt) == receipts
-        assert says(again, "ann") == [f"erasures/conditions/{SOURCE}/{receipt.erasure}.json"]
-        assert keys(again, "_journal") == []
-
-
-def _uids(store: LocalStore) -> set[str]:
-    files = [store.url(key) for key in keys(store, "silver")]
-    rows = duckdb.execute("select split_part(metadata.uid, '|', 1) from read_parquet(?)", [files]).fetchall()
-    return {str(row[0]) for row in rows}
-
-
-def _nameless(store: Store, receipt: ErasureReceipt) -> str:
-    """The receipts without the erasure's own name, which has its time in it, and without what proves nothing."""
-    found = receipts_without_times(store)
-    for key, each in found.items():
-        if key.startswith("ledger/erasure") and isinstance(each, dict):
-            for name in ("condition_hash", "asked_at", "done_at", "proof"):
-                each.pop(name)
-    return json.dumps(found, sort_keys=True).replace(receipt.erasure, "<erasure>")

@@ -1,17 +1,20 @@
 """Compaction, erasure and retention do the same to a lake in a folder and to one in a bucket."""
 
+import random
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lake import ledger
-from lake.ledger.balance import EXPIRED, balance
-from lake.storage.store import Store
+from lake.ledger.balance import EXPIRED, UNBALANCED, balance
+from lake.ledger.live_files import held_files
+from lake.storage.store import LocalStore, Store
+from lake.upkeep.compaction import Policy
 from lake.upkeep.retention import expire
 from tests.unit.lake.held import SOURCE, build, expected, keys, landing, shown, stale
 from tests.unit.lake.stores import KINDS, opened
-from tests.unit.lake.test_compaction import compacted, no_file_too_many
+from tests.unit.lake.test_compaction import EAGER, compacted, marks, no_file_too_many
 from tests.unit.lake.test_erasure import erased
 from tests.unit.lake.test_retention import at
 
@@ -43,4 +46,28 @@ def test_a_life_of_landing_compacting_erasing_and_expiring(store: Store) -> None
     assert [row.state for row in sheet.hours] == [EXPIRED, "balanced", "balanced", "balanced"]
     assert all(each.conserved for each in ledger.landings(store, SOURCE))
     assert stale(store) == [] and keys(store, "_journal", "_staging") == []
+    no_file_too_many(store)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_landing_and_compacting_in_any_order_keep_every_row(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    store, batches, policy = LocalStore(tmp_path), dict[str, list[tuple[int, str]]](), EAGER
+    for step in range(14):
+        if chance.random() < 0.35 and batches:
+            before = marks(store)
+            policy = Policy(timedelta(0), chance.choice((1, 2, 4)), chance.choice((0, 1 << 20)))
+            compacted(store, policy)
+            assert marks(store) == before
+        else:
+            name = chance.choice("abcdef")
+            old = batches.get(name, [])
+            kept = [each for each in old if chance.random() < 0.7] if chance.random() < 0.8 else old
+            batches[name] = kept + [(chance.randrange(3, 6), f"{name}{step}") for _ in range(chance.randrange(0, 4))]
+            landing(store, name, batches[name])
+        assert shown(store) == expected(batches)
+        assert all(receipt.conserved for receipt in ledger.landings(store, SOURCE))
+        assert balance(store, [SOURCE]).sources[0].state != UNBALANCED
+    compacted(store)
+    assert all(file.whole for file in held_files(ledger.landings(store, SOURCE)))
     no_file_too_many(store)
