@@ -13,19 +13,21 @@ from ingest.contracts import Contract
 from lake.base.errors import HeadwaterError
 from lake.ledger.receipts import LandingReceipt
 from orchestration.assets.hours import hour_of_key
+from orchestration.assets.keys import bronze_key
 from orchestration.assets.landing_metadata import landing_metadata
 from orchestration.checks.landing import landing_check_specs, landing_checks
+from orchestration.graph import Graph
 from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.collect import AnnouncedUnreadable, SourceNotConfigured, land_hour
 
 
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the raw assets, one per contract."""
+    return dg.Definitions(assets=[bronze_asset(each, graph.partitions) for each in graph.contracts.values()])
+
+
 class HoursFailed(HeadwaterError):
     """Some hours of a run could not be landed; the others are landed."""
-
-
-def bronze_key(source: str) -> dg.AssetKey:
-    """Return the key of a source's raw asset."""
-    return dg.AssetKey(["bronze", source])
 
 
 def bronze_asset(contract: Contract, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:

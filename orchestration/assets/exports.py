@@ -30,13 +30,18 @@ from orchestration.assets.export_metadata import (
 )
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.landing_metadata import table
-from orchestration.checks.building import BuiltTable
+from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.exports import destinations_of, limits_of, opened
 
 ROOM = "export"
 _MOST_REASONS = 10
 _RETRY = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the exports to destinations that the settings name."""
+    return dg.Definitions(assets=export_assets(graph.settings, graph.exports, graph.published, graph.partitions))
 
 
 def export_key(export: Export) -> dg.AssetKey:

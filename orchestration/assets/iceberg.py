@@ -11,11 +11,16 @@ from typing import Any
 import dagster as dg
 
 from lake.base.errors import HeadwaterError
-from orchestration.checks.building import BuiltTable
+from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import Settings, load_settings, open_lake
 
 ROOM, JOB = "iceberg", "publish_iceberg"
 _LAYERS = ("silver", "gold")
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the Iceberg tables, when the settings say so."""
+    return iceberg_tables(graph.settings, graph.published)
 
 
 class TablesNotPublished(HeadwaterError):

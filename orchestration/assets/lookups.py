@@ -15,7 +15,7 @@ from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.pending import LookupStatus, lookup_status
 from ingest.lookups.provider import Lookup
 from lake.storage.publish import recover
-from orchestration.checks.building import BuiltTable
+from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.lookups import lookups_of
 
@@ -24,6 +24,11 @@ WAITS = "pending_not_older_than_a_day"
 _LONGEST_WAIT = timedelta(days=1)
 _MOST_SECONDS = 50 * 60.0  # the next run of the hour goes on
 _MINUTE = 20
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the lookup providers that the settings name."""
+    return lookup_assets(graph.settings, graph.tables)
 
 
 def lookup_key(name: str) -> dg.AssetKey:

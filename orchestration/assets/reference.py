@@ -14,11 +14,17 @@ import dagster as dg
 from ingest.reference.feeds import LoadReceipt, newest_load
 from lake.storage.publish import recover
 from lake.storage.store import Store
+from orchestration.graph import Graph
 from orchestration.settings import ReferenceFeed, Settings, load_settings, open_lake
 from orchestration.steps.feeds import load_configured, load_databases
 
 GROUP, FRESH = "reference", "newest_snapshot_is_young"
 _GEOIP_SCHEDULE = "20 5 * * *"  # UTC; MaxMind builds on Tuesdays and Fridays, at no fixed hour
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the feeds and databases of the reference tables."""
+    return reference_assets(graph.settings)
 
 
 def feed_key(name: str, table: str) -> dg.AssetKey:

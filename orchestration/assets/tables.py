@@ -17,28 +17,19 @@ from lake.ledger.receipts import BuildReceipt
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.landing_metadata import table
-from orchestration.checks.building import BuiltTable
 from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.request import Request
 from orchestration.dbt.run import BuildFailed, run_dbt
 from orchestration.dbt.translator import LakeTranslator
+from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
 
 
-def built_tables(project: Project, translator: LakeTranslator, source: str) -> list[BuiltTable]:
-    """Return the tables that are built from one source alone."""
-    return [_built_table(project, translator, each) for each in project.tables_of(source)]
-
-
-def gold_tables(project: Project, translator: LakeTranslator) -> list[BuiltTable]:
-    """Return the marts."""
-    return [_built_table(project, translator, each) for each in project.mart_ids]
-
-
-def _built_table(project: Project, translator: LakeTranslator, unique_id: str) -> BuiltTable:
-    props = project.manifest["nodes"][unique_id]
-    ocsf_class = props["config"].get("meta", {}).get("ocsf_class", "")
-    return BuiltTable(translator.get_asset_key(props), props["name"], ocsf_class)
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the tables and views of silver and gold."""
+    silver = [silver_assets(source, found, graph.project, graph.translator) for source, found in graph.tables.items()]
+    gold = gold_assets(graph.marts, graph.project, graph.translator)
+    return dg.Definitions(assets=[*silver, *gold, *view_specs(graph.project, graph.translator)])
 
 
 def silver_assets(

@@ -19,8 +19,9 @@ from lake.matching.matches import TABLE
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store
+from orchestration.assets.keys import match_key
 from orchestration.assets.landing_metadata import table
-from orchestration.checks.building import BuiltTable
+from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
 from orchestration.steps.match import lists_loaded, match_lake
 
@@ -32,14 +33,9 @@ CHECKS = {
 _SECONDS = 300
 
 
-def match_key() -> dg.AssetKey:
-    """Return the key of the asset."""
-    return dg.AssetKey([paths.GOLD, TABLE])
-
-
-def match_table() -> BuiltTable:
-    """Return the table as what exports and Iceberg tables are made of."""
-    return BuiltTable(match_key(), TABLE)
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the asset, its checks and its sensor."""
+    return threat_matches(each for found in graph.tables.values() for each in found)
 
 
 def threat_matches(built: Iterable[BuiltTable]) -> dg.Definitions:

@@ -21,12 +21,18 @@ from lake.storage.publish import recover
 from orchestration.assets.exports import export_key
 from orchestration.assets.hours import key_of_hour, runs_of_hours
 from orchestration.automation.stale_hours import MOST_HOURS, MOST_RUNS, RANGE_END, RANGE_START
+from orchestration.graph import Graph
 from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.exports import Stood, stood
 
 AGAIN_HOURS = 2  # after which what is still behind is requested again
 
 Requested = dict[str, dict[str, str]]  # export → hour → mark of the state in which it was requested, and since when
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the sensor."""
+    return export_sensor(graph.settings, graph.exports, graph.start)
 
 
 def export_sensor(settings: Settings, exports: Sequence[Export], start: datetime) -> dg.Definitions:

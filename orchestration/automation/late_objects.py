@@ -12,10 +12,16 @@ import dagster as dg
 
 from ingest.contracts import Contract
 from orchestration.assets.hours import key_of_hour
+from orchestration.graph import Graph
 from orchestration.settings import load_settings
 from orchestration.steps.collect import late_objects
 
 MOST_RUNS = 24  # of one tick
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the sensor."""
+    return dg.Definitions(sensors=[late_objects_sensor(graph.raw, graph.start)])
 
 
 def late_objects_sensor(sources: Mapping[dg.AssetKey, Contract], start: datetime) -> dg.SensorDefinition:

@@ -12,10 +12,16 @@ from ingest.contracts import Contract
 from ingest.landing import LandingError, LandingSettings
 from ingest.landing.queue import one_drainer
 from lake.storage.publish import recover
+from orchestration.graph import Graph
 from orchestration.settings import ObjectSource, Settings, load_settings, open_lake
 from orchestration.steps.collect import drain_queue
 
 EVERY_MINUTES = 5
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the jobs and schedules of sources with a queue."""
+    return queue_schedules(graph.settings, graph.contracts.values())
 
 
 def queue_schedules(settings: Settings, contracts: Iterable[Contract]) -> dg.Definitions:

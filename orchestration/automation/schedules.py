@@ -12,11 +12,17 @@ import dagster as dg
 from ingest.contracts import Contract
 from ingest.sources import integrity_of
 from orchestration.checks.integrity import INTEGRITY
+from orchestration.graph import Graph
 from orchestration.settings import Settings
 from orchestration.steps.collect import settle_of
 
 _LATEST_MINUTE = 55
 _MINUTE = timedelta(minutes=1)
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the hourly landing of each source."""
+    return landing_schedules(graph.settings, graph.raw)
 
 
 def landing_schedules(settings: Settings, sources: Mapping[dg.AssetKey, Contract]) -> dg.Definitions:

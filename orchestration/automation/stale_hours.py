@@ -25,12 +25,19 @@ from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.assets.hours import key_of_hour, runs_of_hours
 from orchestration.dbt.project import load_project
+from orchestration.graph import Graph
 from orchestration.settings import load_settings, open_lake
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MOST_RUNS, MOST_HOURS = 6, 168  # of one tick, and of one run: a week of hours is one dbt run
 
 Requested = dict[str, dict[str, str]]  # source → hour → mark of the state in which its build was requested
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the sensor."""
+    keys = {each.model: each.key for found in (*graph.tables.values(), graph.marts) for each in found}
+    return dg.Definitions(sensors=[stale_sensor(keys, graph.tables, graph.project.folder, graph.start)])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import dagster as dg
 
 from lake.storage.publish import recover
 from lake.upkeep.compaction import Policy
+from orchestration.graph import Graph
 from orchestration.settings import load_settings, open_lake
 from orchestration.steps.upkeep import compact_lake, due_hours, known_sources, retain_lake, retain_marts
 
@@ -78,7 +79,7 @@ def expire_lake_hours() -> None:
     expire_hours()
 
 
-def maintenance() -> dg.Definitions:
+def definitions(graph: Graph) -> dg.Definitions:
     """Return the jobs and their schedules."""
     compaction = dg.ScheduleDefinition(
         name="compact_daily",

@@ -11,6 +11,7 @@ from pydantic import Field
 from lake.signals import verdicts
 from lake.signals.verdicts import VALUES, Verdict, parse_moment, read_verdicts
 from lake.storage.publish import recover
+from orchestration.graph import Graph
 from orchestration.settings import load_settings, open_lake
 from orchestration.steps.products import product_names
 
@@ -55,7 +56,7 @@ def add_dispositions() -> None:
     record_dispositions()
 
 
-def disposing() -> dg.Definitions:
+def definitions(graph: Graph) -> dg.Definitions:
     """Return the job."""
     return dg.Definitions(jobs=[add_dispositions])
 

@@ -13,10 +13,18 @@ from lake import ledger
 from lake.storage import paths
 from lake.storage.store import Store
 from orchestration.assets.hours import newest_closed
+from orchestration.automation.schedules import arrival_schedule
+from orchestration.graph import Graph
 from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.collect import settle_of
 
 NEWEST = "newest_closed_hour_present"
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the check and its schedule."""
+    check = arrival_checks(graph.raw)
+    return dg.Definitions.merge(dg.Definitions(asset_checks=[check]), arrival_schedule(check))
 
 
 def arrival_checks(sources: Mapping[dg.AssetKey, Contract]) -> dg.AssetChecksDefinition:

@@ -5,7 +5,6 @@ the rows against the official schema. What does not: the rules (`lake.ocsf`), th
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -20,29 +19,17 @@ from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
 from orchestration.dbt.project import load_project
+from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
 
 BALANCE, COLLISIONS, VALIDITY, CURRENT = "balance", "key_collisions", "ocsf_validity", "current"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours
 
 
-@dataclass(frozen=True)
-class BuiltTable:
-    """One asset that dbt builds: its key, its model (`<table>__<source>`, or a mart), and the OCSF class of a mart."""
-
-    key: dg.AssetKey
-    model: str
-    ocsf_class: str = ""
-
-    @property
-    def table(self) -> str:
-        """Return the table's name: the class, `dispositions`, or the mart."""
-        return self.model.split("__", 1)[0]
-
-    @property
-    def class_name(self) -> str:
-        """Return the OCSF class of its rows."""
-        return self.ocsf_class or self.table
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the checks of what dbt builds."""
+    silver = [building_checks(source, found) for source, found in graph.tables.items()]
+    return dg.Definitions(asset_checks=[*silver, *mart_checks(graph.marts, graph.project.folder)])
 
 
 def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecksDefinition:

@@ -11,15 +11,27 @@ import dagster as dg
 from ingest.contracts import Contract
 from ingest.sources import Report
 from orchestration.assets.hours import hour_texts
+from orchestration.assets.keys import bronze_key
 from orchestration.assets.landing_metadata import table
+from orchestration.graph import Graph
 from orchestration.settings import load_settings, open_lake
 from orchestration.steps.collect import SourceNotConfigured
-from orchestration.steps.verify import newest_settled, verify_hours
+from orchestration.steps.verify import newest_settled, verifiable, verify_hours
 
 INTEGRITY = "log_file_integrity"
 _MINUTE = 20
 _CONFIG = "Arrival hour, YYYY-MM-DDTHH, included. Without: the run's partitions, or the newest hour that is provable."
 _NAMED, _SHOWN = 5, 200  # findings in the description, and in the table
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the check and the schedule of each source whose vendor signs what it delivers."""
+    signed = {source: graph.contracts[source] for source in verifiable(graph.contracts)}
+    checks = {source: integrity_check(bronze_key(source), contract) for source, contract in signed.items()}
+    return dg.Definitions.merge(
+        dg.Definitions(asset_checks=[*checks.values()]),
+        *(integrity_schedule(contract, checks[source]) for source, contract in signed.items()),
+    )
 
 
 def integrity_check(key: dg.AssetKey, contract: Contract) -> dg.AssetChecksDefinition:

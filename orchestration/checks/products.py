@@ -15,12 +15,17 @@ from lake.storage.parquet import rows_select
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
-from orchestration.checks.building import BuiltTable
+from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import PROJECT, load_settings, open_lake
 from orchestration.steps.products import Checked, Product, load_products, overdue, product_checks
 
 RULES, ON_TIME = "contract_rules", "on_time"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours
+
+
+def definitions(graph: Graph) -> dg.Definitions:
+    """Return the checks of the products' contracts."""
+    return dg.Definitions(asset_checks=contract_checks(graph.marts))
 
 
 def contract_checks(marts: Sequence[BuiltTable]) -> list[dg.AssetChecksDefinition]:

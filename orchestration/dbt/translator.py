@@ -12,7 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 from ingest.contracts import Contract
 from lake.storage import paths
 from lake.storage.paths import GOLD, LEDGER, SILVER
-from orchestration.assets.bronze import bronze_key
+from orchestration.assets.keys import bronze_key
 from orchestration.dbt.project import Manifest, Project
 
 Props = Mapping[str, Any]

@@ -22,8 +22,8 @@ from lake.storage.store import LocalStore
 from orchestration.assets.exports import export_assets, export_key
 from orchestration.assets.hours import hourly, key_of_hour
 from orchestration.automation.exports_behind import AGAIN_HOURS, choose, export_sensor
-from orchestration.checks.building import BuiltTable
 from orchestration.dbt.project import Project
+from orchestration.graph import BuiltTable
 from orchestration.settings import PROJECT, SettingsError, load_settings
 from orchestration.steps.exports import declared_exports, push_behind, stood
 from orchestration.steps.products import load_products

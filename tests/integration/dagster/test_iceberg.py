@@ -7,7 +7,7 @@ import pytest
 
 from lake.storage.store import LocalStore
 from orchestration.assets.iceberg import iceberg_tables
-from orchestration.checks.building import BuiltTable
+from orchestration.graph import BuiltTable
 from orchestration.settings import load_settings
 from tests.integration.iceberg.built import Lake
 from tests.integration.lakes import headwater

@@ -13,7 +13,7 @@ from lake.ledger.staleness import ANSWERED, Stale
 from lake.storage.store import LocalStore
 from orchestration.assets.lookups import WAITS, lookup_assets, lookup_key
 from orchestration.automation import stale_hours
-from orchestration.checks.building import BuiltTable
+from orchestration.graph import BuiltTable
 from orchestration.settings import PROJECT, load_settings
 from orchestration.steps.lookups import lookups_of
 from tests.integration.ingest.lookups.waiting import KEY, KEY_ENV, everything, publish_waiting

@@ -11,8 +11,9 @@ from ingest.reference.load import load_feed
 from ingest.reference.tables import INDICATORS, Entry
 from lake.storage import paths
 from lake.storage.store import LocalStore
-from orchestration.assets.threat_matches import CHECKS, match_key, threat_matches
-from orchestration.checks.building import BuiltTable
+from orchestration.assets.keys import match_key
+from orchestration.assets.threat_matches import CHECKS, threat_matches
+from orchestration.graph import BuiltTable
 from orchestration.settings import load_settings
 from orchestration.steps.exports import declared_exports, push_behind
 from tests.integration.lakes import headwater

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from ingest.contracts import load_contracts
-from orchestration.assets.bronze import bronze_key
 from orchestration.assets.hours import hourly
+from orchestration.assets.keys import bronze_key
 from orchestration.checks.integrity import INTEGRITY, integrity_check, integrity_schedule
 from orchestration.settings import load_settings
 from orchestration.steps.collect import land_hour

@@ -1,0 +1,115 @@
+"""What the Dagster definitions are made of: read once, and given to every file that contributes some.
+
+A file of `assets/`, `checks/` or `automation/` contributes by `definitions(graph)`, and is found by its folder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import dagster as dg
+
+from ingest.contracts import Contract, load_contracts
+from lake import ledger
+from lake.export.declaration import Export
+from lake.matching.matches import TABLE as MATCHES
+from lake.storage import paths
+from orchestration.assets.hours import hourly
+from orchestration.assets.keys import bronze_key, match_key
+from orchestration.dbt.project import Project, load_project
+from orchestration.dbt.translator import LakeTranslator
+from orchestration.settings import Settings, load_settings
+from orchestration.steps.exports import declared_exports
+
+
+@dataclass(frozen=True)
+class BuiltTable:
+    """One asset that dbt builds: its key, its model (`<table>__<source>`, or a mart), and the OCSF class of a mart."""
+
+    key: dg.AssetKey
+    model: str
+    ocsf_class: str = ""
+
+    @property
+    def table(self) -> str:
+        """Return the table's name: the class, `dispositions`, or the mart."""
+        return self.model.split("__", 1)[0]
+
+    @property
+    def class_name(self) -> str:
+        """Return the OCSF class of its rows."""
+        return self.ocsf_class or self.table
+
+
+def match_table() -> BuiltTable:
+    """Return the table as what exports and Iceberg tables are made of."""
+    return BuiltTable(match_key(), MATCHES)
+
+
+def _source_tables(project: Project, translator: LakeTranslator, source: str) -> list[BuiltTable]:
+    """Return the tables that are built from one source alone."""
+    return [_built_table(project, translator, each) for each in project.tables_of(source)]
+
+
+def _mart_tables(project: Project, translator: LakeTranslator) -> list[BuiltTable]:
+    """Return the marts."""
+    return [_built_table(project, translator, each) for each in project.mart_ids]
+
+
+def _built_table(project: Project, translator: LakeTranslator, unique_id: str) -> BuiltTable:
+    props = project.manifest["nodes"][unique_id]
+    ocsf_class = props["config"].get("meta", {}).get("ocsf_class", "")
+    return BuiltTable(translator.get_asset_key(props), props["name"], ocsf_class)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Settings, contracts and the dbt project, and what follows from them.
+
+    `raw` are the contracts by the key of their asset; `tables` what dbt builds, by source; `marts` the tables of gold
+    that dbt builds; `exports` what the project declares.
+    """
+
+    settings: Settings
+    contracts: Mapping[str, Contract]
+    project: Project
+    translator: LakeTranslator
+    partitions: dg.HourlyPartitionsDefinition
+    raw: Mapping[dg.AssetKey, Contract]
+    tables: Mapping[str, Sequence[BuiltTable]]
+    marts: Sequence[BuiltTable]
+    exports: Sequence[Export]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Graph":
+        """Read the settings, the contracts and the dbt project in a folder.
+
+        Raises:
+            SettingsError, ContractError, ManifestFailed, BadDeclaration: each says what to change.
+        """
+        settings, contracts, project = load_settings(), load_contracts(), load_project(folder)
+        partitions = hourly(settings.partitions_start)
+        translator = LakeTranslator(project, contracts, partitions)
+        tables = {source: _source_tables(project, translator, source) for source in contracts}
+        return cls(
+            settings=settings,
+            contracts=contracts,
+            project=project,
+            translator=translator,
+            partitions=partitions,
+            raw={bronze_key(source): contract for source, contract in contracts.items()},
+            tables={source: found for source, found in tables.items() if found},
+            marts=_mart_tables(project, translator),
+            exports=declared_exports(project),
+        )
+
+    @property
+    def start(self) -> datetime:
+        """Return the first hour of Dagster's partitions (naive UTC)."""
+        return ledger.hour(self.settings.partitions_start)
+
+    @property
+    def published(self) -> dict[str, Sequence[BuiltTable]]:
+        """Return every table that is exported or published: by source, and those of gold."""
+        return {**self.tables, paths.GOLD: [*self.marts, match_table()]}
