@@ -25,7 +25,7 @@ from lake.query.views import GoldView
 from lake.storage.paths import GOLD
 from orchestration.dbt.fingerprints import Fingerprints
 from orchestration.dbt.invoke import invoke, one_at_a_time
-from orchestration.settings import PROJECT
+from orchestration.settings import PROJECT, TOP
 
 Manifest = Mapping[str, Any]
 _READ_BY_DBT = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "seeds/*", "tests/**/*")
@@ -209,8 +209,9 @@ def _load(folder: Path, digest: str) -> Project:
 
 
 def _targets(folder: Path) -> Iterator[Path]:
-    """Yield where a manifest may lie: in the project, or where that cannot be written to, in the user's cache."""
-    yield folder / "target"
+    """Yield where a manifest may lie: in the project, or where that is installed or read-only, in the user's cache."""
+    if folder != PROJECT or (TOP / "pyproject.toml").exists():
+        yield folder / "target"
     with suppress(RuntimeError):  # a user without a home
         yield Path.home() / ".cache/headwater" / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     yield _own_folder()

@@ -89,5 +89,4 @@ def _packages(venv: Path) -> Path:
 
 def _files(folder: Path) -> dict[str, int]:
     """Return every file with the time at which it was changed."""
-    found = (each for each in folder.rglob("*") if each.is_file() and "target" not in each.parts)
-    return {str(each): each.stat().st_mtime_ns for each in found}
+    return {str(each): each.stat().st_mtime_ns for each in folder.rglob("*") if each.is_file()}

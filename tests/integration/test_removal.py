@@ -1,0 +1,100 @@
+"""Removing any one source, or any one destination, breaks nothing else: no list names them.
+
+With a source go its folder, its models (staging, events, one per class, dispositions), its macros, its line in
+the views of its classes and its rows in the routing seed: what adding it cost.
+"""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.contracts import load_contracts
+from lake.base import plugins
+from lake.export import destinations
+
+TOP = Path(__file__).resolve().parents[2]
+ROOMS = ("ingest", "lake", "orchestration", "dbt_project")
+SOURCES, DESTINATIONS = sorted(load_contracts()), plugins.names(destinations)
+WHOLE = "nothing"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What is left after each removal, by the name of what was removed; `nothing`: of the whole tree."""
+    place = tmp_path_factory.mktemp("removed")
+    for each in (WHOLE, *SOURCES, *DESTINATIONS):
+        for room in ROOMS:
+            ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
+            shutil.copytree(TOP / room, place / each / room, ignore=ignored)
+        (place / each / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
+    for each in SOURCES:
+        remove_source(place / each, each)
+    for each in DESTINATIONS:
+        remove_destination(place / each, each)
+    names = [path.name for path in sorted(place.iterdir())]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER", "DAGSTER", "DBT"))}
+    bare |= {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(place / "home")}
+    done = subprocess.run(
+        [sys.executable, "-P", str(Path(__file__).with_name("removal.py")), *(str(place / name) for name in names)],
+        cwd=place,
+        env=bare,
+        capture_output=True,
+        text=True,
+    )
+    assert 0 == done.returncode, done.stderr[-4000:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return dict(zip(names, map(json.loads, lines), strict=True))
+
+
+def remove_source(top: Path, source: str) -> None:
+    """Remove a source and what was added with it."""
+    shutil.rmtree(top / "ingest/sources" / source)
+    project = top / "dbt_project"
+    staging = f"stg_{source.replace('_', '__', 1)}"
+    models = project / "models"
+    for path in [*models.rglob(f"*__{source}.*"), *models.glob(f"events/{source}.*"), *models.rglob(f"{staging}.*")]:
+        path.unlink()
+    (project / "macros" / f"{source}.sql").unlink(missing_ok=True)
+    for view in models.glob("silver/*/*.sql"):
+        view.write_text(re.sub(rf'\n *ref\("\w+__{source}"\),', "", view.read_text()))
+    seed = project / "seeds/ocsf_routing.csv"
+    rows = [row for row in csv.reader(seed.read_text().splitlines()) if row[0] != source]
+    with seed.open("w", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerows(rows)
+
+
+def remove_destination(top: Path, kind: str) -> None:
+    """Remove a destination: its file or folder."""
+    path = top / "lake/export/destinations" / kind
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.with_suffix(".py").unlink()
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_without_a_source_everything_else_loads(source: str, found: dict[str, dict[str, Any]]) -> None:
+    whole, left = found[WHOLE], found[source]
+    assert "problem" not in left, left["problem"]
+    assert [each for each in SOURCES if each != source] == left["sources"]
+    assert [each for each in whole["signed"] if each != source] == left["signed"]
+    assert whole["commands"] == left["commands"]
+    gone = [each for each in whole["models"] if each not in left["models"]]
+    assert gone == [each for each in whole["models"] if source in each or each == f"stg_{source.replace('_', '__', 1)}"]
+    assert [each for each in whole["assets"] if source not in each] == left["assets"]
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_without_a_destination_everything_else_loads(kind: str, found: dict[str, dict[str, Any]]) -> None:
+    whole, left = found[WHOLE], found[kind]
+    assert "problem" not in left, left["problem"]
+    assert [each for each in DESTINATIONS if each != kind] == left["kinds"]
+    assert (whole["commands"], whole["models"], whole["assets"]) == (left["commands"], left["models"], left["assets"])
