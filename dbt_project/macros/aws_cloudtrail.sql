@@ -9,7 +9,7 @@
     error_code as status_code,
     error_message as status_detail,
     {{ cloudtrail_metadata() }} as metadata,
-    {'provider': 'AWS', 'region': aws_region, 'account': {{ cloudtrail_account("recipient_account") }}} as cloud,
+    {'provider': 'AWS', 'region': aws_region, 'account': {{ aws_account("recipient_account") }}} as cloud,
     {{ cloudtrail_actor() }} as actor,
     {{ cloudtrail_api() }} as api,
     {{ cloudtrail_unmapped(unmapped) }} as unmapped,
@@ -30,15 +30,6 @@ case
 {% macro cloudtrail_metadata() -%}
 {{ ocsf_metadata("AWS", "CloudTrail", event_code="record_type", original_time="event_time",
       correlation_uid="shared_event_id", feature_name="event_category", version="event_version") }}
-{%- endmacro %}
-
-
-{% macro cloudtrail_account(uid) -%}
-{
-      'uid': {{ uid }},
-      'type_id': case when {{ uid }} is not null then 10 end,
-      'type': case when {{ uid }} is not null then 'AWS Account' end
-    }
 {%- endmacro %}
 
 
@@ -87,7 +78,7 @@ coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then eve
           when identity_type = 'AWSService' then 'Service'
           else identity_type
         end,
-        'account': {{ cloudtrail_account("identity_account") }},
+        'account': {{ aws_account("identity_account") }},
         'programmatic_credentials': case when identity_credential is not null then [{
           'uid': identity_credential,
           'type': case left(identity_credential, 4)

@@ -10,6 +10,7 @@ import sys
 import traceback
 
 import dagster_dbt  # noqa: F401
+import dbt.adapters.duckdb  # noqa: F401
 import pyiceberg.catalog  # noqa: F401
 from dbt.cli.main import dbtRunner  # noqa: F401
 

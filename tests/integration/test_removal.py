@@ -21,46 +21,73 @@ from lake.base import plugins
 from lake.export import destinations
 
 TOP = Path(__file__).resolve().parents[2]
+PROJECT = TOP / "dbt_project"
+LOADER = Path(__file__).with_name("removal.py")
+MACROS = [*PROJECT.glob("macros/*.sql")]
 ROOMS = ("ingest", "lake", "orchestration", "dbt_project")
 SOURCES, DESTINATIONS = sorted(load_contracts()), plugins.names(destinations)
 WHOLE = "nothing"
+
+
+def test_no_mapping_calls_a_macro_of_another_source() -> None:
+    mine = {path.stem: set(re.findall(r"macro (\w+)", path.read_text())) for path in MACROS if path.stem in SOURCES}
+    others = [each for each in (*MACROS, *(PROJECT / "models").rglob("*.sql"))]
+    calls = [
+        f"{path.name} calls {name} of {source}"
+        for source, names in mine.items()
+        for path in others
+        if not _is_of(path, source)
+        for name in names.intersection(re.findall(r"\b(\w+)\(", path.read_text()))
+    ]
+    assert [] == calls
+
+
+def _is_of(path: Path, source: str) -> bool:
+    return path.stem in (source, _staging(source)) or path.stem.endswith(f"__{source}")
+
+
+def _staging(source: str) -> str:
+    return f"stg_{source.replace('_', '__', 1)}"
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What is left after each removal, by the name of what was removed; `nothing`: of the whole tree."""
     place = tmp_path_factory.mktemp("removed")
-    for each in (WHOLE, *SOURCES, *DESTINATIONS):
-        for room in ROOMS:
-            ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
-            shutil.copytree(TOP / room, place / each / room, ignore=ignored)
-        (place / each / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER", "DAGSTER", "DBT"))}
+    bare |= {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "", "HOME": str(place / "home")}
+
+    def load(*names: str) -> dict[str, dict[str, Any]]:
+        words = [sys.executable, "-P", str(LOADER), *(str(place / name) for name in names)]
+        done = subprocess.run(words, cwd=place, env=bare, capture_output=True, text=True)
+        assert 0 == done.returncode, done.stderr[-4000:]
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        return dict(zip(names, map(json.loads, lines), strict=True))
+
+    for room in ROOMS:
+        ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
+        shutil.copytree(TOP / room, place / WHOLE / room, ignore=ignored)
+    (place / WHOLE / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
+    whole = load(WHOLE)
+    for each in (*SOURCES, *DESTINATIONS):  # with what Python compiled and dbt parsed
+        shutil.copytree(place / WHOLE, place / each)
     for each in SOURCES:
         remove_source(place / each, each)
     for each in DESTINATIONS:
         remove_destination(place / each, each)
-    names = [path.name for path in sorted(place.iterdir())]
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER", "DAGSTER", "DBT"))}
-    bare |= {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(place / "home")}
-    done = subprocess.run(
-        [sys.executable, "-P", str(Path(__file__).with_name("removal.py")), *(str(place / name) for name in names)],
-        cwd=place,
-        env=bare,
-        capture_output=True,
-        text=True,
-    )
-    assert 0 == done.returncode, done.stderr[-4000:]
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return dict(zip(names, map(json.loads, lines), strict=True))
+    return whole | load(*SOURCES, *DESTINATIONS)
 
 
 def remove_source(top: Path, source: str) -> None:
     """Remove a source and what was added with it."""
     shutil.rmtree(top / "ingest/sources" / source)
     project = top / "dbt_project"
-    staging = f"stg_{source.replace('_', '__', 1)}"
     models = project / "models"
-    for path in [*models.rglob(f"*__{source}.*"), *models.glob(f"events/{source}.*"), *models.rglob(f"{staging}.*")]:
+    for path in [
+        *models.rglob(f"*__{source}.*"),
+        *models.glob(f"events/{source}.*"),
+        *models.rglob(f"{_staging(source)}.*"),
+    ]:
         path.unlink()
     (project / "macros" / f"{source}.sql").unlink(missing_ok=True)
     for view in models.glob("silver/*/*.sql"):
@@ -87,9 +114,9 @@ def test_without_a_source_everything_else_loads(source: str, found: dict[str, di
     assert [each for each in SOURCES if each != source] == left["sources"]
     assert [each for each in whole["signed"] if each != source] == left["signed"]
     assert whole["commands"] == left["commands"]
-    gone = [each for each in whole["models"] if each not in left["models"]]
-    assert gone == [each for each in whole["models"] if source in each or each == f"stg_{source.replace('_', '__', 1)}"]
-    assert [each for each in whole["assets"] if source not in each] == left["assets"]
+    for kind in ("models", "assets"):
+        ours = [each for each in whole[kind] if source in each or each.endswith(_staging(source))]
+        assert ours and [each for each in whole[kind] if each not in ours] == left[kind]
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)

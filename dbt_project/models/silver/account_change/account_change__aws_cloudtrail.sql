@@ -67,7 +67,7 @@ select
             'uid_alt': case when target_arn is not null then target_uid end,
             'type_id': case when is_role then 99 else 1 end,
             'type': case when is_role then 'Role' else 'User' end,
-            'account': {{ cloudtrail_account("recipient_account") }},
+            'account': {{ aws_account("recipient_account") }},
             'programmatic_credentials': case
                 when access_key is not null then [{'uid': access_key, 'type': 'Access Key'}]
             end

@@ -99,7 +99,7 @@ select
       'provider': {{ guardduty_text("entry", "threatListName") }},
       'data': entry
     }) as enrichments,
-    {'provider': 'AWS', 'region': aws_region, 'account': {{ cloudtrail_account("account_id") }}} as cloud,
+    {'provider': 'AWS', 'region': aws_region, 'account': {{ aws_account("account_id") }}} as cloud,
     list_transform(remote_ips, lambda ip: {'name': remote_endpoint || '.ip', 'type_id': 2, 'type': 'IP Address', 'value': ip})
     || {{ observables([
         observable("evidences[].query.hostname", 1, "dns_name"),

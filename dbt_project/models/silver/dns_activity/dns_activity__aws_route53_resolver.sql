@@ -62,7 +62,7 @@ select
       'direction_id': 0,
       'direction': 'Unknown'
     } as connection_info,
-    {'provider': 'AWS', 'region': aws_region, 'account': {{ cloudtrail_account("account_id") }}} as cloud,
+    {'provider': 'AWS', 'region': aws_region, 'account': {{ aws_account("account_id") }}} as cloud,
     {{ observables([
         observable("query.hostname", 1, "query_name"),
         observable("src_endpoint.ip", 2, "source_ip"),
