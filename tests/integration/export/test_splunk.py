@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import ssl
 from collections import Counter
@@ -11,28 +10,28 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lake.export.destination import Partition, configured
-from lake.export.destinations.splunk.events import class_uids
+from lake.export.destination import configured
 from lake.export.errors import BadDeclaration, DestinationDenied
-from tests.integration.export.hec import EXPORT, TOKEN, Splunk, ids, newest_is, once, running
-from tests.unit.export.lakes import CLOUDTRAIL, EVENT, GOLD, HOUR, KINDS, KINDS_ROWS, SmallLake, export, gold_export
+from tests.integration.export.adapters import TOKEN, Splunk
+from tests.integration.export.contract import started
+from tests.integration.export.hec import ids, once
+from tests.unit.export.lakes import EVENT, GOLD, HOUR, KINDS, KINDS_ROWS, SmallLake, export, gold_export
 
 BEGAN = datetime(2026, 3, 2, 4, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture
-def splunk(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Splunk]:
-    monkeypatch.setenv("HEADWATER_SPLUNK_TOKEN", TOKEN)
-    yield from running(lake)
+def splunk(lake: SmallLake, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Splunk]:
+    with started(Splunk, lake, monkeypatch, request) as running:
+        yield running
 
 
-def test_every_row_is_an_event_once_and_acknowledged(splunk):
-    splunk.lake.silver(rows=2500)
-    receipt = splunk.push()
-    assert once(splunk, range(2500))
-    assert receipt.matches and receipt.proof == "acknowledgements"
-    assert (receipt.rows, receipt.sent, receipt.held_rows, receipt.notes) == (2500, 2500, 2500, ())
-    assert newest_is(splunk, range(2500), receipt)
+@pytest.fixture
+def plain(lake: SmallLake, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Splunk]:
+    """A collector whose token does not acknowledge."""
+    monkeypatch.setattr(Splunk, "acknowledges", False)
+    with started(Splunk, lake, monkeypatch, request) as running:
+        yield running
 
 
 def test_the_envelope_says_when_where_and_what(splunk):
@@ -73,7 +72,7 @@ def test_sourcetype_source_and_host_can_be_set(splunk):
 
 def test_the_class_is_the_rows_own_whatever_the_table_is_called(splunk):
     splunk.lake.silver(rows=1)
-    there = splunk.destination()
+    there = splunk.open()
     splunk.lake.push(there, export(table="logins"))
     assert splunk.hec.events[0].sourcetype == "headwater:ocsf:authentication"
     assert splunk.hec.events[0].source == "headwater:logins"
@@ -81,30 +80,11 @@ def test_the_class_is_the_rows_own_whatever_the_table_is_called(splunk):
 
 def test_a_table_without_classes_and_hosts_goes_too(splunk):
     splunk.lake.gold(rows=2, columns=GOLD)
-    receipt = splunk.lake.push(splunk.destination(), gold_export())
+    receipt = splunk.lake.push(splunk.open(), gold_export())
     assert receipt.matches
     assert {(each.host, each.sourcetype) for each in splunk.hec.events} == {
         ("headwater", "headwater:ocsf:logons_daily")
     }
-
-
-def test_every_kind_of_value_comes_as_the_table_of_types_says(splunk):
-    splunk.lake.silver(rows=KINDS_ROWS, columns=KINDS)
-    assert splunk.push().matches
-    full, null, empty, least, most, unicode = (
-        splunk.hec.index.newest()[each].event for each in (f"okta_system_log:k{n}" for n in range(KINDS_ROWS))
-    )
-    assert full["time_dt"] == "2026-03-02T04:00:00.123456Z"
-    assert (least["long_id"], most["long_id"]) == (-(2**63), 2**63 - 1)
-    assert (least["score"], most["score"]) == (-1.7976931348623157e308, 1.7976931348623157e308)
-    assert full["raw_data"] == "AP8=" and full["day"] == "2026-03-02"
-    assert {"message", "user", "labels", "observables", "tags", "unmapped", "time_dt"}.isdisjoint(null)
-    assert (empty["message"], empty["user"].get("name"), empty["labels"], empty["observables"]) == ("", None, [], [])
-    assert full["labels"] == ["a", None, ""] and full["tags"] == {"k": "v", "K": ""}
-    assert least["message"] == " " and most["message"] == "line\ntab\tquote\" \\ ' ,;\r"
-    assert unicode["message"].startswith("😀 שלום مرحبا \u202e 日本語") and unicode["message"].endswith("\x01\x7f")
-    assert unicode["unmapped"] == {"ключ": "😀"}
-    assert (full["order"], full["Select"], full["group"], full["camelCase"]) == (0, 0, "g0", 0)
 
 
 def test_the_events_own_time_is_exact_and_the_hours_where_the_row_has_none(splunk):
@@ -141,16 +121,8 @@ def test_the_channel_is_a_guid_that_stays_the_same(splunk):
         splunk.lake.silver(hour, rows=1)
         splunk.push(hour)
     assert len({each.channel for each in splunk.hec.requests}) == 1
-    splunk.lake.push(splunk.destination(), export(table="other"))
+    splunk.lake.push(splunk.open(), export(table="other"))
     assert len({each.channel for each in splunk.hec.requests}) == 2
-
-
-def test_pushing_again_sends_nothing(splunk):
-    splunk.lake.silver(rows=50)
-    first = splunk.push()
-    second = splunk.push(again=True)
-    assert once(splunk, range(50))
-    assert (second.sent, second.matches, second.held_checksum) == (0, True, first.held_checksum)
 
 
 def test_late_rows_alone_are_sent_when_an_hour_is_built_anew(splunk):
@@ -160,6 +132,7 @@ def test_late_rows_alone_are_sent_when_an_hour_is_built_anew(splunk):
     receipt = splunk.push()
     assert once(splunk, range(53))
     assert (receipt.rows, receipt.sent, receipt.matches) == (53, 3, True)
+    assert splunk.push(again=True).sent == 0
 
 
 def test_changed_rows_go_again_and_searches_find_the_newest(splunk):
@@ -197,16 +170,8 @@ def test_rows_that_left_the_table_stay_in_splunk_and_receipts_say_so(splunk):
 def test_another_index_knows_nothing_of_what_this_one_has(splunk):
     splunk.lake.silver(rows=5)
     splunk.push()
-    splunk.push(index="other")
-    assert Counter(each.index for each in splunk.hec.events) == {"main": 5, "other": 5}
-
-
-def test_sources_share_a_table_and_are_counted_apart(splunk):
-    splunk.lake.silver(rows=5)
-    splunk.lake.silver(rows=4, source=CLOUDTRAIL)
-    receipt = splunk.push()
-    assert {name: each.delivered for name, each in receipt.counted.items()} == {"okta_system_log": 5, CLOUDTRAIL: 4}
-    assert receipt.matches and len(splunk.hec.events) == 9
+    splunk.push(index="security")
+    assert Counter(each.index for each in splunk.hec.events) == {"main": 5, "security": 5}
 
 
 def test_progress_is_one_file_of_ids_and_hashes(splunk):
@@ -218,40 +183,35 @@ def test_progress_is_one_file_of_ids_and_hashes(splunk):
     assert b"example.com" not in held and b"signed in" not in held
 
 
-def test_progress_in_a_bucket_is_as_good(any_lake, monkeypatch):
-    monkeypatch.setenv("HEADWATER_SPLUNK_TOKEN", TOKEN)
-    for splunk in running(any_lake):
-        any_lake.silver(rows=30)
+def test_progress_in_a_bucket_is_as_good(bucket_lake, monkeypatch, request):
+    with started(Splunk, bucket_lake, monkeypatch, request) as splunk:
+        bucket_lake.silver(rows=30)
         assert splunk.push().matches
-        any_lake.silver(rows=31)
+        bucket_lake.silver(rows=31)
         assert splunk.push().sent == 1
         assert once(splunk, range(31)) and len(splunk.progress) == 1
 
 
-def test_without_acknowledgement_answers_are_the_proof(lake, monkeypatch):
-    monkeypatch.setenv("HEADWATER_SPLUNK_TOKEN", TOKEN)
-    for splunk in running(lake, acknowledges=False):
-        lake.silver(rows=1200)
-        receipt = splunk.push(acknowledge=False)
-        assert receipt.matches and receipt.proof == "responses"
-        assert once(splunk, range(1200))
-        assert splunk.push(acknowledge=False, again=True).sent == 0
+def test_without_acknowledgement_answers_are_the_proof(plain):
+    plain.lake.silver(rows=1200)
+    receipt = plain.push(acknowledge=False)
+    assert receipt.matches and receipt.proof == "responses"
+    assert once(plain, range(1200))
+    assert plain.push(acknowledge=False, again=True).sent == 0
 
 
-def test_a_token_that_does_not_acknowledge_is_found_before_anything_goes(lake, monkeypatch):
-    monkeypatch.setenv("HEADWATER_SPLUNK_TOKEN", TOKEN)
-    for splunk in running(lake, acknowledges=False):
-        lake.silver(rows=5)
-        with pytest.raises(DestinationDenied, match="acknowledge: false"):
-            splunk.push()
-        assert splunk.hec.events == [] and [key for key in splunk.progress if "/begun/" not in key] == []
+def test_a_token_that_does_not_acknowledge_is_found_before_anything_goes(plain):
+    plain.lake.silver(rows=5)
+    with pytest.raises(DestinationDenied, match="acknowledge: false"):
+        plain.push()
+    assert plain.hec.events == [] and plain.progress == []
 
 
 def test_the_token_is_read_when_used_and_shown_nowhere(splunk, monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
     splunk.lake.silver(rows=5)
-    there = splunk.destination()
-    receipt = splunk.lake.push(there, EXPORT)
+    there = splunk.open()
+    receipt = splunk.lake.push(there, export())
     monkeypatch.delenv("HEADWATER_SPLUNK_TOKEN")
     with pytest.raises(DestinationDenied, match="HEADWATER_SPLUNK_TOKEN is not set"):
         splunk.lake.silver("2026-03-02T05", rows=5)
@@ -261,10 +221,6 @@ def test_the_token_is_read_when_used_and_shown_nowhere(splunk, monkeypatch, capl
         splunk.push("2026-03-02T05")
     told = [str(caught.value), repr(there), there.identity, repr(vars(there)), str(receipt), caplog.text]
     assert not any(TOKEN in each for each in told)
-
-
-def test_splunk_is_not_asked_what_it_holds(splunk):
-    assert splunk.destination().read_back("authentication", Partition.of(HOUR)) is None
 
 
 @pytest.mark.parametrize(
@@ -306,10 +262,3 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(splunk, tmp_path):
         splunk.push(url=url)
     assert splunk.push(url=url, ca_file=str(certificate)).matches
     assert once(splunk, range(5))
-
-
-def test_every_class_of_the_lake_has_a_sourcetype(splunk):
-    assert class_uids()["authentication"] == 3002
-    splunk.lake.silver(rows=1)
-    splunk.push()
-    assert json.loads(splunk.hec.events[0].raw)["class_uid"] == 3002

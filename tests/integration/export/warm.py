@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.crash.zygote import _file_acts, _keep_descriptions, _requests
+from tests.unit.export.lakes import SmallLake, export
 
 _TOP = Path(__file__).parents[3]
 
@@ -31,38 +32,63 @@ class Ended:
     said: str
 
 
-class Warm:
-    """The warm process, seen from tests: pushes of an hour of one lake to one destination."""
+class WarmProcess:
+    """The warm process, for all tests of a session."""
 
-    def __init__(
-        self,
-        lake: str,
-        scratch: Path,
-        kind: str,
-        options: Mapping[str, Any],
-        said: Mapping[str, Any],
-        memory_bytes: int = 1 << 30,
-    ) -> None:
-        """`said` are the words of the export, as `tests.unit.export.lakes.export` takes them."""
-        self._job: dict[str, Any] = {
-            "lake": lake,
-            "scratch": str(scratch),
-            "kind": kind,
-            "options": dict(options),
-            "said": dict(said),
-            "memory": memory_bytes,
-        }
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
 
     def __enter__(self) -> Self:
-        words = [sys.executable, "-m", __name__, self._job["scratch"]]
+        words = [sys.executable, "-m", __name__, str(self._scratch)]
         pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(_TOP)}
         self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, cwd=_TOP, env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin
+        assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.wait(30)
+        self._process.stdout.close()
+
+    def start(self, job: Mapping[str, Any]) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """Kill the push that is under way."""
+        for child in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
+            os.kill(int(child), 9)
+
+    def ended(self) -> Ended:
+        assert self._process.stdout
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+
+class Warm:
+    """Pushes of one export of a lake to one destination, in children of the warm process with this environment.
+
+    `said` are the words of the export, as `tests.unit.export.lakes.export` takes them.
+    """
+
+    def __init__(
+        self,
+        process: WarmProcess,
+        lake: SmallLake,
+        kind: str,
+        options: Mapping[str, Any],
+        said: Mapping[str, Any] | None = None,
+        memory_bytes: int = 1 << 30,
+    ) -> None:
+        self._process, self.kill, self.ended = process, process.kill, process.ended
+        self._job: dict[str, Any] = {
+            "lake": lake.store.url(""),
+            "scratch": str(lake.scratch),
+            "kind": kind,
+            "options": dict(options),
+            "said": dict(said or {}),
+            "memory": memory_bytes,
+        }
 
     def push(self, hour: str, act: int = 0, seconds: float = 0.0, answered: bool = False, watched: str = "") -> Ended:
         """Push, killed before the act of that number (`answered`: after), or after some seconds, or not.
@@ -73,27 +99,16 @@ class Warm:
         return self.ended()
 
     def start(self, hour: str, act: int = 0, seconds: float = 0.0, answered: bool = False, watched: str = "") -> None:
-        assert self._process.stdin
         job = {**self._job, "hour": hour, "act": act, "seconds": seconds, "answered": answered, "watched": watched}
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-
-    def kill(self) -> None:
-        """Kill the push that is under way, from outside."""
-        for child in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
-            os.kill(int(child), 9)
-
-    def ended(self) -> Ended:
-        assert self._process.stdout
-        return Ended(**json.loads(self._process.stdout.readline()))
+        self._process.start({**job, "environment": dict(os.environ)})
 
 
 def _child(job: dict[str, Any], counted: Path, said: Path) -> None:
     from lake.export.push import Limits
     from lake.storage.open import open_store
     from lake.storage.s3_options import AwsAccess, S3Options
-    from tests.unit.export.lakes import SmallLake, export
 
+    os.environ |= job["environment"]
     acts = _file_acts({**job, "lake": job["watched"]}) if job["watched"] else _requests(job)
     code = 1
     try:
@@ -115,7 +130,6 @@ def _serve(scratch: Path) -> None:
 
     import lake.export.destinations.files
     import lake.storage.s3  # noqa: F401
-    import tests.unit.export.lakes  # noqa: F401
 
     _keep_descriptions()
     counted, said = scratch / f"acts-{os.getpid()}", scratch / f"said-{os.getpid()}"

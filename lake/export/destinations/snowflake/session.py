@@ -84,7 +84,7 @@ class Session:
         try:
             return self._run(statement)
         except _client().Error as problem:
-            raise said(problem, self._name, doing) from None
+            raise error_of(problem, self._name, doing) from None
 
     def run_unless_missing(self, statement: str, doing: str) -> list[tuple[Any, ...]] | None:
         """Send a statement and return its rows; None if what it names is not there, or not for the role to see."""
@@ -93,7 +93,7 @@ class Session:
         except _client().Error as problem:
             if problem.errno == _NOT_THERE:
                 return None
-            raise said(problem, self._name, doing) from None
+            raise error_of(problem, self._name, doing) from None
 
     def _run(self, statement: str) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
@@ -117,7 +117,7 @@ def session(name: str, options: Options, parameters: Mapping[str, Any]) -> Itera
     try:
         connection = client.connect(**given, session_parameters=dict(parameters))
     except client.Error as problem:
-        raise said(problem, name, f"logging in to {options.account} as {options.user}") from None
+        raise error_of(problem, name, f"logging in to {options.account} as {options.user}") from None
     try:
         yield Session(connection, name)
     finally:
@@ -195,8 +195,8 @@ def _private_key(name: str, options: Options) -> bytes:
     )
 
 
-def said(problem: Any, name: str, doing: str) -> ExportError:
-    """Return what an error of the client means, with Snowflake's own code and words."""
+def error_of(problem: Any, name: str, doing: str) -> ExportError:
+    """Return what an error of Snowflake's client means, with its own code and words."""
     code = problem.errno if isinstance(problem.errno, int) else -1
     words = " ".join(str(problem.raw_msg or problem).split())[:400]
     query = f" (query {problem.sfqid})" if problem.sfqid else ""

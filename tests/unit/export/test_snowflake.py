@@ -1,29 +1,48 @@
-"""What Snowflake is told at login and sent afterwards: settings, credentials, statements."""
+"""Snowflake without a server: settings, credentials, the statements that it is sent, and what its errors mean."""
 
-import base64
-import json
 import sys
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lake.export.destination import Partition, configured
 from lake.export.destinations.snowflake import sql
 from lake.export.destinations.snowflake.columns import columns_of, plain_type
-from lake.export.errors import BadDeclaration, DestinationDenied, ExportError, SchemaConflict
+from lake.export.destinations.snowflake.session import error_of
+from lake.export.errors import (
+    BadDeclaration,
+    DestinationDenied,
+    DestinationUnavailable,
+    ExportError,
+    RowsRefused,
+    SchemaConflict,
+)
 from lake.export.evolution import Evolution
 from lake.export.json_sql import Column as Given
 from lake.export.json_sql import columns_of as given_columns
-from tests.integration.export.snowflake_there import SnowflakeThere
+from lake.export.rows import checksum_over
 from tests.unit.export.lakes import SmallLake, export
 
 PASSPHRASE_ENV, TOKEN_ENV = "HEADWATER_TEST_SNOWFLAKE_PASSPHRASE", "HEADWATER_TEST_SNOWFLAKE_TOKEN"
 PARTITION = Partition(datetime(2026, 3, 2, 4))
+
+
+def opened(lake: SmallLake, **said: Any) -> Any:
+    given = {
+        "account": "acme-prod",
+        "user": "headwater",
+        "database": "D",
+        "schema": "S",
+        "host": "127.0.0.1",
+        "port": 1,
+    }
+    return lake.destination("snowflake", "warehouse", **{**given, "port": 1, "protocol": "http", **said})
 
 
 @pytest.fixture
@@ -35,49 +54,6 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, rsa.RSAP
     file.write_bytes(made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, shut))
     monkeypatch.setenv(PASSPHRASE_ENV, "opens it")
     return file, made.public_key()
-
-
-def test_a_push_logs_in_with_its_key_pair_and_says_what_it_is_for(
-    lake: SmallLake, snowflake_there: SnowflakeThere, key: tuple[Path, rsa.RSAPublicKey]
-) -> None:
-    file, public = key
-    lake.silver(rows=1)
-    there = snowflake_there.open(
-        lake,
-        password_env=None,
-        private_key_file=str(file),
-        private_key_passphrase_env=PASSPHRASE_ENV,
-        role="LOADER",
-        warehouse="LOADING",
-    )
-
-    assert lake.push(there, export()).matches
-
-    told = snowflake_there.server.logins()[-1]
-    assert "SNOWFLAKE_JWT" == told["AUTHENTICATOR"] and not told.get("PASSWORD")
-    head, claims, signature = told["TOKEN"].split(".")
-    public.verify(_unpacked(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256())
-    assert "ACME-PROD.HEADWATER" == json.loads(_unpacked(claims))["sub"]
-    session = {name: str(value).lower() for name, value in told["SESSION_PARAMETERS"].items()}
-    assert {"app": "headwater", "destination": "warehouse", "table": "authentication", "hour": "2026-03-02t04"} == (
-        json.loads(session["QUERY_TAG"])
-    )
-    assert {"AUTOCOMMIT": "true", "TIMEZONE": "utc", "LOCK_TIMEOUT": "1800"}.items() <= session.items()
-
-
-def _unpacked(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def test_a_token_is_sent_as_what_it_is(
-    lake: SmallLake, snowflake_there: SnowflakeThere, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(TOKEN_ENV, "a token")
-
-    snowflake_there.open(lake, password_env=None, token_env=TOKEN_ENV).read_back("authentication", PARTITION)
-
-    told = snowflake_there.server.logins()[-1]
-    assert ("OAUTH", "a token") == (told["AUTHENTICATOR"], told["TOKEN"])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +76,7 @@ def test_a_key_that_cannot_be_used_is_named_and_nothing_of_it_told(
     monkeypatch.setenv(TOKEN_ENV, "another secret")
     given = {"private_key_file": str(key[0]), "private_key_passphrase_env": PASSPHRASE_ENV} | change
     given["private_key_file"] = given["private_key_file"].format(folder=key[0].parent)
-    there = SnowflakeThere(server=None, database="D").open(lake, port=1, password_env=None, **given)  # type: ignore[arg-type]
+    there = opened(lake, **given)
 
     with pytest.raises(DestinationDenied, match=words) as told:
         there.read_back("authentication", PARTITION)
@@ -128,7 +104,7 @@ def test_settings_that_cannot_work_are_named(said: dict[str, Any], words: str) -
 
 def test_without_the_client_the_error_names_the_extra(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "snowflake.connector", None)
-    there = SnowflakeThere(server=None, database="D").open(lake, port=1)  # type: ignore[arg-type]
+    there = opened(lake, password_env="HEADWATER_TEST_UNSET")
 
     with pytest.raises(ExportError, match=r"pip install 'headwater\[snowflake\]'"):
         there.read_back("authentication", PARTITION)
@@ -203,3 +179,99 @@ def test_two_names_that_differ_only_in_case_are_named() -> None:
 
     with pytest.raises(SchemaConflict, match="'Uid' and 'uid' are one name in Snowflake, UID"):
         columns_of([Given("uid", text.type), Given("Uid", text.type)])
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind", "told"),
+    [
+        (390100, "Incorrect username or password was specified.", DestinationDenied, "390100"),
+        (390318, "OAuth access token expired.", DestinationDenied, "renew what has expired"),
+        (390114, "Authentication token has expired.", DestinationDenied, "390114"),
+        (606, "No active warehouse selected.", DestinationDenied, "name a `warehouse`"),
+        (3001, "Insufficient privileges.", DestinationDenied, "grant the role"),
+        (90106, "This session does not have a current schema.", DestinationDenied, "`schema` of the settings"),
+        (90073, "Resource monitor has exceeded its quota.", DestinationUnavailable, "quota is used up"),
+        (625, "Statement has locked table.", DestinationUnavailable, "another transaction"),
+        (390111, "Session no longer exists.", DestinationUnavailable, "the session ended"),
+        (250001, "Could not connect: error status: 403", DestinationDenied, "check `account` and `host`"),
+        (250001, "Could not connect: Connection refused", DestinationUnavailable, "Push again when it answers"),
+        (100069, "Error parsing JSON: unknown keyword.", RowsRefused, "nothing of the hour was changed"),
+        (1003, "SQL compilation error", RowsRefused, "001003: SQL compilation error"),
+    ],
+)
+def test_what_snowflake_says_is_passed_on_and_means_what_it_means(
+    code: int, words: str, kind: type[ExportError], told: str
+) -> None:
+    from snowflake.connector import errors
+
+    found = error_of(errors.ProgrammingError(words, errno=code), "warehouse", "loading")
+
+    assert type(found) is kind and "\n" not in str(found)
+    assert told in str(found) and str(found).startswith(f"warehouse: loading: Snowflake says {code:06d}: {words}")
+
+
+class Session:
+    """Keeps the statements of a session, and answers as a Snowflake does whose table is as it is said."""
+
+    def __init__(self, table: dict[str, str] | None, rows: int, counts: list[tuple[int, int]]) -> None:
+        self.table, self.rows, self.counts = table, rows, counts
+        self.statements: list[str] = []
+        self.queries: dict[str, str] = {}
+
+    def run(self, statement: str, doing: str) -> list[tuple[Any, ...]]:
+        self.statements.append(statement)
+        self.queries[statement.split()[0].lower()] = f"q{len(self.statements)}"
+        if "MD5" in statement:
+            return [self.counts.pop(0)]
+        return [(self.rows,)] if statement.startswith("SELECT COUNT(*)") else []
+
+    def run_unless_missing(self, statement: str, doing: str) -> list[tuple[Any, ...]] | None:
+        self.statements.append(statement)
+        return None if self.table is None else list(self.table.items())
+
+
+def pushed(lake: SmallLake, session: Session, patch: pytest.MonkeyPatch, rows: int = 4) -> Any:
+    there = opened(lake, password_env="HEADWATER_TEST_UNSET")
+    patch.setattr(there, "_session", lambda *_: nullcontext(session))
+    lake.silver(rows=rows, columns="began as time_dt, {'uid': 'm' || n} as metadata")
+    return there.push("logons", PARTITION, lake.read(export()))
+
+
+def words_of(session: Session) -> list[str]:
+    return [" ".join(each.replace("OR REPLACE ", "").split()[:2]) for each in session.statements]
+
+
+LOADED = ["CREATE TEMPORARY", "CREATE TEMPORARY", "PUT 'file", "COPY INTO", "SELECT COUNT(*)"]
+REPLACED = ["BEGIN TRANSACTION", "DELETE FROM", "INSERT INTO", "COMMIT", "SELECT COUNT(*),"]
+
+
+def test_a_push_loads_apart_makes_the_table_and_replaces_the_hour_in_one_transaction(
+    lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(None, rows=4, counts=[(4, checksum_over(f"okta_system_log:m{n}" for n in range(4)))])
+    delivery = pushed(lake, session, monkeypatch)
+    found = [each if not each.startswith("PUT") else "PUT 'file" for each in words_of(session)]
+    assert ["DESCRIBE TABLE", *LOADED, "CREATE TABLE", *REPLACED] == found
+    assert (4, {"copy", "delete", "insert", "commit"}) == (delivery.held.rows, set(delivery.remote))
+
+
+def test_an_hour_that_another_push_doubled_is_replaced_again(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = (4, checksum_over(f"okta_system_log:m{n}" for n in range(4)))
+    table = {"_EVENT_ID": "VARCHAR", "TIME_DT": "TIMESTAMP_NTZ(6)", "DATE": "DATE", "HOUR": "NUMBER(38,0)"}
+    session = Session(table, rows=4, counts=[(8, 2 * right[1]), right])
+    delivery = pushed(lake, session, monkeypatch)
+    assert (2, 4) == (words_of(session).count("COMMIT"), delivery.held.rows)
+    assert any(each.startswith('ALTER TABLE "LOGONS" ADD COLUMN') for each in session.statements)
+
+
+def test_an_hour_without_rows_is_emptied_and_makes_no_table(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(None, rows=0, counts=[])
+    assert 0 == pushed(lake, session, monkeypatch, rows=0).held.rows
+    assert ["DESCRIBE TABLE"] == words_of(session)
+
+
+def test_what_was_not_loaded_whole_changes_nothing(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(None, rows=3, counts=[])
+    with pytest.raises(DestinationUnavailable, match="4 rows were uploaded and 3 loaded; nothing of the hour was"):
+        pushed(lake, session, monkeypatch)
+    assert "BEGIN TRANSACTION" not in words_of(session)

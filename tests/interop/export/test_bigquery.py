@@ -1,47 +1,20 @@
-"""Pushed to BigQuery and read back with Google's client: values, partitions, columns, names that it cannot take."""
+"""What is special to BigQuery, read back with Google's client; the rest is the contract's."""
 
 import json
 import math
-from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from google.cloud import bigquery
 
-from lake.export.declaration import BadDeclaration
 from lake.export.destination import Held, Partition
-from lake.export.destinations.bigquery.columns import fields_of, planned
-from lake.export.errors import DestinationDenied, ExportError, RowsRefused, SchemaConflict
-from tests.integration.export.bigquery_there import BigQueryThere
-from tests.unit.export.lakes import HOUR, KINDS, KINDS_ROWS, SmallLake, event_ids, export, gold_export, held_of, rows_of
+from lake.export.errors import ExportError, RowsRefused, SchemaConflict
+from tests.interop.export.bigquery_there import BigQueryThere
+from tests.unit.export.lakes import HOUR, KINDS, KINDS_ROWS, SmallLake, export, rows_of
+
+pytestmark = pytest.mark.interop
 
 PLAIN = "began as time_dt, {'uid': 'm' || n} as metadata"
-
-
-def test_every_value_comes_back_as_it_went(lake: SmallLake, bigquery_there: BigQueryThere) -> None:
-    lake.silver(rows=KINDS_ROWS, columns=KINDS, table="kinds")
-    went = rows_of(lake.read(export("kinds")))
-
-    receipt = lake.push(bigquery_there.open(lake), export("kinds"))
-
-    assert receipt.matches
-    came = bigquery_there.rows("kinds")
-    hour = datetime(2026, 3, 2, 4, tzinfo=UTC)
-    assert came == [{"_event_hour": hour, **{name: _as_expected(name, row[name]) for name in row}} for row in went]
-
-
-def _as_expected(name: str, value: Any) -> Any:
-    """What a value that went is like there: lists are not NULL and hold none, maps are lists, times have a zone."""
-    if name in ("labels", "observables", "tags") and value is None:
-        return []
-    if name == "tags":
-        return [{"key": key, "value": held} for key, held in value]
-    if isinstance(value, list):
-        return [_as_expected("", each) for each in value if each is not None]
-    if isinstance(value, dict):
-        return {inner: _as_expected("", held) for inner, held in value.items()}
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
 def test_an_empty_text_object_and_json_are_not_null_but_lists_that_are_null_are_empty_there(
@@ -149,14 +122,6 @@ def test_values_of_16_megabytes_go_and_come_back(lake: SmallLake, bigquery_there
     assert (went["message"], json.loads(went["unmapped"])) == (came["message"], json.loads(came["unmapped"]))
 
 
-def test_a_gold_table_goes_with_its_key(lake: SmallLake, bigquery_there: BigQueryThere) -> None:
-    lake.gold()
-
-    assert lake.push(bigquery_there.open(lake), gold_export()).matches
-
-    assert [Decimal(n) for n in range(4)] == sorted(row["cost"] for row in bigquery_there.rows("logons_daily"))
-
-
 def test_the_table_is_partitioned_by_hour_clustered_and_asks_for_a_filter(
     lake: SmallLake, bigquery_there: BigQueryThere
 ) -> None:
@@ -172,35 +137,6 @@ def test_the_table_is_partitioned_by_hour_clustered_and_asks_for_a_filter(
     (load,) = bigquery_there.loads()
     assert "soc" == load.labels["team"] and receipt.remote["load"] == load.job_id
     assert ("authentication$2026030204", "WRITE_TRUNCATE") == (load.destination.table_id, load.write_disposition)
-
-
-def test_pushing_twice_is_pushing_once(lake: SmallLake, bigquery_there: BigQueryThere) -> None:
-    lake.silver()
-    there = bigquery_there.open(lake)
-
-    first = lake.push(there, export())
-    second = lake.push(there, export(), again=True)
-
-    assert first.matches and second.matches
-    assert sorted(event_ids(lake.read(export()))) == bigquery_there.ids()
-    assert held_of(second) == there.read_back("authentication", Partition.of(HOUR))
-
-
-def test_an_hour_is_replaced_as_a_whole_and_no_other(lake: SmallLake, bigquery_there: BigQueryThere) -> None:
-    there, later = bigquery_there.open(lake), "2026-03-02T05"
-    lake.silver(rows=10)
-    lake.silver(later, rows=3)
-    lake.push(there, export())
-    lake.push(there, export(), later)
-    lake.silver(rows=[1, 20])
-
-    lake.push(there, export())
-
-    assert ["okta_system_log:m1", "okta_system_log:m20"] == bigquery_there.ids()
-    assert 3 == len(bigquery_there.ids(hour=later))
-    lake.silver(rows=0)
-    assert (0, 0) == (lake.push(there, export()).held_rows, len(bigquery_there.ids()))
-    assert 3 == len(bigquery_there.ids(hour=later))
 
 
 def test_rows_that_came_back_are_loaded_again_though_their_job_once_ran(
@@ -226,21 +162,6 @@ def test_an_hour_without_rows_makes_no_table_and_a_table_that_is_not_there_holds
 
     assert Held(rows=0, checksum=0) == delivery.held == there.read_back("authentication", Partition.of(HOUR))
     assert [] == list(bigquery_there.server.client().list_tables(bigquery_there.dataset))
-
-
-def test_rows_that_somebody_removed_there_are_seen_and_pushed_again(
-    lake: SmallLake, bigquery_there: BigQueryThere
-) -> None:
-    lake.silver(rows=4)
-    there = bigquery_there.open(lake)
-    lake.push(there, export())
-
-    bigquery_there.ask("DELETE FROM {} WHERE _event_hour IS NOT NULL AND _event_id = 'okta_system_log:m2'")
-
-    held = there.read_back("authentication", Partition.of(HOUR))
-    assert held is not None and 3 == held.rows
-    assert lake.push(there, export(), again=True).matches
-    assert 4 == len(bigquery_there.ids())
 
 
 def test_new_columns_are_added_also_inside_of_objects_and_lists_and_older_rows_stay(
@@ -279,32 +200,6 @@ def test_a_type_is_widened_also_inside_of_an_object_and_stays_wide(
     assert "NUMERIC" == bigquery_there.types()["big"]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "told"),
-    [
-        ("1 as v", "'x' as v", "v is INTEGER there and STRING here"),
-        ("1 as v", "1.5::double as v", "v is INTEGER there and FLOAT here"),
-        ("'x' as v", "['x'] as v", "v is STRING there and REPEATED STRING here"),
-        ("{'a': 1} as v", "{'a': 'x'} as v", r"v\.a is INTEGER there and STRING here"),
-        ("[{'a': 1}] as v", "[{'a': 1::ubigint}] as v", r"v\.a is in a list INTEGER there and in a list NUMERIC here"),
-        ("1 as v", "'x' as \"V\"", "v is INTEGER there and STRING here"),
-    ],
-)
-def test_any_other_type_stops_the_export_and_changes_nothing(
-    lake: SmallLake, bigquery_there: BigQueryThere, before: str, after: str, told: str
-) -> None:
-    there = bigquery_there.open(lake)
-    lake.silver(rows=1, columns=f"{PLAIN}, {before}")
-    lake.push(there, export())
-    held, types = bigquery_there.rows(), bigquery_there.types()
-    lake.silver(rows=2, columns=f"{PLAIN}, {after}, 'new' as added")
-
-    with pytest.raises(SchemaConflict, match=f"{told}.*Nothing was changed there"):
-        lake.push(there, export())
-
-    assert (held, types) == (bigquery_there.rows(), bigquery_there.types())
-
-
 def test_a_table_of_others_is_left_alone(lake: SmallLake, bigquery_there: BigQueryThere) -> None:
     client = bigquery_there.server.client()
     client.create_dataset(bigquery_there.dataset)
@@ -317,45 +212,6 @@ def test_a_table_of_others_is_left_alone(lake: SmallLake, bigquery_there: BigQue
         lake.push(bigquery_there.open(lake), export())
 
     assert {"_event_hour": "TIMESTAMP"} == bigquery_there.types()
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("user-agent", "'user-agent'"),
-        ("größe", "'größe'"),
-        ("7days", "'7days'"),
-        ("a.b", r"'a\.b'"),
-        ("n" * 301, r"\(301 characters\)"),
-        ("_TABLE_x", None),
-        ("table_", None),
-        ("n" * 300, None),
-    ],
-)
-def test_names_that_bigquery_does_not_take_are_told_before_anything_is_made(
-    lake: SmallLake, bigquery_there: BigQueryThere, name: str, told: str | None
-) -> None:
-    lake.silver(rows=1, columns=f'{PLAIN}, {{"{name}": 1}} as o' if name[0] == "_" else f'{PLAIN}, 1 as "{name}"')
-    there = bigquery_there.open(lake)
-
-    if name[0] == "_":
-        told = f"'o.{name}'"
-    if told is None:
-        assert lake.push(there, export()).matches
-        return
-    with pytest.raises(SchemaConflict, match=f"BigQuery takes no column .*{told}"):
-        lake.push(there, export())
-    assert [] == list(bigquery_there.server.client().list_tables(bigquery_there.dataset))
-
-
-def test_two_names_that_differ_only_in_case_are_told() -> None:
-    held = [{"name": "User", "type": "STRING", "mode": "NULLABLE"}]
-    with pytest.raises(SchemaConflict, match=r"'o\.User' and 'o\.user' are one column for BigQuery"):
-        from lake.export.destinations.bigquery import columns
-
-        columns._check_names("t", "o.", [*held, {"name": "user", "type": "STRING", "mode": "NULLABLE"}])
-    change, after = planned("t", held, [{"name": "user", "type": "STRING", "mode": "NULLABLE"}])
-    assert not change and held == after
 
 
 def test_an_hour_larger_than_said_is_not_sent(lake: SmallLake, bigquery_there: BigQueryThere) -> None:
@@ -380,48 +236,3 @@ def test_a_dataset_is_made_where_it_is_said_unless_told_otherwise(
     assert ("EU", {"team": "soc"}) == (dataset.location, dataset.labels)
     with pytest.raises(ExportError, match="is in EU, the settings say asia-east1"):
         lake.push(bigquery_there.open(lake, location="asia-east1"), export(), again=True)
-
-
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        ({"labels": {"Team": "x"}}, "labels: Team"),
-        ({"dataset": "my-set"}, "dataset: 'my-set'"),
-        ({"project": "A`B"}, "project: 'A`B'"),
-        ({"cluster_by": ["a", "b", "c", "d", "e"]}, "four columns"),
-        ({"endpoint": "http://192.0.2.1"}, "expected https"),
-        ({"password": "x"}, "unknown field `password`"),
-        ({"retry_seconds": "soon"}, "retry_seconds"),
-    ],
-)
-def test_settings_that_cannot_be_are_told_by_name(lake: SmallLake, said: dict[str, Any], told: str) -> None:
-    with pytest.raises(BadDeclaration, match=f"destinations.google.*{told}"):
-        lake.destination("bigquery", "google", **{"project": "p", "dataset": "d", **said})
-
-
-def test_without_credentials_the_error_says_how_to_have_some(
-    lake: SmallLake, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
-    lake.silver(rows=1)
-
-    with pytest.raises(DestinationDenied, match="gcloud auth application-default login"):
-        lake.push(lake.destination("bigquery", "google", project="p", dataset="d"), export())
-
-
-def test_without_googles_package_the_error_names_the_extra(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "google.cloud.bigquery", None)
-    monkeypatch.delattr("google.cloud.bigquery", raising=False)
-    lake.silver(rows=1)
-
-    with pytest.raises(ExportError, match="install headwater with the extra `bigquery`"):
-        lake.push(lake.destination("bigquery", "google", project="p", dataset="d"), export())
-
-
-def test_columns_without_a_type_there_are_told(lake: SmallLake) -> None:
-    import duckdb
-
-    from lake.export.json_sql import columns_of
-
-    with duckdb.connect() as con, pytest.raises(SchemaConflict, match="v is INTERVAL, which has no type in BigQuery"):
-        fields_of("t", columns_of(con.sql("select interval 1 day as v")))

@@ -16,11 +16,13 @@ from lake.export.destination import Destination, Partition
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 from lake.ledger.export_receipts import ExportReceipt
 from lake.storage.store import LocalStore
-from tests.integration.export.dying import code_of, killing
-from tests.integration.export.snowflake_there import PASSWORD, SnowflakeThere
-from tests.integration.export.warm import Warm
+from tests.integration.export.warm import Warm, WarmProcess
+from tests.interop.export.dying import code_of, killing
+from tests.interop.export.snowflake_there import PASSWORD, SnowflakeThere
 from tests.simulators.faulty_http import Fault, FaultyProxy
 from tests.unit.export.lakes import HOUR, SmallLake, event_ids, export
+
+pytestmark = pytest.mark.interop
 
 QUERY = "query-request"
 ANY = "query-request|login-request|fs_bucket|session"
@@ -42,40 +44,15 @@ def answer(code: str, words: str, status: int = 200, where: str = QUERY) -> Faul
     return Fault("error", where=where, status=status, body=json.dumps(body), times=None)
 
 
-def test_a_refused_connection_is_told_in_one_line(lake: SmallLake, snowflake_there: SnowflakeThere) -> None:
-    lake.silver(rows=1)
-
-    with pytest.raises(
-        DestinationUnavailable, match=r"logging in to acme-prod as headwater: .*Connection refused"
-    ) as told:
-        lake.push(snowflake_there.open(lake, port=1), export())
-
-    assert "\n" not in str(told.value) and PASSWORD not in str(told.value)
-    assert [(HOUR, "never pushed")] == lake.behind(snowflake_there.open(lake), export())
-
-
 @pytest.mark.parametrize(
     ("fault", "kind", "words"),
     [
-        (answer("390100", "Incorrect username or password was specified.", where="login"), DestinationDenied, "390100"),
         (answer("390144", "JWT token is invalid.", where="login"), DestinationDenied, "JWT token is invalid"),
-        (answer("390318", "OAuth access token expired.", where="login"), DestinationDenied, "renew what has expired"),
         (Fault("error", where="login", status=403, times=None), DestinationDenied, "check `account` and `host`"),
-        (Fault("error", where="login", status=503, times=None), DestinationUnavailable, "503"),
         (Fault("error", where=QUERY, status=429, times=None), DestinationUnavailable, "429"),
         (Fault("hang", where=QUERY, seconds=9, times=None), DestinationUnavailable, "timed out"),
         (Fault("error", where="fs_bucket", status=503, times=None), DestinationUnavailable, "uploading: .*503"),
-        (answer("390114", "Authentication token has expired."), DestinationDenied, "390114"),
         (answer("000606", "No active warehouse selected."), DestinationDenied, "name a `warehouse`"),
-        (answer("003001", "Insufficient privileges."), DestinationDenied, "grant the role"),
-        (
-            answer("090106", "This session does not have a current schema."),
-            DestinationDenied,
-            "`schema` of the settings",
-        ),
-        (answer("090073", "Resource monitor has exceeded its quota."), DestinationUnavailable, "quota is used up"),
-        (answer("000625", "Statement has locked table."), DestinationUnavailable, "another transaction"),
-        (answer("390111", "Session no longer exists."), DestinationUnavailable, "the session ended"),
     ],
     ids=lambda given: getattr(given, "__name__", "") or str(getattr(given, "kind", given)),
 )
@@ -113,15 +90,6 @@ def test_rows_that_a_load_refuses_change_nothing(
     assert 2 == len(snowflake_there.ids())
 
 
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(
-    lake: SmallLake, snowflake_there: SnowflakeThere, proxy: FaultyProxy
-) -> None:
-    lake.silver(rows=2)
-    proxy.inject(Fault("error", where=QUERY, status=503, every=3, times=2))
-
-    assert lake.push(through(proxy, snowflake_there, lake), export()).matches
-
-
 def requests_of_a_push(lake: SmallLake, there: SnowflakeThere, proxy: FaultyProxy, hour: str = HOUR) -> int:
     """Push into a table that is there, without faults, and count the requests from the login to the last statement."""
     lake.push(there.open(lake), export(), hour)
@@ -131,6 +99,7 @@ def requests_of_a_push(lake: SmallLake, there: SnowflakeThere, proxy: FaultyProx
 
 
 # Counted from the last request, which counts the hour: 2 is COMMIT, 3 INSERT, 4 DELETE, 7 COPY, 8 the upload.
+@pytest.mark.storm
 @pytest.mark.parametrize(("way", "places"), [("lost", (8, 6, 4, 2)), ("reset_upload", (7, 3, 2))])
 def test_wherever_a_push_breaks_off_the_hour_is_as_it_was_or_as_it_should_be_and_the_next_settles_it(
     lake: SmallLake, snowflake_there: SnowflakeThere, proxy: FaultyProxy, way: Any, places: tuple[int, ...]
@@ -206,21 +175,7 @@ def started(lake: SmallLake, options: dict[str, Any], told: Any) -> multiprocess
     return process
 
 
-def test_two_processes_that_push_one_hour_at_once_leave_its_rows_once(
-    lake: SmallLake, snowflake_there: SnowflakeThere
-) -> None:
-    lake.silver(rows=10)
-    told = multiprocessing.get_context("spawn").Queue()
-
-    processes = [started(lake, snowflake_there.options(), told) for _ in range(2)]
-    answers = [told.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(60)
-
-    assert [(True, 10)] * 2 == [(matches, rows) for _, matches, rows in answers]
-    assert sorted(event_ids(lake.read(export()))) == snowflake_there.ids()
-
-
+@pytest.mark.storm
 def test_a_push_that_is_killed_leaves_the_hour_whole_and_the_next_makes_it_right(
     lake: SmallLake, snowflake_there: SnowflakeThere, proxy: FaultyProxy
 ) -> None:
@@ -247,25 +202,24 @@ def test_a_push_that_is_killed_leaves_the_hour_whole_and_the_next_makes_it_right
     assert ["AUTHENTICATION"] == [row[1] for row in snowflake_there.ask("show tables")]
 
 
+@pytest.mark.storm
 def test_a_push_that_is_killed_at_any_moment_is_made_right_by_the_next(
-    lake: SmallLake, snowflake_there: SnowflakeThere
+    lake: SmallLake, snowflake_there: SnowflakeThere, warm: WarmProcess
 ) -> None:
     began = time.monotonic()
     lake.silver(rows=4)
     lake.push(snowflake_there.open(lake), export())
     took, chance = time.monotonic() - began, random.Random(20260302)
     ended = []
-    with Warm(
-        lake.store.url(""), lake.scratch, "snowflake", snowflake_there.options(), {"destination": "there"}
-    ) as warm:
-        for number in range(5):
-            before = snowflake_there.ids()
-            lake.silver(rows=[number, 7, 8 + number])
-            ended.append(warm.push(HOUR, seconds=chance.uniform(0.1, took)).code)
-            snowflake_there.server.end_sessions()
-            after = sorted(event_ids(lake.read(export())))
-            assert snowflake_there.ids() in (before, after)
-            assert lake.push(snowflake_there.open(lake), export()).matches
-            assert after == snowflake_there.ids()
+    pushing = Warm(warm, lake, "snowflake", snowflake_there.options())
+    for number in range(5):
+        before = snowflake_there.ids()
+        lake.silver(rows=[number, 7, 8 + number])
+        ended.append(pushing.push(HOUR, seconds=chance.uniform(0.1, took)).code)
+        snowflake_there.server.end_sessions()
+        after = sorted(event_ids(lake.read(export())))
+        assert snowflake_there.ids() in (before, after)
+        assert lake.push(snowflake_there.open(lake), export()).matches
+        assert after == snowflake_there.ids()
     assert -signal.SIGKILL in ended, "no push was killed: this test proves nothing"
     assert ["AUTHENTICATION"] == [row[1] for row in snowflake_there.ask("show tables")]

@@ -77,4 +77,6 @@ def fakesnow() -> Iterator[Fakesnow]:
 @pytest.fixture
 def snowflake_there(fakesnow: Fakesnow, monkeypatch: pytest.MonkeyPatch) -> SnowflakeThere:
     monkeypatch.setenv(PASSWORD_ENV, PASSWORD)
+    # Else its client asks the metadata services of three clouds where it runs.
+    monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
     return SnowflakeThere(fakesnow)

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
-from lake.base.http import FailedTry
 from lake.export.destination import Destination, Partition
-from lake.export.destinations.bigquery.jobs import Requests
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 from lake.storage.store import LocalStore
 from orchestration.demo.simulators.bigquery.bqemulator import BigQueryEmulator
-from tests.integration.export.bigquery_there import BigQueryThere
-from tests.integration.export.dying import code_of, killing
+from tests.interop.export.bigquery_there import BigQueryThere
+from tests.interop.export.dying import code_of, killing
 from tests.simulators.faulty_http import Fault, FaultyProxy
 from tests.unit.export.lakes import HOUR, SmallLake, event_ids, export
+
+pytestmark = pytest.mark.interop
 
 UPLOAD = "^/upload/"
 JOBS = r"/jobs(\?|$)"
@@ -64,34 +64,16 @@ def expected(lake: SmallLake) -> list[str]:
     return sorted(event_ids(lake.read(export())))
 
 
-def test_a_refused_connection_is_told_in_one_line(lake: SmallLake, bigquery_there: BigQueryThere) -> None:
-    lake.silver(rows=1)
-    there = bigquery_there.open(lake, "http://127.0.0.1:1", retry_seconds=1)
-
-    with pytest.raises(DestinationUnavailable, match=r"demo\..* does not answer.*Connection refused") as told:
-        lake.push(there, export())
-
-    assert "\n" not in str(told.value)
-    assert [(HOUR, "never pushed")] == lake.behind(there, export())
-
-
 DENIED, UNAVAILABLE = DestinationDenied, DestinationUnavailable
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "words"),
     [
-        (answer(401, "authError", "Invalid credentials."), DENIED, "credentials are missing, expired"),
-        (answer(403, "accessDenied", "Access Denied: Project demo"), DENIED, "accessDenied: .*BigQuery Data Editor"),
         (answer(403, "accessDenied", "no bigquery.tables.updateData", UPLOAD), DENIED, "bigquery.tables.updateData"),
         (answer(403, "billingNotEnabled", "Billing has not been enabled"), DENIED, "billingNotEnabled"),
         (answer(403, "rateLimitExceeded", "Exceeded rate limits", UPLOAD), UNAVAILABLE, "over a quota: rateLimit"),
-        (answer(403, "quotaExceeded", "too many table update operations", UPLOAD), UNAVAILABLE, "quotaExceeded"),
-        (answer(429, "rateLimitExceeded", "Too many requests", JOBS), UNAVAILABLE, "rateLimitExceeded"),
-        (answer(503, "backendError", "Error encountered during execution"), UNAVAILABLE, "backendError"),
-        (answer(500, "internalError", "An internal error occurred", UPLOAD), UNAVAILABLE, "internalError"),
         (answer(400, "invalid", "Too many partitions, allowed 10000", UPLOAD), RowsRefused, "allowed 10000"),
-        (answer(404, "notFound", "Not found: Dataset demo:d", UPLOAD), ExportError, "Not found: Dataset"),
         (Fault("hang", where=UPLOAD, seconds=30, times=None), UNAVAILABLE, "timed out"),
     ],
     ids=lambda given: getattr(given, "__name__", "") or str(getattr(given, "body", given))[:60],
@@ -176,15 +158,6 @@ def test_a_load_that_the_service_refuses_leaves_the_hour_as_it_was(
         lake.push(bigquery_there.open(lake, proxy.url), export())
 
 
-def test_a_service_that_is_busy_for_a_moment_is_asked_again(
-    lake: SmallLake, bigquery_there: BigQueryThere, proxy: FaultyProxy
-) -> None:
-    lake.silver(rows=2)
-    proxy.inject(answer(503, "backendError", "busy", every=3, times=3))
-
-    assert lake.push(bigquery_there.open(lake, proxy.url, retry_seconds=10), export()).matches
-
-
 def test_the_answer_of_a_load_that_is_lost_is_looked_for_by_its_id_and_nothing_is_loaded_twice(
     lake: SmallLake, bigquery_there: BigQueryThere, proxy: FaultyProxy
 ) -> None:
@@ -211,15 +184,6 @@ def test_a_load_that_was_not_found_and_is_there_when_sent_again_is_not_sent_a_th
     assert [receipt.remote["load"]] == [each.job_id for each in bigquery_there.loads()]
 
 
-def test_the_key_of_an_upload_is_in_no_message() -> None:
-    problem = ConnectionError("Max retries exceeded with url: /upload/jobs?uploadType=resumable&upload_id=ADPy-7_x (x)")
-
-    with pytest.raises(FailedTry) as told, Requests("there", "p", None, None, 1, 1, 1)._understood():
-        raise problem
-
-    assert "Max retries exceeded with url: /upload/jobs?uploadType=resumable&upload_id=… (x)" == told.value.reason
-
-
 def test_answers_that_are_lost_once_each_are_asked_for_again_and_nothing_stands_twice(
     lake: SmallLake, bigquery_there: BigQueryThere, proxy: FaultyProxy
 ) -> None:
@@ -239,6 +203,7 @@ def requests_of_a_push(lake: SmallLake, there: BigQueryThere, proxy: FaultyProxy
     return len(proxy.exchanges)
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("way", ["lost", "reset_upload"])
 def test_wherever_a_push_breaks_off_the_hour_is_as_it_was_or_as_it_should_be_and_the_next_settles_it(
     lake: SmallLake, bigquery_there: BigQueryThere, proxy: FaultyProxy, way: Any
@@ -345,21 +310,6 @@ def started(lake: SmallLake, options: dict[str, Any], told: Any) -> multiprocess
     return process
 
 
-def test_two_processes_that_push_one_hour_at_once_leave_its_rows_once(
-    lake: SmallLake, bigquery_there: BigQueryThere
-) -> None:
-    lake.silver(rows=10)
-    told = multiprocessing.get_context("spawn").Queue()
-
-    processes = [started(lake, bigquery_there.options(retry_seconds=20), told) for _ in range(2)]
-    answers = [told.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(60)
-
-    assert [(True, 10)] * 2 == answers
-    assert expected(lake) == bigquery_there.ids()
-
-
 def test_two_pushes_of_different_lakes_at_once_leave_the_rows_of_one(
     lake: SmallLake, bigquery_there: BigQueryThere, proxy: FaultyProxy
 ) -> None:
@@ -380,6 +330,7 @@ def push(destination: Destination, partition: Partition, reader: Any) -> None:
     destination.push("authentication", partition, reader)
 
 
+@pytest.mark.storm
 def test_a_push_that_is_killed_leaves_the_hour_whole_and_the_next_makes_it_right(
     lake: SmallLake, bigquery_there: BigQueryThere, proxy: FaultyProxy
 ) -> None:
