@@ -19,7 +19,7 @@ from lake.ledger.receipts import FileMark, LandingReceipt, Removed, encode
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
-from lake.upkeep.erasure_rules import Columns, Standing, drop, standing
+from lake.upkeep.erasure_rules import Columns, ErasureRule, drop, erasure_rules
 
 _TRIES = 5  # erasures that may be asked for while one batch is published
 
@@ -49,7 +49,7 @@ def publish_without_erased(
     """
     gone: list[Removed] = []
     for tries_left in reversed(range(_TRIES)):
-        asked = standing(store, contract.source)
+        asked = erasure_rules(store, contract.source)
         if asked:
             with connect() as con:
                 gone += _dropped(con, contract, staged, asked)
@@ -62,7 +62,7 @@ def publish_without_erased(
 
 
 def _dropped(
-    con: duckdb.DuckDBPyConnection, contract: Contract, staged: Staged, asked: Sequence[Standing]
+    con: duckdb.DuckDBPyConnection, contract: Contract, staged: Staged, asked: Sequence[ErasureRule]
 ) -> list[Removed]:
     columns, gone = bronze_columns(contract), []
     for room, files in ((paths.BRONZE, staged.bronze_files()), (paths.QUARANTINE, staged.quarantine_files())):
@@ -85,7 +85,7 @@ def publish_landing(
 
     def plan() -> Change:
         nonlocal final
-        if [each.erasure for each in standing(store, receipt.source)] != list(erasures):
+        if [each.erasure for each in erasure_rules(store, receipt.source)] != list(erasures):
             raise ErasureAsked(f"{receipt.source}: other erasures stand than were held against batch {receipt.batch}")
         held = ledger.landing(store, receipt.source, receipt.batch)
         if receipt.status == "stalled":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from lake import ledger
-from lake.ledger.live_files import HeldFile, addresses, held_files
+from lake.ledger.live_files import LiveFile, addresses, live_files
 from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import Mappings, bronze_inputs, row_marks, stale_hours
 from lake.marts.declaration import Marts
@@ -79,7 +79,7 @@ class BuildRun:
     place: Workplace
     context: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, dict[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
-    files: dict[str, list[HeldFile]] = field(default_factory=dict)
+    files: dict[str, list[LiveFile]] = field(default_factory=dict)
     erasures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class BuildRun:
             receipts = list(ledger.landings(self.store, source))
             held, wanted = bronze_inputs(receipts), set(hours)
             self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
-            self.files[source] = [file for file in held_files(receipts) if file.hour in wanted]
+            self.files[source] = [file for file in live_files(receipts) if file.hour in wanted]
 
     def mart_hours(self, mart: str) -> tuple[str, ...]:
         """Return the hours of a mart that this run builds: the plan's, or without one what is stale by now.
@@ -237,4 +237,4 @@ def _erasures(store: Store, source: str) -> dict[str, str]:
 def _folder(table: str, source: str) -> str:
     if not source:
         return paths.gold_folder(table)
-    return paths.dispositions_folder(source) if table == paths.DISPOSITIONS else paths.silver_folder(table, source)
+    return paths.outcomes_folder(source) if table == paths.OUTCOMES else paths.silver_folder(table, source)

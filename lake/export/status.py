@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from lake import ledger
 from lake.export.declaration import Export
 from lake.ledger.export_receipts import ExportReceipt, begun, begun_key, exported, exported_day
-from lake.ledger.published_tables import Slot, TableName, mark, wanted_day
+from lake.ledger.published_tables import Slot, TableName, mark, newest_builds_of_day
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.store import Store
@@ -90,7 +90,7 @@ def hour_of(store: Store, export: Export, hour: str) -> Hour:
     held = exported_day(store, export.destination, export.table, hour[:10]).get(hour)
     marker = store.info(begun_key(export.destination, export.table, hour))
     began = {hour: marker.modified_at.isoformat(timespec="seconds")} if marker else {}
-    builds = wanted_day(store, export.held, hour[:10])
+    builds = newest_builds_of_day(store, export.held, hour[:10])
     here = {name: {slot: each for slot, each in found.items() if slot.hour == hour} for name, found in builds.items()}
     return hours_of(store, here, export, {hour: held} if held else {}, began).get(hour, Hour())
 
@@ -149,7 +149,7 @@ def _gone(store: Store, export: Export, missing: Iterable[Slot]) -> set[Slot]:
         Slot(source, hour)
         for source, hours in by_source.items()
         if source
-        for hour in hours & ledger.builds(store, f"{paths.DISPOSITIONS}__{source}").keys()
+        for hour in hours & ledger.builds(store, f"{paths.OUTCOMES}__{source}").keys()
     }
     files = {slot: _file(export, slot) for slot in built}
     held = store.infos(files.values())

@@ -20,7 +20,7 @@ from lake.iceberg.catalogue import IcebergError, Place, chosen, find, make, open
 from lake.iceberg.data_files import PARTITIONS, Fit, LiveFile, Rows, Written, assigned, evolve, live_files, new_name
 from lake.iceberg.file_io import address, key_of
 from lake.iceberg.receipts import note, says_current
-from lake.ledger.published_tables import Slot, TableName, mark, wanted
+from lake.ledger.published_tables import Slot, TableName, mark, newest_builds
 from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import lost_file
 from lake.storage.publish import Workplace
@@ -61,7 +61,7 @@ def publish_tables(
         IcebergError: the catalogue cannot be opened, or a name is no table.
     """
     catalogue = open_catalogue(place)
-    builds = wanted(lake)
+    builds = newest_builds(lake)
     known = sorted({*builds, *(name for name, _ in published_tables(catalogue, place))})
     span = (first, last)
     done = []

@@ -7,7 +7,7 @@ from pyiceberg.table import Table
 from lake.iceberg.catalogue import Place, find, open_catalogue, published_tables
 from lake.iceberg.data_files import live_files
 from lake.iceberg.publishing import Hours, changes
-from lake.ledger.published_tables import TableName, wanted
+from lake.ledger.published_tables import TableName, newest_builds
 from lake.storage.store import Store
 
 
@@ -30,7 +30,7 @@ class TableStatus:
 
 def table_status(lake: Store, place: Place) -> list[TableStatus]:
     """Return the status of every table that was built or published. Raises IcebergError."""
-    catalogue, builds = open_catalogue(place), wanted(lake)
+    catalogue, builds = open_catalogue(place), newest_builds(lake)
     names = sorted({*builds, *(name for name, _ in published_tables(catalogue, place))})
     return [_status(name, place, find(catalogue, place, name), builds.get(name, {})) for name in names]
 

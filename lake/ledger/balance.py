@@ -128,7 +128,7 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: se
             hour=hour,
             model=model,
             rows=receipt.rows,
-            outcomes=receipt.counts if receipt.table == paths.DISPOSITIONS else None,
+            outcomes=receipt.counts if receipt.table == paths.OUTCOMES else None,
             stale=row_marks(receipt.inputs) != inputs.get(hour, []),
             lost=lost_file(receipt, there.get),
         )

@@ -135,7 +135,7 @@ def with_exports(store: Store, receipts: Iterable[ExportReceipt]) -> list[tuple[
     return written
 
 
-class Holding(NamedTuple):
+class DeliveredHour(NamedTuple):
     """An hour of a table at a destination."""
 
     destination: str
@@ -143,17 +143,17 @@ class Holding(NamedTuple):
     hour: str
 
 
-def holding(store: Store, source: str, hours: Iterable[str]) -> list[Holding]:
+def delivered_hours(store: Store, source: str, hours: Iterable[str]) -> list[DeliveredHour]:
     """Return the hours of which destinations hold rows of a source, or may: a push of them has begun. In order."""
     wanted = set(hours)
     held = {
-        Holding(destination, table, hour)
+        DeliveredHour(destination, table, hour)
         for destination, table in exporting(store)
         for hour, receipt in exported(store, destination, table).items()
         if hour in wanted and (counted := receipt.counted.get(source)) and counted.accounted
     }
     perhaps = {
-        Holding(destination, table, hour)
+        DeliveredHour(destination, table, hour)
         for destination, table in _folders(store, paths.EXPORTING)
         for hour in begun(store, destination, table)
         if hour in wanted

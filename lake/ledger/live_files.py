@@ -22,7 +22,7 @@ COMPACTED = "compacted-"  # what the name of a file of several batches begins wi
 
 
 @dataclass(frozen=True)
-class HeldFile:
+class LiveFile:
     """One file with the marks of the batches whose rows in it count."""
 
     key: str
@@ -72,24 +72,24 @@ def with_marks(receipt: LandingReceipt, room: str, marks: Iterable[FileMark]) ->
     return msgspec.structs.replace(receipt, quarantine_files=held, quarantined=rows)
 
 
-def held_files(receipts: Iterable[LandingReceipt], room: str = paths.BRONZE) -> list[HeldFile]:
+def live_files(receipts: Iterable[LandingReceipt], room: str = paths.BRONZE) -> list[LiveFile]:
     """Return the files that receipts name in a room, in key order."""
     marks: dict[str, list[tuple[str, FileMark]]] = {}
     for receipt in receipts:
         for mark in marks_of(receipt, room):
             marks.setdefault(mark.key, []).append((receipt.batch, mark))
-    return [HeldFile(key, tuple(found)) for key, found in sorted(marks.items())]
+    return [LiveFile(key, tuple(found)) for key, found in sorted(marks.items())]
 
 
-def by_hour(files: Iterable[HeldFile]) -> dict[str, list[HeldFile]]:
+def by_hour(files: Iterable[LiveFile]) -> dict[str, list[LiveFile]]:
     """Return files by their hour, in order."""
-    hours: dict[str, list[HeldFile]] = {}
+    hours: dict[str, list[LiveFile]] = {}
     for file in files:
         hours.setdefault(file.hour, []).append(file)
     return dict(sorted(hours.items()))
 
 
-def addresses(store: Store, files: Sequence[HeldFile]) -> list[Address]:
+def addresses(store: Store, files: Sequence[LiveFile]) -> list[Address]:
     """Return what to read of some files."""
     return [file.address(store) for file in files]
 

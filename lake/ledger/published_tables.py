@@ -48,7 +48,7 @@ class Slot(NamedTuple):
         return self.hour[:10]
 
 
-def wanted(store: Store, tables: Iterable[str] | None = None) -> dict[TableName, dict[Slot, BuildReceipt]]:
+def newest_builds(store: Store, tables: Iterable[str] | None = None) -> dict[TableName, dict[Slot, BuildReceipt]]:
     """Return the newest build of every slot of every table, or of those named.
 
     An hour that became empty is a receipt without a file.
@@ -64,7 +64,7 @@ def wanted(store: Store, tables: Iterable[str] | None = None) -> dict[TableName,
     return found
 
 
-def wanted_day(store: Store, name: TableName, day: str) -> dict[TableName, dict[Slot, BuildReceipt]]:
+def newest_builds_of_day(store: Store, name: TableName, day: str) -> dict[TableName, dict[Slot, BuildReceipt]]:
     """Return the newest build of every slot of one table and day (`YYYY-MM-DD`)."""
     found: dict[Slot, BuildReceipt] = {}
     for model in ledger.built_models(store):
@@ -79,7 +79,7 @@ def _slots(receipts: list[BuildReceipt]) -> Iterator[tuple[TableName, Slot, Buil
     guess = paths.SILVER if any(each.source for each in receipts) else paths.GOLD
     layer = next((each.file.split("/")[0] for each in receipts if each.file), guess)
     for each in receipts:
-        if each.table != paths.DISPOSITIONS and layer in TableName.LAYERS:
+        if each.table != paths.OUTCOMES and layer in TableName.LAYERS:
             yield TableName(layer, each.table), Slot(each.source, each.hour), each
 
 

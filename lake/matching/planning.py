@@ -153,12 +153,12 @@ def publish_ends(store: Store, indicators: Indicators) -> None:
     """Record the ends that the matches were compared with."""
     if _recorded_ends(store) != dict(indicators.ends):
         text = msgspec.json.encode(dict(sorted(indicators.ends.items()))).decode()
-        publish(store, lambda: Change(receipts=((paths.retro_ends(), text),)))
+        publish(store, lambda: Change(receipts=((paths.indicator_ends(), text),)))
 
 
 def _recorded_ends(store: Store) -> dict[str, str]:
     try:
-        return msgspec.json.decode(store.read(paths.retro_ends()), type=dict[str, str])
+        return msgspec.json.decode(store.read(paths.indicator_ends()), type=dict[str, str])
     except FileNotFoundError:
         return {}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lake import ledger
 from lake.base.sql import literal
-from lake.ledger.live_files import addresses, held_files
+from lake.ledger.live_files import addresses, live_files
 from lake.storage import duck, paths
 from lake.storage.parquet import typed_select
 from lake.storage.store import Store
@@ -30,7 +30,7 @@ _SUCCESSOR = "_landed_since"
 
 def select(store: Store, source: str) -> str:
     """Return a SELECT over a source's quarantine, typed also when it is empty. Files without a receipt are left out."""
-    files = held_files(ledger.landings(store, source), paths.QUARANTINE)
+    files = live_files(ledger.landings(store, source), paths.QUARANTINE)
     return typed_select(COLUMNS, addresses(store, files))
 
 

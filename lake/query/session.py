@@ -19,7 +19,7 @@ from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.base.sql import empty_select, literal, quoted
 from lake.ledger.balance import balance
 from lake.ledger.export_receipts import exported, exporting
-from lake.ledger.live_files import addresses, held_files
+from lake.ledger.live_files import addresses, live_files
 from lake.query import quarantine
 from lake.storage import duck, paths
 from lake.storage.parquet import typed_select
@@ -107,7 +107,7 @@ def _views(
 ) -> Iterable[tuple[str, str]]:
     if schema == "bronze":
         for source, columns in sources.items():
-            files = held_files(ledger.landings(store, source))
+            files = live_files(ledger.landings(store, source))
             with_hour = [*columns, ("date", "VARCHAR"), ("hour", "VARCHAR")]
             yield source, typed_select(with_hour, addresses(store, files), hive=True)
     elif schema == "quarantine":

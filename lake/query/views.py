@@ -16,7 +16,7 @@ def bronze_view(source: str, columns: Sequence[Sequence[str]], files: Sequence[A
 
 def lake_table(store: Store, table: str, source: str, columns: Sequence[Sequence[str]]) -> str:
     """Return a SELECT over all hours of one class and source, or of a source's dispositions."""
-    folder = paths.dispositions_folder(source) if table == "dispositions" else paths.silver_folder(table, source)
+    folder = paths.outcomes_folder(source) if table == "dispositions" else paths.silver_folder(table, source)
     has_files = next(iter(store.list(folder)), None) is not None
     return typed_select(columns, [store.url(f"{folder}/date=*/hour=*/*.parquet")] if has_files else [])
 

@@ -17,24 +17,8 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.session import get_session
 
+from lake.base.errors import HeadwaterError
 from lake.storage.s3_options import AwsAccess
-
-__all__ = [
-    "AccessDenied",
-    "AwsAccess",
-    "Credentials",
-    "NoSuchBucket",
-    "StoreUnavailable",
-    "address_of",
-    "client",
-    "config",
-    "credentials",
-    "environment",
-    "explained",
-    "own_endpoint",
-    "region_of",
-    "session",
-]
 
 CONNECTIONS = 32  # at once, of one client
 _MISSING = frozenset(("NoSuchKey", "404", "NotFound", "NoSuchVersion"))
@@ -62,11 +46,11 @@ _MAKING = threading.RLock()  # botocore's sessions must not make two clients at 
 Environment = tuple[int, tuple[tuple[str, str], ...]]
 
 
-class AccessDenied(PermissionError):
+class AccessDenied(HeadwaterError, PermissionError):
     """The store refused a request. The message names bucket, key and the permission that is missing."""
 
 
-class StoreUnavailable(OSError):
+class StoreUnavailable(HeadwaterError, OSError):
     """The store did not answer, or not with what was asked for, after all retries. Nothing was changed by it."""
 
 

@@ -22,7 +22,7 @@ JOURNAL = "_journal"
 SPOOL = "_spool"
 EXPORTING = "_exporting"  # pushes that have begun, and what destinations that cannot replace an hour have taken (ids)
 REFUSED = "refused"  # rows that a destination refused, whole, with its own code
-DISPOSITIONS = "dispositions"  # the table of event outcomes: what became of every bronze row
+OUTCOMES = "dispositions"  # the table of event outcomes: what became of every bronze row
 ERASURES = "erasures"  # standing conditions, which may name a person: close this folder to all but landing and erasing
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -118,7 +118,7 @@ def erasure_receipt(source: str, erasure: str) -> str:
     return f"{erasure_receipts(source)}/{checked(erasure, BATCH)}.json"
 
 
-def standing_erasure(source: str, erasure: str) -> str:
+def erasure_condition(source: str, erasure: str) -> str:
     """Return the key of the condition of an erasure that stands."""
     return f"{ERASURES}/conditions/{checked(source)}/{checked(erasure, BATCH)}.json"
 
@@ -183,7 +183,7 @@ def index_file(key: str) -> str:
     return f"{INDEX}/{key.removeprefix(f'{SILVER}/')}"
 
 
-def retro_ends() -> str:
+def indicator_ends() -> str:
     """Return the key of what matches were last held against: when indicators end, by feed."""
     return f"{LEDGER}/retro/ends.json"
 
@@ -193,9 +193,9 @@ def gold_folder(mart: str) -> str:
     return f"{GOLD}/{checked(mart)}"
 
 
-def dispositions_folder(source: str) -> str:
+def outcomes_folder(source: str) -> str:
     """Return the folder that says what became of every bronze row of a source."""
-    return f"{LEDGER}/{DISPOSITIONS}/source={checked(source)}"
+    return f"{LEDGER}/{OUTCOMES}/source={checked(source)}"
 
 
 def lookup_answers(provider: str, name: str) -> str:

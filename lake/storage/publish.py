@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from lake.base.errors import HeadwaterError
 from lake.storage.paths import JOURNAL, STAGING
 from lake.storage.store import ABSENT, ANY, Conflict, Lease, LocalStore, ObjectInfo, Store, file_lock
 
@@ -34,7 +35,7 @@ except ImportError:  # pragma: no cover - see lake.storage.store
 ABANDONED_AFTER = timedelta(hours=24)  # of uploads of another machine; those of this one are known at once
 
 
-class Overtaken(RuntimeError):
+class Overtaken(HeadwaterError):
     """A receipt was replaced by another writer while this change was applied, for the lock was lost. Run it again."""
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from lake.base.errors import HeadwaterError
 from lake.storage.paths import STAGING
 
 try:
@@ -42,7 +43,7 @@ class Conflict(RuntimeError):
     """An object is not what a conditional write expected: somebody else wrote it. Nothing was written."""
 
 
-class LostLock(RuntimeError):
+class LostLock(HeadwaterError):
     """A lock that its holder could not renew, and that another may hold now."""
 
 

@@ -18,13 +18,13 @@ import duckdb
 import msgspec
 
 from lake import ledger
-from lake.ledger.live_files import COMPACTED, HeldFile, by_hour, held_files, marks_of, with_marks
+from lake.ledger.live_files import COMPACTED, LiveFile, by_hour, live_files, marks_of, with_marks
 from lake.ledger.receipts import CompactionReceipt, FileMark, LandingReceipt, Merged, encode
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 from lake.upkeep.merging import Resources, RowsChanged, merge, mergeable
-from lake.upkeep.orphan_files import ROOMS, remove_unnamed
+from lake.upkeep.orphan_files import ROOMS, remove_orphans
 
 _UNIT_BYTES, _UNIT_HOURS = 2 << 30, 24  # what is published at once: a crash costs so much work, scratch holds so much
 _MOST_BYTES = 1 << 30  # of one merged file, about
@@ -46,7 +46,7 @@ class Policy:
     small_bytes: int = 64 << 20
     large_bytes: int = 512 << 20
 
-    def due(self, files: Sequence[HeldFile]) -> list[HeldFile]:
+    def due(self, files: Sequence[LiveFile]) -> list[LiveFile]:
         """Return those of an hour's files that should become one."""
         some = [file for file in files if not file.whole or file.bytes < self.large_bytes]
         small = len(some) > 1 and sum(file.bytes for file in some) <= self.small_bytes
@@ -60,7 +60,7 @@ class Due:
     source: str
     room: str
     hour: str
-    files: tuple[HeldFile, ...]
+    files: tuple[LiveFile, ...]
 
     @property
     def bytes(self) -> int:
@@ -82,7 +82,7 @@ class Merge:
     """One merged file that is staged: its receipt, what it is made of, and where it lies."""
 
     receipt: CompactionReceipt
-    files: tuple[HeldFile, ...]
+    files: tuple[LiveFile, ...]
     staged: str
 
     @property
@@ -135,7 +135,7 @@ def due(
     found, receipts = [], list(ledger.landings(store, source))
     newest = ledger.hour_text(paths.floor_hour(now - policy.settle) - timedelta(hours=1))
     for room in ROOMS:
-        for hour, files in by_hour(held_files(receipts, room)).items():
+        for hour, files in by_hour(live_files(receipts, room)).items():
             in_range = (first is None or hour >= first) and (last is None or hour <= last) and hour <= newest
             if in_range and (some := policy.due(files)):
                 found.append(Due(source, room, hour, tuple(some)))
@@ -165,7 +165,7 @@ def compact(
         late = [each.receipt for each in merges if each not in published]
         done.left |= {f"{each.room}/{each.source} {each.hour}": _LATE for each in late}
     for source in sources:
-        done.removed += remove_unnamed(store, source)
+        done.removed += remove_orphans(store, source)
     return done
 
 
@@ -179,7 +179,7 @@ def _merged(store: Store, con: duckdb.DuckDBPyConnection, wanted: Due, place: Wo
 
 
 def _merge(
-    store: Store, con: duckdb.DuckDBPyConnection, wanted: Due, files: Sequence[HeldFile], place: Workplace
+    store: Store, con: duckdb.DuckDBPyConnection, wanted: Due, files: Sequence[LiveFile], place: Workplace
 ) -> Merge:
     members = tuple(Merged(batch, file.key, mark.rows, mark.checksum) for file in files for batch, mark in file.marks)
     name = COMPACTED + hashlib.sha256(msgspec.json.encode(members)).hexdigest()[:16]
@@ -203,9 +203,9 @@ def _merge(
     return Merge(receipt, tuple(files), place.key_of(out))
 
 
-def _bins(files: Sequence[HeldFile]) -> Iterator[list[HeldFile]]:
+def _bins(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:
     """Yield files in groups of no more than `_MOST_BYTES`, in order."""
-    group: list[HeldFile] = []
+    group: list[LiveFile] = []
     for file in files:
         if group and sum(each.bytes for each in (*group, file)) > _MOST_BYTES:
             yield group

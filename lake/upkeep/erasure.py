@@ -17,7 +17,7 @@ import msgspec
 
 from lake import ledger
 from lake.base.sql import literal
-from lake.ledger.live_files import held_files
+from lake.ledger.live_files import live_files
 from lake.ledger.receipts import ErasureReceipt
 from lake.query.condition import BadCondition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
@@ -26,9 +26,9 @@ from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 from lake.upkeep.erasure_proof import Fingerprints, Proof, fingerprints, left_in_built, untouched
 from lake.upkeep.erasure_rewrite import ROWS, Match, NotErased, collect_into, erasure, publish_part, rewrite, written
-from lake.upkeep.erasure_rules import Asked, Columns, Standing, standing
+from lake.upkeep.erasure_rules import Asked, Columns, ErasureRule, erasure_rules
 from lake.upkeep.merging import Resources
-from lake.upkeep.orphan_files import ROOMS, remove_unnamed
+from lake.upkeep.orphan_files import ROOMS, remove_orphans
 
 _AT_ONCE = 500  # files that one search looks into
 _PART_FILES, _PART_BYTES = 200, 1 << 30  # what is published at once
@@ -86,7 +86,7 @@ def search(store: Store, request: Request, resources: Resources) -> Found:
 def _matches(
     con: duckdb.DuckDBPyConnection, store: Store, request: Request, asked: Asked, room: str
 ) -> Iterator[Match]:
-    held = {file.key: file for file in held_files(ledger.landings(store, request.source), room)}
+    held = {file.key: file for file in live_files(ledger.landings(store, request.source), room)}
     keys = {key: hour for key, hour in _files(store, request, room)}
     of_url = {store.url(key): key for key in keys}
     listed = list(of_url)
@@ -121,7 +121,7 @@ def waiting(store: Store, source: str) -> tuple[str, ...]:
 
 def _not_looked_at(store: Store, request: Request) -> Iterator[str]:
     """Yield what to say of quarantine when the condition does not fit it; it goes on record, so it tells no value."""
-    rows = sum(file.rows for file in held_files(ledger.landings(store, request.source), paths.QUARANTINE))
+    rows = sum(file.rows for file in live_files(ledger.landings(store, request.source), paths.QUARANTINE))
     asked, has = request.asked.condition.columns, {name for name, _ in QUARANTINE_COLUMNS}
     missing = ", ".join(name for name in asked if name not in has) or "its columns as other types"
     if rows:
@@ -133,7 +133,7 @@ def _not_looked_at(store: Store, request: Request) -> Iterator[str]:
 
 def begin(store: Store, request: Request, found: Found) -> ErasureReceipt:
     """Make a request durable and return its receipt: that of a request which was begun before and broke off, if any."""
-    for each in standing(store, request.source):
+    for each in erasure_rules(store, request.source):
         same = (each.condition, each.first, each.last) == (request.asked.condition.text, request.first, request.last)
         old = erasure(store, request.source, each.erasure) if same else None
         if old is not None and (old.status == "begun" or not found.files):
@@ -141,7 +141,7 @@ def begin(store: Store, request: Request, found: Found) -> ErasureReceipt:
     now, secret = datetime.now(UTC), secrets.token_hex(16)
     text = request.asked.condition.text
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-    kept = Standing(
+    kept = ErasureRule(
         erasure=name, source=request.source, condition=text, secret=secret, first=request.first, last=request.last
     )
     receipt = ErasureReceipt(
@@ -157,7 +157,7 @@ def begin(store: Store, request: Request, found: Found) -> ErasureReceipt:
         last=request.last,
         standing=not request.once,
     )
-    key = paths.standing_erasure(request.source, name)
+    key = paths.erasure_condition(request.source, name)
     publish(store, lambda: Change(receipts=((key, msgspec.json.encode(kept).decode()), written(receipt))))
     return receipt
 
@@ -174,7 +174,7 @@ def erase(
     Raises:
         NotErased: landings have brought back matching rows again and again, or a rewritten file is not as it must be.
     """
-    remove_unnamed(store, request.source)
+    remove_orphans(store, request.source)
     for _ in range(_ROUNDS):
         found = search(store, request, resources).files
         if not found:
@@ -228,7 +228,7 @@ def finish(
             done_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         lists = [each.key for each in store.list(paths.erased_rows(receipt.source, receipt.erasure))]
-        ended = [] if receipt.standing else [paths.standing_erasure(receipt.source, receipt.erasure)]
+        ended = [] if receipt.standing else [paths.erasure_condition(receipt.source, receipt.erasure)]
         publish(store, lambda: Change(deletes=(*lists, *ended), receipts=(written(done),)))
     return proof
 
@@ -241,9 +241,9 @@ def end(store: Store, source: str, name: str) -> ErasureReceipt:
     """
     receipt = erasure(store, source, name)
     if receipt is None:
-        known = ", ".join(each.erasure for each in standing(store, source)) or "none"
+        known = ", ".join(each.erasure for each in erasure_rules(store, source)) or "none"
         raise LookupError(f"{source} has no erasure {name!r}; standing: {known}")
     ended = msgspec.structs.replace(receipt, standing=False)
-    gone = (paths.standing_erasure(source, name),)
+    gone = (paths.erasure_condition(source, name),)
     publish(store, lambda: Change(deletes=gone, receipts=(written(ended),)))
     return ended

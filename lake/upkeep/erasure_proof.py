@@ -14,7 +14,7 @@ import duckdb
 
 from lake import ledger
 from lake.base.sql import literal
-from lake.ledger.live_files import addresses, held_files
+from lake.ledger.live_files import addresses, live_files
 from lake.ledger.receipts import ErasureReceipt
 from lake.matching.matches import TABLE as MATCHES
 from lake.storage import paths
@@ -43,7 +43,7 @@ class Proof:
 
 def fingerprints(store: Store, source: str) -> dict[str, str]:
     """Return what tells whether any data file of a source was replaced, by key."""
-    folders = [f"{paths.BRONZE}/{source}", f"{paths.QUARANTINE}/{source}", paths.dispositions_folder(source)]
+    folders = [f"{paths.BRONZE}/{source}", f"{paths.QUARANTINE}/{source}", paths.outcomes_folder(source)]
     folders += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
     return {each.key: each.fingerprint for folder in folders for each in store.list(folder)}
 
@@ -76,7 +76,7 @@ def _lost(
     con.execute(f"create or replace temp table erased as select * from read_parquet([{listed}])")
     con.execute(f"create or replace temp table kept (hour varchar, _event_key varchar, {_ORIGIN_COLUMNS})")
     wanted = set(hours)
-    for file in held_files(ledger.landings(store, source)):
+    for file in live_files(ledger.landings(store, source)):
         if file.hour in wanted:
             rows = rows_select(addresses(store, [file]))
             con.execute(f"insert into kept select ?, _event_key, {_ORIGIN} from ({rows})", [file.hour])
@@ -95,7 +95,7 @@ _ORIGIN_COLUMNS = "_batch varchar, _source_object varchar, _source_row bigint"
 def _built(store: Store, source: str, hours: set[str]) -> Iterator[tuple[str, str, list[str]]]:
     """Yield what a built table is counted as, its event key, and its files of some hours; matches count as silver."""
     tables = [("left_in_silver", "event_uid", paths.gold_folder(MATCHES))]
-    tables += [("left_in_dispositions", "_event_key", paths.dispositions_folder(source))]
+    tables += [("left_in_dispositions", "_event_key", paths.outcomes_folder(source))]
     tables += [
         ("left_in_silver", "metadata.uid", paths.silver_folder(table, source)) for table in store.folders(paths.SILVER)
     ]
@@ -138,7 +138,7 @@ def forget_versions(store: Store, receipt: ErasureReceipt) -> tuple[str, ...]:
 
 def _folders(store: Store, receipt: ErasureReceipt) -> Iterator[str]:
     source = receipt.source
-    built = [paths.dispositions_folder(source)]
+    built = [paths.outcomes_folder(source)]
     built += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
     built += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
     built += [paths.gold_folder(mart) for mart in store.folders(paths.GOLD)]

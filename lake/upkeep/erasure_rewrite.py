@@ -15,7 +15,7 @@ from lake import ledger
 from lake.base.errors import HeadwaterError
 from lake.base.sql import literal
 from lake.ledger import checksums
-from lake.ledger.live_files import ERASED, HeldFile, marks_of, with_removed
+from lake.ledger.live_files import ERASED, LiveFile, marks_of, with_removed
 from lake.ledger.receipts import ErasedFile, ErasureReceipt, FileMark, LandingReceipt, Removed, encode
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
@@ -38,7 +38,7 @@ class Match:
     room: str
     key: str
     hour: str
-    held: HeldFile | None
+    held: LiveFile | None
     rows: Mapping[str, int]
     dead: int
 
@@ -114,7 +114,7 @@ def _sums(con: duckdb.DuckDBPyConnection, rows: str, room: str) -> tuple[dict[st
 
 
 def _marks(
-    held: HeldFile, erased: Mapping[str, int], left: Mapping[str, tuple[int, str]], size: int
+    held: LiveFile, erased: Mapping[str, int], left: Mapping[str, tuple[int, str]], size: int
 ) -> dict[str, tuple[FileMark, ...]]:
     """Return each batch's marks of the rewritten file: with their checksum as before, unless rows of it went."""
     total = sum(rows for rows, _ in left.values())
@@ -189,7 +189,7 @@ def built_files(store: Store, source: str, hours: Sequence[str]) -> list[str]:
     Marts of these hours are among them, and copies of rows that destinations refused: they are written again when the
     hour is built, and pushed. What other hours of marts have looked back to goes when these are built again.
     """
-    folders = [paths.dispositions_folder(source)]
+    folders = [paths.outcomes_folder(source)]
     folders += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
     folders += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
     folders += [paths.gold_folder(mart) for mart in store.folders(paths.GOLD)]

@@ -32,7 +32,7 @@ class NotApplicable(RuntimeError):
     """A standing erasure that cannot be asked of what lands now. Nothing was landed."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ErasureRule(msgspec.Struct, frozen=True, kw_only=True):
     """One standing erasure; `secret` is what its hash in the ledger was salted with."""
 
     erasure: str
@@ -47,10 +47,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return (not self.first or hour >= self.first) and (not self.last or hour <= self.last)
 
 
-def standing(store: Store, source: str) -> list[Standing]:
+def erasure_rules(store: Store, source: str) -> list[ErasureRule]:
     """Return the erasures that stand for a source."""
     found = store.read_all(f"{paths.ERASURES}/conditions/{paths.checked(source)}")
-    return [msgspec.json.decode(data, type=Standing) for _, data in found]
+    return [msgspec.json.decode(data, type=ErasureRule) for _, data in found]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def without(con: duckdb.DuckDBPyConnection, address: str, rows: str, out: Path, 
 
 
 def drop(
-    con: duckdb.DuckDBPyConnection, asked: Iterable[Standing], columns: Columns, room: str, hour: str, file: Path
+    con: duckdb.DuckDBPyConnection, asked: Iterable[ErasureRule], columns: Columns, room: str, hour: str, file: Path
 ) -> list[Removed]:
     """Drop from a file that is about to land the rows that standing erasures are about; return what went.
 
@@ -105,7 +105,7 @@ def drop(
     return [each for each in gone if each.rows]
 
 
-def _dropped(con: duckdb.DuckDBPyConnection, each: Standing, columns: Columns, room: str, file: Path) -> int:
+def _dropped(con: duckdb.DuckDBPyConnection, each: ErasureRule, columns: Columns, room: str, file: Path) -> int:
     question = Asked(condition(each.condition), columns)
     if why := question.fits(con, room):
         if room == paths.QUARANTINE:

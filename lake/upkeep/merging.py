@@ -13,7 +13,7 @@ import duckdb
 
 from lake.base.sql import literal
 from lake.ledger import checksums
-from lake.ledger.live_files import HeldFile, addresses
+from lake.ledger.live_files import LiveFile, addresses
 from lake.storage import paths
 from lake.storage.duck import connect
 from lake.storage.parquet import rows_select
@@ -57,9 +57,9 @@ class Sums:
     columns: str
 
 
-def mergeable(con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[HeldFile]) -> Iterator[list[HeldFile]]:
+def mergeable(con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:
     """Yield groups of files whose common columns have the same types, so that merging casts no value."""
-    groups: list[tuple[list[Types], list[HeldFile]]] = []
+    groups: list[tuple[list[Types], list[LiveFile]]] = []
     for types, same in _by_schema(con, store, files):
         for others, group in groups:
             if all(_compatible(type_, held.get(name, type_)) for held in others for name, type_ in types.items()):
@@ -73,7 +73,7 @@ def mergeable(con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[Held
 
 
 def merge(
-    con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[HeldFile], room: str, out: Path
+    con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[LiveFile], room: str, out: Path
 ) -> tuple[Sums, Sums]:
     """Write the rows that count in some files to one, and return the sums before and after, which are equal.
 
@@ -99,7 +99,7 @@ def _sums(con: duckdb.DuckDBPyConnection, rows: str, room: str) -> Sums:
     return Sums({str(row[0]): (int(row[1]), str(row[2])) for row in found}, str(whole))
 
 
-def _hold_against_receipts(files: Sequence[HeldFile], found: Sums, room: str) -> None:
+def _hold_against_receipts(files: Sequence[LiveFile], found: Sums, room: str) -> None:
     """Raise RowsChanged unless each batch has the rows that its receipt counts; in bronze also of the same content."""
     expected: dict[str, tuple[int, int]] = {}
     for batch, mark in (pair for file in files for pair in file.marks):
@@ -115,15 +115,15 @@ def _hold_against_receipts(files: Sequence[HeldFile], found: Sums, room: str) ->
 
 
 def _by_schema(
-    con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[HeldFile]
-) -> Iterator[tuple[Types, list[HeldFile]]]:
+    con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[LiveFile]
+) -> Iterator[tuple[Types, list[LiveFile]]]:
     listed = ", ".join(literal(store.url(file.key)) for file in files)
     found = con.execute(
         "select file_name, string_agg(concat_ws(' ', name, type, num_children, converted_type, logical_type), ','"
         f" order by column_id) from parquet_schema([{listed}]) group by all"
     ).fetchall()
     schemas = dict(found)
-    same: dict[str, list[HeldFile]] = {}
+    same: dict[str, list[LiveFile]] = {}
     for file in files:
         same.setdefault(schemas[store.url(file.key)], []).append(file)
     for group in same.values():

@@ -18,7 +18,7 @@ from lake.storage.store import Store
 ROOMS = (paths.BRONZE, paths.QUARANTINE)
 
 
-def remove_unnamed(store: Store, source: str) -> list[str]:
+def remove_orphans(store: Store, source: str) -> list[str]:
     """Remove the files that compaction made or replaced and that no receipt names; return their keys."""
     listed = [each.key for room in ROOMS for each in store.list(f"{room}/{paths.checked(source)}")]
     gone: list[str] = []

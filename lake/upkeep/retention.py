@@ -18,14 +18,14 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from lake import ledger
-from lake.ledger.live_files import EXPIRED, HeldFile, held_files, marks_of, with_removed
+from lake.ledger.live_files import EXPIRED, LiveFile, live_files, marks_of, with_removed
 from lake.ledger.receipts import BuildReceipt, LandingReceipt, Removed, encode
 from lake.matching.index import files_of
 from lake.matching.matches import forgotten
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
-from lake.upkeep.orphan_files import ROOMS, remove_unnamed
+from lake.upkeep.orphan_files import ROOMS, remove_orphans
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ExpiredDay:
 
     source: str
     day: date
-    held: tuple[tuple[str, HeldFile], ...]  # room, file
+    held: tuple[tuple[str, LiveFile], ...]  # room, file
     built: tuple[tuple[str, int], ...]  # key, bytes
     models: tuple[str, ...]
 
@@ -63,9 +63,9 @@ def expired_days(store: Store, source: str, retention: timedelta, now: datetime)
     """Return what has expired of a source, oldest day first."""
     newest = newest_expired(retention, now)
     receipts = list(ledger.landings(store, source))
-    held: dict[date, list[tuple[str, HeldFile]]] = {}
+    held: dict[date, list[tuple[str, LiveFile]]] = {}
     for room in ROOMS:
-        for file in held_files(receipts, room):
+        for file in live_files(receipts, room):
             if file.hour <= newest:
                 held.setdefault(ledger.hour(file.hour).date(), []).append((room, file))
     built: dict[date, list[tuple[str, int]]] = {}
@@ -94,7 +94,7 @@ def expire(
         told(day)
         publish(store, lambda day=day: _change(store, day, newest, by, now))  # type: ignore[misc]
     if days:
-        remove_unnamed(store, source)
+        remove_orphans(store, source)
     return days
 
 
@@ -143,7 +143,7 @@ def _expired_build(receipt: BuildReceipt, now: datetime) -> BuildReceipt:
 
 def _built_files(store: Store, source: str) -> Iterator[tuple[datetime, str, int]]:
     """Yield hour, key and bytes of the files of built tables of a source."""
-    folders = [paths.dispositions_folder(source)]
+    folders = [paths.outcomes_folder(source)]
     folders += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
     folders += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
     folders += [f"{paths.GOLD}/{mart}/source={source}" for mart in store.folders(paths.GOLD)]

@@ -95,7 +95,7 @@ def _current(asked: dg.AssetCheckKey, stale: Sequence[StaleMart], hours: Sequenc
 
 def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:
     for each in tables:
-        if each.table == paths.DISPOSITIONS:
+        if each.table == paths.OUTCOMES:
             words = "Per event hour, landed = published + duplicates + filtered, over all tables of the source."
             yield dg.AssetCheckSpec(BALANCE, asset=each.key, blocking=True, description=words)
             words = "No two different events of an hour share one event key. Where they do, both are kept."

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lake.storage.paths import DISPOSITIONS
+from lake.storage.paths import OUTCOMES
 
 Manifest = Mapping[str, Any]
 
@@ -59,7 +59,7 @@ class Fingerprints:
             else:
                 parts.append(found["raw_code"])
                 macros |= self._closure([*found["depends_on"]["macros"], self._materialization(found)])
-        if table == DISPOSITIONS:
+        if table == OUTCOMES:
             parts.append(self._filters(source))
         parts += [(each, self._macros[each]["macro_sql"]) for each in sorted(macros)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

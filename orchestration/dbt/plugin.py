@@ -157,7 +157,7 @@ class Plugin(BasePlugin):
     def _days(self, table: str, source: str) -> str:
         run = self._current()
         hours = run.plan.hours.get(source, ()) if source else run.mart_hours(table)
-        at_once = table == paths.DISPOSITIONS or len(hours) <= HOURS_AT_ONCE
+        at_once = table == paths.OUTCOMES or len(hours) <= HOURS_AT_ONCE
         return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
 
     def _events(self, table: str, described: str) -> str:
@@ -180,7 +180,7 @@ class Plugin(BasePlugin):
         staged = f"read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
         if (unsorted := folder / UNSORTED).exists():  # the same rows in one file: 168 take seconds to open
             staged = f"read_parquet({literal(str(unsorted))})"
-        if table in ("", paths.DISPOSITIONS):  # a mart that is no OCSF class
+        if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         waits = bool(asked_paths(lookups_of(self._settings).values(), table))
@@ -220,7 +220,7 @@ class Plugin(BasePlugin):
 
     def _table(self, table: str, source: str) -> str:
         run = self._current()
-        if table == paths.DISPOSITIONS:
+        if table == paths.OUTCOMES:
             return typed_select(DISPOSITION_COLUMNS, run.published_files(table, source), hive=True)
         wanted = [*columns(self._class(table)), *PIPELINE_COLUMNS]
         files = run.window_files(f"{table}__{source}")

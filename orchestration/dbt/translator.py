@@ -104,7 +104,7 @@ def _layer(props: Props) -> str:
     """
     if props["resource_type"] != "model":
         return str(props["resource_type"])
-    return LEDGER if props["name"].split("__", 1)[0] == paths.DISPOSITIONS else str(props["fqn"][1])
+    return LEDGER if props["name"].split("__", 1)[0] == paths.OUTCOMES else str(props["fqn"][1])
 
 
 def _opening_comment(sql: str) -> str:

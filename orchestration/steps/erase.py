@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ingest.contracts import load_contracts
 from ingest.landing.publish import bronze_columns
 from lake.export.declaration import Export
-from lake.ledger.export_receipts import Holding, exported, exporting, holding
+from lake.ledger.export_receipts import DeliveredHour, delivered_hours, exported, exporting
 from lake.ledger.receipts import ErasureReceipt
 from lake.storage import paths
 from lake.storage.store import Store
@@ -91,7 +91,7 @@ def _exports(
     store: Store, settings: Settings, source: str, hours: Sequence[str], marts: Mapping[str, Sequence[str]]
 ) -> tuple[str, ...]:
     """Push the hours that lost rows to whoever holds them; return, in words, where erased rows remain."""
-    held = holding(store, source, hours)
+    held = delivered_hours(store, source, hours)
     if not held and not (marts and exporting(store)):
         return ()
     declared = {str(each): each for each in declared_exports()}
@@ -103,10 +103,10 @@ def _exports(
     return tuple(remains)
 
 
-def _of_marts(store: Store, declared: Iterable[Export], marts: Mapping[str, Sequence[str]]) -> list[Holding]:
+def _of_marts(store: Store, declared: Iterable[Export], marts: Mapping[str, Sequence[str]]) -> list[DeliveredHour]:
     """Return the hours of marts that were built again and that destinations hold."""
     return [
-        Holding(each.destination, each.table, hour)
+        DeliveredHour(each.destination, each.table, hour)
         for each in declared
         if each.held.layer == paths.GOLD and each.held.table in marts
         for hour in exported(store, each.destination, each.table)

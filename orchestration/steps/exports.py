@@ -16,7 +16,7 @@ from lake.export.errors import BadDeclaration, ExportError
 from lake.export.push import Limits, Pushed, failure_text, push_hours
 from lake.export.status import ExportStatus, export_status, in_range
 from lake.ledger import BrokenReceipt
-from lake.ledger.published_tables import wanted
+from lake.ledger.published_tables import newest_builds
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
 from orchestration.dbt.project import Project, load_project
@@ -119,7 +119,7 @@ def _where(settings: Settings, store: Store, name: str) -> _Where:
 
 def _stood_of(store: Store, exports: Sequence[Export], table: str, where: Mapping[str, _Where]) -> Iterator[Stood]:
     try:
-        builds, broken = wanted(store, {table}) if exports else {}, ""
+        builds, broken = newest_builds(store, {table}) if exports else {}, ""
     except BrokenReceipt as problem:
         builds, broken = {}, str(problem)
     for each in exports:
@@ -184,7 +184,7 @@ def _pushed(
     if ending.is_set():
         return
     with opened(settings, store, export.destination, limits) as destination:
-        builds = wanted(store, {export.held.table})
+        builds = newest_builds(store, {export.held.table})
         found = export_status(store, builds, export, destination.identity, again)
         hours = [each.hour for each in in_range(found.behind, *span)]
         for pushed in push_hours(store, destination, export, hours, limits, again):

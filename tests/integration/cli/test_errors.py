@@ -21,13 +21,11 @@ CAUGHT_WITHIN = {
     "DigestUnreadable",  # a digest file: a finding of the verification
     "ErasedMeanwhile",  # the step is done again
     "ErasureAsked",  # landing applies the erasure and goes on
-    "LostLock",  # a lock that another process took over: the step publishes nothing
     "NoRow",  # an entry of a feed becomes a reject
     "NoSingleObservable",  # a pattern of a feed becomes a reject
     "NotApplicable",  # a rule of an erasure that a file cannot be asked: the file is named
     "NotObservable",  # a value of a feed becomes a reject
     "ObjectUnreadable",  # an object is left out and named in the receipt
-    "Overtaken",  # another process published first: the step is done again
     "Passing",  # a job that is tried again
     "RowsChanged",  # a rewrite is not published, and named
     "TooLarge",  # a request that is sent in halves

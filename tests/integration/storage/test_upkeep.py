@@ -8,7 +8,7 @@ import pytest
 
 from lake import ledger
 from lake.ledger.balance import EXPIRED, UNBALANCED, balance
-from lake.ledger.live_files import held_files
+from lake.ledger.live_files import live_files
 from lake.storage.store import LocalStore, Store
 from lake.upkeep.compaction import Policy
 from lake.upkeep.retention import expire
@@ -69,5 +69,5 @@ def test_landing_and_compacting_in_any_order_keep_every_row(seed: int, tmp_path:
         assert all(receipt.conserved for receipt in ledger.landings(store, SOURCE))
         assert balance(store, [SOURCE]).sources[0].state != UNBALANCED
     compacted(store)
-    assert all(file.whole for file in held_files(ledger.landings(store, SOURCE)))
+    assert all(file.whole for file in live_files(ledger.landings(store, SOURCE)))
     no_file_too_many(store)

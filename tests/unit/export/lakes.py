@@ -23,7 +23,7 @@ from lake.export.push import Limits, push_hour
 from lake.export.rows import Reader, read_rows
 from lake.export.status import ExportStatus, export_status, hour_of
 from lake.ledger.export_receipts import ExportReceipt
-from lake.ledger.published_tables import Slot, wanted
+from lake.ledger.published_tables import Slot, newest_builds
 from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
@@ -116,8 +116,8 @@ class SmallLake:
 
     def dispositions(self, hour: str = HOUR, source: str = OKTA) -> None:
         """Build what became of a source's rows of an hour, as every build of the source does."""
-        model, folder = f"{paths.DISPOSITIONS}__{source}", f"ledger/{paths.DISPOSITIONS}/source={source}"
-        self._build(folder, model, source, paths.DISPOSITIONS, hour, 1, "n as rows")
+        model, folder = f"{paths.OUTCOMES}__{source}", f"ledger/{paths.OUTCOMES}/source={source}"
+        self._build(folder, model, source, paths.OUTCOMES, hour, 1, "n as rows")
 
     def _build(
         self, folder: str, model: str, source: str, table: str, hour: str, rows: int | Sequence[int], columns: str
@@ -191,7 +191,7 @@ class SmallLake:
 
     def status(self, destination: Destination, export: Export) -> ExportStatus:
         """Return the status of an export."""
-        return export_status(self.store, wanted(self.store), export, destination.identity)
+        return export_status(self.store, newest_builds(self.store), export, destination.identity)
 
     def behind(self, destination: Destination, export: Export) -> list[tuple[str, str]]:
         """Return (hour, why) of what is behind."""

@@ -23,8 +23,8 @@ from lake.export.status import (
     export_status,
     in_range,
 )
-from lake.ledger.export_receipts import begun, begun_key, deliveries, exported, holding
-from lake.ledger.published_tables import wanted
+from lake.ledger.export_receipts import begun, begun_key, delivered_hours, deliveries, exported
+from lake.ledger.published_tables import newest_builds
 from lake.storage import paths
 from lake.storage.store import LocalStore
 from tests.unit.export.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export, gold_export
@@ -207,7 +207,7 @@ class TestPushesThatBrokeOff:
         lake.push(Shelf(), export(destination="other", filter="status_id = 1"))
         lake.push(Shelf(), export(destination="none", filter="severity_id = 9"))
         lake.push(Shelf(), export(), NEXT)
-        assert [("other", "authentication", HOUR), ("there", "authentication", HOUR)] == holding(
+        assert [("other", "authentication", HOUR), ("there", "authentication", HOUR)] == delivered_hours(
             lake.store, OKTA, [HOUR]
         )
 
@@ -275,7 +275,7 @@ class TestSince:
         lake.silver(NEXT)
         shelf = Shelf()
         lake.push(shelf, export(), NEXT)
-        found = export_status(lake.store, wanted(lake.store), export(), shelf.identity, again=True).behind
+        found = export_status(lake.store, newest_builds(lake.store), export(), shelf.identity, again=True).behind
         assert [(NEXT, AGAIN)] == [(each.hour, each.why) for each in found]
 
 

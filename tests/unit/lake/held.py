@@ -9,7 +9,7 @@ from pathlib import Path
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land
 from lake import ledger
-from lake.ledger.live_files import addresses, by_hour, held_files
+from lake.ledger.live_files import addresses, by_hour, live_files
 from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.ledger.staleness import Mappings, bronze_inputs, stale_hours
 from lake.storage import paths
@@ -44,7 +44,7 @@ def expected(batches: Mapping[str, Records]) -> Rows:
 
 def shown(store: Store, room: str = paths.BRONZE) -> Rows:
     """What receipts say that a room holds, read from its files: batch and label (of quarantine, raw text)."""
-    files = held_files(ledger.landings(store, SOURCE), room)
+    files = live_files(ledger.landings(store, SOURCE), room)
     if not files:
         return Counter()
     column = "host" if room == paths.BRONZE else "_raw"
@@ -94,7 +94,7 @@ MAPPINGS = Mappings(dict.fromkeys((f"authentication__{SOURCE}", f"dispositions__
 
 def build(store: Store, hours: Sequence[str] | None = None) -> None:
     """Stand in for dbt: publish each bronze row of some hours, or of all, as a row of the class."""
-    found = by_hour(held_files(ledger.landings(store, SOURCE)))
+    found = by_hour(live_files(ledger.landings(store, SOURCE)))
     inputs = bronze_inputs(ledger.landings(store, SOURCE))
     for hour in hours if hours is not None else sorted({*found, *ledger.builds(store, f"dispositions__{SOURCE}")}):
         files = addresses(store, found.get(hour, []))
@@ -102,9 +102,7 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
         for model in MAPPINGS.models_of(SOURCE):
             with Workplace(store, "build") as place, connect(store) as con:
                 table = model.split("__")[0]
-                folder = (
-                    paths.dispositions_folder(SOURCE) if table == "dispositions" else f"silver/{table}/source={SOURCE}"
-                )
+                folder = paths.outcomes_folder(SOURCE) if table == "dispositions" else f"silver/{table}/source={SOURCE}"
                 key = f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"
                 out, moves = place.path / "part.parquet", []
                 if files:

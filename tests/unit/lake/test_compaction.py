@@ -9,7 +9,7 @@ import pytest
 from ingest.contracts import Contract
 from lake import ledger
 from lake.ledger.balance import UNBALANCED, balance
-from lake.ledger.live_files import by_hour, held_files
+from lake.ledger.live_files import by_hour, live_files
 from lake.ledger.staleness import bronze_inputs, row_marks
 from lake.storage import paths
 from lake.storage.store import LocalStore, Store
@@ -34,7 +34,7 @@ def marks(store: Store) -> dict[str, list[str]]:
 
 
 def no_file_too_many(store: Store) -> None:
-    named = [file.key for room in ("bronze", "quarantine") for file in held_files(ledger.landings(store, SOURCE), room)]
+    named = [file.key for room in ("bronze", "quarantine") for file in live_files(ledger.landings(store, SOURCE), room)]
     assert keys(store, "bronze", "quarantine") == sorted(named)
 
 
@@ -60,7 +60,7 @@ def test_the_files_of_an_hour_become_one_of_the_same_rows(store: LocalStore) -> 
     before = shown(store), shown(store, paths.QUARANTINE), marks(store)
     done = compacted(store)
     assert (shown(store), shown(store, paths.QUARANTINE), marks(store)) == before
-    assert [len(files) for files in by_hour(held_files(ledger.landings(store, SOURCE))).values()] == [1, 1]
+    assert [len(files) for files in by_hour(live_files(ledger.landings(store, SOURCE))).values()] == [1, 1]
     assert sorted((each.room, each.hour[-2:], each.files_before, each.rows) for each in done.merged) == [
         ("bronze", "04", 3, 3),
         ("bronze", "05", 3, 6),
@@ -97,7 +97,7 @@ def test_a_batch_that_lands_other_rows_leaves_dead_ones_that_nobody_reads(store:
         "c": [(4, "c1"), (5, "c2"), (5, "c3")],
     }
     assert shown(store) == expected(rows)
-    assert [file.whole for file in held_files(ledger.landings(store, SOURCE))] == [True, True, False]
+    assert [file.whole for file in live_files(ledger.landings(store, SOURCE))] == [True, True, False]
     done = compacted(store, Policy(settle=timedelta(0)))
     assert [(each.hour[-2:], each.room, each.left_behind, each.rows) for each in done.merged] == [
         ("05", "bronze", 2, 5),
@@ -122,7 +122,7 @@ def test_an_hour_rests_before_it_is_merged_and_a_late_file_makes_it_due_again(st
 
 
 def test_only_many_or_small_or_dead_files_are_worth_a_merge(store: LocalStore) -> None:
-    size = max(file.bytes for file in held_files(ledger.landings(store, SOURCE)))
+    size = max(file.bytes for file in live_files(ledger.landings(store, SOURCE)))
     few = Policy(settle=timedelta(0), most_files=3, small_bytes=size)
     assert [each for each in due(store, SOURCE, few, NOW) if each.room == "bronze"] == []
     assert len(due(store, SOURCE, Policy(settle=timedelta(0), most_files=2, small_bytes=0), NOW)) == 2
@@ -142,7 +142,7 @@ def test_batches_of_contracts_with_more_columns_are_merged_by_name(store: LocalS
     landing(store, "d", [(4, "d1"), (5, "d2")], more)
     before = shown(store)
     compacted(store)
-    assert [len(files) for files in by_hour(held_files(ledger.landings(store, SOURCE))).values()] == [1, 1]
+    assert [len(files) for files in by_hour(live_files(ledger.landings(store, SOURCE))).values()] == [1, 1]
     assert shown(store) == before
 
 
@@ -154,7 +154,7 @@ def test_batches_whose_columns_have_other_types_stay_apart(store: LocalStore, tm
     landing(store, "e", [(4, "e1")], other)
     before = shown(store)
     compacted(store)
-    assert [len(file.batches) for file in by_hour(held_files(ledger.landings(store, SOURCE)))["2026-03-02T04"]] in (
+    assert [len(file.batches) for file in by_hour(live_files(ledger.landings(store, SOURCE)))["2026-03-02T04"]] in (
         [2, 3],
         [3, 2],
     )

@@ -19,7 +19,7 @@ from lake.storage.store import LocalStore, Store
 from lake.upkeep.compaction import Policy
 from lake.upkeep.erasure import Request, begin, end, erase, finish, search
 from lake.upkeep.erasure_proof import Proof, fingerprints
-from lake.upkeep.erasure_rules import standing
+from lake.upkeep.erasure_rules import erasure_rules
 from lake.upkeep.merging import Resources
 from tests.unit.ingest.landing.landed import strange
 from tests.unit.lake.held import SOURCE, build, copy, expected, keys, landing, shown, stale
@@ -131,7 +131,7 @@ def test_the_record_tells_who_when_why_and_what_but_not_whom(store: LocalStore) 
     assert (told["status"], told["asked_by"], told["reason"]) == ("done", "the desk", "asked for on paper")
     assert [(each["erased"], each["left"]) for each in told["files"]] == [(1, 1), (1, 0)]
     assert all(each["checksum_before"] != each["checksum_after"] for each in told["files"])
-    kept = standing(store, SOURCE)[0]
+    kept = erasure_rules(store, SOURCE)[0]
     assert hashlib.sha256(f"{kept.secret}{kept.condition}".encode()).hexdigest() == told["condition_hash"]
     assert keys(store, "erasures/rows") == []
     open_one, _ = erased(store, request("host = 'fay'", tell_condition=True))
@@ -152,7 +152,7 @@ def test_erased_records_do_not_come_back_when_they_land_again(store: LocalStore)
     assert (new.landed, new.erased, new.conserved) == (1, 1, True)
     build(store, stale(store))
     assert balance(store, [SOURCE]).balanced
-    receipt = standing(store, SOURCE)[0].erasure
+    receipt = erasure_rules(store, SOURCE)[0].erasure
     assert end(store, SOURCE, receipt).standing is False
     assert landing(store, "new", [(7, "ann"), (7, "hal")]).landed == 2
     with pytest.raises(LookupError, match="no erasure"):
