@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import psutil
 from tests.bench import buckets, context, exports, measures, retro
 from tests.bench.measures import Bench, Row
 
-HOME = Path(".headwater")
+QUICK_EVENTS, QUICK_SOURCES = 3_000, ("okta_system_log",)
 MEASURES = {
     **measures.MEASURES,
     "s3": buckets.lakes,
@@ -31,21 +31,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--events", type=int, default=500_000, help="events of all sources together")
     parser.add_argument("--only", choices=MEASURES, action="append", help="measure only this; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the events, everything once")
+    parser.add_argument("--quick", action="store_true", help="every measure once, on inputs too small to mean much")
+    parser.add_argument("--folder", type=Path, default=Path(".headwater"), help="where inputs, lakes, bench.json go")
     parser.add_argument("--repeats", type=int, default=3, help="take each time so often; the best one counts")
     options = parser.parse_args()
-    events = options.events // 10 if options.quick else options.events
-    folder = (HOME / "bench").resolve()
-    bench = Bench(events, folder, 1 if options.quick else options.repeats, lambda line: print(f"  {line}", flush=True))
+    folder = (options.folder / "bench").resolve()
+    bench = Bench(options.events, folder, options.repeats, lambda line: print(f"  {line}", flush=True))
+    if options.quick:
+        bench = replace(bench, events=QUICK_EVENTS, repeats=1, sources=QUICK_SOURCES)
     rows: list[Row] = []
-    print(f"{events:,} events; {psutil.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{bench.events:,} events; {psutil.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     try:
         for name in options.only or MEASURES:
             print(f"{name} …", flush=True)
             rows += MEASURES[name](bench)
     finally:
         shutil.rmtree(folder / "lakes", ignore_errors=True)
-        _write(rows, events)
+        _write(rows, bench.events, options.folder / "bench.json")
         _print(rows)
 
 
@@ -56,8 +58,7 @@ def _print(rows: list[Row]) -> None:
         print(f"{row.what:<48} {row.value:8.2f} {row.unit:<10} {wanted:<7} {state:<7} {row.note}")
 
 
-def _write(rows: list[Row], events: int) -> None:
-    HOME.mkdir(exist_ok=True)
+def _write(rows: list[Row], events: int, file: Path) -> None:
     told = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "events": events,
@@ -65,7 +66,7 @@ def _write(rows: list[Row], events: int) -> None:
         "load": os.getloadavg(),
         "rows": [asdict(row) | {"met": row.met} for row in rows],
     }
-    (HOME / "bench.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

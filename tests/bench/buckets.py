@@ -16,7 +16,7 @@ import psutil
 from lake.storage.open import open_store
 from lake.storage.s3_options import AwsAccess, S3Options
 from orchestration.demo.simulators.s3 import S3Server, environment
-from tests.bench.inputs import shares, size
+from tests.bench.inputs import size
 from tests.bench.measures import GIB, Bench, Row
 from tests.bench.object_server import BUCKET
 from tests.bench.process import ROOT, Measured, job
@@ -28,7 +28,7 @@ _AT_ONCE = "16"
 
 def lakes(bench: Bench) -> Iterator[Row]:
     """Landing and building into a bucket ÷ the same into a folder, from files and from objects."""
-    paths = [(source, bench.inputs.lines(source, events, 1)) for source, events in shares(bench.events)]
+    paths = [(source, bench.inputs.lines(source, events, 1)) for source, events in bench.shares()]
     with _moto(bench) as server:
         local, remote, share = [], [], []
         for number in range(bench.repeats):

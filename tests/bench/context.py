@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from ingest.reference.feeds import Feed
@@ -19,7 +20,6 @@ from ingest.reference.load import load_feed
 from ingest.reference.tables import ASSETS, IDENTITIES, INDICATORS, Entry
 from lake.storage.store import LocalStore
 from orchestration.demo.estate.company import found
-from tests.bench.inputs import SOURCES, shares
 from tests.bench.measures import Bench, Row
 from tests.bench.process import job
 
@@ -32,8 +32,8 @@ _PLACES = [("GB", "United Kingdom", "Europe"), ("US", "United States", "North Am
 def context(bench: Bench) -> Iterator[Row]:
     """One hour of all sources, built without reference tables, and with 5 million networks and 1 million indicators;
     then with 10,000 assets and identities as well. Measured in seconds of the processors."""
-    paths = [(source, bench.inputs.lines(source, events, 1)) for source, events in shares(bench.events)]
-    tiny = [(source, bench.inputs.lines(source, 30, 1)) for source in SOURCES]
+    paths = [(source, bench.inputs.lines(source, events, 1)) for source, events in bench.shares()]
+    tiny = [(source, bench.inputs.lines(source, 30, 1)) for source in bench.sources]
     _build(bench, "none", tiny)  # the project is parsed once after an edit, not every hour
     took: dict[str, list[float]] = {"none": [], "large": [], "everything": []}
     fixed: dict[str, list[float]] = {name: [] for name in took}
@@ -42,8 +42,11 @@ def context(bench: Bench) -> Iterator[Row]:
             fixed[name].append(_build(bench, name, tiny))
             took[name].append(_build(bench, name, paths))
     best, least = ({name: min(each) for name, each in of.items()} for of in (took, fixed))
+    networks, indicators = _sizes(bench)
     for name, target in (("large", 0.4), ("everything", None)):
-        what = "5 million networks, 1 million indicators" + (", 10,000 machines, accounts" if name != "large" else "")
+        what = f"{networks:,} networks, {indicators:,} indicators" + (
+            ", 10,000 machines, accounts" if name != "large" else ""
+        )
         note = f"{best[name]:.1f} CPU s, without {best['none']:.1f}; fixed {least[name]:.1f} and {least['none']:.1f}"
         yield Row(f"context adds: {what}", best[name] / best["none"] - 1, "", target, "less", note)
         net = (best[name] - least[name]) / (best["none"] - least["none"]) - 1
@@ -54,7 +57,8 @@ def _build(bench: Bench, name: str, paths: list[tuple[str, Path]]) -> float:
     """Processor seconds of building what was landed before into a fresh lake with some tables."""
     lake = bench.lake(f"context-{name}", geoip=False)
     if name != "none":
-        _link(_tables(bench.inputs.folder / "context-large", _load_large), lake)
+        sizes = _sizes(bench)
+        _link(_tables(bench.inputs.folder / f"context-large-{sizes[0]}", partial(_load_large, *sizes)), lake)
     if name == "everything":
         _link(_tables(bench.inputs.folder / "context-entities", _load_entities), lake)
     _link(_landed(bench, paths), lake)
@@ -92,10 +96,15 @@ def _tables(folder: Path, load: Callable[[LocalStore], None]) -> Path:
     return folder
 
 
-def _load_large(store: LocalStore) -> None:
-    _geoip(store, "geoip_city", NETWORKS, _city)
-    _geoip(store, "geoip_asn", NETWORKS // 10, lambda i: (i % 70_000, f"Carrier {i % 70_000}"))
-    load_feed(store, Feed("generated", INDICATORS), _indicators(), _LEARNED)
+def _sizes(bench: Bench) -> tuple[int, int]:
+    """Networks and indicators: all of them from 500,000 events on."""
+    return min(NETWORKS, bench.events * 10), min(INDICATOR_ROWS, bench.events * 2)
+
+
+def _load_large(networks: int, indicators: int, store: LocalStore) -> None:
+    _geoip(store, "geoip_city", networks, _city)
+    _geoip(store, "geoip_asn", networks // 10, lambda i: (i % 70_000, f"Carrier {i % 70_000}"))
+    load_feed(store, Feed("generated", INDICATORS), _indicators(indicators), _LEARNED)
 
 
 def _city(i: int) -> Payload:
@@ -137,18 +146,18 @@ def _ranges(networks: int, payload: Callable[[int], Payload]) -> Iterator[Range]
         yield Range(6, start, start + (1 << 80) - 1, payload(i))
 
 
-def _indicators() -> Iterator[Entry]:
+def _indicators(rows: int) -> Iterator[Entry]:
     rng = random.Random(7)
     payload = {"category": "c2", "confidence": 80, "severity": "high", "name": "generated"}
 
     def entry(kind: str, value: str) -> Entry:
         return Entry(value, payload, kind, value)
 
-    for _ in range(INDICATOR_ROWS // 10 * 6):
+    for _ in range(rows // 10 * 6):
         yield entry("ip", str(".".join(str(rng.randrange(1, 255)) for _ in range(4))))
-    for i in range(INDICATOR_ROWS // 10):
+    for i in range(rows // 10):
         yield entry("ip", f"{rng.randrange(1, 224)}.{i >> 8 & 255}.{i & 255}.0/24")
-    for i in range(INDICATOR_ROWS // 10):
+    for i in range(rows // 10):
         yield entry("domain", f"host{i}.example{rng.randrange(99)}.net")
         yield entry("hash", f"{rng.getrandbits(256):064x}")
         yield entry("url", f"http://host{i}.example.net/{rng.getrandbits(64):x}")

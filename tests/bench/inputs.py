@@ -53,11 +53,6 @@ class Inputs:
         return folder
 
 
-def shares(events: int) -> list[tuple[str, int]]:
-    """The same number of events for every source."""
-    return [(source, events // len(SOURCES)) for source in SOURCES]
-
-
 def size(paths: Sequence[Path]) -> int:
     """Bytes of some files."""
     return sum(path.stat().st_size for path in paths)

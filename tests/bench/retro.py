@@ -31,7 +31,6 @@ from lake.ocsf.columns import columns, conform
 from lake.storage import paths
 from lake.storage.store import LocalStore
 from orchestration.settings import load_settings
-from tests.bench.inputs import shares
 from tests.bench.measures import GIB, Bench, Row
 from tests.bench.process import job, module
 
@@ -48,7 +47,7 @@ def retro(bench: Bench) -> Iterator[Row]:
     most = HOURS * min(bench.events, 500_000) // 500_000
     took = {}
     for times, shape in ((1, "usual"), (4, "usual"), (16, "usual"), (16, "worst")):
-        hours = most * times // 16
+        hours = max(1, most * times // 16)
         lake = bench.folder / "lakes" / f"retro-{shape}-{times}"
         rows = _lake(lake, hours, shape == "worst")
         seconds, told = _searched(
@@ -101,7 +100,7 @@ def _at_full_size(bench: Bench, lake: Path, shape: str, seconds: float) -> Itera
 
 def _of_a_build(bench: Bench) -> Iterator[Row]:
     """What the indexes of an hour of all sources add to its build."""
-    inputs = [(source, bench.inputs.lines(source, events, 1)) for source, events in shares(bench.events)]
+    inputs = [(source, bench.inputs.lines(source, events, 1)) for source, events in bench.shares()]
     took: dict[str, list[float]] = {"build": [], "build without indexes": []}
     for _ in range(bench.repeats):
         for name, seconds in took.items():
