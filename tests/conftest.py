@@ -19,6 +19,11 @@ if TYPE_CHECKING:  # unit tests need neither: they are imported where they are u
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `python -m tests.dbt.golden` asks for."""
+    parser.addoption("--write-golden", action="store_true", help="write the expected events anew: review the diff")
+
+
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
     """Tests are handed out as `work_units` says, whatever `--dist` says."""

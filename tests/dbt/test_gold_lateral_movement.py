@@ -1,7 +1,6 @@
 """The product lateral_movement over hand-made events: what is found, what is not, and that the score says why."""
 
 import json
-import os
 import random
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.dbt import golden
 from tests.dbt import movements as made
 from tests.dbt.gold_models import MARTS, Gold, at
 
@@ -17,7 +17,7 @@ SENTENCE = (
     " from an address flagged ten minutes ago"
 )
 Row = dict[str, Any]
-_GOLDEN = Path(__file__).parent / "golden/lateral_movement/incident-expected.json"
+_GOLDEN = Path(__file__).parent / "golden/lateral_movement/incident.yml"
 
 
 def _incident(who: str = "dana") -> dict[str, list[Row]]:
@@ -73,16 +73,18 @@ def test_the_incident_is_critical_and_says_the_sentence(gold: Gold) -> None:
     assert [] == [word for word in told if word not in found["finding_info"]["desc"]]
 
 
-def test_the_finding_is_the_one_that_was_reviewed(gold: Gold) -> None:
-    """The whole finding; `GOLDEN=update pytest …` writes the file anew: review its diff."""
+def test_the_finding_is_the_one_that_was_reviewed(gold: Gold, request: pytest.FixtureRequest) -> None:
+    """The whole finding; `python -m tests.dbt.golden incident` writes the file anew: review its diff."""
     made.begin()
     gold.events(**_incident())
     gold.build()
     ((text,),) = gold.con.execute("select to_json(found)::varchar from lateral_movement as found").fetchall()
-    found = json.loads(text) | {"unmapped": json.loads(signals(gold)[0]["unmapped"])}
-    if os.environ.get("GOLDEN") == "update":
-        _GOLDEN.write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    assert json.loads(_GOLDEN.read_text()) == found
+    found = {"class_uid": 2004} | json.loads(text) | {"unmapped": json.loads(signals(gold)[0]["unmapped"])}
+    found["metadata"]["uid"] = found["finding_info"]["uid"]
+    if request.config.getoption("--write-golden"):
+        golden.write(_GOLDEN, [found])
+    _, [expected] = golden.read(_GOLDEN)
+    assert expected == golden.short(found)
 
 
 def test_every_fact_of_the_incident_is_a_factor_and_the_score_is_their_sum(gold: Gold) -> None:

@@ -1,17 +1,15 @@
 """Golden samples: raw records of every source beside the OCSF events they become.
 
 `golden/<source>/<case>.ndjson` (`.log` where records are text) holds at most ten records, written by hand, whose ids
-say why they are there;
-`<case>-expected.json` holds the published events in the order of metadata.uid, without what depends on the run. After a
-wanted change, `GOLDEN=update pytest tests/dbt/test_golden.py` writes the expected files anew: review their diff.
+say why they are there; `<case>.yml` holds the published events in the order of metadata.uid, without what depends on
+the run, in the form of `tests.dbt.golden`. After a wanted change, `python -m tests.dbt.golden` writes the expected
+files anew: review their diff.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -23,12 +21,12 @@ from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.open import open_store
 from orchestration.dbt.run import build
 from orchestration.settings import load_settings
+from tests.dbt import golden
 
-_GOLDEN = Path(__file__).parent / "golden"
+_GOLDEN = golden.FOLDER
 _CASES = sorted(case for case in _GOLDEN.glob("*/*") if case.suffix in (".ndjson", ".log"))
-_UPDATE = os.environ.get("GOLDEN") == "update"
 
-Event = dict[str, Any]
+Event = golden.Event
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +48,21 @@ def tables(lake: Path) -> dict[Path, set[str]]:
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
-def test_records_become_the_expected_events(case: Path, tables: dict[Path, set[str]]) -> None:
+def test_records_become_the_expected_events(
+    case: Path, tables: dict[Path, set[str]], request: pytest.FixtureRequest
+) -> None:
     """Every record of the case is published as the event that was reviewed."""
     published = _events_of(_object_name(case.resolve()), tables)
-    expected = case.with_name(f"{case.stem}-expected.json")
-    if _UPDATE:
-        expected.write_text(json.dumps(published, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    assert json.loads(expected.read_text()) == published
+    if request.config.getoption("--write-golden"):
+        golden.write(case.with_suffix(".yml"), published)
+    _, expected = golden.read(case.with_suffix(".yml"))
+    assert expected == [golden.short(event) for event in published]
+
+
+@pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
+def test_every_expected_event_says_why_it_is_there(case: Path) -> None:
+    whys, events = golden.read(case.with_suffix(".yml"))
+    assert [] == [event["metadata"]["uid"] for why, event in zip(whys, events, strict=True) if why == golden.UNSAID]
 
 
 def test_every_event_is_valid_ocsf(lake: Path) -> None:
