@@ -7,7 +7,8 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,16 @@ def windows_texts(estate: Path) -> Iterator[Any]:
             yield from _lines(_inflate(path))
 
 
-READERS = {"aws_cloudtrail": cloudtrail_texts, "okta_system_log": okta_texts, "windows_event": windows_texts}
+def _once(reader: Callable[[Path], Iterator[Any]]) -> Callable[[Path], list[Any]]:
+    return cache(lambda estate: list(reader(estate)))
+
+
+# Each reads an estate once, however many tests look at it.
+READERS = {
+    "aws_cloudtrail": _once(cloudtrail_texts),
+    "okta_system_log": _once(okta_texts),
+    "windows_event": _once(windows_texts),
+}
 
 
 def defect(source: str, record: Any) -> str | None:

@@ -10,18 +10,10 @@ from lake.ledger import published_tables
 from lake.matching import matches
 from lake.storage import duck, paths
 from lake.storage.store import LocalStore, Store
-from tests.unit.lake.held import copy
-from tests.unit.lake.mortal import Killed, Mortal
-from tests.unit.lake.stores import KINDS, opened
 from tests.unit.matching.lakes import Event, Indicator, at, build, everything, logon, matched, rows
 
 EVIL, OTHER = "203.0.113.7", "198.51.100.1"
 LISTED = Indicator("list", EVIL, learned=6, uid="i-1")
-
-
-@pytest.fixture(params=KINDS)
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return opened(request.param, tmp_path, request)()
 
 
 @pytest.fixture
@@ -29,18 +21,18 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "lake")
 
 
-def test_an_address_that_is_learned_later_is_found_in_the_past(either: Store, tmp_path: Path) -> None:
-    build(either, [logon(3.5, "before", EVIL), logon(4.2, "other", OTHER), logon(7, "after", EVIL)])
-    done = matched(either, tmp_path, [LISTED])
+def test_an_address_that_is_learned_later_is_found_in_the_past(store: Store, tmp_path: Path) -> None:
+    build(store, [logon(3.5, "before", EVIL), logon(4.2, "other", OTHER), logon(7, "after", EVIL)])
+    done = matched(store, tmp_path, [LISTED])
     assert (done.found, done.failed, done.mended) == ({"list": 2}, {}, {})
     told = "event_uid, was_known, known_at, seconds_after, user_name, src_ip, attributes, indicator_uid, version"
-    assert rows(either, told) == [
+    assert rows(store, told) == [
         ("after", True, at(7), 0, "ann", EVIL, ["src_endpoint.ip"], "i-1", "v6"),
         ("before", False, at(6), 9000, "ann", EVIL, ["src_endpoint.ip"], "i-1", "v6"),
     ]
-    build(either, [logon(8.5, "new", EVIL)])
-    assert matched(either, tmp_path, [LISTED]).found == {"list": 1}
-    assert matched(either, tmp_path, [LISTED]).hours == 0
+    build(store, [logon(8.5, "new", EVIL)])
+    assert matched(store, tmp_path, [LISTED]).found == {"list": 1}
+    assert matched(store, tmp_path, [LISTED]).hours == 0
 
 
 def test_a_match_is_known_once_both_the_event_and_the_indicator_are(store: Store, tmp_path: Path) -> None:
@@ -177,19 +169,19 @@ def test_without_any_match_the_table_has_its_columns(store: Store, tmp_path: Pat
     assert [row[:2] for row in described] == [*matches.COLUMNS]
 
 
-def test_an_index_that_is_missing_or_damaged_is_made_from_the_table_and_kept(either: Store, tmp_path: Path) -> None:
-    build(either, [logon(1, "old", EVIL)], index=False)
-    build(either, [logon(2, "damaged", EVIL), logon(3, "cut", EVIL)])
-    keys = [each.key for each in either.list(paths.INDEX)]
-    data = bytearray(either.read(keys[0]))
+def test_an_index_that_is_missing_or_damaged_is_made_from_the_table_and_kept(store: Store, tmp_path: Path) -> None:
+    build(store, [logon(1, "old", EVIL)], index=False)
+    build(store, [logon(2, "damaged", EVIL), logon(3, "cut", EVIL)])
+    keys = [each.key for each in store.list(paths.INDEX)]
+    data = bytearray(store.read(keys[0]))
     data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
-    either.write(keys[0], bytes(data))
-    either.write(keys[1], either.read(keys[1])[:-20])
-    done = matched(either, tmp_path, [LISTED])
-    assert sorted(row[0] for row in rows(either)) == ["cut", "damaged", "old"]
+    store.write(keys[0], bytes(data))
+    store.write(keys[1], store.read(keys[1])[:-20])
+    done = matched(store, tmp_path, [LISTED])
+    assert sorted(row[0] for row in rows(store)) == ["cut", "damaged", "old"]
     assert ("no index" in str(done.mended), len(done.mended), done.failed) == (True, 3, {})
     assert done.observables == 3
-    assert matched(either, tmp_path, [LISTED], again=True).mended == {}
+    assert matched(store, tmp_path, [LISTED], again=True).mended == {}
 
 
 def test_a_table_that_cannot_be_read_stops_no_other_and_is_searched_later(store: Store, tmp_path: Path) -> None:
@@ -218,19 +210,3 @@ def test_matches_that_were_lost_or_damaged_are_found_again(store: Store, tmp_pat
     matched(store, tmp_path, [LISTED, Indicator("two", EVIL, 7)])
     assert [row for row in everything(store) if row in found] == found
     assert len(everything(store)) == 4
-
-
-def test_killed_anywhere_and_run_again_the_matches_are_the_same(tmp_path: Path) -> None:
-    lists = [[LISTED], [LISTED, Indicator("two", "203.0.113.0/24", 7)]]
-    base = LocalStore(tmp_path / "base")
-    build(base, [logon(1, "a", EVIL), logon(2, "b", EVIL)])
-    matched(base, tmp_path, lists[0])
-    whole = Mortal(copy(base, tmp_path / "whole").path)
-    matched(whole, tmp_path, lists[1])
-    assert whole.acts > 2
-    for dies_at in range(1, whole.acts + 1):
-        store = Mortal(copy(base, tmp_path / str(dies_at)).path, dies_at, after=dies_at % 2 == 0)
-        with pytest.raises(Killed):
-            matched(store, tmp_path, lists[1])
-        matched(LocalStore(store.path), tmp_path, lists[1])
-        assert everything(store) == everything(whole)
