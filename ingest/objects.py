@@ -1,7 +1,6 @@
 """One object as a vendor delivered it: a file in a bucket or folder, or one page of an API answer.
 
-Belongs here: what landing needs to know of an object before it reads it. Not here: how objects are found or fetched
-(`ingest/transports/`, `ingest/sources/`) and what is inside them (the decoders).
+How objects are found or fetched is in `ingest/transports/` and `ingest/sources/`.
 """
 
 from __future__ import annotations

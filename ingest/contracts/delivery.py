@@ -1,11 +1,10 @@
 """How a source's data comes and is written: transport, names of objects, delivery time, format, coverage."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ingest.contracts.layouts import KeyLayout, read_layouts
+from ingest.contracts.layouts import read_layouts
 from ingest.contracts.model import CompleteBatch, CoverageRule, Field, Format, header_names
 from ingest.contracts.properties import Place, duration_text, one_of, only_keys, texts
 
@@ -21,24 +20,11 @@ _COVERAGE_KEYS: Final = ("field", "idle", "lost", "by", "interval")
 _TEXT_TYPES: Final = ("string", "integer", "number", "boolean")
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """The part of a contract that the reading side needs before it sees a record."""
+def read_delivery(custom: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The values of `Contract` that the reading side needs before it sees a record.
 
-    transport: str
-    records_keys: tuple[str, ...]
-    wrappers: tuple[str, ...]
-    arrival_pattern: re.Pattern[str] | None
-    arrival_format: str | None
-    ignore: tuple[str, ...]
-    future_tolerance: timedelta
-    key_layouts: tuple[KeyLayout, ...]
-    notifications: str
-    complete_batch: CompleteBatch | None
-
-
-def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
-    """Raises ContractError naming the custom property."""
+    Raises ContractError naming the custom property.
+    """
     transport = custom.get("transport", "object_store")
     if transport not in _TRANSPORTS:
         raise place.at("transport").error(f"found {transport!r}, {one_of(_TRANSPORTS)}")
@@ -46,18 +32,18 @@ def read_delivery(custom: dict[str, Any], place: Place) -> Delivery:
     if notifications not in _NOTIFICATIONS:
         raise place.at("notifications").error(f"found {notifications!r}, {one_of(_NOTIFICATIONS)}")
     pattern, arrival_format = _arrival(custom, place)
-    return Delivery(
-        transport=transport,
-        wrappers=_wrappers(custom, place.at("wrappers")),
-        records_keys=texts(custom.get("recordsKeys", ["Records"]), "recordsKeys", place),
-        arrival_pattern=pattern,
-        arrival_format=arrival_format,
-        ignore=texts(custom.get("ignore"), "ignore", place),
-        future_tolerance=_tolerance(custom, place.at("futureTolerance")),
-        key_layouts=read_layouts(texts(custom.get("keyLayouts"), "keyLayouts", place), place.at("keyLayouts")),
-        notifications=notifications,
-        complete_batch=read_complete_batch(custom, place.at("completeBatch")),
-    )
+    return {
+        "transport": transport,
+        "wrappers": _wrappers(custom, place.at("wrappers")),
+        "records_keys": texts(custom.get("recordsKeys", ["Records"]), "recordsKeys", place),
+        "arrival_pattern": pattern,
+        "arrival_format": arrival_format,
+        "ignore": texts(custom.get("ignore"), "ignore", place),
+        "future_tolerance": _tolerance(custom, place.at("futureTolerance")),
+        "key_layouts": read_layouts(texts(custom.get("keyLayouts"), "keyLayouts", place), place.at("keyLayouts")),
+        "notifications": notifications,
+        "complete_batch": read_complete_batch(custom, place.at("completeBatch")),
+    }
 
 
 def _wrappers(custom: dict[str, Any], place: Place) -> tuple[str, ...]:
@@ -143,14 +129,14 @@ def _delimited(found: dict[str, Any], fields: tuple[Field, ...], nulls: tuple[st
     for each in columns:
         if each.lower() not in known:
             raise place.error(f"columns: {each!r} is not a declared field")
-    held = found.get("headerField")
-    if held is not None and not any(each.name == held and each.type == "string" for each in fields):
-        raise place.error(f"headerField: {held!r} is not a declared field of type string")
+    header_field = found.get("headerField")
+    if header_field is not None and not any(each.name == header_field and each.type == "string" for each in fields):
+        raise place.error(f"headerField: {header_field!r} is not a declared field of type string")
     return Format(
         kind="delimited",
         delimiter=delimiter,
         has_header=header == "first_line",
-        header_field=held,
+        header_field=header_field,
         columns=columns,
         nulls=nulls,
     )

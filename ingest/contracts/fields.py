@@ -150,7 +150,7 @@ def read_event_key(
 
 
 def read_fallback(custom: dict[str, Any], place: Place) -> str | None:
-    """What stands in where a record lacks its key, or None. Raises ContractError."""
+    """The key of a record whose key fields are empty, or None. Raises ContractError."""
     chosen = custom.get("eventKeyFallback")
     if chosen is not None and chosen not in _FALLBACKS:
         raise place.error(f"found {chosen!r}, {one_of(_FALLBACKS)}")

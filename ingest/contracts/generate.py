@@ -1,7 +1,6 @@
 """Files generated from the contracts, so that a contract is written once, and the check that they still agree.
 
-Belongs here: the dbt `sources` YAML, the dbt macro of bronze types, the field table beside each contract.
-Does not belong here: anything dbt; its folder is only a place to write to.
+They are the dbt `sources` YAML, the dbt macro of bronze types, and the field table beside each contract.
 
     python -m ingest.contracts.generate            writes what differs
     python -m ingest.contracts.generate --check    names the files that differ; exit code 1 if there are any

@@ -1,7 +1,6 @@
 """Key layouts: what a vendor's object keys begin with, so that a bucket is listed only where an hour can be.
 
-What belongs here: a template such as `AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/` and what it says of
-keys. What does not: walking a bucket along it (`ingest.transports.bucket`).
+A layout is a template such as `AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/`.
 """
 
 import re
@@ -12,7 +11,7 @@ from typing import Final
 from ingest.contracts.properties import Place
 
 TIMES: Final = {"yyyy": "%Y", "mm": "%m", "dd": "%d", "hh": "%H"}
-# Levels that stand beside others in one folder are told apart by their names; every other level may be called anything.
+# The shapes of levels that share a folder with others; every other level may have any name.
 _SHAPES: Final = {"account": r"\d{12}", "organization": r"o-[a-z0-9]+"}
 _PART: Final = re.compile(r"\{([a-z_]+)\}|([^{}]+)")
 
@@ -44,7 +43,7 @@ class Level:
 class KeyLayout:
     """What keys begin with, below the folder that a source's root names or that the root lies in.
 
-    `parts` are texts and levels. What stands behind the last `/` is the beginning of the object's own name; a time in
+    `parts` are texts and levels. What follows the last `/` is the beginning of the object's own name; a time in
     it is the delivery time, while a time in the folders is only near it.
     """
 
@@ -61,8 +60,8 @@ class KeyLayout:
     def day(self) -> "KeyLayout":
         """The same layout, no narrower than a day: its folders, or where those tell no time the name up to the day."""
         folder = self.template[: self.template.rfind("/") + 1]
-        told = "{yyyy}" in folder or "{hh}" not in self.template
-        return read_template(folder if told else re.split(r"[^{}]*\{hh\}", self.template)[0])
+        has_day = "{yyyy}" in folder or "{hh}" not in self.template
+        return read_template(folder if has_day else re.split(r"[^{}]*\{hh\}", self.template)[0])
 
     @property
     def has_time(self) -> bool:

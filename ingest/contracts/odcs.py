@@ -3,12 +3,11 @@
 ODCS places used: `name` (the source), `version`, `description`, `team` (owner), `support` (alert channel),
 `schema` with one object (fields, required, classification, primaryKey), `slaProperties` (latency: value = 99th
 percentile, valueExt = maximum; frequency; retention; the rest are service levels). What ODCS has no place for
-stands in `customProperties`: see `properties`. Standard: https://bitol-io.github.io/open-data-contract-standard/
+is in `customProperties`: see `properties`. Standard: https://bitol-io.github.io/open-data-contract-standard/
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -63,9 +62,7 @@ def _contract(file: Path, text: bytes) -> Contract:
     table = _table(odcs, file)
     custom = read_custom(odcs.customProperties, contract_properties, top.at("customProperties"))
     fields = read_fields(table.properties, None, Place(file, "schema"))
-    delivery = read_delivery(custom, top.at("customProperties"))
     fallback = read_fallback(custom, top.at("eventKeyFallback"))
-    levels = _service_levels(odcs.slaProperties, top.at("slaProperties"))
     contract = Contract(
         source=_text(odcs.name, Place(file, "name")),
         version=_text(odcs.version, Place(file, "version")),
@@ -77,24 +74,11 @@ def _contract(file: Path, text: bytes) -> Contract:
         event_key=read_event_key(table.properties or [], fields, fallback, file),
         event_key_fallback=fallback,
         event_times=read_event_times(custom, fields, top.at("eventTime")),
-        lateness_p99=levels.lateness_p99,
-        lateness_max=levels.lateness_max,
-        cadence=levels.cadence,
-        future_tolerance=delivery.future_tolerance,
-        retention=levels.retention,
-        service_levels=levels.others,
+        **_service_levels(odcs.slaProperties, top.at("slaProperties")),
+        **read_delivery(custom, top.at("customProperties")),
         volatile=_volatile(custom, fields, top.at("volatile")),
-        transport=delivery.transport,
-        records_keys=delivery.records_keys,
-        wrappers=delivery.wrappers,
-        arrival_pattern=delivery.arrival_pattern,
-        arrival_format=delivery.arrival_format,
-        ignore=delivery.ignore,
         fingerprint=hashlib.sha256(text).hexdigest(),
         vendor=custom.get("vendor") or _text(odcs.name, Place(file, "name")).split("_")[0],
-        key_layouts=delivery.key_layouts,
-        notifications=delivery.notifications,
-        complete_batch=delivery.complete_batch,
         limitations=_line(odcs.description.limitations if odcs.description else None),
         open_record=bool(custom.get("openRecord", False)),
         format=read_format(custom, fields, top.at("format")),
@@ -174,19 +158,11 @@ def _volatile(custom: dict[str, Any], fields: tuple[Field, ...], place: Place) -
     return names
 
 
-@dataclass(frozen=True, slots=True)
-class _ServiceLevels:
-    """What a source promises about time, and its other service levels."""
+def _service_levels(found: list[ServiceLevelAgreementProperty] | None, place: Place) -> dict[str, Any]:
+    """The values of `Contract` that ODCS's `slaProperties` hold.
 
-    lateness_p99: timedelta
-    lateness_max: timedelta
-    cadence: timedelta
-    retention: timedelta | None
-    others: tuple[ServiceLevel, ...]
-
-
-def _service_levels(found: list[ServiceLevelAgreementProperty] | None, place: Place) -> _ServiceLevels:
-    """Raises ContractError when latency or frequency is missing, repeated or not a time span."""
+    Raises ContractError when latency or frequency is missing, repeated or not a time span.
+    """
     spans: dict[str, ServiceLevelAgreementProperty] = {}
     others: list[ServiceLevel] = []
     for each in found or []:
@@ -206,13 +182,13 @@ def _service_levels(found: list[ServiceLevelAgreementProperty] | None, place: Pl
     lateness_max = _span(spans["latency"], spans["latency"].valueExt, place)
     if lateness_max < lateness_p99:
         raise place.at("latency").error("valueExt (maximum) is smaller than value (99th percentile)")
-    return _ServiceLevels(
-        lateness_p99=lateness_p99,
-        lateness_max=lateness_max,
-        cadence=_span(spans["frequency"], spans["frequency"].value, place),
-        retention=_span(spans["retention"], spans["retention"].value, place) if "retention" in spans else None,
-        others=tuple(others),
-    )
+    return {
+        "lateness_p99": lateness_p99,
+        "lateness_max": lateness_max,
+        "cadence": _span(spans["frequency"], spans["frequency"].value, place),
+        "retention": _span(spans["retention"], spans["retention"].value, place) if "retention" in spans else None,
+        "service_levels": tuple(others),
+    }
 
 
 def _span(found: ServiceLevelAgreementProperty, value: object, place: Place) -> timedelta:

@@ -1,4 +1,4 @@
-"""Stored bytes to plain bytes: reading an object's file, and undoing gzip and zstd, told by their first bytes.
+"""Stored bytes to plain bytes: reading an object's file, and undoing gzip and zstd (known by their first bytes).
 
 In bounded memory. What is readable in front of damage is kept, and `Broken` then says where the damage is. Only
 `StoredFile` may fail to read; such a failure names the object and stops the decode. Archives with members are

@@ -1,4 +1,4 @@
-"""JSON documents: where their text can be cut, and the records of a sound one that is held in memory.
+"""JSON documents: where their text can be cut, and the records of a sound one in memory.
 
 A document is an array, an envelope such as `{"Records": [...]}`, or a plain record. Damaged, cut off or larger ones go
 through `splitter`, which gives the same records. `Structure` finds the places where text can be cut, without recursion
@@ -88,7 +88,7 @@ class Envelopes:
             return None
 
     def _repeated(self, text: bytes, field: str) -> bool:
-        """True if a key stands outside the list a second time: it could hide a list that only the splitter sees."""
+        """True if a key also occurs outside the list: it could hide a list that only the splitter sees."""
         several = [(pattern, times) for _, pattern in self._patterns if (times := _times(pattern, text)) > 1]
         if not several:
             return False

@@ -1,4 +1,4 @@
-"""The text of one object to records: which framing it has, told by its content, and the way through it.
+"""The text of one object to records. Its content decides how it is framed.
 
 Framings: lines (NDJSON), one array, envelopes such as `{"Records": [...]}` (one a line or one an object), and JSON
 texts that go over several lines. Damage costs the records it touches; everything else goes on behind it.
@@ -70,7 +70,7 @@ class Framer:
         return True
 
     def _next_line_is_whole(self, end: int) -> bool:
-        """True if a record stands alone on the line behind a damaged one."""
+        """True if the line after a damaged one is a whole record."""
         if not self._something_follows(end):
             return True
         cursor = self._cursor
@@ -162,7 +162,7 @@ class Framer:
         return pieces
 
     def _broken_tail(self, tail: bytes, begin: int) -> Iterator[Piece]:
-        """What stands behind the last line end of a truncated object."""
+        """The text after the last line end of a truncated object."""
         why, self._cursor.broken = self._cursor.broken or "", None
         if tail.lstrip(BLANKS)[:1] == b"{" and self._envelopes.mentioned(tail):
             pieces = self._split_text(tail, begin, "truncated_object", why)
@@ -179,7 +179,7 @@ class Framer:
         yield problem_piece(tail[:limit], "truncated_object", why)
 
     def _long_line(self) -> Iterator[Piece]:
-        """A line too long to be held: an envelope is split as it streams by, anything else is cut."""
+        """A line too long for memory: an envelope is split as it streams by, anything else is cut."""
         cursor = self._cursor
         begin = cursor.offset
         head = Head(self._limits.max_record_bytes)
@@ -271,20 +271,20 @@ class Framer:
         splitter = DocumentSplitter(self._limits, self._envelopes, cursor.offset)
         begin = cursor.offset
         while not splitter.done and (cursor.data or cursor.fill()):
-            held = cursor.take(len(cursor.data))
+            text_at_hand = cursor.take(len(cursor.data))
             at = 0
-            while at < len(held) and not splitter.done:
-                used = splitter.feed(held[at : at + BLOCK_BYTES])
+            while at < len(text_at_hand) and not splitter.done:
+                used = splitter.feed(text_at_hand[at : at + BLOCK_BYTES])
                 yield from self._counted(splitter.pieces())
                 overflow = splitter.frame.size > limit >= splitter.frame.size - used
                 if not splitter.has_list and (overflow or splitter.done):
-                    cursor.give_back(held[at:])
+                    cursor.give_back(text_at_hand[at:])
                     if self._resync(splitter.frame, begin):
                         yield from self._bad_document(splitter.frame, begin)
                         return
-                    held, at = cursor.take(len(cursor.data)), 0
+                    text_at_hand, at = cursor.take(len(cursor.data)), 0
                 at += used
-            cursor.give_back(held[at:])
+            cursor.give_back(text_at_hand[at:])
         if not splitter.done and not splitter.has_list and self._resync(splitter.frame, begin):
             yield from self._bad_document(splitter.frame, begin)
         elif splitter.done and not splitter.has_list:

@@ -43,7 +43,7 @@ def lines_of(block: bytes) -> tuple[bytes, Offsets, int]:
 
 
 def _without_blank(text: bytes, offsets: Offsets, count: int) -> tuple[bytes, Offsets, int]:
-    """Drop lines of nothing but spaces and tabs, told by their first character."""
+    """Drop lines of nothing but spaces and tabs; only lines that begin with one are looked at."""
     firsts = np.frombuffer(text, dtype=np.uint8)[offsets[:-1]]
     suspects = np.flatnonzero(_IS_BLANK[firsts])
     drop = [at for at in suspects.tolist() if not text[offsets[at] : offsets[at + 1]].strip(b" \t\r\n")]

@@ -55,7 +55,7 @@ class Limits:
 
 @dataclass
 class ObjectCount:
-    """What one object held: `bytes` as stored, `records` over all its members."""
+    """What one object contains: `bytes` as stored, `records` over all its members."""
 
     arrived_at: datetime
     fingerprint: str
@@ -85,7 +85,7 @@ class DecodeReport:
     notes: list[str] = field(default_factory=list)
 
     def object_of(self, name: str) -> str:
-        """Return the object that holds a record's `object` name; a zip's member is held by its zip."""
+        """Return the object that holds a record's `object` name; for a member of a zip that is the zip."""
         return self.members.get(name, name)
 
     def arrivals(self, names: pa.Array) -> pa.Array:

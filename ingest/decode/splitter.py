@@ -1,6 +1,6 @@
 """Any JSON document to its records, block by block: what is whole in front of damage is kept, memory stays bounded.
 
-Not here: which text is a document, and where to go on behind a damaged one (`framing.py`).
+`framing` decides which text is a document, and where to go on behind a damaged one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class DocumentSplitter:
         self.done = False
 
     def feed(self, data: bytes) -> int:
-        """Take bytes up to the end of the document or of `data`; how many were taken. `done` tells of the end."""
+        """Take bytes up to the end of the document or of `data`; how many were taken. `done` is true at its end."""
         for begin in range(0, len(data), BLOCK_BYTES):
             block = data[begin : begin + BLOCK_BYTES]
             used = self._feed_block(block)

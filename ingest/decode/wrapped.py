@@ -1,10 +1,11 @@
 """Records that another AWS service wrapped on their way: taken out, so that they are what the vendor wrote.
 
-Belongs here: two wrappers. `cloudwatch_logs`: a subscription of CloudWatch Logs, through Firehose or not, whose
+There are two wrappers. `cloudwatch_logs`: a subscription of CloudWatch Logs, through Firehose or not, whose
 documents hold records as texts ("Log group-level subscription filters", Amazon CloudWatch Logs User Guide: messageType,
 owner, logGroup, …, logEvents [id, timestamp, message]), or an export of it to S3, whose lines begin with the time at
 which CloudWatch Logs took the message. `eventbridge`: an event that holds the record as its `detail`
-("AWS service events delivered by EventBridge", Amazon EventBridge User Guide). Not here: which sources have them.
+("AWS service events delivered by EventBridge", Amazon EventBridge User Guide). A contract names
+the wrappers of its source.
 
 What is not sound passes as it is, so that it ends in quarantine, whole.
 """
@@ -62,7 +63,7 @@ def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
 
     A document longer than `most` bytes, or damaged, passes as it is; Broken comes after all that could be read.
     """
-    held, looked = b"", 1
+    text, looked = b"", 1
     broken: Broken | None = None
     while broken is None:
         try:
@@ -72,19 +73,19 @@ def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
         except Broken as problem:
             broken = problem
             break
-        held += chunk
-        cuts = [0, *(found.start() for found in _BEGIN.finditer(held, looked))]
+        text += chunk
+        cuts = [0, *(found.start() for found in _BEGIN.finditer(text, looked))]
         for begin, end in pairwise(cuts):
-            yield _texts(held[begin:end])
-        held = held[cuts[-1] :]
-        looked = max(1, len(held) - _LONGEST_BEGIN)
-        if len(held) > most:
-            yield held
-            held, looked = b"", 1
+            yield _texts(text[begin:end])
+        text = text[cuts[-1] :]
+        looked = max(1, len(text) - _LONGEST_BEGIN)
+        if len(text) > most:
+            yield text
+            text, looked = b"", 1
     if broken is not None:
-        yield held  # cut off: the decoder makes it one record, with the reason
+        yield text  # cut off: the decoder makes it one record, with the reason
         raise broken
-    yield _texts(held)
+    yield _texts(text)
 
 
 def is_export(head: bytes) -> bool:
@@ -94,21 +95,21 @@ def is_export(head: bytes) -> bool:
 
 def unstamped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The lines of an export without the time in front of them. Broken comes after all that could be read."""
-    held, at_begin = b"", True
+    text, at_begin = b"", True
     broken: Broken | None = None
     while broken is None:
         try:
-            held += next(chunks)
+            text += next(chunks)
         except StopIteration:
             break
         except Broken as problem:
             broken = problem
             break
-        end = held.rfind(b"\n") + 1 or (len(held) if len(held) > _LONGEST_LINE else 0)
+        end = text.rfind(b"\n") + 1 or (len(text) if len(text) > _LONGEST_LINE else 0)
         if end:
-            yield _without_stamps(held[:end], at_begin)
-            at_begin, held = held[:end].endswith(b"\n"), held[end:]
-    yield _without_stamps(held, at_begin)
+            yield _without_stamps(text[:end], at_begin)
+            at_begin, text = text[:end].endswith(b"\n"), text[end:]
+    yield _without_stamps(text, at_begin)
     if broken is not None:
         raise broken
 

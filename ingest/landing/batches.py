@@ -57,10 +57,10 @@ def receipts_since(store: Store, source: str, arrived: datetime, *, hours: bool 
     """
     for batch in batches(store, source):
         made = _QUEUE_BATCH.match(batch)
-        told = batch if HOUR_BATCH.match(batch) else made[1] if made else None
-        if told == batch and not hours:
+        hour = batch if HOUR_BATCH.match(batch) else made[1] if made else None
+        if hour == batch and not hours:
             continue
-        if told is None or datetime.strptime(told, "%Y%m%dT%H") >= arrived - _HOUR:
+        if hour is None or datetime.strptime(hour, "%Y%m%dT%H") >= arrived - _HOUR:
             receipt = ledger.landing(store, source, batch)
             if receipt is not None:
                 yield receipt
@@ -104,8 +104,8 @@ def land_files(
         NoneReadable: no object of a batch can be read; all other batches are landed.
         LandingError: a batch could not be landed; batches before it are landed and have their receipts.
     """
-    held = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source)}
-    owners = _owners(held.values(), contract)
+    receipts = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source)}
+    owners = _owners(receipts.values(), contract)
     landed: list[Landed] = []
     fresh: list[RawObject] = []
     kept: dict[str, set[str]] = {}
@@ -116,7 +116,7 @@ def land_files(
         else:
             kept.setdefault(owner, set()).add(each.name)
     for batch, names in sorted(kept.items()):
-        landed.append(Landed(held[batch], unchanged=True, objects=frozenset(names)))
+        landed.append(Landed(receipts[batch], unchanged=True, objects=frozenset(names)))
     unread: list[NoneReadable] = []
     for group in groups_of(fresh):
         try:

@@ -33,14 +33,14 @@ class FewerRecords(LandingError):
 def check_none_gone(
     source: str,
     batch: str,
-    held: LandingReceipt | None,
+    previous: LandingReceipt | None,
     gone: Collection[str],
     refused: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Raise ObjectsGone if a batch holds records of objects that are gone; `refused` says why of some of them."""
-    if held is None or not (held.files or held.quarantine_files or held.status == "published"):
+    if previous is None or not (previous.files or previous.quarantine_files or previous.status == "published"):
         return  # a batch that stalled before it ever landed has no records to lose
-    lost = [mark.name for mark in held.objects if mark.name in gone]
+    lost = [mark.name for mark in previous.objects if mark.name in gone]
     if lost:
         why = refused.get(lost[0])
         what = f"cannot be read any more (first: {why})" if why else f"are no longer at the source (first: {lost[0]})"

@@ -89,10 +89,10 @@ class FastPath:
 
 @dataclass
 class _Node:
-    """One name in a record: the field that stands there as a value, the names inside it."""
+    """One name in a record: the field whose value is there, the names inside it."""
 
     inside: dict[str, "_Node"] = field(default_factory=dict)
-    owner: Field | None = None  # whose value stands here
+    owner: Field | None = None  # whose value is here
     clash: bool = False  # fields of different types stand here: no value can be judged in advance
     first_inside: set[str] = field(default_factory=set)  # paths of the fields read from inside before from here
 

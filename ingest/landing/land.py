@@ -41,8 +41,8 @@ def land(
     Landing the same batch again replaces exactly its own files; files whose rows are the same are left alone.
     A record that violates a field whose contract says `stall` leaves the batch unpublished, with status `stalled`.
     `may_shrink` is false for what cannot take records back, such as an API that forgets old ones: then all objects
-    land, or none. An object that is gone when its turn comes is passed over, and stands in the receipt's `ignored` with
-    the reason. One that is there and cannot be read stands in `unreadable`: the batch lands without it.
+    land, or none. An object that is gone when its turn comes is left out and named in the receipt's `ignored` with the
+    reason. One that exists and cannot be read is named in `unreadable`: the batch lands without it.
 
     Raises:
         ObjectsGone: the batch holds records of an object that is gone or cannot be read. Bronze keeps what it has.

@@ -25,7 +25,7 @@ _TRIES = 5  # erasures that may be asked for while one batch is published
 
 
 class ErasureAsked(RuntimeError):
-    """An erasure was asked for after the staged rows were checked against the others. Nothing was published."""
+    """An erasure was asked for after the others were applied to the staged rows. Nothing was published."""
 
 
 def bronze_columns(contract: Contract) -> Columns:
@@ -41,7 +41,7 @@ def publish_without_erased(
     connect: Callable[[], duckdb.DuckDBPyConnection],
     receipt: Callable[[Sequence[Removed]], LandingReceipt],
 ) -> LandingReceipt:
-    """Drop what standing erasures are about, and publish the rest; `receipt` makes the receipt of what then is staged.
+    """Drop the records that erasures are about, and publish the rest; `receipt` makes the receipt of what is left.
 
     Raises:
         NotApplicable: an erasure cannot be asked of this contract's columns.
@@ -76,28 +76,28 @@ def _dropped(
 def publish_landing(
     store: Store, staged: Staged, receipt: LandingReceipt, erasures: Sequence[str] = ()
 ) -> LandingReceipt:
-    """Publish a staged batch, which knows some standing erasures, and return its receipt as it was written.
+    """Publish a staged batch to which some erasures were applied, and return its receipt as it was written.
 
     Raises:
-        ErasureAsked: others stand now.
+        ErasureAsked: others are in force now.
     """
     final = receipt
 
     def plan() -> Change:
         nonlocal final
         if [each.erasure for each in erasure_rules(store, receipt.source)] != list(erasures):
-            raise ErasureAsked(f"{receipt.source}: other erasures stand than were held against batch {receipt.batch}")
-        held = ledger.landing(store, receipt.source, receipt.batch)
+            raise ErasureAsked(f"{receipt.source}: an erasure was asked for while batch {receipt.batch} was published")
+        previous = ledger.landing(store, receipt.source, receipt.batch)
         if receipt.status == "stalled":
-            final = _with_files_of(held, receipt) if held else receipt
+            final = _with_files_of(previous, receipt) if previous else receipt
             return Change(receipts=(_text(final),))
         final, moves = receipt, list[tuple[str, str]]()
         for room in (paths.BRONZE, paths.QUARANTINE):
             news = marks_of(receipt, room)
-            kept = _left_alone(store, marks_of(held, room) if held else (), news)
+            kept = _left_alone(store, marks_of(previous, room) if previous else (), news)
             moves += [(staged.keys[mark.key], mark.key) for mark in news if not kept[mark.key]]
             final = with_marks(final, room, (each for mark in news for each in kept[mark.key] or [mark]))
-        return Change(tuple(moves), _not_named(held, final), (_text(final),))
+        return Change(tuple(moves), _not_named(previous, final), (_text(final),))
 
     publish(store, plan)
     return final
@@ -108,11 +108,11 @@ def _left_alone(store: Store, old: Sequence[FileMark], new: Sequence[FileMark]) 
     kept: dict[str, list[FileMark]] = {}
     for hour in {mark.hour for mark in new}:
         of_hour = [mark for mark in new if mark.hour == hour]
-        held = sorted((mark for mark in old if mark.hour == hour and _is_there(store, mark)), key=_rows)
-        if [_rows(mark) for mark in held] == sorted(map(_rows, of_hour)):
-            kept |= {mark.key: [same] for mark, same in zip(sorted(of_hour, key=_rows), held, strict=True)}
+        left = sorted((mark for mark in old if mark.hour == hour and _is_there(store, mark)), key=_rows)
+        if [_rows(mark) for mark in left] == sorted(map(_rows, of_hour)):
+            kept |= {mark.key: [same] for mark, same in zip(sorted(of_hour, key=_rows), left, strict=True)}
             continue
-        own = {mark.key: mark for mark in held if not mark.shared}
+        own = {mark.key: mark for mark in left if not mark.shared}
         for mark in of_hour:
             same = own.get(mark.key)
             kept[mark.key] = [same] if same and _rows(same) == _rows(mark) else []
@@ -124,25 +124,25 @@ def _rows(mark: FileMark) -> tuple[str, int]:
 
 
 def _is_there(store: Store, mark: FileMark) -> bool:
-    held = store.info(mark.key)
-    return held is not None and held.size == mark.bytes
+    info = store.info(mark.key)
+    return info is not None and info.size == mark.bytes
 
 
-def _not_named(held: LandingReceipt | None, final: LandingReceipt) -> tuple[str, ...]:
+def _not_named(previous: LandingReceipt | None, final: LandingReceipt) -> tuple[str, ...]:
     """Return the batch's own files that its receipt names no longer; shared ones are left to compaction."""
-    if held is None:
+    if previous is None:
         return ()
     named = {mark.key for mark in _all(final)}
-    return tuple(dict.fromkeys(mark.key for mark in _all(held) if mark.key not in named and not mark.shared))
+    return tuple(dict.fromkeys(mark.key for mark in _all(previous) if mark.key not in named and not mark.shared))
 
 
 def _all(receipt: LandingReceipt) -> Iterable[FileMark]:
     return (*receipt.files, *receipt.quarantine_files)
 
 
-def _with_files_of(held: LandingReceipt, receipt: LandingReceipt) -> LandingReceipt:
+def _with_files_of(previous: LandingReceipt, receipt: LandingReceipt) -> LandingReceipt:
     """Return the receipt of a batch that stalls: what it landed before stays where it is."""
-    return msgspec.structs.replace(receipt, files=held.files, quarantine_files=held.quarantine_files)
+    return msgspec.structs.replace(receipt, files=previous.files, quarantine_files=previous.quarantine_files)
 
 
 def _text(receipt: LandingReceipt) -> tuple[str, str]:

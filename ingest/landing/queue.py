@@ -1,7 +1,5 @@
 """Landing what a queue announces: every message becomes part of a batch, or of the record of what cannot be read.
 
-What belongs here: the order of things. What does not: SQS (`ingest.transports.queue`), landing itself (`land`).
-
 A drained set of messages makes one batch (more, where it is large) of the objects that no batch holds yet. Its messages
 are deleted when the receipt is durable, never before: killed anywhere, the messages come back, and what had landed is
 found in the ledger. So redelivered and repeated messages are harmless, and each object is read once. An object that is
@@ -53,14 +51,14 @@ class UnreadableRecord(msgspec.Struct, frozen=True):
 class Drained:
     """What became of the messages of a queue.
 
-    `held` counts objects that a batch held already, `passed_over` those that are no event data; `unreadable` are the
+    `known` counts objects that are in a batch already, `passed_over` those that are no event data; `unreadable` are the
     ledger's keys of messages that are no notifications. `foreign` are objects of other sources, `refused` those that
     could not be read, by name with the reason: the messages of both stay.
     """
 
     receipts: list[LandingReceipt] = field(default_factory=list)
     messages: int = 0
-    held: int = 0
+    known: int = 0
     passed_over: int = 0
     unreadable: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -68,22 +66,22 @@ class Drained:
 
     def notes(self) -> list[str]:
         """Return what a person should know, one sentence each."""
-        told = []
+        notes = []
         if self.messages:
-            known = "no batch" if self.refused or self.unreadable or self.foreign else "no batch, all was known"
-            batches = ", ".join(each.batch for each in self.receipts) or known
-            told.append(f"the queue gave {self.messages:,} messages; they became {batches}")
+            without = "no batch" if self.refused or self.unreadable or self.foreign else "no batch, all was known"
+            batches = ", ".join(each.batch for each in self.receipts) or without
+            notes.append(f"the queue gave {self.messages:,} messages; they became {batches}")
         if self.unreadable:
-            told.append(
+            notes.append(
                 f"{len(self.unreadable):,} messages of the queue are no notifications; they are kept whole, with the"
                 f" reason, in {self.unreadable[0]} and beside it"
             )
         if self.foreign:
-            told.append(
+            notes.append(
                 f"{len(self.foreign):,} objects were announced that are not of this source (first: {self.foreign[0]});"
                 " their messages were left in the queue. Give each source a queue of its own, or correct its root"
             )
-        return [*told, self.refusal()] if self.refused else told
+        return [*notes, self.refusal()] if self.refused else notes
 
     def refusal(self) -> str:
         """Return which announced objects could not be read and why, in one sentence; empty if all could."""
@@ -199,7 +197,7 @@ def _land_new(
     objects = [each for each in answers if isinstance(each, RawObject)]
     gone = [each for each in answers if not isinstance(each, RawObject)]
     new = list(_new(store, contract.source, objects))
-    done.held += len(objects) - len(new)
+    done.known += len(objects) - len(new)
     for group in groups_of(new) or ([[]] if gone else []):
         digest = hashlib.sha256("\n".join(f"{each.name} {each.fingerprint}" for each in group).encode()).hexdigest()
         batch = queue_batch_name(datetime.now(UTC), digest)
@@ -218,15 +216,15 @@ def _land_new(
 def _object(contract: Contract, access: AwsAccess, each: Announced) -> RawObject | tuple[str, str]:
     """Return an announced object, or its name and why it is not there; one that is refused says so when it is read."""
     place, name = BucketPlace(each.bucket, "", access), _name(each)
-    told = delivered_at(contract, name) or each.made_at
-    if each.etag is not None and each.size is not None and told is not None:
-        return raw_object(place, each.key, each.etag, each.size, told)
+    arrived_at = delivered_at(contract, name) or each.made_at
+    if each.etag is not None and each.size is not None and arrived_at is not None:
+        return raw_object(place, each.key, each.etag, each.size, arrived_at)
     try:
         return listed_object(place, each.key, delivered_at(contract, name))
     except ObjectGone as gone:
         return name, str(gone)
     except ObjectRefused as refused:
-        return RawObject(name, partial(_refuse, str(refused)), 0, told or datetime.now(UTC), "")
+        return RawObject(name, partial(_refuse, str(refused)), 0, arrived_at or datetime.now(UTC), "")
 
 
 def _refuse(why: str) -> BinaryIO:
@@ -238,8 +236,8 @@ def _new(store: Store, source: str, objects: Sequence[RawObject]) -> Iterable[Ra
     if not objects:
         return []
     since = min(hour_of(each.arrived_at) for each in objects)
-    held = {mark for receipt in receipts_since(store, source, since) for mark in marks(receipt)}
-    return [each for each in objects if (each.name, each.fingerprint) not in held]
+    known = {mark for receipt in receipts_since(store, source, since) for mark in marks(receipt)}
+    return [each for each in objects if (each.name, each.fingerprint) not in known]
 
 
 def _decided(contract: Contract, access: AwsAccess, store: Store, settings: LandingSettings) -> list[LandingReceipt]:

@@ -233,7 +233,7 @@ class CoverageCounter:
         ]
 
     def found(self) -> tuple[Coverage, ...]:
-        """Return what was told, lost records first, by status and place."""
+        """Return the coverage by status and place, lost records first."""
         if self._rule is None:
             return ()
         return tuple(

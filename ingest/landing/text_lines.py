@@ -195,7 +195,7 @@ def from_json(
 
 
 def without_nulls(values: pa.Array, form: Format) -> pa.Array:
-    """The texts, null where one stands for nothing or is empty."""
+    """The texts, null where one is empty or means nothing (`nulls` of the format)."""
     return pc.if_else(pc.is_in(values, pa.array(["", *form.nulls], pa.utf8())), _NOTHING, values)
 
 

@@ -68,7 +68,7 @@ class Writing:
     def write(self, *, whole: bool = False) -> "Written":
         """Write the records; an object that breaks off on the way is left out, and the others are read again.
 
-        What was left out stands in the report's `refused`. `whole`: nothing may be left out.
+        What was left out is named in the report's `refused`. `whole`: nothing may be left out.
 
         Raises:
             LandingError: more than `_MOST_BROKEN` break off, nothing may be left out, or the lake cannot be written.

@@ -19,9 +19,9 @@ from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_o
 from lake.storage.s3_options import AwsAccess
 
 _HOUR = timedelta(hours=1)
-# How long before its arrival an object's folder may lie. A name that tells the delivery lies in the folder of that
+# How long before its arrival an object's folder may lie. A name with the delivery time lies in the folder of that
 # time, but for a clock that differs around midnight; without one, the folder may be that of the events inside.
-_FILED_BEFORE, _FILED_BEFORE_UNTOLD = _HOUR, timedelta(hours=48)
+_FILED_BEFORE, _FILED_BEFORE_UNKNOWN = _HOUR, timedelta(hours=48)
 _AT_ONCE = 16  # listing requests
 _ARCHIVED = frozenset(("GLACIER", "DEEP_ARCHIVE"))
 _UNEXPECTED = "its key begins as no layout of the contract"
@@ -113,7 +113,7 @@ def _below(
 
 def _filed(contract: Contract, first: datetime, last: datetime) -> Iterator[datetime]:
     """Yield the hours whose folders may hold what arrived between two hours."""
-    at = first - (_FILED_BEFORE if contract.arrival_pattern else _FILED_BEFORE_UNTOLD)
+    at = first - (_FILED_BEFORE if contract.arrival_pattern else _FILED_BEFORE_UNKNOWN)
     while at <= last + _HOUR:
         yield at
         at += _HOUR
@@ -121,7 +121,7 @@ def _filed(contract: Contract, first: datetime, last: datetime) -> Iterator[date
 
 def _unpruned(contract: Contract, place: BucketPlace, *, listed: bool) -> str:
     laid_out = any(each.has_time for each in contract.key_layouts)
-    why = "no folder there is laid out as the contract of" if laid_out else "no time stands in keyLayouts of"
+    why = "no folder there is laid out as the contract of" if laid_out else "no time is in keyLayouts of"
     what = "was listed" if listed else "was not looked through for late objects"
     return (
         f"all of {place.url(place.prefix)} {what}, for {why} {contract.source}; every hour costs a listing of"
@@ -155,7 +155,7 @@ def _arrived_at(contract: Contract, place: BucketPlace, each: Listed) -> datetim
 
 @dataclass(frozen=True)
 class _Point:
-    """Where a walk stands: the text of the prefix so far, the levels known, the parts to come, the folders' time.
+    """Where a walk is: the text of the prefix so far, the levels known, the parts to come, the folders' time.
 
     The last `named` of the parts to come belong to the objects' own names.
     """

@@ -178,32 +178,32 @@ def read_part(place: BucketPlace, key: str, etag: str, size: int, begin: int, en
         ObjectRefused: the store answers, and will not give it.
         AccessDenied, StoreUnavailable: the message names bucket, key and what is missing.
     """
-    held = bytearray()
+    content = bytearray()
     broken = 0
-    while len(held) < end - begin:
-        before = len(held)
+    while len(content) < end - begin:
+        before = len(content)
         try:
-            _append(held, _body(place, key, etag, size, begin + before, end))
+            _append(content, _body(place, key, etag, size, begin + before, end))
         except _BROKEN_BODY as problem:
             if isinstance(problem, ObjectGone | ObjectRefused | PermissionError | StoreUnavailable):
                 raise
-            broken = broken + 1 if len(held) == before else 1
+            broken = broken + 1 if len(content) == before else 1
             if broken >= _BODIES:
                 raise StoreUnavailable(
                     f"s3:GetObject on {place.url(key)}: the connection broke {broken} times at byte"
-                    f" {begin + len(held):,} of {size:,}: {type(problem).__name__}"
+                    f" {begin + len(content):,} of {size:,}: {type(problem).__name__}"
                 ) from problem
             _wait(broken)
         else:
-            if len(held) == before:
+            if len(content) == before:
                 raise ObjectGone(_REPLACED)  # shorter than it was listed
-    return bytes(held)
+    return bytes(content)
 
 
-def _append(held: bytearray, body: Any) -> None:
+def _append(content: bytearray, body: Any) -> None:
     with body:
         while chunk := body.read(_READ_BYTES):
-            held += chunk
+            content += chunk
 
 
 def _body(place: BucketPlace, key: str, etag: str, size: int, begin: int, end: int) -> Any:
@@ -267,7 +267,7 @@ class Parts(io.RawIOBase):
 def open_parts(part: Callable[[int, int], bytes], size: int) -> BinaryIO:
     """Return a file of an object's parts. Its first part is read at once, so that an object that is gone is no file."""
     file = Parts(part, size)
-    held = io.BufferedReader(file, 1 << 20)
+    content = io.BufferedReader(file, 1 << 20)
     if size:
-        held.peek(1)
-    return cast(BinaryIO, held)
+        content.peek(1)
+    return cast(BinaryIO, content)

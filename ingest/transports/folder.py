@@ -1,7 +1,6 @@
 """Objects in folders of this machine: which files are event data, and when each one arrived.
 
-What belongs here: walking folders, the arrival hour that a name or a file's time tells, and saying what was passed
-over. What does not: opening formats (`ingest.decode`), remembering what was read (`ingest.landing.batches`).
+Files that are passed over are named with the reason.
 """
 
 import os
@@ -56,21 +55,21 @@ def _take(contract: Contract, path: str, listing: Listing, hour: datetime | None
     if why:
         listing.ignored.append((path, why))
         return
-    told = delivered_at(contract, name)
-    if hour is not None and told is not None and hour_of(told) != hour:
+    delivered = delivered_at(contract, name)
+    if hour is not None and delivered is not None and hour_of(delivered) != hour:
         return
-    found = _object(path, told)
+    found = _object(path, delivered)
     if hour is None or hour_of(found.arrived_at) == hour:
         listing.objects.append(found)
 
 
-def _object(path: str, told: datetime | None) -> RawObject:
+def _object(path: str, delivered: datetime | None) -> RawObject:
     stat = os.stat(path)  # noqa: PTH116 - a Path costs as much as the call, ten thousand times
     return RawObject(
         name=path,
         open=partial(_open, path),
         size=stat.st_size,
-        arrived_at=told or datetime.fromtimestamp(stat.st_mtime, tz=UTC),
+        arrived_at=delivered or datetime.fromtimestamp(stat.st_mtime, tz=UTC),
         fingerprint=f"{stat.st_size}-{stat.st_mtime_ns}",
     )
 

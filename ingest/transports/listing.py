@@ -12,7 +12,7 @@ from ingest.objects import RawObject
 
 DATA_SUFFIXES = frozenset((".json", ".parquet", ".jsonl", ".ndjson", ".log", ".gz", ".gzip", ".zst", ".zstd", ".zip"))
 # "Amazon S3 object name format", Amazon Data Firehose Developer Guide: stream, version, time, random; no suffix unless
-# one is set. Without a prefix of one's own, YYYY/MM/dd/HH/ (UTC) stands before it.
+# one is set. Unless a prefix is set, YYYY/MM/dd/HH/ (UTC) comes before it.
 _FIREHOSE = re.compile(r"-\d+-\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2}-[0-9A-Za-z-]{8,40}(?:\.[a-z.]+)?$")
 _FIREHOSE_FOLDERS = re.compile(r"\d{4}/\d{2}/\d{2}/\d{2}/[^/]+$")
 BUCKET_SCHEME = "s3://"
@@ -51,7 +51,7 @@ def is_bucket_url(text: str) -> bool:
 
 
 def delivered_at(contract: Contract, name: str) -> datetime | None:
-    """Return the delivery time (UTC, aware) that an object's name tells, or None when it tells none."""
+    """Return the delivery time (UTC, aware) in an object's name, or None when it has none."""
     if contract.arrival_pattern and contract.arrival_format:
         found = contract.arrival_pattern.search(name)
         if found:

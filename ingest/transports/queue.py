@@ -42,7 +42,7 @@ _ENVELOPES = 3  # one inside the other
 
 
 def endpoint_of(url: str) -> tuple[str | None, str | None]:
-    """Return where a queue is asked, None for the usual endpoint of its region; and the region that its address tells.
+    """Return the endpoint of a queue (None: the usual one of its region) and the region in its address.
 
     Addresses: "Amazon SQS endpoints and quotas", AWS General Reference. Private endpoints (VPC), FIPS and dual-stack
     ones are asked as they are written, and so is a server that speaks SQS.
@@ -65,7 +65,7 @@ class Message:
 
 
 class Queue:
-    """One queue. Its address tells the endpoint and the region, which may be another one than the bucket's or ours."""
+    """One queue. Endpoint and region follow from its address; the region may differ from the bucket's and ours."""
 
     def __init__(self, url: str, access: AwsAccess) -> None:
         self.url = url
@@ -180,7 +180,7 @@ class UnreadableMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """One object that was made: etag without quotes and size in bytes where the message tells them.
+    """One object that was made: etag without quotes and size in bytes where the message has them.
 
     `order` sorts the announcements of one key; the last one is about the object that is there.
     """

@@ -1,6 +1,6 @@
 """Reading objects that are far away ahead of their turn: many requests at once, in order, in bounded memory.
 
-What belongs here: which parts are asked for before somebody reads them. What does not: asking (`bucket_object`).
+Requests for parts are `bucket_object`'s.
 """
 
 import io

@@ -74,7 +74,7 @@ def _drained(held: Contract, store: Store, limits: LandingSettings) -> tuple[Lis
     done = [Landed(each, False, frozenset(mark.name for mark in each.objects)) for each in drained.receipts]
     objects = [each for receipt in drained.receipts for each in receipt.objects]
     refused = list(drained.refused.items())
-    return Listing(notes=drained.notes(), found=len(objects) + drained.held + len(refused), refused=refused), done
+    return Listing(notes=drained.notes(), found=len(objects) + drained.known + len(refused), refused=refused), done
 
 
 def _report_landing(source: str, listing: Listing, done: list[Landed], json: bool) -> None:

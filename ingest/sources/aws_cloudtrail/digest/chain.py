@@ -1,8 +1,5 @@
 """Judging digests: each by its signature, by the hash that the next one records, and by what its chain lacks.
 
-What belongs here: which digests are proven, altered, missing, unsigned. What does not: the log files they name
-(`logs`).
-
 A digest is proven when a public key verifies a signature of it (its own, or the one that the next digest carries), or
 when the next digest is proven and records its hash. So a copy without any metadata is proven but for its newest digest.
 """
@@ -75,7 +72,7 @@ def _misfit(digest: Digest, name: str, end: datetime) -> str:
     if tail_of(digest.digest_s3_object) != tail_of(name):
         return f"it is a copy of another digest, {digest.digest_s3_object}"
     if digest.end != end:
-        return f"its name tells another time than its content, {digest.digest_end_time}"
+        return f"the time in its name is not that in its content, {digest.digest_end_time}"
     if digest.digest_signature_algorithm != SIGNATURE_ALGORITHM:
         return f"it is signed by {digest.digest_signature_algorithm}, expected {SIGNATURE_ALGORITHM}"
     if digest.previous_digest_hash_algorithm not in (None, HASH_ALGORITHM):
@@ -92,21 +89,21 @@ class Keyring:
     _without: set[str] = field(default_factory=set)
     _learnt: dict[tuple[str, str], Candidates] = field(default_factory=dict)
 
-    def state(self, held: DigestFile, region: str, signature: str | None) -> Signed:
+    def state(self, file: DigestFile, region: str, signature: str | None) -> Signed:
         """Return what a signature says of a digest."""
-        if held.digest is None or not signature:
+        if file.digest is None or not signature:
             return Signed.NONE
-        found = self._find(held, held.digest, region)
+        found = self._find(file, file.digest, region)
         if found is None:
             return Signed.NO_KEYS
-        text = text_to_sign(held.digest, held.content_hash)
+        text = text_to_sign(file.digest, file.content_hash)
         for key in found.keys:
             if verifies(key, signature, text):
-                self._learnt[region, held.digest.digest_public_key_fingerprint] = Candidates((key,), named=True)
+                self._learnt[region, file.digest.digest_public_key_fingerprint] = Candidates((key,), named=True)
                 return Signed.GOOD
         return Signed.BAD if found.named and found.keys else Signed.UNKNOWN_KEY
 
-    def _find(self, held: DigestFile, digest: Digest, region: str) -> Candidates | None:
+    def _find(self, file: DigestFile, digest: Digest, region: str) -> Candidates | None:
         fingerprint = digest.digest_public_key_fingerprint
         if region in self._without:
             return None
@@ -116,7 +113,7 @@ class Keyring:
             return self.keys.find(fingerprint, region, digest.start, digest.end)
         except (OSError, PublicKeyError) as problem:
             self._without.add(region)
-            self.findings.append(Finding(kind="no_public_keys", file=held.address, why=f"{region}: {problem}"))
+            self.findings.append(Finding(kind="no_public_keys", file=file.address, why=f"{region}: {problem}"))
             return None
 
 
@@ -125,29 +122,29 @@ class Judged:
     """A chain's digests, oldest first, with the names of those that are proven, and what is wrong with them."""
 
     chain: Chain
-    held: Sequence[DigestFile]
+    files: Sequence[DigestFile]
     proven: frozenset[str]
     findings: tuple[Finding, ...]
 
 
-def judge(chain: Chain, held: Sequence[DigestFile], keys: Keyring) -> Judged:
+def judge(chain: Chain, files: Sequence[DigestFile], keys: Keyring) -> Judged:
     """Judge a chain's digests (oldest first) by signatures and by each other, from the newest back."""
-    for each in held:
+    for each in files:
         keys.state(each, chain.region, each.signature)  # an altered digest must not be the first to try a key
     naming: dict[tuple[str, str] | None, list[DigestFile]] = {}
-    for each in held:
+    for each in files:
         if each.digest and each.digest.previous_digest_s3_object:
             naming.setdefault(tail_of(each.digest.previous_digest_s3_object), []).append(each)
     proven: set[str] = set()
     findings: list[Finding] = []
-    for each in reversed(held):
+    for each in reversed(files):
         following = [other for other in naming.get(tail_of(each.name), []) if other is not each]
         after = next((other for other in following if other.name in proven), following[0] if following else None)
         verdict = _verdict(each, after, bool(after and after.name in proven), keys, chain.region)
         if verdict.proven:
             proven.add(each.name)
         findings += verdict.findings
-    return Judged(chain, held, frozenset(proven), tuple(reversed(findings)))
+    return Judged(chain, files, frozenset(proven), tuple(reversed(findings)))
 
 
 def names(after: DigestFile, before: DigestFile) -> bool:
@@ -206,11 +203,11 @@ def _blamed(each: DigestFile, kind: Kind, why: str, by: DigestFile | None = None
 def breaks(judged: Judged, span: Span, now: datetime, exists: Callable[[str], bool]) -> Iterator[Finding]:
     """Yield what a chain lacks in a span: digests that another one names, gaps, and its end.
 
-    `exists` tells whether a digest key of CloudTrail's bucket is there at all.
+    `exists` says whether a digest key of CloudTrail's bucket is there at all.
     """
-    held = judged.held
-    for at, each in enumerate(held):
-        before = held[at - 1] if at else None
+    files = judged.files
+    for at, each in enumerate(files):
+        before = files[at - 1] if at else None
         if each.digest is None or each.digest.start <= span.start or each.digest.start >= span.end:
             continue
         named = each.digest.previous_digest_s3_object
@@ -228,7 +225,7 @@ def breaks(judged: Judged, span: Span, now: datetime, exists: Callable[[str], bo
 
 def _end(judged: Judged, span: Span, now: datetime) -> Iterator[Finding]:
     due = min(span.end, now - DUE)
-    newest = judged.held[-1]
+    newest = judged.files[-1]
     if judged.chain.backfill or newest.end >= due:
         return
     why = (

@@ -1,7 +1,5 @@
 """CloudTrail's digest files: what one says, how its name is made, and the text that its signature covers.
 
-What belongs here: reading one digest. What does not: fetching it (`places`), judging it (`chain`).
-
 Vendor: "CloudTrail digest file structure" and "Custom implementations of CloudTrail log file integrity validation",
 AWS CloudTrail User Guide. Hashes are SHA-256 of the *uncompressed* content, in hex.
 """
@@ -90,7 +88,7 @@ class Chain:
 
 
 def chain_of(name: str) -> tuple[Chain, datetime] | None:
-    """Return the chain and the end time (UTC, aware) that a digest file's name tells; None when it is no such name."""
+    """Return the chain and the end time (UTC, aware) in a digest file's name; None when it is no such name."""
     found = _NAME.search(name)
     if not found:
         return None

@@ -1,8 +1,5 @@
 """The public keys that digest signatures are verified with, from files or from CloudTrail's ListPublicKeys.
 
-What belongs here: finding keys, and verifying one signature. What does not: what a bad signature means
-(`chain`).
-
 Vendor: every region signs with keys of its own, and names them by a fingerprint whose making AWS does not document; so
 a key from a file is known by its file name, or, for a file of another name, tried on every digest. A key is PKCS#1, DER
 (ListPublicKeys: "The DER encoded public key value in PKCS#1 format").
@@ -102,12 +99,12 @@ class AwsKeys:
         try:
             cloudtrail = client(replace(self._access, region=region, endpoint_url=None), "cloudtrail")
             while True:
-                told = cloudtrail.list_public_keys(**asked)
-                for each in told.get("PublicKeyList", []):
+                answer = cloudtrail.list_public_keys(**asked)
+                for each in answer.get("PublicKeyList", []):
                     self._known[region, each["Fingerprint"]] = public_key(each["Value"])
-                if not told.get("NextToken"):
+                if not answer.get("NextToken"):
                     break
-                asked["NextToken"] = told["NextToken"]
+                asked["NextToken"] = answer["NextToken"]
         except PublicKeyError:
             raise
         except Exception as problem:

@@ -85,7 +85,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of a claim: the file it was held against, if it is there, and what is wrong."""
+    """What became of a claim: its file, if that is there, and what is wrong."""
 
     claim: Claim
     entry: Entry | None
@@ -108,10 +108,10 @@ class Listing:
         return known.get(name)
 
 
-def claims(held: Iterable[tuple[DigestFile, bool]], span: Span) -> dict[str, Claim]:
+def claims(digests: Iterable[tuple[DigestFile, bool]], span: Span) -> dict[str, Claim]:
     """Return the log files delivered in a span that digests name, by file name; proven digests' words first."""
     found: dict[str, Claim] = {}
-    for digest, proven in sorted(held, key=lambda pair: pair[1]):
+    for digest, proven in sorted(digests, key=lambda pair: pair[1]):
         for log in digest.digest.log_files if digest.digest else ():
             at = delivered_at(log.s3_object)
             if span.holds(at) if at else digest.within(span):
@@ -120,11 +120,11 @@ def claims(held: Iterable[tuple[DigestFile, bool]], span: Span) -> dict[str, Cla
     return found
 
 
-def hold(found: Sequence[Claim], folders: list[AccountFolder], listing: Listing, landed: Landed) -> list[Seen]:
-    """Hold every claim against its file, several at once. Raises OSError when a file that is there cannot be read."""
+def compare(found: Sequence[Claim], folders: list[AccountFolder], listing: Listing, landed: Landed) -> list[Seen]:
+    """Compare every claim with its file, several at once. Raises OSError when a file that is there cannot be read."""
     located = [_locate(claim.log.s3_object, folders, listing) for claim in found]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda claim, at: _hold(claim, at, landed), found, located))
+        return list(pool.map(lambda claim, at: _compare(claim, at, landed), found, located))
 
 
 def _locate(key: str, folders: list[AccountFolder], listing: Listing) -> tuple[Place, Entry] | None:
@@ -135,7 +135,7 @@ def _locate(key: str, folders: list[AccountFolder], listing: Listing) -> tuple[P
     return None
 
 
-def _hold(claim: Claim, at: tuple[Place, Entry] | None, landed: Landed) -> Seen:
+def _compare(claim: Claim, at: tuple[Place, Entry] | None, landed: Landed) -> Seen:
     batches = landed.batches(claim.name)
     if at is None:
         return Seen(claim, None, _finding_of_missing(claim, batches))
@@ -144,11 +144,10 @@ def _hold(claim: Claim, at: tuple[Place, Entry] | None, landed: Landed) -> Seen:
     if why is None:
         return Seen(claim, None, _finding_of_missing(claim, batches))
     if why:
-        told = f"{why}{_held_by(batches)}"
         finding = Finding(
             kind="altered_log_file",
             file=place.address(entry.name),
-            why=told,
+            why=f"{why}{_in_batches(batches)}",
             digest=claim.digest.address,
             batches=batches,
         )
@@ -160,13 +159,13 @@ def _finding_of_missing(claim: Claim, batches: tuple[str, ...]) -> Finding:
     return Finding(
         kind="missing_log_file",
         file=f"s3://{claim.log.s3_bucket}/{claim.log.s3_object}",
-        why=f"its digest names it, and it is not there{_held_by(batches)}",
+        why=f"its digest names it, and it is not there{_in_batches(batches)}",
         digest=claim.digest.address,
         batches=batches,
     )
 
 
-def _held_by(batches: tuple[str, ...]) -> str:
+def _in_batches(batches: tuple[str, ...]) -> str:
     return f"; landed in batch {', '.join(batches)}" if batches else "; no batch of the lake holds it"
 
 
@@ -203,7 +202,7 @@ def content_hash(chunks: Iterable[bytes]) -> str:
 
 
 def _compared(claim: Claim, place: Place, entry: Entry, landed: Landed) -> Seen:
-    """Hold an intact file against what the lake landed under its name."""
+    """Compare an intact file with what the lake landed under its name."""
     marks = landed.of(claim.name)
     if any(mark.fingerprint == entry.fingerprint for _, mark in marks):
         return Seen(claim, entry, landed=True)
@@ -211,8 +210,8 @@ def _compared(claim: Claim, place: Place, entry: Entry, landed: Landed) -> Seen:
     if marks:
         batches = ", ".join(f"{batch} ({mark.bytes:,} bytes)" for batch, mark in marks)
         why = f"landed in batch {batches}, and replaced since: it has {entry.size:,} bytes now; land it again"
-        held = landed.batches(claim.name)
-        finding = Finding(kind="landed_differently", file=address, why=why, digest=digest, batches=held)
+        named = landed.batches(claim.name)
+        finding = Finding(kind="landed_differently", file=address, why=why, digest=digest, batches=named)
         return Seen(claim, entry, finding)
     if landed.has_hour_of(delivered_at(entry.name)):
         why = "its digest names it, its arrival hour has landed, and no batch holds it; land the hour again"
@@ -225,12 +224,12 @@ def unclaimed(
     region: str,
     span: Span,
     now: datetime,
-    held: Sequence[DigestFile],
+    digests: Sequence[DigestFile],
     named: set[str],
     landed: Landed,
 ) -> Iterator[Finding]:
-    """Yield the files among the log files of an account and region that its digests (all of `held`) do not name."""
-    covered = _merged(each.digest for each in held if each.digest)
+    """Yield the files among the log files of an account and region that its digests (all of `digests`) do not name."""
+    covered = _merged(each.digest for each in digests if each.digest)
     uncovered: list[str] = []
     for entry in log_entries(folder, region, span):
         at = delivered_at(entry.name)
@@ -239,7 +238,7 @@ def unclaimed(
         address = folder.place.address(entry.name)
         if any(at is None or (each.start <= at and at + _ROUNDING <= each.end) for each in covered):
             batches = landed.batches(entry.name)
-            why = f"no digest of its time names it{_held_by(batches)}"
+            why = f"no digest of its time names it{_in_batches(batches)}"
             yield Finding(kind="extra_log_file", file=address, why=why, batches=batches)
         elif at is None or at + _ROUNDING < now - DUE:
             uncovered.append(address)

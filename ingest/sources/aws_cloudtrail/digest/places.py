@@ -150,9 +150,9 @@ def open_place(root: str | Path, access: AwsAccess | None = None) -> Place:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
-        held = json.loads(path.read_bytes())
-        held = held.get("Metadata", held)
-        return {str(name).removeprefix("x-amz-meta-"): str(value) for name, value in held.items()}
+        content = json.loads(path.read_bytes())
+        content = content.get("Metadata", content)
+        return {str(name).removeprefix("x-amz-meta-"): str(value) for name, value in content.items()}
     except (ValueError, AttributeError):
         return {}
 

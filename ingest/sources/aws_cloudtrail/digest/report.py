@@ -1,8 +1,4 @@
-"""What verifying log files finds: findings with the file's name, and the report they make together.
-
-What belongs here: the kinds of findings and their severity. What does not: finding them (`chain`,
-`logs`), showing them (the command line, Dagster).
-"""
+"""What verifying log files finds: findings with the file's name, and the report they make together."""
 
 from typing import Literal
 
@@ -43,7 +39,7 @@ KINDS: dict[Kind, tuple[str, str]] = {
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong: the file (path or s3:// address), why, the digest that tells, batches that hold it."""
+    """One thing that is wrong: the file (path or s3:// address), why, the digest that says so, batches with it."""
 
     kind: Kind
     file: str

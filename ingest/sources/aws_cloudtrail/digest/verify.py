@@ -1,7 +1,6 @@
 """Verifying the log files of a span of arrival hours: the one way through digests, log files and receipts.
 
-What belongs here: the order of the steps. What does not: each step (`chain`, `logs`), settings
-(`integrity`).
+It holds the order of the steps; the steps are in `chain` and `logs`, settings in `integrity`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from ingest.sources.aws_cloudtrail.digest.chain import DigestFile, Judged, Keyring, breaks, judge, load
 from ingest.sources.aws_cloudtrail.digest.files import Chain
 from ingest.sources.aws_cloudtrail.digest.keys import PublicKeys
-from ingest.sources.aws_cloudtrail.digest.logs import SOURCE, Landed, Listing, Seen, claims, hold, unclaimed
+from ingest.sources.aws_cloudtrail.digest.logs import SOURCE, Landed, Listing, Seen, claims, compare, unclaimed
 from ingest.sources.aws_cloudtrail.digest.places import (
     LOGS,
     AccountFolder,
@@ -58,12 +57,12 @@ def verify(logs: Root, digests: Root, keys: PublicKeys, first: str, last: str, n
     log_folders, digest_folders = (account_folders(each.place, each.only) for each in (logs, digests))
     judged = [each for folder in digest_folders for each in _chains(folder, span, now, keyring)]
     broken = [each for one in judged for each in _broken(one, span, now, digest_folders, listing)]
-    held = [(each, each.name in one.proven) for one in judged for each in one.held]
-    named = claims(held, span)
-    seen = hold(list(named.values()), log_folders, listing, landed)
-    extra = _extra(log_folders, judged, span, now, set(_every_name(held)), landed) if judged else _none(digests, span)
+    files = [(each, each.name in one.proven) for one in judged for each in one.files]
+    named = claims(files, span)
+    seen = compare(list(named.values()), log_folders, listing, landed)
+    extra = _extra(log_folders, judged, span, now, set(_every_name(files)), landed) if judged else _none(digests, span)
     findings = [*keyring.findings, *broken, *(each.finding for each in seen if each.finding), *extra]
-    return _report(first, last, [_told(each, span) for each in judged], seen, findings)
+    return _report(first, last, [_summary(each, span) for each in judged], seen, findings)
 
 
 def _chains(folder: AccountFolder, span: Span, now: datetime, keyring: Keyring) -> Iterator[Judged]:
@@ -75,7 +74,7 @@ def _broken(
     one: Judged, span: Span, now: datetime, folders: list[AccountFolder], listing: Listing
 ) -> Iterator[Finding]:
     """Yield the findings of a chain that are this span's business."""
-    mine = {each.address for each in one.held if each.within(span)}
+    mine = {each.address for each in one.files if each.within(span)}
     yield from (each for each in one.findings if each.file in mine)
 
     def exists(key: str) -> bool:
@@ -84,8 +83,8 @@ def _broken(
     yield from breaks(one, span, now, exists)
 
 
-def _every_name(held: Sequence[tuple[DigestFile, bool]]) -> Iterator[str]:
-    for each, _ in held:
+def _every_name(files: Sequence[tuple[DigestFile, bool]]) -> Iterator[str]:
+    for each, _ in files:
         for log in each.digest.log_files if each.digest else ():
             yield log.s3_object.rsplit("/", 1)[-1]
 
@@ -95,7 +94,7 @@ def _extra(
 ) -> Iterator[Finding]:
     for folder in folders:
         for region in regions(folder, LOGS):
-            mine = [each for one in judged if _covers(one.chain, folder.account, region) for each in one.held]
+            mine = [each for one in judged if _covers(one.chain, folder.account, region) for each in one.files]
             yield from unclaimed(folder, region, span, now, mine, named, landed)
 
 
@@ -111,8 +110,8 @@ def _none(digests: Root, span: Span) -> Iterator[Finding]:
     yield Finding(kind="no_digests", file=digests.place.address(digests.only), why=why)
 
 
-def _told(one: Judged, span: Span) -> ChainSummary:
-    mine = [each for each in one.held if each.within(span)] or list(one.held)
+def _summary(one: Judged, span: Span) -> ChainSummary:
+    mine = [each for each in one.files if each.within(span)] or list(one.files)
     starts = [each.digest.digest_start_time for each in mine if each.digest]
     return ChainSummary(
         chain=str(one.chain),

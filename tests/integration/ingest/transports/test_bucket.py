@@ -151,7 +151,7 @@ def test_without_a_layout_everything_is_listed_and_the_listing_says_so(
 ) -> None:
     plain = replace(trail, key_layouts=())
     root = put(key(HOUR), "README.md", key(HOUR + timedelta(hours=1)))
-    for contract, why in ((plain, "no time stands in keyLayouts"), (trail, "")):
+    for contract, why in ((plain, "no time is in keyLayouts"), (trail, "")):
         found = bucket.list_objects(contract, [root], access_to(s3_environment), HOUR)
         assert [key(HOUR)] == names(found)
         assert bool(why) == any(why in note for note in found.notes)
