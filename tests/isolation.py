@@ -22,6 +22,7 @@ GIVEN = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
 }
+SET_BY_OTHERS = {"PYTEST_CURRENT_TEST", "_RJEM_MALLOC_CONF"}  # pytest, and Polars when it is imported
 PRODUCT = ("ingest.", "lake.", "orchestration.")
 # Names of modules that are filled when first needed, and stay: caches.
 FILLED_ONCE: frozenset[str] = frozenset()
@@ -47,7 +48,7 @@ class State:
     def now(cls) -> "State":
         return cls(
             plain=_plain(),
-            environment={name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+            environment={name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS},
             modules={name: dict(vars(module)) for name, module in _modules()},
         )
 
@@ -71,7 +72,7 @@ class State:
         """Put back what `differences` looks at, so that one leak fails one test."""
         with suppress(OSError):
             os.chdir(self.plain["the working directory"])
-        for name in set(os.environ) - set(self.environment) - {"PYTEST_CURRENT_TEST"}:
+        for name in set(os.environ) - set(self.environment) - SET_BY_OTHERS:
             del os.environ[name]
         os.environ.update(self.environment)
         sys.path[:] = self.plain["sys.path"]

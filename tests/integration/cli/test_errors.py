@@ -17,7 +17,6 @@ from orchestration.cli import output
 CAUGHT_WITHIN = {
     "Broken",  # bytes that do not decompress: their object becomes unreadable
     "Conflict",  # a conditional write of a store lost: it is tried again
-    "ConformError",  # rows that a test holds against OCSF
     "DigestUnreadable",  # a digest file: a finding of the verification
     "ErasedMeanwhile",  # the step is done again
     "ErasureAsked",  # landing applies the erasure and goes on
@@ -29,7 +28,6 @@ CAUGHT_WITHIN = {
     "Passing",  # a job that is tried again
     "RowsChanged",  # a rewrite is not published, and named
     "TooLarge",  # a request that is sent in halves
-    "UnknownClass",  # a lookup in the official schema
     "Unreadable",  # an index that is made again
     "UnreadableMessage",  # a message of a queue is left there and named
 }

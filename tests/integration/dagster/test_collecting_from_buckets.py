@@ -14,7 +14,8 @@ from ingest.landing import LandingError, LandingSettings, ObjectsGone, land, lan
 from ingest.transports import bucket
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt
-from lake.storage.aws import AccessDenied, AwsAccess
+from lake.storage.aws import AccessDenied
+from lake.storage.s3_options import AwsAccess
 from lake.storage.store import LocalStore
 from orchestration.checks.arrival import newest_check
 from orchestration.checks.landing import _imbalance

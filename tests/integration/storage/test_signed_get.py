@@ -4,7 +4,8 @@ import gzip
 
 import pytest
 
-from lake.storage.aws import AwsAccess, address_of, client
+from lake.storage.aws import address_of, client
+from lake.storage.s3_options import AwsAccess
 from lake.storage.signed_get import signed_get
 from orchestration.demo.simulators.s3 import S3Server
 from tests.simulators.faulty_http import FaultyProxy
