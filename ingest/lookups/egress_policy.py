@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ingest.reference.observables import NotObservable, ObservableKey, observable_key
+from lake.base.sql import literal
 
 _PUBLIC = ("0.0.0.0/0", "2000::/3")  # of IPv6 only global unicast is
 _NOT_PUBLIC = (
@@ -122,8 +123,8 @@ class NeverSent:
         return f"coalesce(({public}) and not ({closed}), false)"
 
     def _name_sql(self, name: str) -> str:
-        pattern = self._names_pattern.replace("'", "''")
-        return f"coalesce(regexp_full_match({name}, '{_NAME}') and not regexp_matches({name}, '{pattern}'), false)"
+        pattern = literal(self._names_pattern)
+        return f"coalesce(regexp_full_match({name}, '{_NAME}') and not regexp_matches({name}, {pattern}), false)"
 
 
 def never_sent(own: Iterable[str] = ()) -> NeverSent:

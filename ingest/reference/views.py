@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ingest.reference.feeds import REJECTS, LoadReceipt, newest_loads
 from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
-from ingest.reference.geoip.versions import read_receipts
-from ingest.reference.geoip.views import geoip_sql
+from ingest.reference.geoip.versions import geoip_sql, read_receipts
 from ingest.reference.load import NAMES, ROWS
 from ingest.reference.tables import ENTITY_TABLES, FEED_RANK, NAME_COLUMNS, NAME_VIEWS, TABLES, columns_of
 from lake.base.sql import empty_select, literal, quoted

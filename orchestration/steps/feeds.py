@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from ingest.reference.feeds import Feed, FeedError, LoadReceipt, newest_load
 from ingest.reference.formats import FormatError, FormatOptions, Source, checked_options, reader_of
-from ingest.reference.geoip.load import ReferenceReceipt, databases_of, load_geoip
+from ingest.reference.geoip.load import databases_of, load_geoip
+from ingest.reference.geoip.versions import ReferenceReceipt
 from ingest.reference.load import Limits, load_feed
 from ingest.transports.fetch_errors import FetchError
 from lake.storage.store import Store

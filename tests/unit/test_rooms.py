@@ -48,14 +48,11 @@ ONE_OF_EACH = {
 }
 TWICE = {
     "a quoted SQL text or name": {
-        "ingest/lookups/egress_policy.py",
-        "ingest/reference/geoip/views.py",
         "lake/export/destinations/snowflake/sql.py",  # Snowflake's own texts, with backslashes
         "lake/ocsf/generate.py",  # Jinja
         "orchestration/demo/simulators/bigquery/service.py",  # runs in the emulator's environment
     },
     "a finder of plugins": {
-        "ingest/lookups/kinds.py",
         "lake/export/kinds.py",
     },
     "a session of HTTP requests": {

@@ -2,7 +2,7 @@
 
 `reference/<table>/version=<v>/` for each of `geoip_records.TABLES` that a database can feed (City, Country, Enterprise,
 ASN, ISP, Anonymous IP, Connection Type, Domain), a version being the database's build time and the start of its sha256.
-The join lives in `dbt_project/macros/geoip.sql`, the views it reads in `geoip_sql`.
+The join lives in `dbt_project/macros/geoip.sql`, the views it reads in `versions`.
 """
 
 import hashlib
@@ -19,11 +19,8 @@ from ingest.reference.geoip.files import Stamp, write_files
 from ingest.reference.geoip.networks import ReadCounts, ranges_of
 from ingest.reference.geoip.records import TABLES, GeoIpError, RecordShape, payload_reader, shapes_of
 from ingest.reference.geoip.versions import ReferenceReceipt, encoded, read_receipts
-from ingest.reference.geoip.views import geoip_sql
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
-
-__all__ = ["GeoIpDatabase", "GeoIpError", "ReferenceReceipt", "databases_of", "geoip_sql", "load_geoip"]
 
 LOADER = 1  # raise when the same database would give other rows: every version is then written anew
 SAMPLE_RECORDS = 1_000

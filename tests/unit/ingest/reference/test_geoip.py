@@ -13,8 +13,10 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from ingest.reference.geoip import load
-from ingest.reference.geoip.load import GeoIpDatabase, GeoIpError, geoip_sql, load_geoip
+from ingest.reference.geoip.load import GeoIpDatabase, load_geoip
 from ingest.reference.geoip.networks import ReadCounts, ranges_of
+from ingest.reference.geoip.records import GeoIpError
+from ingest.reference.geoip.versions import geoip_sql
 from lake.storage.store import LocalStore
 from orchestration.dbt.reference_inventory import kept_places
 from tests.unit.ingest.reference.geoip_macro import render

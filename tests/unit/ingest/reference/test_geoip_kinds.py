@@ -6,8 +6,8 @@ from typing import Any
 import maxminddb
 import pytest
 
-from ingest.reference.geoip.load import GeoIpDatabase, GeoIpError, databases_of, load_geoip
-from ingest.reference.geoip.records import ANONYMOUS_COLUMNS, ISP_COLUMNS, TABLES
+from ingest.reference.geoip.load import GeoIpDatabase, databases_of, load_geoip
+from ingest.reference.geoip.records import ANONYMOUS_COLUMNS, ISP_COLUMNS, TABLES, GeoIpError
 from lake.storage.store import LocalStore
 from tests.unit.ingest.reference.geoip_macro import render
 from tests.unit.ingest.reference.test_geoip import NOON, OXFORD, connection, ends, truth, write_database
