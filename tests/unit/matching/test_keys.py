@@ -51,7 +51,7 @@ def test_every_spelling_has_the_same_key_in_sql_as_in_python(kind: str) -> None:
     assert 0 < len(expected) < len(SPELLINGS[kind])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=50))
 def test_any_address_has_the_same_key(addresses: list[object]) -> None:
     texts = sorted({form for each in addresses for form in (str(each), getattr(each, "exploded", ""))})
