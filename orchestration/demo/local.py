@@ -58,13 +58,13 @@ def write_settings(home: Path, places: dict[str, Any]) -> None:
         "budget_share": 1.0,
         "retention_days": 36500,  # the estate's day stays where it is
     }
-    held = {
+    settings = {
         **places,
         "sources": {**places["sources"], "okta_system_log": okta},
         **context_settings(),
         "partitions_start": "2026-03-01T00",
     }
-    file.write_text("# Written by the demo.\n" + yaml.safe_dump(held, sort_keys=False))
+    file.write_text("# Written by the demo.\n" + yaml.safe_dump(settings, sort_keys=False))
 
 
 def farewell() -> None:

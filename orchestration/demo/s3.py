@@ -42,10 +42,10 @@ def main(events: int = EVENTS, stay: bool = False) -> int:
         step("again", "the same demo a second time")
         code = run_tour(HOME, "the same buckets", secrets) or code
         changed = {key for key, etag in {*before.items()} ^ {*etags(s3).items()}}
-        told = "[green]not one object has changed[/]"
+        outcome = "[green]not one object has changed[/]"
         if changed:
-            told = f"[red]{len(changed):,} have changed, such as {min(changed)}[/]"
-        console.print(f"\n    s3://{LAKE}: {len(before):,} objects; after the second run {told}")
+            outcome = f"[red]{len(changed):,} have changed, such as {min(changed)}[/]"
+        console.print(f"\n    s3://{LAKE}: {len(before):,} objects; after the second run {outcome}")
         console.print(f"    {time.monotonic() - began:.0f} s in all")
         farewell(stay)
     return code or bool(changed)

@@ -1,9 +1,4 @@
-"""What the demo shows of the product `lateral_movement` and of the threat lists, and whether that is the truth.
-
-What belongs here: the questions, what is printed, and holding it against the estate's labels. What does not: the order
-of the demo (`orchestration.demo.local`), or how anything of it is found out (dbt_project, `lake.matching`,
-`lake.signals`).
-"""
+"""What the demo shows of the product `lateral_movement` and of the threat lists, compared with the estate's labels."""
 
 from pathlib import Path
 from typing import Any
@@ -63,12 +58,12 @@ console = Console(highlight=False)
 
 
 def find_later(store: Store) -> Matched:
-    """Hold the threat lists against the lake's past and its present against them; print what was found."""
+    """Match the threat lists with the lake, its past as well; print what was found."""
     done = match_lake(store, load_settings())
     console.print(f"    {done.rows} new matches in {done.hours} hours of tables, {done.seconds:.1f} s")
     names, rows = ask(reading(store, _MATCHES), _MATCHES)
-    told = [(*row[:5], _after(row[5]), _after(row[6])) for row in rows]
-    print_table("", [name.replace("_", " ") for name in names], told)
+    shown = [(*row[:5], _after(row[5]), _after(row[6])) for row in rows]
+    print_table("", [name.replace("_", " ") for name in names], shown)
     return done
 
 
@@ -82,7 +77,7 @@ def _after(seconds: Any) -> str:
 
 
 def tell_incident(store: Store, truth: Truth) -> None:
-    """Print the worst signal with its factors, and what became of the same login by the expected administrator."""
+    """Print the worst signal with its factors, and what came of the same login by its administrator."""
     _, rows = ask(reading(store, _WORST), _WORST)
     for severity, total, sentence, more, uid in rows:
         console.print(f"\n[bold red]{str(severity).upper()}[/] ({total}) [bold]{sentence}[/]\n")
@@ -125,9 +120,9 @@ def differences(store: Store, truth: Truth, scores: list[Score]) -> list[str]:
 def _of_signals(truth: Truth, found: Score) -> list[str]:
     wrong = [f"{found.product}: missed {name}" for name in found.missed]
     wrong += [f"{found.product}: false: {each.message}" for each in found.signals if not each.incidents]
-    told = {each["incident"]: each for each in truth["signals"][found.product]["incidents"]}
+    planted = {each["incident"]: each for each in truth["signals"][found.product]["incidents"]}
     for each in found.signals:
-        for incident in (told[name] for name in each.incidents):
+        for incident in (planted[name] for name in each.incidents):
             if each.severity not in incident["severity"]:
                 wrong.append(f"{found.product}: {incident['incident']} is {each.severity}: {each.message}")
             if each.message != incident.get("sentence", each.message):
@@ -139,12 +134,12 @@ def _of_matches(store: Store, truth: Truth) -> list[str]:
     _, rows = ask(reading(store, _MATCHES), _MATCHES)
     found = {(row[0], row[1]): row[2:4] for row in rows}
     wrong = []
-    for told in truth["retro"]:
-        seen = found.pop((told["feed"], told["indicator"]), (0, 0))
-        if seen != (told["events"], told["known_at_the_time"]):
-            wrong.append(f"{told['indicator']}: {seen[0]} events, {seen[1]} known then; not {told['events']}")
-        question = _FOUND_LATER.format(indicator=told["indicator"])
+    for planted in truth["retro"]:
+        seen = found.pop((planted["feed"], planted["indicator"]), (0, 0))
+        if seen != (planted["events"], planted["known_at_the_time"]):
+            wrong.append(f"{planted['indicator']}: {seen[0]} events, {seen[1]} known then; not {planted['events']}")
+        question = _FOUND_LATER.format(indicator=planted["indicator"])
         later = {uid for (uid,) in ask(reading(store, question), question)[1]}
-        if later != {each["uid"] for each in told["found_later"]}:
-            wrong.append(f"{told['indicator']}: {len(later)} events found later, not {len(told['found_later'])}")
+        if later != {each["uid"] for each in planted["found_later"]}:
+            wrong.append(f"{planted['indicator']}: {len(later)} events found later, not {len(planted['found_later'])}")
     return wrong + [f"{indicator} of {feed}: matches that nobody planted" for feed, indicator in found]

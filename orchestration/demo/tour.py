@@ -39,7 +39,6 @@ from orchestration.steps.query import reading
 Truth = dict[str, Any]  # what the estate's generator counted while it wrote: estate/truth.json
 TOKEN_VARIABLE = "HEADWATER_OKTA_TOKEN"
 TOKEN = "demo-token"  # what the simulated org accepts; a real org's token is never in a file
-LATE_HOURS = 24  # how long after its day the estate still delivers late records
 _PUSHES = """
   with steps as (
     select user.name as who, time_dt, src_endpoint as origin, metadata.event_code as step, status_id,
@@ -100,15 +99,15 @@ def tour(home: Path, places: str) -> int:
     done = build(load_settings(), store, sorted(load_contracts()))
     hours = sum(len(found) for found in done.hours.values())
     console.print(f"    {hours} event hours built, {len(done.models)} tables" if hours else "    nothing is stale")
-    step("5/8", "threat lists held against the past: what was learned only later")
+    step("5/8", "threat lists matched with the past: what was learned only later")
     find_later(store)
-    told = ", ".join(sorted(load_settings().destinations))
-    step("6/8", f"exporting the curated tables, each hour read back: {told or 'no destination is configured'}")
+    destinations = ", ".join(sorted(load_settings().destinations))
+    step("6/8", f"exporting the curated tables, each hour read back: {destinations or 'no destination is configured'}")
     undelivered = export(store)
     step("7/8", "the balance sheet: what became of every event")
     sheet = balance(store, tables=load_project().mappings.models_of, deliveries=True)
     print_balance(sheet)
-    wrong = _held_against(compare(sheet, truth), "it is what the generator says it wrote")
+    wrong = _compared(compare(sheet, truth), "it is what the generator says it wrote")
     step("8/8", "the incident that was planted")
     tell_incident(store, truth)
     for title, question in QUESTIONS:
@@ -116,12 +115,12 @@ def tour(home: Path, places: str) -> int:
         print_table("", *ask(reading(store, question), question))
     console.print("\nHow good are the signals?", style="bold")
     scores = review(store, home / "estate/truth.json")
-    wrong += _held_against(differences(store, truth, scores), "signals and matches are those that were planted")
+    wrong += _compared(differences(store, truth, scores), "signals and matches are those that were planted")
     return 0 if sheet.balanced and not wrong and not undelivered else 1
 
 
-def _held_against(wrong: list[str], right: str) -> list[str]:
-    """Say how something compares with the truth of the estate; return what is wrong."""
+def _compared(wrong: list[str], right: str) -> list[str]:
+    """Print how something compares with the truth of the estate; return what is wrong."""
     for line in wrong:
         console.print(f"    the truth of the estate says otherwise: {line}", style="red", markup=False)
     if not wrong:
@@ -210,13 +209,13 @@ def compare(sheet: Balance, truth: Truth) -> list[str]:
     """Return where the sheet differs from what the estate's generator counted while it wrote."""
     wrong = []
     for row in sheet.sources:
-        told = truth["sources"][row.source]
+        counted = truth["sources"][row.source]
         expected = {
-            "read": told["read"],
-            "landed": told["landed"],
-            "quarantined": sum(told["quarantined"].values()),
-            "duplicates": told["duplicates"],
-            "collisions": told["collision_rows"],
+            "read": counted["read"],
+            "landed": counted["landed"],
+            "quarantined": sum(counted["quarantined"].values()),
+            "duplicates": counted["duplicates"],
+            "collisions": counted["collision_rows"],
         }
         wrong += [
             f"{row.source} {name}: {getattr(row, name)}, not {number}"

@@ -1,4 +1,4 @@
-"""Indicators are held against the past of the lake, and what they hit is told once and for all."""
+"""Indicators are matched with the past of the lake, and each match is recorded once."""
 
 from collections.abc import Sequence
 from pathlib import Path
