@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from lake import ledger
+from lake.base.errors import HeadwaterError
 from lake.ledger.live_files import LiveFile, addresses, live_files
 from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import Mappings, bronze_inputs, row_marks, stale_hours
@@ -23,11 +24,11 @@ from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 
 
-class RowsChanged(RuntimeError):
+class RowsChanged(HeadwaterError):
     """A build that wrote more or fewer rows than the mapping gave. Nothing of the model was published."""
 
 
-class ErasedMeanwhile(RuntimeError):
+class ErasedMeanwhile(HeadwaterError):
     """A build that has read rows which were erased since. Nothing of it was published."""
 
 

@@ -1,7 +1,7 @@
 """Raw assets: one per contract, each partition an arrival hour landed as one batch.
 
 What belongs here: the asset and what a failing hour means for the others of its run. What does not: collecting
-(`orchestration.steps.collect`), what is told about a batch (`landing_told`, `orchestration.checks`).
+(`orchestration.steps.collect`), a batch's metadata (`landing_metadata`) and checks (`orchestration.checks`).
 """
 
 from collections.abc import Iterator
@@ -52,12 +52,12 @@ def bronze_asset(contract: Contract, partitions: dg.HourlyPartitionsDefinition) 
         settings = load_settings()
         receipts, failures = _land_all(context, settings, contract)
         store = open_lake(settings)
-        told = {hour: landing_metadata(store, contract, receipt) for hour, receipt in receipts.items()}
+        landed = {hour: landing_metadata(store, contract, receipt) for hour, receipt in receipts.items()}
         if failures:
-            for hour, metadata in told.items():
+            for hour, metadata in landed.items():
                 context.log_event(dg.AssetMaterialization(key, partition=hour, metadata=metadata))
             raise HoursFailed("\n".join(f"{hour}: {why}" for hour, why in failures.items()))
-        for hour, metadata in told.items():
+        for hour, metadata in landed.items():
             context.add_asset_metadata(metadata, asset_key=key, partition_key=hour)
         yield dg.MaterializeResult(asset_key=key)
         yield from landing_checks(key, store, contract, list(receipts.values()))

@@ -1,4 +1,4 @@
-"""What is told of exports in the UI: what goes, each hour's receipt as Dagster metadata, and the results of checks.
+"""Exports in the UI: what goes where, each hour's receipt as Dagster metadata, and the results of checks.
 
 What belongs here: words, numbers and tables. What does not: delivering (`orchestration.assets.exports`).
 """
@@ -52,8 +52,8 @@ def described(export: Export, kind: str) -> str:
 def definition_metadata(export: Export, kind: str) -> dict[str, Any]:
     """Return what is known before anything is pushed."""
     said = _without_empty({**plain(export.declared), "destinations": None})
-    told: dict[str, Any] = {"destination_type": kind, "table_there": export.table, "made_of": str(export.held)}
-    return told | ({"declared": dg.MetadataValue.json(said)} if said else {})
+    metadata: dict[str, Any] = {"destination_type": kind, "table_there": export.table, "made_of": str(export.held)}
+    return metadata | ({"declared": dg.MetadataValue.json(said)} if said else {})
 
 
 def _without_empty(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _without_empty(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def receipt_metadata(receipt: ExportReceipt) -> dict[str, Any]:
     """Return a receipt as metadata. Checksums are texts: they are to be compared, not plotted."""
-    told: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "destination": receipt.identity,
         "rows_pushed": receipt.rows,
         "rows_at_destination": receipt.held_rows,
@@ -79,14 +79,16 @@ def receipt_metadata(receipt: ExportReceipt) -> dict[str, Any]:
         "dagster/partition_row_count": receipt.held_rows,
     }
     rows = [(source, *(getattr(each, name) for name in _COUNTS)) for source, each in receipt.counted.items()]
-    told["by_source"] = dg.MetadataValue.md(table(("source", *_COUNTS), rows))
+    metadata["by_source"] = dg.MetadataValue.md(table(("source", *_COUNTS), rows))
     if receipt.refused:
-        told["refused_by_code"] = dg.MetadataValue.md(table(("code", "rows"), sorted(receipt.refused_by_code.items())))
+        metadata["refused_by_code"] = dg.MetadataValue.md(
+            table(("code", "rows"), sorted(receipt.refused_by_code.items()))
+        )
     if receipt.remote:
-        told["found_there_as"] = dg.MetadataValue.json(receipt.remote)
+        metadata["found_there_as"] = dg.MetadataValue.json(receipt.remote)
     if receipt.notes:
-        told["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in receipt.notes))
-    return told
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in receipt.notes))
+    return metadata
 
 
 def one_line(receipt: ExportReceipt, pushed_now: bool) -> str:
@@ -104,14 +106,14 @@ def results(
     wrong = [(each.hour, each.mismatch) for each in receipts if not each.matches]
     rows = sum(each.held_rows for each in receipts)
     proofs = ", ".join(sorted({PROOFS.get(each.proof, each.proof) for each in receipts}))
-    told = f"{rows_of(rows)} of {_hours(len(receipts))} are there, and are the ones that were pushed: {proofs}"
+    delivered = f"{rows_of(rows)} of {_hours(len(receipts))} are there, and are the ones that were pushed: {proofs}"
     nothing = f"nothing to push in {_hours(hours)}: not built, or without rows"
     yield dg.AssetCheckResult(
         asset_key=key,
         check_name=DELIVERED,
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=_first(wrong) if wrong else told if receipts else nothing,
+        description=_first(wrong) if wrong else delivered if receipts else nothing,
         metadata={"rows": rows, "hours": len(receipts), "mismatches": len(wrong)},
     )
     refused: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """Exports as assets: one per table and destination, over the same event hours as the tables they are made of.
 
-What belongs here: the assets, and what they do. What does not: what is told of them (`exports_told`), delivering
+What belongs here: the assets, and what they do. What does not: their metadata (`export_metadata`), delivering
 (`lake.export`), when it is asked for (`orchestration.automation.exports_behind`). Only destinations that the settings
 name have assets.
 """
@@ -108,8 +108,8 @@ def _asset(
         if failed := [each for each in done if each.failed]:
             yield from _what_went(key, done, began)
             raise _failure(failed, len(hours))
-        for hour, told in told_of(done).items():
-            context.add_asset_metadata(told, asset_key=key, partition_key=key_of_hour(hour))
+        for hour, metadata in metadata_of(done).items():
+            context.add_asset_metadata(metadata, asset_key=key, partition_key=key_of_hour(hour))
         receipts = [each.receipt for each in done if each.receipt is not None]
         yield dg.MaterializeResult(check_results=[*results(key, receipts, len(done), watched.changed)])
 
@@ -142,7 +142,7 @@ class _Watched:
         self._destination.close()
 
 
-def told_of(done: Sequence[Pushed]) -> dict[datetime, dict[str, Any]]:
+def metadata_of(done: Sequence[Pushed]) -> dict[datetime, dict[str, Any]]:
     """Return what the receipts of some hours say, by hour (naive UTC), as metadata."""
     return {ledger.hour(each.hour): receipt_metadata(each.receipt) for each in done if each.receipt is not None}
 
@@ -158,17 +158,17 @@ def _is_lasting(problem: Exception) -> bool:
 def _what_went(key: dg.AssetKey, done: Sequence[Pushed], began: datetime) -> Iterator[dg.AssetMaterialization]:
     """Tell Dagster of the hours that this run delivered before it fails: they are there, and need no other run."""
     went = [each for each in done if each.receipt is not None and _is_of_now(each.receipt, began)]
-    for hour, told in told_of(went).items():
-        yield dg.AssetMaterialization(key, partition=key_of_hour(hour), metadata=told)
+    for hour, metadata in metadata_of(went).items():
+        yield dg.AssetMaterialization(key, partition=key_of_hour(hour), metadata=metadata)
 
 
 def _failure(failed: Sequence[Pushed], of: int) -> dg.Failure:
     """Return what a run fails with; it is tried again unless somebody has to change something first."""
-    told = f"{len(failed)} of {of} hours were not delivered. They are in the lake, and stay behind"
+    head = f"{len(failed)} of {of} hours were not delivered. They are in the lake, and stay behind"
     reasons = {each.failed.removeprefix("not tried: "): None for each in failed}
     lines = "\n".join([*reasons][:_MOST_REASONS])
     return dg.Failure(
-        f"{told}:\n{lines}",
+        f"{head}:\n{lines}",
         metadata={"not_delivered": dg.MetadataValue.md(table(("hour", "why"), [(e.hour, e.failed) for e in failed]))},
         allow_retries=not any(each.lasting for each in failed),
     )

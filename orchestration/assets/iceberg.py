@@ -67,13 +67,13 @@ def _assets(made_of: Mapping[dg.AssetKey, Sequence[dg.AssetKey]]) -> dg.AssetsDe
         wrong = []
         for done in publish_tables(lake, place, names):
             if done.snapshots:
-                told: dict[str, Any] = {
+                metadata: dict[str, Any] = {
                     "snapshots": [str(each) for each in done.snapshots],
                     "event_hours": len(done.hours),
                     "rows": done.rows,
                     "expired_snapshots": done.expired,
                 }
-                yield dg.MaterializeResult(asset_key=[ROOM, *str(done.name).split("/")], metadata=told)
+                yield dg.MaterializeResult(asset_key=[ROOM, *str(done.name).split("/")], metadata=metadata)
             wrong += [f"{done.name}: {done.failed}"] if done.failed else []
             wrong += [f"{done.name} {slot.source} {slot.hour}: {why}" for slot, why in done.left.items()]
         if wrong:

@@ -1,4 +1,4 @@
-"""What is told about a landed batch in the UI: its receipt as Dagster metadata, and a sample of what it holds.
+"""A landed batch in the UI: its receipt as Dagster metadata, and a sample of what it holds.
 
 What belongs here: numbers, tables and a sample without classified values. What does not: judging (`checks`).
 """
@@ -22,7 +22,7 @@ _LONGEST_VALUE = 200
 def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) -> dict[str, Any]:
     """Return a batch's receipt as metadata. Values of fields that the contract classifies are left out."""
     hours = [mark.hour for mark in receipt.files]
-    told: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "read": receipt.read,
         "landed": receipt.landed,
         "quarantined": receipt.quarantined,
@@ -40,28 +40,28 @@ def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) 
         "event_hours_touched": len(hours),
         "dagster/partition_row_count": receipt.landed,
     }
-    told |= {f"lateness_{name}_seconds": seconds for name, seconds in receipt.lateness_seconds.items()}
+    metadata |= {f"lateness_{name}_seconds": seconds for name, seconds in receipt.lateness_seconds.items()}
     if receipt.quarantined_by_reason:
-        told["quarantined_by_reason"] = dg.MetadataValue.md(
+        metadata["quarantined_by_reason"] = dg.MetadataValue.md(
             table(("reason", "records"), sorted(receipt.quarantined_by_reason.items()))
         )
     if receipt.violations:
-        told["violations"] = dg.MetadataValue.md(violations_table(contract, receipt))
+        metadata["violations"] = dg.MetadataValue.md(violations_table(contract, receipt))
     if receipt.unreadable:
-        told["objects_that_could_not_be_read"] = dg.MetadataValue.md(table(("object", "why"), receipt.unreadable))
+        metadata["objects_that_could_not_be_read"] = dg.MetadataValue.md(table(("object", "why"), receipt.unreadable))
     if receipt.coverage:
-        told["coverage_records"] = sum(each.records for each in receipt.coverage)
-        told["coverage"] = dg.MetadataValue.md(coverage_table(receipt.coverage))
+        metadata["coverage_records"] = sum(each.records for each in receipt.coverage)
+        metadata["coverage"] = dg.MetadataValue.md(coverage_table(receipt.coverage))
     if receipt.drift:
-        told["fields_the_contract_does_not_know"] = dg.MetadataValue.md(
+        metadata["fields_the_contract_does_not_know"] = dg.MetadataValue.md(
             table(("field", "records"), [(each.field, each.records) for each in receipt.drift])
         )
     if receipt.notes:
-        told["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in receipt.notes[:_MOST_ROWS]))
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in receipt.notes[:_MOST_ROWS]))
     sample = _sample(store, contract, receipt)
     if sample:
-        told["sample_without_classified_fields"] = dg.MetadataValue.json(sample)
-    return told
+        metadata["sample_without_classified_fields"] = dg.MetadataValue.json(sample)
+    return metadata
 
 
 def coverage_table(coverage: Iterable[Coverage]) -> str:

@@ -103,7 +103,7 @@ def _asset(lookup: Lookup, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
 
 
 def _metadata(done: Asked, stands: LookupStatus) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "answered": done.answered,
         "requests": done.requests,
         "still waiting": stands.waiting,
@@ -111,7 +111,7 @@ def _metadata(done: Asked, stands: LookupStatus) -> dict[str, Any]:
         **{f"answers {status}": number for status, number in done.by_status.items()},
         **{f"budget left of the {name}": number for name, number in stands.left.items() if number is not None},
     }
-    return told | ({"stopped": done.stopped} if done.stopped else {})
+    return metadata | ({"stopped": done.stopped} if done.stopped else {})
 
 
 def _waits(key: dg.AssetKey, stands: LookupStatus) -> dg.AssetCheckResult:

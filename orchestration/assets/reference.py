@@ -74,8 +74,7 @@ def _feed_asset(name: str, given: ReferenceFeed) -> dg.AssetsDefinition:
         store = open_lake(used)
         recover(store)
         for loaded in load_configured(used, store, name):
-            told = loaded.receipt
-            context.log.info(f"{loaded.snapshot.place or given.format}: {_counts(told)}")
+            context.log.info(f"{loaded.snapshot.place or given.format}: {_counts(loaded.receipt)}")
         yield dg.MaterializeResult(asset_key=key, metadata=_metadata(newest_load(store, given.table, name)))
         if given.max_age_hours:
             yield age_check(key, store, name, given.table, given.max_age_hours)
@@ -83,29 +82,29 @@ def _feed_asset(name: str, given: ReferenceFeed) -> dg.AssetsDefinition:
     return feed
 
 
-def _counts(told: LoadReceipt) -> str:
+def _counts(receipt: LoadReceipt) -> str:
     kinds = ("opened", "changed", "closed", "extended", "unchanged", "duplicates")
-    rejected = sum(told.rejected.values())
-    return ", ".join([*(f"{getattr(told, kind):,} {kind}" for kind in kinds), f"{rejected:,} rejected"])
+    rejected = sum(receipt.rejected.values())
+    return ", ".join([*(f"{getattr(receipt, kind):,} {kind}" for kind in kinds), f"{rejected:,} rejected"])
 
 
-def _metadata(told: LoadReceipt | None) -> dict[str, Any]:
-    if told is None:
+def _metadata(receipt: LoadReceipt | None) -> dict[str, Any]:
+    if receipt is None:
         return {}
     kinds = ("version", "read", "opened", "changed", "closed", "extended", "unchanged", "duplicates", "rows_open")
     return {
-        **{kind: getattr(told, kind) for kind in kinds},
-        "rejected": sum(told.rejected.values()),
-        "rejected_by_reason": told.rejected,
-        "as_of": told.as_of,
-        "source": told.source,
+        **{kind: getattr(receipt, kind) for kind in kinds},
+        "rejected": sum(receipt.rejected.values()),
+        "rejected_by_reason": receipt.rejected,
+        "as_of": receipt.as_of,
+        "source": receipt.source,
     }
 
 
 def age_check(key: dg.AssetKey, store: Store, name: str, table: str, most_hours: float) -> dg.AssetCheckResult:
     """Return whether a feed's newest snapshot is no older than it may be."""
-    told = newest_load(store, table, name)
-    age = datetime.now(UTC).replace(tzinfo=None) - told.newest if told else None
+    receipt = newest_load(store, table, name)
+    age = datetime.now(UTC).replace(tzinfo=None) - receipt.newest if receipt else None
     found = f"{age / timedelta(hours=1):,.1f} hours old" if age is not None else "never loaded"
     return dg.AssetCheckResult(
         asset_key=key,

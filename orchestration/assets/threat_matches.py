@@ -1,6 +1,6 @@
 """`gold/threat_matches` as an asset, and the sensor that runs it after a new list or newly built hours.
 
-What belongs here: matching in Dagster, and what it tells. What does not: matching itself (`lake.matching`).
+What belongs here: matching in Dagster, and its metadata. What does not: matching itself (`lake.matching`).
 
 The asset has no partitions, though its rows are filed by event hour: one list concerns all hours of the last months at
 once and is held against them in one pass, and which hours have anything new follows from receipts. As partitions these
@@ -73,7 +73,7 @@ def _asset(deps: list[dg.AssetKey]) -> dg.AssetsDefinition:
 
 
 def _metadata(done: Matched, lists: dict[str, str]) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "new_matches": done.rows,
         "indicators": done.indicators,
         "indicators_sought": done.sought,
@@ -83,8 +83,10 @@ def _metadata(done: Matched, lists: dict[str, str]) -> dict[str, Any]:
         "lists": dg.MetadataValue.json(lists),
     }
     if done.found:
-        told["new_matches_by_list"] = dg.MetadataValue.md(table(("list", "new matches"), sorted(done.found.items())))
-    return told | ({"hours_that_wait": len(done.left)} if done.left else {})
+        metadata["new_matches_by_list"] = dg.MetadataValue.md(
+            table(("list", "new matches"), sorted(done.found.items()))
+        )
+    return metadata | ({"hours_that_wait": len(done.left)} if done.left else {})
 
 
 def _results(key: dg.AssetKey, done: Matched) -> list[dg.AssetCheckResult]:
@@ -93,11 +95,11 @@ def _results(key: dg.AssetKey, done: Matched) -> list[dg.AssetCheckResult]:
         dg.AssetCheckResult(
             asset_key=key,
             check_name=name,
-            passed=not told,
+            passed=not lines,
             severity=severity,
-            metadata={"files": len(told), "first": next(iter(told.values()), "")},
+            metadata={"files": len(lines), "first": next(iter(lines.values()), "")},
         )
-        for name, (told, severity) in found.items()
+        for name, (lines, severity) in found.items()
     ]
 
 

@@ -23,7 +23,7 @@ from orchestration.assets.hours import key_of_hour, runs_of_hours
 from orchestration.automation.stale_hours import MOST_HOURS, MOST_RUNS, RANGE_END, RANGE_START
 from orchestration.graph import Graph
 from orchestration.settings import Settings, load_settings, open_lake
-from orchestration.steps.exports import Stood, stood
+from orchestration.steps.exports import ExportState, export_states
 
 AGAIN_HOURS = 2  # after which what is still behind is requested again
 
@@ -55,7 +55,7 @@ def export_sensor(settings: Settings, exports: Sequence[Export], start: datetime
         now = load_settings()
         store = open_lake(now)
         recover(store)
-        found = stood(now, store, used)
+        found = export_states(now, store, used)
         runs, requested = choose(found, json.loads(context.cursor or "{}"), start, datetime.now(UTC))
         for line in failures(found):
             context.log.warning(line)
@@ -68,13 +68,13 @@ def export_sensor(settings: Settings, exports: Sequence[Export], start: datetime
     return dg.Definitions(sensors=[exports_behind_sensor])
 
 
-def failures(found: Sequence[Stood]) -> list[str]:
+def failures(found: Sequence[ExportState]) -> list[str]:
     """Return which destinations cannot be looked at and why, one line for each reason."""
     return [*dict.fromkeys(f"{each.export.destination}: {each.failed}" for each in found if each.failed)]
 
 
-def _why_nothing(found: Sequence[Stood], start: datetime) -> str:
-    hours = [ledger.hour(behind.hour) for each in found if each.standing for behind in each.standing.behind]
+def _why_nothing(found: Sequence[ExportState], start: datetime) -> str:
+    hours = [ledger.hour(behind.hour) for each in found if each.status for behind in each.status.behind]
     early = sum(hour < start for hour in hours)
     said = [f"{len(hours) - early:,} hours are behind, all requested already"] if len(hours) > early else []
     if early:
@@ -83,7 +83,7 @@ def _why_nothing(found: Sequence[Stood], start: datetime) -> str:
 
 
 def choose(
-    found: Sequence[Stood], before: Requested, start: datetime, now: datetime
+    found: Sequence[ExportState], before: Requested, start: datetime, now: datetime
 ) -> tuple[list[dg.RunRequest], Requested]:
     """Return the runs to request now, each of hours without a gap of one export; and what is requested then."""
     at = now.isoformat(timespec="seconds")
@@ -92,7 +92,7 @@ def choose(
     marks: dict[tuple[str, datetime], str] = {}
     for each in found:
         name, new = str(each.export), []
-        for behind in each.standing.behind if each.standing else ():
+        for behind in each.status.behind if each.status else ():
             hour = ledger.hour(behind.hour)
             marks[name, hour] = _mark(behind.since, behind.why, each.export.fingerprint, each.identity)
             mark, _, since = before.get(name, {}).get(behind.hour, "").partition(" ")

@@ -39,6 +39,7 @@ class Fingerprints:
         self._nodes, self._macros = manifest["nodes"], manifest["macros"]
         self._package = manifest["metadata"]["project_name"]
         self._called = lru_cache(maxsize=None)(self._called_by)
+        self._digest = lru_cache(maxsize=None)(lambda macro: _digest(f"{macro} {self._macros[macro]['macro_sql']}"))
         hooks = [node for node in self._nodes.values() if node["resource_type"] == "operation"]
         self._hooks = self._closure(macro for node in hooks for macro in node["depends_on"]["macros"])
 
@@ -61,8 +62,8 @@ class Fingerprints:
                 macros |= self._closure([*found["depends_on"]["macros"], self._materialization(found)])
         if table == OUTCOMES:
             parts.append(self._filters(source))
-        parts += [(each, self._macros[each]["macro_sql"]) for each in sorted(macros)]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        parts.append([self._digest(each) for each in sorted(macros)])
+        return _digest(json.dumps(parts, sort_keys=True, default=str))[:16]
 
     def _made_of(self, unique_id: str) -> set[str]:
         """Return a table, and what it reads down to other tables: views, seeds, bronze sources, inline tables."""
@@ -99,6 +100,10 @@ class Fingerprints:
                 found.add(each)
                 waiting += held["depends_on"]["macros"]
         return frozenset(found)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _config(node: Mapping[str, Any]) -> dict[str, object]:

@@ -29,7 +29,7 @@ _MEMORY_SHARE = 2  # of the settings' memory: DuckDB while it reads the rows, th
 
 
 @dataclass(frozen=True)
-class Stood:
+class ExportState:
     """How one declared export stands; `standing` is None where its destination is not configured or cannot be opened.
 
     `identity` says where its destination is, `failed` why it cannot be opened, `lacking` what pushing would miss.
@@ -81,19 +81,19 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(settings.memory_bytes // _MEMORY_SHARE, settings.threads)
 
 
-def stood(
+def export_states(
     settings: Settings, store: Store, exports: Sequence[Export], names: Collection[str] | None = None
-) -> list[Stood]:
+) -> list[ExportState]:
     """Return how declared exports stand, of all destinations or those named.
 
     A destination that cannot be opened stops no other, nor does a table with a receipt that cannot be read.
     """
     mine = [each for each in exports if names is None or each.destination in names]
-    found = [Stood(each) for each in mine if each.destination not in settings.destinations]
+    found = [ExportState(each) for each in mine if each.destination not in settings.destinations]
     where = {name: _where(settings, store, name) for name in {each.destination for each in mine}}
     for held in sorted({each.held for each in mine}):  # the builds of one table at a time: those of years are many
         of_table = [each for each in mine if each.held == held and each.destination in settings.destinations]
-        found += _stood_of(store, of_table, held.table, where)
+        found += _states_of(store, of_table, held.table, where)
     return sorted(found, key=lambda each: str(each.export))
 
 
@@ -117,7 +117,9 @@ def _where(settings: Settings, store: Store, name: str) -> _Where:
         return _Where(known.kind, failed=str(problem))
 
 
-def _stood_of(store: Store, exports: Sequence[Export], table: str, where: Mapping[str, _Where]) -> Iterator[Stood]:
+def _states_of(
+    store: Store, exports: Sequence[Export], table: str, where: Mapping[str, _Where]
+) -> Iterator[ExportState]:
     try:
         builds, broken = newest_builds(store, {table}) if exports else {}, ""
     except BrokenReceipt as problem:
@@ -129,7 +131,7 @@ def _stood_of(store: Store, exports: Sequence[Export], table: str, where: Mappin
             held = None if failed else export_status(store, builds, each, there.identity)
         except BrokenReceipt as problem:
             failed = str(problem)
-        yield Stood(each, there.kind, there.identity, held, failed, there.lacking)
+        yield ExportState(each, there.kind, there.identity, held, failed, there.lacking)
 
 
 def push_behind(

@@ -35,7 +35,7 @@ from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.settings import ObjectSource, Settings, access_of, config_file, load_settings, open_lake
-from orchestration.steps.exports import declared_exports, opened, stood
+from orchestration.steps.exports import declared_exports, export_states, opened
 from orchestration.steps.lookups import lookups_of, wrong_attributes
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
@@ -227,10 +227,10 @@ def _destinations(used: Settings, store: Store) -> Iterator[Finding]:
             found, advice = f"{len(mine)} tables are declared for it", f"{advice} destinations.{name} to export them"
             yield Finding(f"destination {name}", "note", f"not configured; {found}", advice)
             continue
-        stands = stood(used, store, mine)
+        stands = export_states(used, store, mine)
         failed = next((each.failed for each in stands if each.failed), "")
-        wrong = sum(len(each.standing.mismatches) for each in stands if each.standing)
-        behind = sum(len(each.standing.behind) for each in stands if each.standing)
+        wrong = sum(len(each.status.mismatches) for each in stands if each.status)
+        behind = sum(len(each.status.behind) for each in stands if each.status)
         failed = failed or "; ".join(stands[0].lacking) or _unanswered(used, store, mine[0])
         if failed:
             advice = "nothing is lost: its hours stay behind; then run `headwater export push`" if behind else ""

@@ -20,7 +20,7 @@ from lake.storage.store import Store
 from orchestration.cli.app import First, Json, Last, app, hour_range, lake, settings
 from orchestration.cli.output import UsageError, out, print_json, print_table, say
 from orchestration.settings import Settings
-from orchestration.steps.exports import Stood, declared_exports, opened, push_behind, stood
+from orchestration.steps.exports import ExportState, declared_exports, export_states, opened, push_behind
 
 export = typer.Typer(help="Curated tables at their destinations, with receipts.", no_args_is_help=True)
 app.add_typer(export, name="export")
@@ -102,11 +102,11 @@ def _unset(exports: Sequence[Export], used: Settings) -> list[str]:
 def status(destination: Destinations = None, table: Tables = None, json: Json = False) -> None:
     """What each destination has, and what is behind, with the age of the oldest hour that waits."""
     used, store = settings(), lake()
-    found = stood(used, store, _chosen(destination, table))
+    found = export_states(used, store, _chosen(destination, table))
     if json:
         print_json([_told(each) for each in found])
     else:
-        shown = [each for each in found if each.standing is not None]
+        shown = [each for each in found if each.status is not None]
         heads = ("destination", "table", "hours", "rows", "refused", "behind", "oldest\nwaits", "ok")
         if shown:
             print_table("", heads, [_row(each) for each in shown], 1)
@@ -114,7 +114,7 @@ def status(destination: Destinations = None, table: Tables = None, json: Json = 
             say(line)
         if not found:
             out.print("no model declares an export (meta.exports)")
-    if any(each.failed or each.lacking or (each.standing and each.standing.mismatches) for each in found):
+    if any(each.failed or each.lacking or (each.status and each.status.mismatches) for each in found):
         raise typer.Exit(1)
 
 
@@ -155,8 +155,8 @@ def _chosen(destinations: Sequence[str] | None, tables: Sequence[str] | None) ->
     ]
 
 
-def _row(each: Stood) -> list[object]:
-    held = each.standing
+def _row(each: ExportState) -> list[object]:
+    held = each.status
     if held is None:
         return []
     oldest = min((hour.since for hour in held.behind), default="")
@@ -175,25 +175,25 @@ def _age(since: str) -> str:
     return f"{max(seconds, 0)} s"
 
 
-def _remarks(found: Sequence[Stood]) -> list[str]:
+def _remarks(found: Sequence[ExportState]) -> list[str]:
     lines = []
     for each in found:
         if each.failed:
             lines.append(f"{each.export.destination}: {each.failed}")
         lines += [f"{each.export.destination}: {missing}" for missing in each.lacking]
-        for hour, why in (each.standing.mismatches if each.standing else ())[:_MOST_LINES]:
+        for hour, why in (each.status.mismatches if each.status else ())[:_MOST_LINES]:
             lines.append(f"{each.export} {hour}: {why}")
-    behind = Counter(hour.why for each in found if each.standing for hour in each.standing.behind)
+    behind = Counter(hour.why for each in found if each.status for hour in each.status.behind)
     if behind:
         why = ", ".join(f"{number:,} {name}" for name, number in sorted(behind.items()))
         lines.append(f"{behind.total():,} hours are behind ({why}): run `headwater export push`")
-    elif any(each.standing for each in found):
+    elif any(each.status for each in found):
         lines.append("nothing is behind")
     return [*dict.fromkeys(lines)]
 
 
-def _told(each: Stood) -> dict[str, Any]:
-    held = each.standing
+def _told(each: ExportState) -> dict[str, Any]:
+    held = each.status
     state = "failed" if each.failed else "not configured" if held is None else "behind" if held.behind else "current"
     told: dict[str, Any] = {
         "destination": each.export.destination,

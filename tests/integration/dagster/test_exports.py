@@ -25,7 +25,7 @@ from orchestration.automation.exports_behind import AGAIN_HOURS, choose, export_
 from orchestration.dbt.project import Project
 from orchestration.graph import BuiltTable
 from orchestration.settings import PROJECT, SettingsError, load_settings
-from orchestration.steps.exports import declared_exports, push_behind, stood
+from orchestration.steps.exports import declared_exports, export_states, push_behind
 from orchestration.steps.products import load_products
 from tests.unit.export.lakes import OKTA, SmallLake, export
 
@@ -204,13 +204,13 @@ def test_the_sensor_asks_for_what_is_behind_once_and_again_when_it_is_built_anew
 
 
 def test_hours_before_the_first_partition_are_left_to_the_command(lake: SmallLake) -> None:
-    found = stood(load_settings(), lake.store, [EXPORT])
+    found = export_states(load_settings(), lake.store, [EXPORT])
     runs, _ = choose(found, {}, ledger.hour(SECOND), NOW)
     assert ["2026-03-02-05:00"] == [each.partition_key for each in runs]
 
 
 def test_what_stays_behind_is_asked_for_again_after_some_hours_by_another_run(lake: SmallLake) -> None:
-    found = stood(load_settings(), lake.store, [EXPORT])
+    found = export_states(load_settings(), lake.store, [EXPORT])
     first, requested = choose(found, {}, ledger.hour(START), NOW)
     runs, waiting = choose(found, requested, ledger.hour(START), NOW + timedelta(hours=AGAIN_HOURS, seconds=-1))
     assert [] == runs and requested == waiting
@@ -256,9 +256,9 @@ def test_a_receipt_that_cannot_be_read_stops_its_own_table_alone(lake: SmallLake
     lake.push(lake.destination(), other := export("api_activity"), FIRST)
     lake.store.write(f"ledger/{receipt}/date=2026-03-02.json", b"{")
     both = [other, EXPORT]
-    states = {each.export.table: each for each in stood(load_settings(), lake.store, both)}
-    assert "is no receipt" in states["api_activity"].failed and states["api_activity"].standing is None
-    assert 2 == len(states["authentication"].standing.behind)  # type: ignore[union-attr]
+    states = {each.export.table: each for each in export_states(load_settings(), lake.store, both)}
+    assert "is no receipt" in states["api_activity"].failed and states["api_activity"].status is None
+    assert 2 == len(states["authentication"].status.behind)  # type: ignore[union-attr]
     done = pushed(*both)
     assert WELL == done[1:] and "is no receipt" in done[0][2] and "\n" not in done[0][2]
 
