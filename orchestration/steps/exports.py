@@ -30,7 +30,7 @@ _MEMORY_SHARE = 2  # of the settings' memory: DuckDB while it reads the rows, th
 
 @dataclass(frozen=True)
 class ExportState:
-    """How one declared export stands; `standing` is None where its destination is not configured or cannot be opened.
+    """How one declared export stands; `status` is None where its destination is not configured or cannot be opened.
 
     `identity` says where its destination is, `failed` why it cannot be opened, `lacking` what pushing would miss.
     """
@@ -38,7 +38,7 @@ class ExportState:
     export: Export
     kind: str = ""
     identity: str = ""
-    standing: ExportStatus | None = None
+    status: ExportStatus | None = None
     failed: str = ""
     lacking: tuple[str, ...] = ()
 

@@ -99,13 +99,13 @@ def load_product(path: Path) -> Product:
         raise BadProduct(f"{path}: name: found {odcs.name!r}, expected the file's name {name!r}")
     if len(tables) != 1 or tables[0].name != name:
         raise BadProduct(f"{path}: schema: expected one table {name!r}")
-    properties = {each.property: each.value for each in odcs.customProperties or []}
+    custom = {each.property: each.value for each in odcs.customProperties or []}
     return Product(
         name=name,
         description=(odcs.description.purpose if odcs.description else None) or "",
         owner=(odcs.team.name if odcs.team and not isinstance(odcs.team, list) else None) or "",
-        consumers=tuple(map(str, _listed(properties.get("consumers")))),
-        sources=tuple(map(str, _listed(properties.get("sources")))),
+        consumers=tuple(map(str, _listed(custom.get("consumers")))),
+        sources=tuple(map(str, _listed(custom.get("sources")))),
         fields=dict(_fields(tables[0].properties or [], "")),
         rules=tuple(_rule(each, path) for each in tables[0].quality or []),
         levels={str(each.property): (each.value, str(each.unit or "")) for each in odcs.slaProperties or []},
@@ -148,11 +148,11 @@ def _fields(properties: list[SchemaProperty], above: str) -> list[tuple[str, tup
 
 
 def _rule(given: DataQuality, path: Path) -> Rule:
-    properties = given.model_dump(exclude_none=True)
-    operators = [name for name in _HOLDS if name in properties]
+    declared = given.model_dump(exclude_none=True)
+    operators = [name for name in _HOLDS if name in declared]
     if given.type != "sql" or not given.query or len(operators) != 1:
         raise BadProduct(f"{path}: quality: {given.name}: expected type sql, a query and one of {', '.join(_HOLDS)}")
-    name, wanted = str(given.name), properties[operators[0]]
+    name, wanted = str(given.name), declared[operators[0]]
     return Rule(name, given.description or "", given.query, operators[0], wanted, given.severity or "error")
 
 
