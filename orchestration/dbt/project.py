@@ -8,9 +8,10 @@ import atexit
 import hashlib
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -29,6 +30,7 @@ from orchestration.settings import PROJECT, TOP
 
 Manifest = Mapping[str, Any]
 _READ_BY_DBT = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "seeds/*", "tests/**/*")
+_PARSED = "partial_parse.msgpack"  # what dbt goes on from, so that it parses only files that have changed
 _DIGEST = "headwater_digest"  # in the manifest's metadata: of which files it was made
 
 _log = logging.getLogger(__name__)
@@ -40,15 +42,20 @@ class ManifestFailed(HeadwaterError):
 
 @dataclass(frozen=True, eq=False)
 class Project:
-    """A dbt project and its manifest (as JSON). `target` is where dbt may write.
+    """A dbt project and its manifest (as JSON).
 
     `current`: the manifest is of the files as they are. It is not while they cannot be parsed.
     """
 
     folder: Path
     manifest: Manifest
-    target: Path
     current: bool = True
+
+    @cached_property
+    def target(self) -> Path:
+        """Return the folder that dbt writes to."""
+        with _new_folder(self.folder) as place:
+            return Path(place).parent
 
     @cached_property
     def mappings(self) -> Mappings:
@@ -129,7 +136,8 @@ class Project:
             return None
         held = _objects.get(self.folder)
         if held is None or held[0] != self.manifest["metadata"][_DIGEST]:
-            parsed = invoke("parse", self.folder, self.target, "--no-write-json").result
+            with _new_folder(self.folder) as place:
+                parsed = invoke("parse", self.folder, Path(place), "--no-write-json").result
             if parsed is None:
                 return None
             held = _objects[self.folder] = (self.manifest["metadata"][_DIGEST], parsed)
@@ -186,7 +194,7 @@ def load_project(folder: Path | None = None) -> Project:
 
 def project_of_run(folder: Path, target: Path) -> Project:
     """Return the project that a dbt run of this process has just parsed, by the manifest that it wrote."""
-    return Project(folder, json.loads((target / "manifest.json").read_text()), target)
+    return Project(folder, json.loads((target / "manifest.json").read_text()))
 
 
 def _load(folder: Path, digest: str) -> Project:
@@ -197,8 +205,8 @@ def _load(folder: Path, digest: str) -> Project:
         except (OSError, ValueError):
             continue
         if manifest["metadata"].get(_DIGEST) == digest:
-            return Project(folder, manifest, target)
-        last = last or Project(folder, manifest, target, current=False)
+            return Project(folder, manifest)
+        last = last or Project(folder, manifest, current=False)
     try:
         return _parse(folder, digest)
     except ManifestFailed as problem:
@@ -209,7 +217,9 @@ def _load(folder: Path, digest: str) -> Project:
 
 
 def _targets(folder: Path) -> Iterator[Path]:
-    """Yield where a manifest may lie: in the project, or where that is installed or read-only, in the user's cache."""
+    """Yield where a manifest may lie: in dbt's target folder, in the user's cache where that is installed or read-only."""
+    if given := os.environ.get("DBT_TARGET_PATH"):
+        yield folder / given
     if folder != PROJECT or (TOP / "pyproject.toml").exists():
         yield folder / "target"
     with suppress(RuntimeError):  # a user without a home
@@ -226,11 +236,7 @@ def _own_folder() -> Path:
 
 def _parse(folder: Path, digest: str) -> Project:
     """Parse into a folder of its own, then put the results in place: others may be reading them."""
-    with _place(folder) as place:
-        target = Path(place).parent
-        kept = target / "partial_parse.msgpack"
-        if kept.exists():
-            Path(place, kept.name).write_bytes(kept.read_bytes())
+    with _new_folder(folder) as place:
         done = invoke("parse", folder, Path(place))
         if done.exception is not None or done.result is None:
             raise ManifestFailed(f"dbt parse failed in {folder}:\n{str(done.exception).strip()}")
@@ -238,22 +244,30 @@ def _parse(folder: Path, digest: str) -> Project:
         manifest = json.loads(file.read_text())
         manifest["metadata"][_DIGEST] = digest
         file.write_text(json.dumps(manifest))
-        for each in (Path(place, kept.name), file):
+        for each in (Path(place, _PARSED), file):
             if each.exists():
-                each.replace(target / each.name)
+                each.replace(Path(place).parent / each.name)
     _objects[folder] = (digest, done.result)
-    return Project(folder, manifest, target)
+    return Project(folder, manifest)
 
 
-def _place(folder: Path) -> "tempfile.TemporaryDirectory[str]":
-    """Return a new folder in the first place for manifests that can be written to."""
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[str]:
+    """Make a folder while the block runs, where manifests can be written to; it holds what dbt parsed before."""
     problem: OSError | None = None
     for target in _targets(folder):
         try:
             target.mkdir(parents=True, exist_ok=True)
-            return tempfile.TemporaryDirectory(prefix=".parse-", dir=target)
+            made = tempfile.TemporaryDirectory(prefix=".parse-", dir=target)
         except OSError as refused:
             problem = problem or refused
+            continue
+        with made as place:
+            held = next((each / _PARSED for each in _targets(folder) if (each / _PARSED).exists()), None)
+            if held is not None:
+                Path(place, _PARSED).write_bytes(held.read_bytes())
+            yield place
+        return
     raise ManifestFailed(f"there is no place for dbt's manifest: {problem}")
 
 

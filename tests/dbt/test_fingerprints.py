@@ -27,7 +27,7 @@ def project() -> Project:
 def made_stale(project: Project, edit: Edit, folder: Path = PROJECT) -> set[str]:
     manifest = copy.deepcopy(dict(project.manifest))
     edit(manifest)
-    before, after = project.mappings.fingerprints, Project(folder, manifest, folder).mappings.fingerprints
+    before, after = project.mappings.fingerprints, Project(folder, manifest).mappings.fingerprints
     return {name for name in before if before[name] != after[name]}
 
 

@@ -32,7 +32,6 @@ unit_tests:
 def project(place: Path, okta_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dbt project with tests of a table that is landed and built."""
     monkeypatch.setattr("orchestration.dbt.project.PROJECT", okta_project)
-    monkeypatch.delenv("DBT_TARGET_PATH")
     monkeypatch.setenv("HEADWATER_LAKE", str(tmp_path / "lake"))
     for words in (("land", okta_logs.SOURCE, okta_logs.delivery(tmp_path / "delivered")), ("build",)):
         said = headwater(*words)

@@ -97,7 +97,7 @@ def test_a_destination_that_is_not_configured_is_told_and_no_error(own_lake: Pat
 
 def test_a_name_that_is_not_declared_is_named_with_those_that_are(own_lake: Path) -> None:
     said = headwater("export", "push", "--table", "nowhere")
-    assert 2 == said.code and "no exported table 'nowhere' is declared; there are account_change" in said.err
+    assert 2 == said.code and "no exported table 'nowhere' is declared; there are authentication" in said.err
 
 
 def test_the_balance_tells_what_is_delivered_and_a_mismatch_fails_it(

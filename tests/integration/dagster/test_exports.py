@@ -345,4 +345,4 @@ def test_two_exports_to_one_table_are_an_error() -> None:
         },
     }
     with pytest.raises(BadDeclaration, match="api_activity and authentication both export to there/same"):
-        declared_exports(Project(Path(), manifest, Path()))
+        declared_exports(Project(Path(), manifest))

@@ -1,0 +1,99 @@
+"""The dbt project as it is read: parsed once for each state of its files, wherever there is a place to keep that."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.dbt import project as reading
+from orchestration.dbt.project import ManifestFailed, load_project
+from tests.integration import okta_logs
+from tests.integration.lakes import headwater
+
+TABLE = f"models/silver/authentication/authentication__{okta_logs.SOURCE}.sql"
+
+
+@pytest.fixture
+def copied(okta_project: Path, tmp_path: Path) -> Path:
+    """A copy of a small project, parsed."""
+    return Path(shutil.copytree(okta_project, tmp_path / "project"))
+
+
+def refuse(*_: object, **__: object) -> Any:
+    raise AssertionError("dbt was started")
+
+
+def test_an_unchanged_project_is_read_without_dbt(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "invoke", refuse)
+    for path in copied.rglob("*"):
+        os.utime(path, (0, 0))  # other times are no other files
+    assert f"authentication__{okta_logs.SOURCE}" in load_project(copied).mappings.fingerprints
+
+
+def test_a_removed_model_is_seen(copied: Path) -> None:
+    before = load_project(copied).mappings.models_of(okta_logs.SOURCE)
+    (copied / TABLE).unlink()
+    after = load_project(copied).mappings.models_of(okta_logs.SOURCE)
+    assert set(before) - set(after) == {Path(TABLE).stem}
+
+
+@pytest.mark.parametrize("has_home", [True, False])
+def test_a_project_that_cannot_be_written_to_is_kept_elsewhere(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_home: bool
+) -> None:
+    shutil.rmtree(copied / "target")
+    (copied / "target").write_text("no folder can be made here")
+    home = tmp_path / "home"
+    home.mkdir() if has_home else home.write_text("nor here")
+    monkeypatch.setenv("HOME", str(home))
+    target = load_project(copied).target
+    assert target.is_relative_to(home) == has_home
+    monkeypatch.setattr(reading, "invoke", refuse)
+    monkeypatch.setattr(reading, "_loaded", {})
+    assert load_project(copied).target == target
+
+
+def test_while_it_cannot_be_parsed_the_last_manifest_serves(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_project(copied).mappings
+    (copied / TABLE).write_text("select {{ no_such_macro( }}")
+    broken = load_project(copied)
+    assert (broken.mappings, broken.current, broken.dbt_manifest()) == (before, False, None)
+    monkeypatch.setattr(reading, "invoke", refuse)
+    assert load_project(copied) is broken, "it is not parsed again before somebody edits it"
+
+
+def test_a_project_that_never_could_be_parsed_is_one_clear_error(copied: Path) -> None:
+    shutil.rmtree(copied / "target")
+    (copied / TABLE).write_text("select {{ no_such_macro( }}")
+    with pytest.raises(ManifestFailed, match="no_such_macro"):
+        load_project(copied)
+
+
+def test_a_build_leaves_the_process_as_it_was(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan, lake and settings are arguments: the environment stays, and what is relative starts where the caller is."""
+    monkeypatch.setattr(reading, "PROJECT", copied)
+    monkeypatch.setenv("DBT_PROJECT_DIR", "/nowhere")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "headwater.yml").write_text("lake: here\nthreads: 2\n")
+    assert headwater("land", okta_logs.SOURCE, okta_logs.delivery(tmp_path / "delivered")).code == 0
+    before = dict(os.environ)
+    said = headwater("build", "--source", okta_logs.SOURCE, "--json")
+    assert said.code == 0, said.err
+    assert len(json.loads(said.out)["hours"][okta_logs.SOURCE]) == 3
+    assert (dict(os.environ), Path.cwd()) == (before, tmp_path)
+    assert (tmp_path / "here/silver/authentication").is_dir()
+
+
+def test_a_project_that_cannot_be_parsed_fails_the_build_in_dbts_words(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PROJECT", copied)
+    monkeypatch.chdir(tmp_path)
+    assert headwater("land", okta_logs.SOURCE, okta_logs.delivery(tmp_path / "delivered")).code == 0
+    (copied / TABLE).write_text("select {{ no_such_macro( }}")
+    said = headwater("build", "--source", okta_logs.SOURCE)
+    assert said.code == 1 and "Traceback" not in said.err
+    assert "dbt: " in said.err and "no_such_macro" in said.err
