@@ -92,7 +92,6 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Take the request of the run, or make one of the settings: then all that is stale is built."""
         self._request = current_request() or _own_request()
-        self._settings, self._store = self._request.settings, self._request.store
         self._run: BuildRun | None = None
         self._signed: Signed | None = None
         self._classes: dict[str, EventClass] | None = None
@@ -100,7 +99,7 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
-        settings = self._settings
+        settings = self._request.settings
         conn.execute("set timezone = 'UTC'")
         conn.execute("set preserve_insertion_order = false")
         conn.execute("set partitioned_write_max_open_files = 100000")
@@ -125,14 +124,15 @@ class Plugin(BasePlugin):
 
     def _setup(self, request: str) -> str:
         types = json.loads(request)["bronze_types"]
-        store, project = self._store, self._request.project
+        self._request = current_request() or _own_request()  # dbt keeps a plugin while a process runs it again
+        store, project = self._request.store, self._request.project
         self._signed = Signed(self._connection.cursor(), store)
         recover(store)
-        mappings = project.mappings
+        mappings, self._classes = project.mappings, None
         plan = self._request.plan or Plan.of_stale(store, mappings, types)
         place = _workplaces.enter_context(Workplace(store, "build"))
         versions = reference_versions(store)  # first: what comes meanwhile may be read, and counts as not read
-        reference = reference_views(store, self._settings.feed_order)
+        reference = reference_views(store, self._request.settings.feed_order)
         views = [f"create or replace {self._kind(sql)} reference.{name} as {sql}" for name, sql in reference.items()]
         self._run, self._held = BuildRun(store, mappings, project.marts, plan, place, context=versions), None
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
@@ -170,7 +170,7 @@ class Plugin(BasePlugin):
     def _held_for(self, table: str) -> ReferenceInventory:
         if self._held is None:
             self._held = held_by(self._connection.cursor())
-        return replace(self._held, lookups=asked_paths(lookups_of(self._settings).values(), table))
+        return replace(self._held, lookups=asked_paths(lookups_of(self._request.settings).values(), table))
 
     def _check(self, model: str, table: str, described: str) -> str:
         folder = self._current().staging_folder(model)
@@ -183,11 +183,11 @@ class Plugin(BasePlugin):
         if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
-        waits = bool(asked_paths(lookups_of(self._settings).values(), table))
+        waits = bool(asked_paths(lookups_of(self._request.settings).values(), table))
         return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each, "waits": waits})
 
     def _lookups(self, _: str) -> str:
-        return json.dumps(sendable_sql(lookups_of(self._settings).values()))
+        return json.dumps(sendable_sql(lookups_of(self._request.settings).values()))
 
     def _index(self, model: str, table: str) -> str:
         folder = self._current().staging_folder(model)

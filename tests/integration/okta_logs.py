@@ -58,11 +58,11 @@ def project(folder: Path) -> Path:
     """Copy of the dbt project that publishes Okta's sign-ins and base events only, and filters one kind of event."""
     names = ["staging/stg_okta__system_log.sql", "staging/_sources.yml", f"events/{SOURCE}.sql"]
     names += [f"silver/{table}/{table}__{SOURCE}.sql" for table in MODELS]
-    names += [f"silver/{table}/{table}.yml" for table in CLASSES]  # with their exports
     copied(folder, (PROJECT / "models" / name for name in names))
     for table in CLASSES:
-        view = f"select * from {{{{ ref('{table}__{SOURCE}') }}}}"
-        (folder / f"models/silver/{table}/{table}.sql").write_text(f"{{{{ config(materialized='view') }}}}\n{view}\n")
+        exports = {"destinations": ["files", "snowflake", "splunk"], "table": table}
+        model = {"name": f"{table}__{SOURCE}", "config": {"meta": {"exports": exports}}}
+        (folder / f"models/silver/{table}/{table}__{SOURCE}.yml").write_text(json.dumps({"models": [model]}))
     base = folder / f"models/silver/base_event/base_event__{SOURCE}.sql"
     base.write_text(FILTER + base.read_text())
     return parsed(folder)
