@@ -248,7 +248,7 @@ class Plugin(BasePlugin):
 
 def _own_request() -> Request:
     """Return the request of a dbt that was started alone, as `make dbt` does."""
-    flags, settings = get_flags(), load_settings()
+    flags, settings = get_flags(), load_settings()  # type: ignore[no-untyped-call]
     folder = Path(flags.PROJECT_DIR).resolve()
     return Request(settings, open_lake(settings), project_of_run(folder, folder / (flags.TARGET_PATH or "target")))
 
