@@ -217,7 +217,7 @@ def _load(folder: Path, digest: str) -> Project:
 
 
 def _targets(folder: Path) -> Iterator[Path]:
-    """Yield where a manifest may lie: in dbt's target folder, or where that is not to be written to, the user's cache."""
+    """Yield where a manifest may lie: dbt's target folder, or where that is not to be written to the user's cache."""
     if given := os.environ.get("DBT_TARGET_PATH"):
         yield folder / given
     if folder != PROJECT or (TOP / "pyproject.toml").exists():
