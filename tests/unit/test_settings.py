@@ -7,7 +7,8 @@ import yaml
 from pydantic import BaseModel
 
 from ingest.sources.okta_system_log.source import Place
-from orchestration.settings import (
+from orchestration.settings import Settings, SettingsError, load_settings, parse_bytes
+from orchestration.settings.models import (
     CloudTrailIntegrity,
     GeoIp,
     Iceberg,
@@ -17,10 +18,6 @@ from orchestration.settings import (
     ReferenceFeed,
     S3Access,
     S3Lake,
-    Settings,
-    SettingsError,
-    load_settings,
-    parse_bytes,
 )
 
 TOP = Path(__file__).resolve().parents[2]

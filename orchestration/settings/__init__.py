@@ -1,0 +1,257 @@
+"""Settings: one model, from `headwater.yml` and `HEADWATER_*` variables; variables win.
+
+What belongs here: what a user may set, with its default and its check. What does not: secrets; a setting names the
+environment variable that holds one, and it is read when it is used.
+"""
+
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SettingsSourceError
+
+from ingest.sources import ApiPlace, api_of
+from lake.storage.open import open_store
+from lake.storage.s3_options import AwsAccess, S3Options
+from lake.storage.store import Store
+from orchestration.settings.file import (
+    FILE_VARIABLE,
+    PROJECT,
+    TOP,
+    SettingsError,
+    base_folder,
+    config_file,
+    of_environment,
+)
+from orchestration.settings.models import (
+    CloudTrailIntegrity,
+    GeoIp,
+    Iceberg,
+    ObjectSource,
+    Place,
+    Reference,
+    ReferenceFeed,
+    S3Access,
+    S3Lake,
+    from_base,
+    placed,
+)
+
+__all__ = [
+    "FILE_VARIABLE",
+    "PROJECT",
+    "TOP",
+    "ObjectSource",
+    "ReferenceFeed",
+    "S3Access",
+    "S3Lake",
+    "Settings",
+    "SettingsError",
+    "access_of",
+    "config_file",
+    "load_settings",
+    "open_lake",
+    "parse_bytes",
+]
+
+_SECRETS = ("_TOKEN", "_PASSWORD", "_PASSPHRASE", "_API_KEY")  # variables that settings name; read when they are used
+
+
+class Settings(BaseSettings):
+    """Everything a user may set. Unknown keys, in the file or as variables, are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADWATER_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    lake: str = Field(default=".headwater/lake", description="The lake's root: a folder or a URL.")
+    sources: dict[str, Any] = Field(default={}, description="Where each source is read from.")
+    environment: str = Field(default="local", description="Which of the settings file's environments holds.")
+    s3: S3Lake = Field(default=S3Lake(), description="How the lake's bucket is used, when the lake is one.")
+    scratch: Place = Field(
+        default_factory=lambda: from_base(Path(".headwater/scratch")),
+        description="Folder of this machine for what steps of a lake in a bucket prepare, and copies of receipts.",
+    )
+    cloudtrail_integrity: CloudTrailIntegrity = Field(
+        default=CloudTrailIntegrity(), description="What CloudTrail's log files are verified with."
+    )
+    geoip: GeoIp = Field(
+        default=GeoIp(), description="GeoIP databases: places, networks, anonymous addresses, providers."
+    )
+    reference: Reference = Field(default=Reference(), description="Feeds of the reference tables.")
+    retro_days: float = Field(
+        default=90, gt=0, le=36500, description="How many days before it was learned an indicator is searched for."
+    )
+    iceberg: Iceberg = Field(default=Iceberg(), description="Silver and gold as Iceberg tables.")
+    destinations: dict[str, dict[str, Any]] = Field(
+        default={}, description="Where curated tables are exported to, by the names that models' meta.exports use."
+    )
+    lookups: dict[str, dict[str, Any]] = Field(
+        default={}, description="Providers that are asked about observables, by names of your own."
+    )
+    memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, description="Threads of one step.")
+    partitions_start: str = Field(
+        default="2026-01-01T00", description="First hour (UTC) of Dagster's hourly partitions, `YYYY-MM-DDTHH`."
+    )
+    ocsf_validation_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of rows held against the official JSON Schema at run time."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the variables before the file."""
+        given = of_environment(config_file())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, given)
+
+    @field_validator("lake")
+    @classmethod
+    def _absolute(cls, lake: str) -> str:
+        if not lake.strip():
+            raise ValueError("expected a folder or a URL, found nothing")
+        if "://" in lake:
+            return lake
+        path = Path(lake).expanduser()
+        return str(path if path.is_absolute() else (base_folder() / path).resolve())
+
+    @field_validator("sources")
+    @classmethod
+    def _are_places(cls, given: dict[str, Any]) -> dict[str, ObjectSource | ApiPlace]:
+        """Hold each against what its source is read from: objects, or the API that its folder has."""
+        return {name: _place(name, options) for name, options in given.items()}
+
+    @field_validator("destinations")
+    @classmethod
+    def _are_destinations(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Hold each against its type; folders and files start at the settings file."""
+        if not given:
+            return given
+        from lake.export.destination import configured  # only those with destinations read their kinds
+
+        placed = {name: {key: placed(key, value) for key, value in options.items()} for name, options in given.items()}
+        for name, options in placed.items():
+            configured(name, options)
+        return placed
+
+    @field_validator("lookups")
+    @classmethod
+    def _are_lookups(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Hold each against its type."""
+        if given:
+            from ingest.lookups.provider import configured  # only those with providers read their kinds
+
+            for name, options in given.items():
+                configured(name, options)
+        return given
+
+    @field_validator("memory")
+    @classmethod
+    def _an_amount(cls, memory: str) -> str:
+        parse_bytes(memory)
+        return memory
+
+    @field_validator("partitions_start")
+    @classmethod
+    def _an_hour(cls, start: str) -> str:
+        try:
+            datetime.strptime(start, "%Y-%m-%dT%H")
+        except ValueError:
+            raise ValueError(f"{start!r} is no hour (expected YYYY-MM-DDTHH, UTC)") from None
+        return start
+
+    def s3_options(self) -> S3Options:
+        """Return how the lake's bucket is used."""
+        used = self.s3
+        return S3Options(used.access(), self.scratch, used.encryption, used.kms_key_id, used.conditional_writes)
+
+    @property
+    def feed_order(self) -> tuple[str, ...]:
+        """Return the names of the reference feeds, the one that is believed first first."""
+        return tuple(self.reference.feeds)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return the memory limit in bytes."""
+        return parse_bytes(self.memory)
+
+
+def load_settings() -> Settings:
+    """Return the settings.
+
+    Raises:
+        SettingsError: the file cannot be read, a key is unknown, or a value cannot be used.
+    """
+    file = config_file()
+    if file is not None and not file.is_file():
+        raise SettingsError(f"settings file {file} ({FILE_VARIABLE}) does not exist")
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("HEADWATER_")
+        and name != FILE_VARIABLE
+        and name.removeprefix("HEADWATER_").split("__")[0].lower() not in Settings.model_fields
+        and not name.endswith(_SECRETS)
+    )
+    if unknown:
+        raise SettingsError(f"unknown setting {unknown[0]} (known: {', '.join(sorted(Settings.model_fields))})")
+    try:
+        return Settings()
+    except ValidationError as problem:
+        where = str(file) if file else "HEADWATER_* variables"
+        lines = [_line(".".join(map(str, each["loc"])), _said(each["msg"])) for each in problem.errors()]
+        raise SettingsError(f"settings ({where}): " + "; ".join(lines)) from None
+    except (yaml.YAMLError, SettingsSourceError) as problem:
+        raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
+
+
+def _place(source: str, given: Any) -> ObjectSource | ApiPlace:
+    api = api_of(source)
+    try:
+        return (api.Place if api else ObjectSource).model_validate(given)
+    except ValidationError as problem:
+        wrong = problem.errors()[0]
+        where = ".".join(map(str, ("sources", source, *wrong["loc"])))
+        raise ValueError(f"{where}: {_said(wrong['msg'])}") from None
+
+
+def open_lake(settings: Settings) -> Store:
+    """Return the store of the settings' lake; no request is made. Raises UnsupportedStore."""
+    return open_store(settings.lake, settings.s3_options())
+
+
+def access_of(settings: Settings, source: str) -> AwsAccess:
+    """Return how a source's bucket and queue are reached: by its own `s3` settings, else by the lake's."""
+    place = settings.sources.get(source)
+    own = place.s3 if isinstance(place, ObjectSource) else None
+    return (own or settings.s3).access()
+
+
+def _line(where: str, said: str) -> str:
+    return said if said.startswith(f"{where}.") else f"{where}: {said}"
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes that `2GiB`, `512MiB`, `1.5 GB` or a plain number mean. Raises ValueError."""
+    units = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if not found or found[2].lower() not in units or float(found[1]) == 0:
+        raise ValueError(f"{text!r} is not an amount of memory (expected a number and one of KiB, MiB, GiB)")
+    return int(float(found[1]) * units[found[2].lower()])
+
+
+def _said(message: str) -> str:
+    """Return a message of pydantic in the words of a user who wrote a file."""
+    said = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown setting")
+    return said.replace("Input should be a valid dictionary", "expected `key: value` lines below it")

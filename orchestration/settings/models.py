@@ -1,0 +1,235 @@
+"""The groups of settings: places, sources, feeds, Iceberg; each with its defaults and checks."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lake.storage.paths import checked
+from lake.storage.s3_options import AwsAccess
+from orchestration.settings.file import base_folder
+
+
+class Strict(BaseModel):
+    """A group of settings; a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def from_base(path: Path) -> Path:
+    """Return a path; a relative one starts at the settings file's folder."""
+    path = path.expanduser()
+    return path if path.is_absolute() else (base_folder() / path).resolve()
+
+
+Place = Annotated[Path, AfterValidator(from_base)]
+
+
+def folder_or_bucket(place: object) -> object:
+    """Return a folder's whole path, or an `s3://` URL as it is. Raises ValueError for another URL."""
+    if not isinstance(place, str | Path) or str(place).startswith("s3://"):
+        return place
+    if "://" in str(place) or not str(place).strip():
+        raise ValueError(f"{str(place)!r}: expected a folder or s3://bucket/prefix")
+    return str(from_base(Path(place)))
+
+
+def placed(key: str, value: Any) -> Any:
+    """Return a destination's setting with its path, if it is one: `root`, and what ends in `_file`."""
+    if key == "root":
+        return folder_or_bucket(value)
+    return str(from_base(Path(value))) if key.endswith("_file") and isinstance(value, str) else value
+
+
+class S3Access(Strict):
+    """How S3, or a store that speaks its protocol, is reached; credentials come by AWS's standard chain."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+
+    def access(self) -> AwsAccess:
+        """Return it as clients take it."""
+        return AwsAccess(**{name: getattr(self, name) for name in S3Access.model_fields})
+
+
+class S3Lake(S3Access):
+    """How the lake's bucket is used."""
+
+    encryption: Literal["AES256", "aws:kms"] | None = None  # None: as the bucket does by default
+    kms_key_id: str | None = None
+    conditional_writes: bool = True
+
+    @model_validator(mode="after")
+    def _key_has_a_use(self) -> "S3Lake":
+        if self.kms_key_id and self.encryption != "aws:kms":
+            raise ValueError("kms_key_id needs encryption: aws:kms")
+        return self
+
+
+class ObjectSource(Strict):
+    """Where the objects of an object source lie: a folder of this machine, or `s3://bucket/prefix`.
+
+    `s3` is how its bucket and queue are reached; without it as the lake's. `queue` announces new objects.
+    """
+
+    root: str | None = None
+    s3: S3Access | None = None
+    queue: str | None = None
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _a_place(cls, root: object) -> object:
+        return folder_or_bucket(root)
+
+    @field_validator("queue")
+    @classmethod
+    def _an_address(cls, queue: str | None) -> str | None:
+        if queue is not None and not re.match(r"https?://[^/@]+/\S+\Z", queue):
+            raise ValueError("expected the queue's URL, https://sqs.<region>.amazonaws.com/<account>/<name>")
+        return queue
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "ObjectSource":
+        if self.root is None and self.queue is None:
+            raise ValueError("expected root, queue or both")
+        return self
+
+    @property
+    def address(self) -> str:
+        """Return where it is read from, for people."""
+        return self.root or self.queue or ""
+
+
+class CloudTrailIntegrity(Strict):
+    """What CloudTrail's log files are verified with: where its digest files lie, and which public keys sign them.
+
+    `digests`, a folder or `s3://bucket/prefix`; left out, they lie beside the log files. `public_keys` is `aws`, to ask
+    CloudTrail for them, or files and folders.
+    """
+
+    digests: str | None = None
+    public_keys: Literal["aws"] | list[Place] = "aws"
+
+    @field_validator("digests", mode="before")
+    @classmethod
+    def _a_place(cls, digests: object) -> object:
+        return folder_or_bucket(digests)
+
+
+class GeoIp(Strict):
+    """MaxMind-format databases to load as reference tables; a table is fed by the databases of its own name, if any."""
+
+    city: list[Place] = []
+    asn: list[Place] = []
+    anonymous: list[Place] = []
+    isp: list[Place] = []
+
+    @property
+    def databases(self) -> dict[str, list[Path]]:
+        """Return the files by name."""
+        return {"city": self.city, "asn": self.asn, "anonymous": self.anonymous, "isp": self.isp}
+
+
+class ReferenceFeed(BaseModel):
+    """A feed of a reference table. Keys that are not named here are the format's own options.
+
+    `path`: a file, a folder or a glob of dated snapshots, also of a bucket (`s3://…`, reached as the lake's); a format
+    that asks an API has none. `mode`: left out, as the format says. `refresh`: when Dagster loads it, as cron, in UTC.
+    `max_age_hours`: how old its newest snapshot may be. `most_closed_share`: a full snapshot that would close a larger
+    share of the open rows is refused.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    table: Literal["indicators", "warning_lists", "assets", "identities"]
+    format: str
+    provider: str = ""
+    mode: Literal["full", "partial"] | None = None
+    path: str | None = None
+    refresh: str = "15 * * * *"
+    max_age_hours: float | None = Field(default=None, gt=0)
+    most_closed_share: float = Field(default=0.5, gt=0, le=1)
+
+    @field_validator("path")
+    @classmethod
+    def _from_settings(cls, path: str | None) -> str | None:
+        return folder_or_bucket(path) if path else None  # type: ignore[return-value]
+
+    @field_validator("refresh")
+    @classmethod
+    def _a_cron(cls, refresh: str) -> str:
+        if not re.fullmatch(r"@(hourly|daily|weekly|monthly)|[\d*/,-]+( [\d*/,A-Za-z-]+){4}", refresh):
+            raise ValueError(f"{refresh!r} is no cron schedule (expected five fields such as 15 * * * *, or @daily)")
+        return refresh
+
+    @model_validator(mode="after")
+    def _fits_its_format(self) -> "ReferenceFeed":
+        from ingest.reference.formats import checked_options, reader_of  # only those with feeds read their formats
+
+        checked_options(self.format, self.table, self.options)
+        reads = reader_of(self.format).READS
+        if (self.path is None) == (reads == "file"):
+            raise ValueError(f"format {self.format} " + ("needs a path" if reads == "file" else "has no path"))
+        return self
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Return what the format is told."""
+        return {key: placed(key, value) for key, value in (self.model_extra or {}).items()}
+
+
+class Reference(Strict):
+    """Feeds of the reference tables by name. Where two say something of one thing, the one that stands first counts."""
+
+    feeds: dict[str, ReferenceFeed] = {}
+
+    @field_validator("feeds")
+    @classmethod
+    def _have_names(cls, feeds: dict[str, ReferenceFeed]) -> dict[str, ReferenceFeed]:
+        for name in feeds:
+            checked(name)
+        return feeds
+
+
+class IcebergCatalogue(Strict):
+    """The catalogue of Iceberg tables. `sql` without `uri` is a SQLite file in the lake's own folder.
+
+    `properties` are pyiceberg's. Secrets have no place here: HEADWATER_ICEBERG__CATALOG__URI may hold one.
+    """
+
+    type: Literal["sql", "glue", "rest"] = "sql"
+    uri: str | None = None
+    properties: dict[str, str] = {}
+
+    @field_validator("uri")
+    @classmethod
+    def _filefrom_base(cls, uri: str | None) -> str | None:
+        file = (uri or "").removeprefix("sqlite:///")
+        return f"sqlite:///{from_base(Path(file))}" if uri and file != uri and file else uri
+
+
+class Iceberg(Strict):
+    """Silver and gold as Iceberg tables. `publish` lets Dagster do it; the command does it in any case."""
+
+    publish: bool = False
+    catalog: IcebergCatalogue = IcebergCatalogue()
+    namespace: str = "{layer}"
+    warehouse: str | None = None  # None: the lake's own folder iceberg/
+    keep_days: float = Field(default=5, ge=0)
+
+    @field_validator("namespace")
+    @classmethod
+    def _a_name(cls, namespace: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", namespace.replace("{layer}", "silver")):
+            raise ValueError(f"{namespace!r}: expected lower-case letters, digits and _, and {{layer}} where it goes")
+        return namespace
+
+    @field_validator("warehouse", mode="before")
+    @classmethod
+    def _a_place(cls, warehouse: object) -> object:
+        return folder_or_bucket(warehouse)
