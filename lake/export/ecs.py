@@ -1,10 +1,7 @@
-"""Rows as documents of the Elastic Common Schema (ECS): one SELECT writes them, by the table in `ecs.yml`.
-
-What belongs here: the SQL of a document, and the mapping of its fields. What does not: sending documents.
-"""
+"""Rows as documents of the Elastic Common Schema (ECS), by the table in `ecs.yml`: their SQL, and their mapping."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
 from lake.export.declaration import EVENT_ID
-from lake.export.json_sql import Column, json_text, value_text
+from lake.export.json_sql import Column, child_of, fields_of, json_text, value_text
 
 ECS = Path(__file__).with_name("ecs.yml")
 OWN = "headwater"  # the object with what this product needs of a document
@@ -176,7 +173,7 @@ class _Row:
             return None
         expression, type_ = quoted(top), self._types[top]
         for part in rest:
-            below = dict(_fields(type_)).get(part)
+            below = fields_of(type_).get(part)
             if below is None:
                 return None
             expression, type_ = f"{expression}.{quoted(part)}", below
@@ -238,18 +235,11 @@ def _ip(expression: str) -> str:
     return f"case when regexp_full_match({expression}, '[0-9a-fA-F.:]*[.:][0-9a-fA-F.:]*') then {expression} end"
 
 
-def _fields(type_: DuckDBPyType) -> Iterator[tuple[str, DuckDBPyType]]:
-    if type_.id == "struct":
-        yield from ((name, below) for name, below in type_.children if isinstance(below, DuckDBPyType))
-
-
 def _child(type_: DuckDBPyType) -> DuckDBPyType | None:
-    if type_.id != "list":
-        return None
-    return next((below for _, below in type_.children if isinstance(below, DuckDBPyType)), None)
+    return child_of(type_) if type_.id == "list" else None
 
 
 def _has(type_: DuckDBPyType | None, path: str) -> bool:
     for part in path.split("."):
-        type_ = dict(_fields(type_)).get(part) if type_ is not None else None
+        type_ = fields_of(type_).get(part) if type_ is not None else None
     return type_ is not None

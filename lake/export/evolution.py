@@ -1,7 +1,4 @@
-"""Evolving a destination's table: a new column is added, a narrower type widened, anything else stops the export.
-
-What belongs here: the decision, as a pure function over names and types. What does not: statements, or asking a table.
-"""
+"""Evolving a destination's table: a new column is added, a narrower type widened, anything else stops the export."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

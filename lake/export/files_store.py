@@ -1,7 +1,4 @@
-"""Where files go: a folder, or a bucket with access of its own or the lake's; and what its errors mean to an export.
-
-What belongs here: what destinations of files share. What does not: a layout, a format.
-"""
+"""Where files go: a folder, or a bucket with access of its own or the lake's; and what its errors mean to an export."""
 
 import time
 from collections.abc import Iterator

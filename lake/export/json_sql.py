@@ -1,6 +1,4 @@
-"""Rows as JSON texts, the same for every destination that takes JSON.
-
-What belongs here: the SQL that writes a row. What does not: envelopes around it.
+"""The SQL that writes a row as one JSON text, the same for every destination that takes JSON.
 
 NULL is left out, down through objects; NULL in a list stays (also in the objects of a list), and so do an empty list,
 text or object. Times are ISO 8601 in UTC with six digits and `Z`; binary is base64; 64-bit integers and decimals are
@@ -48,7 +46,7 @@ def _object(fields: Iterator[tuple[str, str, DuckDBPyType]]) -> str:
 def value_text(expression: str, type_: DuckDBPyType) -> str:
     """Return the SQL (VARCHAR) that writes one value; it is NULL where the value is."""
     if type_.id == "struct":
-        fields = ((name, f"{expression}.{quoted(name)}", below) for name, below in _fields(type_))
+        fields = ((name, f"{expression}.{quoted(name)}", below) for name, below in fields_of(type_).items())
         return f"case when {expression} is not null then {_object(fields)} end"
     if type_.id in _PLAIN:
         return f"{expression}::varchar"
@@ -67,14 +65,14 @@ def json_value(expression: str, type_: DuckDBPyType, depth: int = 0) -> str:
     if kind == "struct" and _differs(type_):
         inner = ", ".join(
             f"{quoted(field)} := {json_value(f'{expression}.{quoted(field)}', below, depth)}"
-            for field, below in _fields(type_)
+            for field, below in fields_of(type_).items()
         )
         return f"case when {expression} is not null then struct_pack({inner}) end"
     if kind in ("list", "array") and _differs(type_):
         each = f"e{depth}"
-        return f"list_transform({expression}, lambda {each}: {json_value(each, _child(type_), depth + 1)})"
+        return f"list_transform({expression}, lambda {each}: {json_value(each, child_of(type_), depth + 1)})"
     if kind == "map" and _differs(type_):
-        each, held = f"e{depth}", dict(_fields(type_))
+        each, held = f"e{depth}", fields_of(type_)
         pair = ", ".join(f"{part} := {json_value(f'{each}.{part}', held[part], depth + 1)}" for part in held)
         return f"map_from_entries(list_transform(map_entries({expression}), lambda {each}: struct_pack({pair})))"
     return expression
@@ -83,17 +81,19 @@ def json_value(expression: str, type_: DuckDBPyType, depth: int = 0) -> str:
 def _differs(type_: DuckDBPyType) -> bool:
     """Whether a value holds, at any depth, something that `to_json` would write in another way."""
     if type_.id in ("struct", "map"):
-        return any(_differs(below) for _, below in _fields(type_))
+        return any(map(_differs, fields_of(type_).values()))
     if type_.id in ("list", "array"):
-        return _differs(_child(type_))
+        return _differs(child_of(type_))
     return type_.id.startswith("timestamp") or type_.id in ("blob", "float", "double")
 
 
-def _fields(type_: DuckDBPyType) -> Iterator[tuple[str, DuckDBPyType]]:
-    for name, inner in type_.children:
-        if isinstance(inner, DuckDBPyType):
-            yield name, inner
+def fields_of(type_: DuckDBPyType) -> dict[str, DuckDBPyType]:
+    """Return the fields of a struct, or `key` and `value` of a map, by name; none of any other type."""
+    if type_.id not in ("struct", "map"):
+        return {}
+    return {name: inner for name, inner in type_.children if isinstance(inner, DuckDBPyType)}
 
 
-def _child(type_: DuckDBPyType) -> DuckDBPyType:
+def child_of(type_: DuckDBPyType) -> DuckDBPyType:
+    """Return the type of the elements of a list or array."""
     return next(inner for name, inner in type_.children if name == "child" and isinstance(inner, DuckDBPyType))

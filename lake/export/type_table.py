@@ -1,7 +1,6 @@
-"""The table of types in `lake/export/README.md`, from what each destination's file says.
+"""The table of types in `lake/export/README.md`, made of each destination's `TYPES` and `NOTES`.
 
-What belongs here: writing the table (`python -m lake.export.type_table`) and finding drift (`--check`). What does
-not: the types themselves; `TYPES` and `NOTES` of each destination say them.
+`python -m lake.export.type_table` writes it; `--check` says whether it is current.
 """
 
 import sys

@@ -1,7 +1,5 @@
 """Files: one per table and hour, in a folder or bucket, as Parquet, NDJSON, NDJSON of ECS documents, or CSV.
 
-What belongs here: writing and reading back one file. What does not: Amazon Security Lake's layout (`security_lake`).
-
 `<root>/<table>/date=YYYY-MM-DD/hour=HH/part.<format>` is replaced by one act; an hour without rows has no file. CSV
 holds objects and lists as JSON texts; an empty text is `""`, NULL is nothing.
 """
@@ -14,7 +12,7 @@ import duckdb
 
 from lake.base.sql import literal, quoted
 from lake.export.declaration import EVENT_ID
-from lake.export.destination import Delivery, Held, Partition, Place
+from lake.export.destination import NOTHING, Delivery, Held, Partition, Place
 from lake.export.ecs import OWN, classes_of, document
 from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
 from lake.export.json_sql import columns_of, json_text, json_value
@@ -87,7 +85,7 @@ class Files:
         """Count the file's rows and sum their ids."""
         key = self._key(table, partition)
         with reading(self._store.url(key)):
-            return self._asked(key) if self._store.info(key) is not None else Held(rows=0, checksum=0)
+            return self._asked(key) if self._store.info(key) is not None else NOTHING
 
     def _asked(self, key: str) -> Held:
         *first, last = self._relations(key)

@@ -1,7 +1,6 @@
 """Amazon Security Lake: a table of one OCSF class becomes a custom source.
 
-What belongs here: AWS's layout and Parquet rules. What does not: files without them (`files`), creating the custom
-source, which is a step of AWS's console or API and makes the role that may write its prefix.
+Creating the custom source is a step of AWS's console or API, which makes the role that may write its prefix.
 
 `<root>/ext/<source>/region=<region>/accountId=<account>/eventDay=YYYYMMDD/<table>-<hour>.parquet`: one object per event
 hour and account, under a name that follows from both, so pushing again replaces it. What the hour no longer has is
@@ -32,10 +31,10 @@ from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
 from lake.export.declaration import EVENT_ID
-from lake.export.destination import Delivery, Held, Partition, Place
+from lake.export.destination import NOTHING, Delivery, Held, Partition, Place
 from lake.export.errors import BadDeclaration, ExportError, RowsRefused, one_line
 from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
-from lake.export.json_sql import Column, columns_of
+from lake.export.json_sql import Column, child_of, columns_of, fields_of
 from lake.export.rows import Reader
 from lake.storage import paths
 from lake.storage.store import Store
@@ -124,7 +123,7 @@ class SecurityLake:
         with reading(self._store.url(self._source(table))):
             keys = self._there(table, partition)
             if not keys:
-                return Held(rows=0, checksum=0)
+                return NOTHING
             urls = ", ".join(literal(self._store.url(key)) for key in keys)
             relation = f"read_parquet([{urls}], hive_partitioning = false, union_by_name = true)"
             return held_in(self._store, relation, self._place, self._place.threads)
@@ -199,8 +198,8 @@ def _check_class(con: duckdb.DuckDBPyConnection, table: str) -> None:
 
 def _accounts(columns: Sequence[Column], default: str) -> str:
     """Return the SQL of the account that a row is filed under; what cannot be part of a key becomes `_`."""
-    cloud = next((dict(_below(each.type)) for each in columns if each.name == "cloud"), {})
-    if "account" not in cloud or "uid" not in dict(_below(cloud["account"])):
+    cloud = next((fields_of(each.type) for each in columns if each.name == "cloud"), {})
+    if "account" not in cloud or "uid" not in fields_of(cloud["account"]):
         return literal(default)
     uid = "nullif(trim(cloud.account.uid), '')"
     other = f"'external_' || substr(regexp_replace({uid}, '[^A-Za-z0-9_.-]', '_', 'g'), 1, 64)"
@@ -218,18 +217,11 @@ def _without_json(type_: DuckDBPyType) -> str:
     if str(type_) == "JSON":
         return "VARCHAR"
     if type_.id in ("list", "array"):
-        child = next(below for name, below in type_.children if name == "child")
-        return f"{_without_json(child)}[]" if type_.id == "list" and isinstance(child, DuckDBPyType) else str(type_)
-    parts = [(name, _without_json(below)) for name, below in _below(type_)]
+        return f"{_without_json(child_of(type_))}[]" if type_.id == "list" else str(type_)
+    parts = [(name, _without_json(below)) for name, below in fields_of(type_).items()]
     if type_.id == "struct":
         return f"STRUCT({', '.join(f'{quoted(name)} {below}' for name, below in parts)})"
     return f"MAP({', '.join(below for _, below in parts)})" if type_.id == "map" else str(type_)
-
-
-def _below(type_: DuckDBPyType) -> Sequence[tuple[str, DuckDBPyType]]:
-    if type_.id not in ("struct", "map"):
-        return ()
-    return [(name, below) for name, below in type_.children if isinstance(below, DuckDBPyType)]
 
 
 def _rows_of_a_group(reader: Reader) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from lake.base.http import Clock, FailedTry
 from lake.export.destination import Partition
-from lake.export.destinations.bigquery.columns import fields_of, planned
+from lake.export.destinations.bigquery.columns import planned, table_fields
 from lake.export.destinations.bigquery.jobs import Missing, Requests, Taken
 from lake.export.errors import (
     BadDeclaration,
@@ -29,7 +29,7 @@ PLAIN = "began as time_dt, {'uid': 'm' || n} as metadata"
 
 def fields(select: str) -> list[dict[str, Any]]:
     with duckdb.connect() as con:
-        return fields_of("t", columns_of(con.sql(f"select {select}")))
+        return table_fields("t", columns_of(con.sql(f"select {select}")))
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ class BigQuery:
         requests, options = self._requests, self._options
         name = f"{options.project}.{options.dataset}"
         try:
-            dataset = requests.asked(lambda: requests.client.get_dataset(name, **requests.timing))
+            dataset = requests.call("get_dataset", name)
         except Missing as problem:
             if not options.create_dataset:
                 raise ExportError(
@@ -171,9 +171,9 @@ class BigQuery:
             made.location = self._options.location
         requests = self._requests
         try:
-            return requests.asked(lambda: requests.client.create_dataset(made, **requests.timing))
+            return requests.call("create_dataset", made)
         except Taken:  # by another push, or by this one, whose answer was lost
-            return requests.asked(lambda: requests.client.get_dataset(name, **requests.timing))
+            return requests.call("get_dataset", name)
 
     def _load(self, table: str, partition: Partition, reader: Reader) -> tuple[str, int, tuple[str, ...]]:
         """Write the file and load it; return the job's id, the bytes, and what a person should know."""
@@ -201,10 +201,10 @@ class BigQuery:
     def _evolved(self, table: str, columns: list[Column]) -> list[fields.Field]:
         """Make the table, or add and widen columns, and return its fields; nothing is changed where they conflict."""
         requests, name = self._requests, self._name(table)
-        wanted = fields.fields_of(name, columns)
+        wanted = fields.table_fields(name, columns)
         for _ in range(_EVOLVING_TRIES):
             try:
-                there = requests.asked(lambda: requests.client.get_table(name, **requests.timing))
+                there = requests.call("get_table", name)
             except Missing:
                 with suppress(Taken):
                     self._make(table, wanted)
@@ -242,14 +242,14 @@ class BigQuery:
             made.clustering_fields = clustered
         made.labels = dict(self._options.labels)
         requests = self._requests
-        requests.asked(lambda: requests.client.create_table(made, **requests.timing))
+        requests.call("create_table", made)
 
     def _add(self, there: Any, after: list[fields.Field]) -> None:
         from google.cloud import bigquery
 
         there.schema = [bigquery.SchemaField.from_api_repr(each) for each in after]
         requests = self._requests
-        requests.asked(lambda: requests.client.update_table(there, ["schema"], **requests.timing))  # holds to the etag
+        requests.call("update_table", there, ["schema"])  # holds to the etag
 
     def _widen(self, table: str, after: list[fields.Field], widened: dict[str, str]) -> None:
         tops = {name.partition(".")[0] for name in widened}
@@ -270,7 +270,7 @@ class BigQuery:
         for job in requests.running(self._job_prefix(table, partition)):
             if not kept or not job.job_id.startswith(kept):
                 job_id, where = job.job_id, job.location or requests.location
-                requests.asked(lambda: requests.client.cancel_job(job_id, location=where, **requests.timing))  # noqa: B023
+                requests.call("cancel_job", job_id, location=where)
                 requests.waited(job)
 
     def _loaded(self, table: str, partition: Partition, file: Path, schema: list[fields.Field]) -> str:

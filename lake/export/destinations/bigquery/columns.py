@@ -1,7 +1,6 @@
 """Columns of a BigQuery table: what a table's rows need, what a table has, and how the one becomes the other.
 
-What belongs here: fields as BigQuery's API writes them (`name`, `type`, `mode`, `fields`), decided without a request.
-What does not: the SQL that writes rows (`_bigquery_rows`), requests (`_bigquery_jobs`).
+Fields are as BigQuery's API writes them: `name`, `type`, `mode`, `fields`.
 """
 
 import re
@@ -12,7 +11,8 @@ from duckdb.sqltypes import DuckDBPyType
 
 from lake.export.errors import SchemaConflict
 from lake.export.evolution import Evolution, evolution
-from lake.export.json_sql import Column
+from lake.export.json_sql import Column, child_of
+from lake.export.json_sql import fields_of as inner_types
 
 HOUR = "_event_hour"  # the partition; TIMESTAMP, the first instant of the event hour
 Field = dict[str, Any]
@@ -45,7 +45,7 @@ _FORBIDDEN = (
 )
 
 
-def fields_of(where: str, columns: Sequence[Column]) -> list[Field]:
+def table_fields(where: str, columns: Sequence[Column]) -> list[Field]:
     """Return the fields that rows need, the partition first.
 
     Raises:
@@ -62,9 +62,9 @@ def _field(where: str, path: str, name: str, type_: DuckDBPyType) -> Field:
     if kind in ("list", "array"):
         return {**_element(where, path, name, child_of(type_)), "mode": "REPEATED"}
     if kind == "map":
-        return _record(where, path, name, children_of(type_), "REPEATED")
+        return _record(where, path, name, inner_types(type_), "REPEATED")
     if kind == "struct":
-        return _record(where, path, name, children_of(type_), "NULLABLE")
+        return _record(where, path, name, inner_types(type_), "NULLABLE")
     if kind == "decimal":
         return {"name": name, "type": _decimal(type_), "mode": "NULLABLE"}
     if kind not in _SCALARS:
@@ -87,16 +87,6 @@ def _record(where: str, path: str, name: str, inner: Mapping[str, DuckDBPyType],
 def _decimal(type_: DuckDBPyType) -> str:
     precision, scale = (int(str(number)) for _, number in type_.children)
     return "NUMERIC" if precision - scale <= _NUMERIC_WHOLE and scale <= _NUMERIC_SCALE else "BIGNUMERIC"
-
-
-def children_of(type_: DuckDBPyType) -> dict[str, DuckDBPyType]:
-    """Return the fields of a struct, or the child of a list, by name."""
-    return {name: inner for name, inner in type_.children if isinstance(inner, DuckDBPyType)}
-
-
-def child_of(type_: DuckDBPyType) -> DuckDBPyType:
-    """Return the type of a list's elements."""
-    return children_of(type_)["child"]
 
 
 def _check_names(where: str, path: str, fields: Sequence[Field]) -> None:

@@ -104,6 +104,10 @@ class Requests:
 
         return self._tried(attempt)
 
+    def call(self, method: str, *given: Any, **said: Any) -> Any:
+        """Return what a method of Google's client answers; see `asked`."""
+        return self.asked(lambda: getattr(self.client, method)(*given, **said, **self.timing))
+
     def _tried(self, attempt: Callable[[], T]) -> T:
         try:
             return Tries(self.where, Retry(self.retry_seconds, longest_wait=30.0), self.clock).run(attempt)
@@ -143,12 +147,12 @@ class Requests:
             with self._understood():
                 return start(job_id)
         except Taken:
-            found = self.asked(lambda: self.client.get_job(job_id, location=self.location, **self.timing))
+            found = self.call("get_job", job_id, location=self.location)
             ours = (found.labels or {}).get(PUSH_LABEL) == push
             return found if ours or found.state != "DONE" else None
         except FailedTry as lost:
             try:
-                return self.asked(lambda: self.client.get_job(job_id, location=self.location, **self.timing))
+                return self.call("get_job", job_id, location=self.location)
             except Missing:
                 raise lost from None
 
@@ -164,7 +168,7 @@ class Requests:
             self.clock.sleep(pause)
             pause = min(pause * 1.5, 5.0)
             job_id, location = job.job_id, job.location or self.location
-            job = self.asked(lambda: self.client.get_job(job_id, location=location, **self.timing))  # noqa: B023
+            job = self.call("get_job", job_id, location=location)
         return job
 
     def running(self, prefix: str) -> list[Any]:

@@ -1,7 +1,5 @@
 """Rows as BigQuery loads them: the DuckDB SQL that writes a Parquet file with exactly a table's columns.
 
-What belongs here: values in the shape of a field. What does not: which fields there are (`_bigquery_columns`).
-
 All columns of the table are written, in its order and types, so that a load has nothing to convert. Lists are never
 NULL and hold no NULL, for BigQuery's are not: a NULL list is an empty one, NULL elements are left out and counted.
 """
@@ -12,8 +10,8 @@ from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
 from lake.export.destination import Partition
-from lake.export.destinations.bigquery.columns import HOUR, Field, child_of, children_of, type_of
-from lake.export.json_sql import Column
+from lake.export.destinations.bigquery.columns import HOUR, Field, type_of
+from lake.export.json_sql import Column, child_of, fields_of
 
 _TYPES = {
     "BOOLEAN": "boolean",
@@ -76,7 +74,7 @@ def _value(expression: str, type_: DuckDBPyType, field: Field, depth: int) -> st
     each = f"e{depth}"
     one = {**field, "mode": "NULLABLE"}
     if type_.id == "map":
-        pair = _entry(each, children_of(type_), one, depth + 1)
+        pair = _entry(each, fields_of(type_), one, depth + 1)
         return f"coalesce(list_transform(map_entries({expression}), lambda {each}: {pair}), {_missing(field)})"
     inner = child_of(type_)
     if inner.id in ("list", "array", "map"):
@@ -94,7 +92,7 @@ def _list(expression: str, type_: DuckDBPyType) -> str:
 
 def _single(expression: str, type_: DuckDBPyType, field: Field, depth: int) -> str:
     if type_.id == "struct":
-        return f"case when {expression} is not null then {_entry(expression, children_of(type_), field, depth)} end"
+        return f"case when {expression} is not null then {_entry(expression, fields_of(type_), field, depth)} end"
     if type_of(field) == "BIGNUMERIC" and type_.id == "decimal":
         return f"{expression}::decimal(38, {type_.children[1][1]})"
     return f"{expression}::{_type(field)}"
@@ -114,7 +112,7 @@ def _entry(expression: str, inner: dict[str, DuckDBPyType], field: Field, depth:
 def _nulls(expression: str, type_: DuckDBPyType, depth: int) -> str:
     """Return SQL for the number of NULL elements in a value's lists, or ""."""
     if type_.id == "struct":
-        parts = [_nulls(f"{expression}.{quoted(name)}", inner, depth) for name, inner in children_of(type_).items()]
+        parts = [_nulls(f"{expression}.{quoted(name)}", inner, depth) for name, inner in fields_of(type_).items()]
         return " + ".join(filter(None, parts))
     if type_.id not in ("list", "array"):
         return ""

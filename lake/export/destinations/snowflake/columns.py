@@ -1,8 +1,5 @@
 """How the columns of an export become columns of a Snowflake table, on the way there and at the end.
 
-What belongs here: names, types, the SQL of DuckDB that writes a value and the SQL of Snowflake that reads it. What does
-not: statements (`_snowflake_sql`).
-
 On the way values are what Parquet and Snowflake cannot understand in two ways: instants are whole microseconds since
 1970, objects and lists JSON texts, binary hexadecimal digits. Columns are then named C0, C1, …
 """

@@ -1,7 +1,4 @@
-"""The rows of a push as Parquet files of this machine, without those that Snowflake would refuse.
-
-What belongs here: writing the files, and finding values that are larger than Snowflake takes. What does not: uploading.
-"""
+"""The rows of a push as Parquet files of this machine, without those that Snowflake would refuse."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

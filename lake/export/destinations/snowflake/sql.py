@@ -1,7 +1,5 @@
 """The statements that Snowflake is sent, as documented under docs.snowflake.com/en/sql-reference.
 
-What belongs here: SQL text, with every name and value quoted. What does not: sending it (`_snowflake_session`).
-
 A push has a temporary stage and a temporary table of its own. Both end with the session, files and all, so that a push
 that died leaves nothing. (The stage is a named one, for a load that selects cannot read a table's own.)
 """

@@ -20,11 +20,9 @@ import uuid
 from pathlib import Path
 
 import duckdb
-import msgspec
 
 from lake.export.declaration import EVENT_ID
 from lake.export.destination import Delivery, Held, Partition, Place, check_url, secret_of
-from lake.export.destinations.splunk.addon import write_addon as write_addon  # for `headwater export addon`
 from lake.export.destinations.splunk.collector import Collector
 from lake.export.destinations.splunk.events import Shape, batches, columns, content, select
 from lake.export.destinations.splunk.progress import Progress
@@ -56,10 +54,9 @@ _LITTLE = 512 << 20  # bytes: two threads that write JSON of events of 2.7 kB ne
 _CHANNELS = uuid.UUID("6f1b8a0e-62d5-4b0f-8a9e-5d3c1f7e2b48")  # the name space of this product's channels
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`url` is the collector's; `token_env` names the variable with its token, which is read when events are sent.
 
-    `sourcetype`, `source` may contain `{table}`, `sourcetype` also `{class}`. `host` and `time` are paths of the row.
     A body holds at most `batch_events` and `batch_bytes` (before compression): Splunk Enterprise takes 800 MB, Splunk
     Cloud about 5 MB (measured), and Splunk's own clients send up to 1 MB. `connections` bodies are under way at once,
     `unacknowledged` may wait: so many are sent twice at most after a kill. Nothing waits longer than
@@ -68,11 +65,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     url: str
     token_env: str = "HEADWATER_SPLUNK_TOKEN"
-    index: str = ""
-    sourcetype: str = "headwater:ocsf:{class}"
-    source: str = "headwater:{table}"
-    host: str = "device.hostname"
-    time: str = "time_dt"
     acknowledge: bool = True
     batch_events: int = 1000
     batch_bytes: int = 1_000_000
@@ -130,20 +122,12 @@ class Splunk:
                 f" left join known on known.id = {EVENT_ID} where known.content is distinct from now.content"
             )
             chosen = f"{EVENT_ID} in (select id from due)"
-        shape = Shape(
-            table=table,
-            partition=partition,
-            pushed_at=progress.pushed_at,
-            index=options.index,
-            sourcetype=options.sourcetype,
-            source=options.source,
-            host=options.host,
-            time=options.time,
-        )
         (due,) = con.execute(f"select count(*) from exported where {chosen}").fetchone() or (0,)
         sending = None
         if due:
-            sending = self._send(con, progress, table, select(shape, given, chosen), chosen)
+            sending = self._send(
+                con, progress, table, select(options, table, partition, progress.pushed_at, given, chosen), chosen
+            )
         (changed,) = (con.execute("select count(*) from due where changed").fetchone() or (0,)) if again else (0,)
         progress.load(con)
         gone = progress.vanished(con)

@@ -1,7 +1,5 @@
 """The add-on that makes delivered events fit Splunk's Common Information Model, written from `cim.yml`.
 
-What belongs here: the files of an add-on, as texts. What does not: which attribute becomes which field (the YAML).
-
 An enumeration becomes `case`, several paths become `coalesce`, one path an alias. Splunk works out every EVAL of an
 event from its extracted fields and aliases, never from another EVAL, so their order means nothing (props.conf.spec).
 JSON is taken apart when searched (`KV_MODE = json`): objects are dotted, lists have `{}`.

@@ -1,7 +1,5 @@
 """Rows as the events of a HEC: one SELECT writes the whole envelope, batches are cut from what it gives.
 
-What belongs here: the SQL of an envelope, and batches. What does not: sending them.
-
 An envelope is `{"time", "host", "source", "sourcetype", "index", "fields", "event"}`; `event` is the row by
 `lake.export.json_sql` without `_event_id`, which stands in `fields` with the hour and the time of the push: indexed
 fields, by which a search finds duplicates without reading an event.
@@ -23,7 +21,7 @@ from duckdb.sqltypes import DuckDBPyType
 from lake.base.sql import literal, quoted
 from lake.export.declaration import EVENT_ID
 from lake.export.destination import Partition
-from lake.export.json_sql import Column, columns_of, json_text
+from lake.export.json_sql import Column, columns_of, fields_of, json_text
 
 CIM = Path(__file__).with_name("cim.yml")
 _ROWS = 2048  # DuckDB's own vector
@@ -59,18 +57,17 @@ class Batch:
         return Batch(self.ids, self.sources, self.contents, [], self.size)
 
 
-@dataclass(frozen=True)
-class Shape:
-    """How rows of one table become events; see `lake.export.destinations.splunk.Options`."""
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How rows become events: index, and the events' own fields. `host` and `time` are paths of the row.
 
-    table: str
-    partition: Partition
-    pushed_at: int
-    index: str
-    sourcetype: str
-    source: str
-    host: str
-    time: str
+    `sourcetype` and `source` may contain `{table}`, `sourcetype` also `{class}`.
+    """
+
+    index: str = ""
+    sourcetype: str = "headwater:ocsf:{class}"
+    source: str = "headwater:{table}"
+    host: str = "device.hostname"
+    time: str = "time_dt"
 
 
 def content(columns: Sequence[Column]) -> str:
@@ -78,24 +75,26 @@ def content(columns: Sequence[Column]) -> str:
     return f"md5_number_lower({json_text(_own(columns))})"
 
 
-def select(shape: Shape, columns: Sequence[Column], chosen: str = "true") -> str:
+def select(
+    shape: Shape, table: str, partition: Partition, pushed_at: int, columns: Sequence[Column], chosen: str = "true"
+) -> str:
     """Return a SELECT of id, source, content hash and envelope over `exported`, where `chosen` is true."""
     fixed = {each.name: each for each in columns}
     values = {
         "id": EVENT_ID,
         "source": f"coalesce({quoted('source')}, '')" if "source" in fixed else "''",
-        "at": _time(shape, fixed),
+        "at": _time(shape, partition, fixed),
         "host": _host(shape, fixed),
-        "sourcetype": _sourcetype(shape, fixed),
+        "sourcetype": _sourcetype(shape, table, fixed),
         "event": json_text(_own(columns)),
     }
     inner = ", ".join(f"{sql} as _hec_{name}" for name, sql in values.items())
-    named = _text(shape.source.replace("{table}", shape.table))
+    named = _text(shape.source.replace("{table}", table))
     index = f""" || ',"index":' || {_text(shape.index)}""" if shape.index else ""
     line = f"""concat(
         '{{"time":', _hec_at, ',"host":', to_json(_hec_host), ',"source":' || {named} || ',"sourcetype":',
         to_json(_hec_sourcetype), ''{index} || ',"fields":{{"event_id":', to_json(_hec_id),
-        ',"event_hour":"{shape.partition}","pushed_at":"{shape.pushed_at}"}},"event":', _hec_event, '}}' || chr(10))"""
+        ',"event_hour":"{partition}","pushed_at":"{pushed_at}"}},"event":', _hec_event, '}}' || chr(10))"""
     return (
         f"select _hec_id as id, _hec_source as source, md5_number_lower(_hec_event) as content, {line} as line"
         f" from (select {inner} from exported where {chosen})"
@@ -140,9 +139,9 @@ def _own(columns: Sequence[Column]) -> list[Column]:
     return [each for each in columns if each.name != EVENT_ID]
 
 
-def _time(shape: Shape, columns: dict[str, Column]) -> str:
+def _time(shape: Shape, partition: Partition, columns: dict[str, Column]) -> str:
     """Epoch seconds with microseconds, exactly: a DOUBLE would not do after the year 2106."""
-    began = int(shape.partition.hour.replace(tzinfo=UTC).timestamp())
+    began = int(partition.hour.replace(tzinfo=UTC).timestamp())
     path = _path(shape.time, columns, "TIMESTAMP")
     if path is None:
         return literal(f"{began}.000000")
@@ -156,15 +155,15 @@ def _host(shape: Shape, columns: dict[str, Column]) -> str:
     return f"coalesce({', '.join([*found, literal('headwater')])})"
 
 
-def _sourcetype(shape: Shape, columns: dict[str, Column]) -> str:
+def _sourcetype(shape: Shape, table: str, columns: dict[str, Column]) -> str:
     """The class is the one that the row names; a table without classes stands for itself."""
     if "{class}" not in shape.sourcetype:
-        return literal(shape.sourcetype.replace("{table}", shape.table))
-    named = literal(shape.table.partition("__")[0])
+        return literal(shape.sourcetype.replace("{table}", table))
+    named = literal(table.partition("__")[0])
     if "class_uid" in columns:
         cases = " ".join(f"when {uid} then {literal(name)}" for name, uid in class_uids().items())
         named = f"case class_uid {cases} else {named} end"
-    return f"replace({literal(shape.sourcetype.replace('{table}', shape.table))}, '{{class}}', {named})"
+    return f"replace({literal(shape.sourcetype.replace('{table}', table))}, '{{class}}', {named})"
 
 
 def _path(path: str, columns: dict[str, Column], begins: str = "") -> str | None:
@@ -174,8 +173,7 @@ def _path(path: str, columns: dict[str, Column], begins: str = "") -> str | None
         return None
     type_: DuckDBPyType = columns[names[0]].type
     for name in names[1:]:
-        below = dict(type_.children).get(name) if type_.id == "struct" else None
-        if not isinstance(below, DuckDBPyType):
+        if (below := fields_of(type_).get(name)) is None:
             return None
         type_ = below
     return ".".join(map(quoted, names)) if str(type_).startswith(begins) else None

@@ -1,7 +1,5 @@
 """What a HEC has acknowledged of an event hour, kept in the lake: ids and hashes of events, no values.
 
-What belongs here: the files of one hour's progress, and what follows from them. What does not: sending.
-
 A file is a table (id, content, pushed_at): `content` is the hash of what was acknowledged, NULL where an event was
 about to be sent and nothing is known of it yet. Files are only added while a push runs (what a killed push had
 journaled is there), and become one when it ends. Of one id the newest line counts. File names begin with a digest of
