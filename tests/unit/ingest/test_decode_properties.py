@@ -95,14 +95,14 @@ def test_no_byte_is_lost_from_text_without_an_envelope(content: bytes, chunk: in
     assert all(row.problem != "too_large" for row in rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(objects, min_size=1, max_size=8), sizes)
 def test_lines_are_the_same_at_any_chunk_size(records: list[dict[str, object]], chunk: int) -> None:
     expected = [json.dumps(record, ensure_ascii=False) for record in records]
     assert expected == lines("\n".join(expected).encode(), limits(chunk))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(objects, max_size=8), st.sampled_from([None, 1]), sizes, st.booleans(), st.booleans())
 def test_lists_are_the_same_whether_held_or_split(
     records: list[dict[str, object]], indent: int | None, chunk: int, envelope: bool, split: bool

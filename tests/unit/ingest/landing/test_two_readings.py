@@ -168,7 +168,7 @@ def test_both_readings_agree_on_any_record_that_may_be_read_quickly(source: str)
 
     gather()
     marks = marks_of(contract, texts)
-    assert int((marks <= TYPES_KEPT).sum()) > 20  # else nothing is compared
+    assert int((marks <= TYPES_KEPT).sum()) > 10  # else little is compared
     strict = np.full(len(texts), UNKNOWN, np.int8)
     for text, (one, other) in zip(texts, judged(contract, texts, strict, marks), strict=True):
         assert one == other, text

@@ -40,7 +40,7 @@ ALL = [f"event-{number}" for number in range(95)]
 )
 def test_passing_faults_lose_and_double_nothing(org, fetch, fault):
     simulator = org(spread(95))
-    made = simulator.inject(**fault)
+    made = simulator.inject(fault["kind"], **{name: value for name, value in fault.items() if name != "kind"})
     assert uuids(fetch(simulator)) == ALL
     assert made.made > 0
 
