@@ -1,8 +1,5 @@
 """Loading a snapshot of a feed: in a folder and in a bucket, once or killed, and what is refused."""
 
-import os
-import shutil
-import signal
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +12,10 @@ from ingest.reference.feeds import Feed, FeedError, LoadReceipt, loads, newest_l
 from ingest.reference.load import SnapshotRefused, load_feed
 from ingest.reference.observables import observable_key
 from ingest.reference.tables import NAME_COLUMNS, PAYLOADS, Entry, Reject, columns_of
-from ingest.reference.views import REJECT_COLUMNS, reference_versions, reference_views
+from ingest.reference.views import REJECT_COLUMNS, reference_views
 from lake.storage import duck
-from lake.storage.publish import publish, recover
+from lake.storage.publish import publish
 from lake.storage.store import LocalStore, Store
-from tests.unit.lake.mortal import Killed, Mortal
-from tests.unit.lake.stores import KINDS, opened
 
 JANUARY, FEBRUARY, MARCH = (datetime(2026, month, 1) for month in (1, 2, 3))
 FIRST, LAST = datetime(1970, 1, 1), datetime(9999, 12, 31)
@@ -60,34 +55,6 @@ def contents(store: Store) -> dict[str, bytes]:
 
 
 # --- the life of a feed --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_changed_row_closes_the_old_one_in_every_store(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    store = opened(kind, tmp_path, request)()
-    load(store, CMDB, JANUARY, asset("1", "10.0.0.1"), asset("2", "10.0.0.2"), Reject("?", "line 4", "no id"))
-    told = load(store, CMDB, FEBRUARY, asset("1", "10.0.0.1"), asset("2", "10.0.0.9"), asset("3"))
-    assert (1, 1, 0, 1, 3) == (told.opened, told.changed, told.closed, told.unchanged, told.rows_open)
-    assert [
-        ("1", ["10.0.0.1"], FIRST, LAST, JANUARY, None),
-        ("2", ["10.0.0.2"], FIRST, FEBRUARY, JANUARY, FEBRUARY),
-        ("2", ["10.0.0.9"], FEBRUARY, LAST, FEBRUARY, None),
-        ("3", None, FEBRUARY, LAST, FEBRUARY, None),
-    ] == rows(
-        store,
-        "select entry, addresses, valid_from, valid_to, learned_at, closed_at from reference.assets order by 1, 3",
-    )
-    assert [("2",)] == rows(
-        store,
-        "select distinct entry from reference.asset_names"
-        " where value = '10.0.0.9' and valid_from <= '2026-02-02' and '2026-02-02' < valid_to",
-    )
-    assert [("cmdb", "no id", "line 4", "?")] == rows(
-        store, 'select feed, reason, "where", text from reference.rejects'
-    )
-    assert {"assets/cmdb": told.version} == reference_versions(store)
 
 
 def test_the_same_content_again_changes_nothing(store: LocalStore) -> None:
@@ -298,48 +265,3 @@ def test_a_load_that_was_overtaken_by_another_changes_nothing(
     with pytest.raises(FeedError, match="another load was published meanwhile"):
         load(store, CMDB, FEBRUARY, asset("2"), asset("1"))
     assert 1 == rows(store, "select count(*) from reference.assets")[0][0]
-
-
-# --- being killed --------------------------------------------------------------------------------------------------
-
-
-def third(store: Store) -> None:
-    """The load that has everything to do: files and receipts to write, and those of the first version to remove."""
-    load(store, CMDB, MARCH, asset("1", "10.0.0.3"), Reject("?", "line 2", "no id"))
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_load_that_was_killed_at_any_act_is_as_if_it_never_was(tmp_path: Path, after: bool) -> None:
-    two = LocalStore(tmp_path / "two")
-    for at, address in ((JANUARY, "10.0.0.1"), (FEBRUARY, "10.0.0.2")):
-        load(two, CMDB, at, asset("1", address))
-    shutil.copytree(two.path, tmp_path / "whole")
-    third(whole := Mortal(tmp_path / "whole"))
-    wanted = contents(whole)
-    assert whole.acts >= 9  # the journal, three files, two receipts, two removals, the journal's end
-    for dies_at in range(1, whole.acts + 1):
-        root = tmp_path / f"dies at {dies_at}"
-        shutil.copytree(two.path, root)
-        with pytest.raises(Killed):
-            third(Mortal(root, dies_at, after=after))
-        healed = LocalStore(root)
-        recover(healed)
-        third(healed)
-        assert wanted == contents(healed), dies_at
-
-
-@pytest.mark.parametrize("step", ["stage", "Merge", "_write", "publish"])
-def test_a_process_that_is_killed_leaves_no_half_of_a_load(tmp_path: Path, store: LocalStore, step: str) -> None:
-    """SIGKILL in a forked process: no clean-up runs, and locks are freed by the kernel."""
-    third(LocalStore(tmp_path / "whole"))
-    if child := os.fork():
-        assert signal.SIGKILL == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) * -1
-    else:  # pragma: no cover - dies
-        kill = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
-        setattr(loading, step, kill)
-        third(store)
-        os._exit(1)
-    assert {} == contents(store)
-    third(store)
-    assert contents(LocalStore(tmp_path / "whole")) == contents(store)
-    assert [] == list(store.list("_staging"))

@@ -206,15 +206,3 @@ def test_ranges_of_aws_google_and_azure(tmp_path: Path) -> None:
 def test_another_document_is_told(tmp_path: Path, format: str) -> None:
     with pytest.raises(FormatError, match="expected an object with lists"):
         read_text(tmp_path, format, "warning_lists", '{"prefixes": {}, "values": "x"}')
-
-
-# --- ipsum -------------------------------------------------------------------------------------------------------
-
-
-def test_every_line_of_ipsum_is_accounted_for(shared_data: Path) -> None:
-    path = shared_data / "ipsum/ipsum.txt"
-    found = read_feed("plain", "indicators", path, columns=["confidence"], confidence_times=10)
-    lines = path.read_text().splitlines()
-    assert 120_430 == len(found.entries) == len({entry.entry for entry in found.entries})
-    assert len(lines) == len(found.entries) + len(found.rejects) + sum(found.skipped.values())
-    assert ([], {"comment": 7}, 100) == (found.rejects, found.skipped, found.payload()["confidence"])

@@ -19,7 +19,7 @@ from ingest.reference.geoip.records import GeoIpError
 from ingest.reference.geoip.versions import geoip_sql
 from lake.storage.store import LocalStore
 from orchestration.dbt.reference_inventory import kept_places
-from tests.unit.ingest.reference.geoip_macro import render
+from tests.integration.ingest.reference.geoip_macro import render
 
 NOON = datetime(2026, 3, 1, 12, 30)
 OXFORD = {

@@ -9,8 +9,8 @@ import pytest
 from ingest.reference.geoip.load import GeoIpDatabase, databases_of, load_geoip
 from ingest.reference.geoip.records import ANONYMOUS_COLUMNS, ISP_COLUMNS, TABLES, GeoIpError
 from lake.storage.store import LocalStore
-from tests.unit.ingest.reference.geoip_macro import render
-from tests.unit.ingest.reference.test_geoip import NOON, OXFORD, connection, ends, truth, write_database
+from tests.integration.ingest.reference.geoip_macro import render
+from tests.integration.ingest.reference.test_geoip import NOON, OXFORD, connection, ends, truth, write_database
 
 NETWORK, ADDRESS = "81.2.69.0/24", "81.2.69.1"
 ASN = {"autonomous_system_number": 7, "autonomous_system_organization": "Net"}
