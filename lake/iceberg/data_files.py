@@ -32,6 +32,9 @@ from lake.ledger.published_tables import Slot
 
 FIELD_ID = b"PARQUET:field_id"
 _WIDER = {(pa.int32(), pa.int64()), (pa.float32(), pa.float64())}  # what Iceberg lets a column become
+PARTITIONS = ("source", "date", "hour")
+BOUNDED = ("time", "time_dt")  # whose least and greatest value a manifest tells; of others it holds no value
+_NAME = re.compile(r"(?P<mark>[0-9a-f]{16})-[0-9a-f]{32}\.parquet\Z")
 
 
 def assigned(columns: pa.Schema) -> Schema:
@@ -118,11 +121,6 @@ def _id(known: pa.Field) -> dict[bytes, bytes]:
 
 def _is_text(held: pa.DataType) -> bool:
     return bool(pa.types.is_string(held) or pa.types.is_large_string(held))
-
-
-PARTITIONS = ("source", "date", "hour")
-BOUNDED = ("time", "time_dt")  # whose least and greatest value a manifest tells; of others it holds no value
-_NAME = re.compile(r"(?P<mark>[0-9a-f]{16})-[0-9a-f]{32}\.parquet\Z")
 
 
 def new_name(mark: str) -> str:

@@ -43,6 +43,13 @@ OPTIONS = "format parquet, compression zstd, compression_level 1"
 _TIME = "time_dt"
 LONG_TEXT = 10_000
 _LEVELS = {"list", "element"}
+_NOT_OF_FILES = (
+    duckdb.ParserException,
+    duckdb.CatalogException,
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+)
+Files = Mapping[str, BuildReceipt]  # key of a file of silver → the build that made it
 
 
 def index_select(event_class: EventClass, leaves: Collection[str], rows: str, by: Sequence[str] = ()) -> str:
@@ -158,16 +165,6 @@ def files_of(receipt: BuildReceipt) -> tuple[str, ...]:
     if not receipt.file:
         return ()
     return (receipt.file, paths.index_file(receipt.file)) if receipt.file.startswith(paths.SILVER) else (receipt.file,)
-
-
-_NOT_OF_FILES = (
-    duckdb.ParserException,
-    duckdb.CatalogException,
-    duckdb.OutOfMemoryException,
-    duckdb.InterruptException,
-)
-
-Files = Mapping[str, BuildReceipt]  # key of a file of silver → the build that made it
 
 
 class Unreadable(RuntimeError):

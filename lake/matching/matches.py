@@ -70,6 +70,30 @@ COLUMNS = (
     ("_source_row", "BIGINT"),
 )
 NAMES = ", ".join(name for name, _ in COLUMNS)
+HIT = "hit"  # file, kind, key_high, key_low, n: an observable of a file, and the indicator that it is
+FOUND = "found"  # rows of `gold.threat_matches`, with the hour they belong to (`match_hour`)
+_GIVEN = f"{OBSERVABLES}[]"
+# Columns of a match that describe its event → the attributes that hold them, the first that has a value.
+_OF_EVENT = {
+    "event_uid": ("metadata.uid",),
+    "class_uid": ("class_uid",),
+    "class_name": ("class_name",),
+    "activity_name": ("activity_name",),
+    "severity_id": ("severity_id",),
+    "severity": ("severity",),
+    "status": ("status",),
+    "user_name": ("user.name", "actor.user.name", "user.uid", "actor.user.uid"),
+    "user_uid": ("user.uid", "actor.user.uid"),
+    "device_name": ("device.hostname", "device.name", "dst_endpoint.hostname", "dst_endpoint.name"),
+    "device_uid": ("device.uid",),
+    "src_ip": ("src_endpoint.ip",),
+    "dst_ip": ("dst_endpoint.ip",),
+    "arrived_at": ("metadata.logged_time",),
+    "_batch": ("_batch",),
+    "_source_object": ("_source_object",),
+    "_source_row": ("_source_row",),
+}
+_TYPES = dict(COLUMNS)
 
 
 def file_of(hour: datetime) -> str:
@@ -95,32 +119,6 @@ def select(store: Store, files: Iterable[str] | None = None) -> str:
     if files is None:
         files = [f"{folder}/date=*/hour=*/*.parquet"] if next(iter(store.list(folder)), None) is not None else []
     return typed_select(COLUMNS, [store.url(key) for key in files])
-
-
-HIT = "hit"  # file, kind, key_high, key_low, n: an observable of a file, and the indicator that it is
-FOUND = "found"  # rows of `gold.threat_matches`, with the hour they belong to (`match_hour`)
-_GIVEN = f"{OBSERVABLES}[]"
-# Columns of a match that describe its event → the attributes that hold them, the first that has a value.
-_OF_EVENT = {
-    "event_uid": ("metadata.uid",),
-    "class_uid": ("class_uid",),
-    "class_name": ("class_name",),
-    "activity_name": ("activity_name",),
-    "severity_id": ("severity_id",),
-    "severity": ("severity",),
-    "status": ("status",),
-    "user_name": ("user.name", "actor.user.name", "user.uid", "actor.user.uid"),
-    "user_uid": ("user.uid", "actor.user.uid"),
-    "device_name": ("device.hostname", "device.name", "dst_endpoint.hostname", "dst_endpoint.name"),
-    "device_uid": ("device.uid",),
-    "src_ip": ("src_endpoint.ip",),
-    "dst_ip": ("dst_endpoint.ip",),
-    "arrived_at": ("metadata.logged_time",),
-    "_batch": ("_batch",),
-    "_source_object": ("_source_object",),
-    "_source_row": ("_source_row",),
-}
-_TYPES = dict(COLUMNS)
 
 
 def begin(con: duckdb.DuckDBPyConnection) -> None:

@@ -33,6 +33,7 @@ DAYS, FEED = "retro_days", "indicators/"
 
 Inputs = tuple[tuple[str, str], ...]
 Since = tuple[tuple[str, datetime | None], ...]
+FILES_AT_ONCE = 480
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,6 @@ class _Since:
             wanted = {feed: until for feed, until in news.items() if not self._feeds or feed in self._feeds}
             self._known[states] = tuple(sorted(wanted.items(), key=lambda each: each[0]))
         return self._known[states]
-
-
-FILES_AT_ONCE = 480
 
 
 def ended_hours(con: duckdb.DuckDBPyConnection, store: Store, indicators: Indicators) -> set[str]:

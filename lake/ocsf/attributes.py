@@ -19,6 +19,8 @@ DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 DECLARATION = Path("ocsf/attributes.yml")
 TAKE_OVER = "*"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+OBJECT = "object_t"
+Tree = dict[str, "Tree"]
 
 
 class DeclarationError(HeadwaterError, ValueError):
@@ -82,9 +84,6 @@ def _refuse_twice(name: str, paths: tuple[str, ...]) -> None:
         if path in seen:
             raise DeclarationError(f"{name}: {path}: declared twice")
         seen.add(path)
-
-
-OBJECT = "object_t"
 
 
 @dataclass(frozen=True)
@@ -169,9 +168,6 @@ def _event_class(name: str, paths: tuple[str, ...], declaration: Declaration, sc
         profiles=declaration.profiles,
         shape=shape,
     )
-
-
-Tree = dict[str, "Tree"]
 
 
 def _tree(name: str, paths: tuple[str, ...]) -> Tree:

@@ -23,6 +23,11 @@ _TYPES = {
     "long_t": "BIGINT",
     "string_t": "VARCHAR",
 }
+_NUMBERS = frozenset(
+    ("tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint", "decimal")
+)
+_TEXTS = frozenset(("varchar", "json"))
+_CASTS = {("number", "number"), ("number", "double"), ("double", "double"), ("text", "text"), ("number", "text")}
 
 
 def columns(event_class: EventClass) -> list[tuple[str, str]]:
@@ -89,13 +94,6 @@ def _paths(path: str, type_: DuckDBPyType) -> Iterator[str]:
     if type_.id == "struct":
         for name, inner in children(type_):
             yield from _paths(f"{path}.{name}", inner)
-
-
-_NUMBERS = frozenset(
-    ("tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint", "decimal")
-)
-_TEXTS = frozenset(("varchar", "json"))
-_CASTS = {("number", "number"), ("number", "double"), ("double", "double"), ("text", "text"), ("number", "text")}
 
 
 class ConformError(HeadwaterError, ValueError):

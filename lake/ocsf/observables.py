@@ -24,6 +24,22 @@ NUMBERS = {1: "host", 2: "ip", 5: "email", 6: "url", 8: "hash", 18: "cve"}
 TEXTS = {("dns_answer", "rdata"): "host", ("http_request", "referrer"): "url", ("tls", "sni"): "host"}
 OBSERVABLES = "observables"
 _CONTEXT = (OBSERVABLES, "enrichments", "osint")  # what is said about an event, or again; not of the event itself
+# OCSF type → number and caption of its observable (`observable.type_id` of the official schema), and the kind of key
+# under which reference tables hold it; '' for what no reference table of observables holds.
+_TYPES = {
+    "ip_t": (2, "IP Address", "ip"),
+    "hostname_t": (1, "Hostname", "domain"),
+    "url_t": (6, "URL String", "url"),
+    "email_t": (5, "Email Address", "email"),
+    "file_hash_t": (8, "Hash", "hash"),
+    "username_t": (4, "User Name", ""),
+}
+MACHINES, ACCOUNT = ("endpoint", "network_endpoint", "device"), "user"
+# By what a machine and an account is called, besides its observables.
+_CALLED = {
+    "machine": ("uid", "instance_uid", "ip", "hostname", "name"),
+    "account": ("uid", "uid_alt", "email_addr", "domain", "name"),
+}
 
 
 @dataclass(frozen=True)
@@ -86,24 +102,6 @@ def _text(owner: str, attribute: Attribute, number: int | None, schema: Official
         return ""
     found = number or schema.type_definition(attribute.type).get("observable")
     return NUMBERS.get(found or 0) or TEXTS.get((owner, attribute.name), "")
-
-
-# OCSF type → number and caption of its observable (`observable.type_id` of the official schema), and the kind of key
-# under which reference tables hold it; '' for what no reference table of observables holds.
-_TYPES = {
-    "ip_t": (2, "IP Address", "ip"),
-    "hostname_t": (1, "Hostname", "domain"),
-    "url_t": (6, "URL String", "url"),
-    "email_t": (5, "Email Address", "email"),
-    "file_hash_t": (8, "Hash", "hash"),
-    "username_t": (4, "User Name", ""),
-}
-MACHINES, ACCOUNT = ("endpoint", "network_endpoint", "device"), "user"
-# By what a machine and an account is called, besides its observables.
-_CALLED = {
-    "machine": ("uid", "instance_uid", "ip", "hostname", "name"),
-    "account": ("uid", "uid_alt", "email_addr", "domain", "name"),
-}
 
 
 @dataclass(frozen=True)

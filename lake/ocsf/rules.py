@@ -18,6 +18,8 @@ _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}([.]{_OCTET}){{3}}"
 _GROUP = "[0-9A-Fa-f]{1,4}"
 _ZONE = "(%[0-9A-Za-z_.-]+)?"
+_FIRST_DAY, _LAST_DAY = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
+_LARGEST_DOUBLE = "1.7976931348623157e308"
 
 
 def _ipv6() -> str:
@@ -42,10 +44,6 @@ def _expression(type_name: str, official_pattern: str) -> str:
     if type_name == "ip_t":
         return IP_ADDRESS
     return official_pattern[:-1] + r"\z" if official_pattern.endswith("$") else official_pattern
-
-
-_FIRST_DAY, _LAST_DAY = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
-_LARGEST_DOUBLE = "1.7976931348623157e308"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ _VERSIONS = get_packaged_versions()
 Event = dict[str, Any]
 _ROWS_AT_ONCE = 2048
 _PARTS = 1_000_000
+_decoder = msgspec.json.Decoder()
 
 
 def event_texts(relation: duckdb.DuckDBPyRelation, share: float = 1.0) -> Iterator[str]:
@@ -204,9 +205,6 @@ def _parquet(
 def _count(relation: duckdb.DuckDBPyRelation) -> int:
     counted = relation.aggregate("count(*)").fetchone()
     return int(counted[0]) if counted else 0
-
-
-_decoder = msgspec.json.Decoder()
 
 
 def _decoded(text: str) -> Event:
