@@ -19,7 +19,7 @@ from lake.iceberg import upkeep
 from lake.iceberg.catalogue import IcebergError, Place, chosen, find, make, open_catalogue, published_tables
 from lake.iceberg.data_files import PARTITIONS, Fit, LiveFile, Rows, Written, assigned, evolve, live_files, new_name
 from lake.iceberg.file_io import address, key_of
-from lake.iceberg.receipts import note, says_current
+from lake.iceberg.receipts import receipts_are_current, write_receipts
 from lake.ledger.published_tables import Slot, TableName, mark, newest_builds
 from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import lost_file
@@ -77,14 +77,14 @@ def _publish(lake: Store, place: Place, catalogue: Catalog, name: TableName, bui
     done = Published(name)
     with lake.lock(f"iceberg-{name.layer}-{name.table}") as lease, Workplace(place.store, "iceberg") as work:
         table = find(catalogue, place, name)
-        if table is not None and span == (None, None) and says_current(lake, name, table, builds):
+        if table is not None and span == (None, None) and receipts_are_current(lake, name, table, builds):
             return replace(done, expired=upkeep.expire_by_age(place, table))
         for day in sorted({slot.day for slot in changes(builds, live_files(table), span)}):
             table = table or _made(lake, place, catalogue, name, builds)
             if table is not None:
                 done = _publish_day(Step(lake, place, table, lease, work), day, builds, span, done)
         if table is not None:
-            note(lake, name, table, builds)
+            write_receipts(lake, name, table, builds)
             done = replace(done, expired=upkeep.expire_by_age(place, table))
     return done
 

@@ -1,6 +1,6 @@
 """Receipts of publishing: which build of each hour is in which snapshot of the Iceberg table.
 
-What belongs here: writing them as the table says. What does not: deciding by them; the table itself is asked.
+They are written from what the table holds. Publishing decides by the table itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,32 +51,34 @@ def _table_key(name: TableName) -> str:
     return f"{paths.LEDGER}/iceberg/{name}/table.json"
 
 
-def says_current(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, BuildReceipt | None]) -> bool:
-    """Return whether the receipts describe the table's current snapshot, and it holds these builds and no others.
+def receipts_are_current(
+    lake: Store, name: TableName, table: Table, builds: Mapping[Slot, BuildReceipt | None]
+) -> bool:
+    """Whether the receipts describe the table's current snapshot, and it holds these builds and no others.
 
     A table of years is thousands of files, which need not be listed to find that nothing has changed.
     """
-    if _seen(table) is None or _noted(lake, name) != _seen(table):
+    if _current_snapshot(table) is None or _recorded_snapshot(lake, name) != _current_snapshot(table):
         return False
-    held = {f"{each.source}/{each.hour}": each.mark for each in noted(lake, name) if each.mark}
+    held = {f"{each.source}/{each.hour}": each.mark for each in read_receipts(lake, name) if each.mark}
     expected = {f"{slot.source}/{slot.hour}": _mark(build) for slot, build in builds.items() if _mark(build)}
     return expected == held
 
 
-def noted(lake: Store, name: TableName) -> Iterator[IcebergReceipt]:
+def read_receipts(lake: Store, name: TableName) -> Iterator[IcebergReceipt]:
     """Yield all receipts of a table."""
     for key, data in lake.read_all(f"{paths.LEDGER}/iceberg/{name}"):
         if key != _table_key(name):
             yield from _day.decode(data).values()
 
 
-def _seen(table: Table) -> TableReceipt | None:
+def _current_snapshot(table: Table) -> TableReceipt | None:
     current = table.current_snapshot()
     uuid = str(table.metadata.table_uuid)
     return TableReceipt(table_uuid=uuid, snapshot_id=current.snapshot_id) if current else None
 
 
-def _noted(lake: Store, name: TableName) -> TableReceipt | None:
+def _recorded_snapshot(lake: Store, name: TableName) -> TableReceipt | None:
     try:
         return _table.decode(lake.read(_table_key(name)))
     except FileNotFoundError:
@@ -87,39 +89,32 @@ def _mark(build: BuildReceipt | None) -> str:
     return mark(build) if build is not None and build.file else ""
 
 
-def note(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, BuildReceipt | None]) -> int:
-    """Write the receipts of what the table holds and no receipt says yet; return how many hours were written.
-
-    Hours that the lake no longer has are noted as empty.
-    """
-    held = live_files(table)
-    told, seen = _receipts(table, held, builds), _seen(table)
-    for each in noted(lake, name):
+def write_receipts(lake: Store, name: TableName, table: Table, builds: Mapping[Slot, BuildReceipt | None]) -> None:
+    """Write the receipts of what the table holds and no receipt says yet; hours that left the lake become empty."""
+    live, current = live_files(table), _current_snapshot(table)
+    receipts = _receipts(table, live, builds)
+    for each in read_receipts(lake, name):
         slot = Slot(each.source, each.hour)
-        if each.mark and slot not in held and seen is not None:
-            told[slot] = msgspec.structs.replace(each, mark="", rows=0, snapshot_id=seen.snapshot_id)
+        if each.mark and slot not in live and current is not None:
+            receipts[slot] = msgspec.structs.replace(each, mark="", rows=0, snapshot_id=current.snapshot_id)
     days: dict[str, dict[str, IcebergReceipt]] = {}
-    for slot, receipt in told.items():
+    for slot, receipt in receipts.items():
         days.setdefault(slot.day, {})[f"{slot.source}/{slot.hour}"] = receipt
-    written = 0
 
     def plan() -> Change:
-        nonlocal written
-        written, texts = 0, []
+        texts = []
         for day, news in sorted(days.items()):
             known = _read(lake, receipts_key(name, day))
             fresh = {key: each for key, each in news.items() if not _says(known.get(key), each)}
             if fresh:
-                written += len(fresh)
                 text = msgspec.json.encode(dict(sorted((known | fresh).items()))).decode()
                 texts.append((receipts_key(name, day), text))
-        if seen is not None and seen != _noted(lake, name):
-            texts.append((_table_key(name), msgspec.json.encode(seen).decode()))
+        if current is not None and current != _recorded_snapshot(lake, name):
+            texts.append((_table_key(name), msgspec.json.encode(current).decode()))
         return Change(receipts=tuple(texts))
 
     if plan().receipts:
         publish(lake, plan)
-    return written
 
 
 def _receipts(
