@@ -126,11 +126,6 @@ class ValidationReport:
     examples: list[Example] = field(default_factory=list)
     seconds: float = 0.0
 
-    @property
-    def rows_per_second(self) -> float:
-        """Rows checked per second of wall time."""
-        return self.checked / self.seconds if self.seconds else 0.0
-
 
 def validate_table(
     table: duckdb.DuckDBPyRelation | Path | str | Sequence[Path | str],
