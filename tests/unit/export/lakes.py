@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -215,8 +217,22 @@ def elsewhere(given: Export, **changes: Any) -> Export:
 
 
 def write_rows(path: Path, hour: str, numbers: Sequence[int], columns: str) -> None:
-    """Write the rows of some numbers, in their order."""
+    """Write the rows of some numbers, in their order. Few rows are made once, for they are the same in many tests."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if len(numbers) <= 100:
+        path.write_bytes(_few_rows(hour, tuple(numbers), columns))
+    else:
+        _write_rows(path, hour, numbers, columns)
+
+
+@cache
+def _few_rows(hour: str, numbers: tuple[int, ...], columns: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        _write_rows(file := Path(folder) / "part.parquet", hour, numbers, columns)
+        return file.read_bytes()
+
+
+def _write_rows(path: Path, hour: str, numbers: Sequence[int], columns: str) -> None:
     began = f"timestamp {literal(hour.replace('T', ' ') + ':00:00')}"
     if isinstance(numbers, range) and numbers.step == 1:
         given = f"(select range as n from range({numbers.start}, {numbers.stop}))"

@@ -17,7 +17,8 @@ PACKAGE = "lake.export.destinations"
 def imports(path: Path) -> set[str]:
     """The destinations that a module imports, wherever it does."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    text = path.read_text()
+    for node in ast.walk(ast.parse(text)) if PACKAGE in text else ():
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         names += [f"{node.module}.{each.name}" for each in node.names] if isinstance(node, ast.ImportFrom) else []
         names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
