@@ -91,8 +91,8 @@ class Retry:
 
     `total_seconds` bounds all tries and waits together, `attempts` the tries (None: no bound). Waits double from
     `first_wait` to `longest_wait` seconds, the upper half of each random. What Retry-After asks for is waited at
-    least, but never more than `longest_asked`. `statuses` are those that another try may heal: `reason` says why in
-    a few words, `untouched` whether such an answer says that nothing was done.
+    least, but never more than `longest_asked`. `statuses` are those that another try may heal; `reason` says why in
+    a few words. Only 429 is taken to say that the server has done nothing: a judge of the vendor's may know better.
     """
 
     total_seconds: float | None = 60.0
@@ -101,7 +101,6 @@ class Retry:
     longest_wait: float = 15.0
     longest_asked: float = 300.0
     statuses: Collection[int] = TRANSIENT
-    untouched: Callable[[Answer], bool] = lambda answer: answer.status == 429
     reason: Callable[[Answer], str] = lambda answer: f"status {answer.status}"
 
     def backoff(self, failures: int) -> float:
@@ -112,8 +111,8 @@ class Retry:
     def judge(self, answer: Answer, place: str, now: float) -> None:
         """Raise FailedTry when the status is one that another try may heal."""
         if answer.status in self.statuses:
-            wait, arrived = retry_after(answer.headers, now), not self.untouched(answer)
-            raise FailedTry(place, self.reason(answer), wait=wait, may_have_arrived=arrived)
+            wait = retry_after(answer.headers, now)
+            raise FailedTry(place, self.reason(answer), wait=wait, may_have_arrived=answer.status != 429)
 
 
 class Tries:

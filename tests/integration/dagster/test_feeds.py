@@ -15,8 +15,7 @@ from lake.storage.open import open_store
 from lake.storage.store import LocalStore
 from orchestration.assets.reference import FRESH, feed_key, reference_assets
 from orchestration.settings import SettingsError, load_settings
-from orchestration.steps.feeds import load_configured
-from orchestration.steps.snapshots import Snapshot, snapshots
+from orchestration.steps.feeds import Snapshot, load_configured, snapshots
 
 SETTINGS = """
 lake: lake
