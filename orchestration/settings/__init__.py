@@ -140,10 +140,10 @@ class Settings(BaseSettings):
             return given
         from lake.export.destination import configured  # only those with destinations read their kinds
 
-        placed = {name: {key: placed(key, value) for key, value in options.items()} for name, options in given.items()}
-        for name, options in placed.items():
+        found = {name: {key: placed(key, value) for key, value in options.items()} for name, options in given.items()}
+        for name, options in found.items():
             configured(name, options)
-        return placed
+        return found
 
     @field_validator("lookups")
     @classmethod
