@@ -17,49 +17,33 @@ from lake.ledger.receipts import BuildReceipt
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.landing_metadata import table
-from orchestration.dbt.project import Project, load_project
+from orchestration.dbt.project import load_project
 from orchestration.dbt.request import Request
 from orchestration.dbt.run import BuildFailed, run_dbt
-from orchestration.dbt.translator import LakeTranslator
 from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
 
+_Planned = Callable[[Sequence[str], tuple[str, ...]], Plan]  # from chosen models and hours to the plan of a dbt run
+
 
 def definitions(graph: Graph) -> dg.Definitions:
-    """Return the tables and views of silver and gold."""
-    silver = [silver_assets(source, found, graph.project, graph.translator) for source, found in graph.tables.items()]
-    gold = gold_assets(graph.marts, graph.project, graph.translator)
-    return dg.Definitions(assets=[*silver, *gold, *view_specs(graph.project, graph.translator)])
+    """Return the tables of silver and gold, and dbt's views, which nothing runs: nothing is stored for them."""
+    silver = [
+        _assets(graph, f"build_{source}", tables, lambda _, hours, source=source: Plan({source: hours}))  # type: ignore[misc]
+        for source, tables in graph.tables.items()
+    ]
+    marts = [_assets(graph, "build_marts", graph.marts, _plan_of_marts)] if graph.marts else []
+    views = [graph.translator.spec(each) for each in graph.project.views]
+    return dg.Definitions(assets=[*silver, *marts, *views])
 
 
-def silver_assets(
-    source: str, tables: Sequence[BuiltTable], project: Project, translator: LakeTranslator
-) -> dg.AssetsDefinition:
-    """Return the assets of a source's tables. A range of hours is one dbt run."""
-    return _assets(f"build_{source}", tables, project, translator, lambda _, hours: Plan({source: hours}))
+def _plan_of_marts(models: Sequence[str], hours: tuple[str, ...]) -> Plan:
+    return Plan(marts=dict.fromkeys(models, hours))
 
 
-def gold_assets(marts: Sequence[BuiltTable], project: Project, translator: LakeTranslator) -> list[dg.AssetsDefinition]:
-    """Return the assets of the marts; none when the project has none. A range of hours is one dbt run."""
-
-    def plan(models: Sequence[str], hours: tuple[str, ...]) -> Plan:
-        return Plan(marts=dict.fromkeys(models, hours))
-
-    return [_assets("build_marts", marts, project, translator, plan)] if marts else []
-
-
-def view_specs(project: Project, translator: LakeTranslator) -> list[dg.AssetSpec]:
-    """Return dbt's views, which show the way of the data; nothing is stored for them, so nothing runs them."""
-    return [translator.spec(each) for each in project.views]
-
-
-def _assets(
-    name: str,
-    tables: Sequence[BuiltTable],
-    project: Project,
-    translator: LakeTranslator,
-    plan: Callable[[Sequence[str], tuple[str, ...]], Plan],
-) -> dg.AssetsDefinition:
+def _assets(graph: Graph, name: str, tables: Sequence[BuiltTable], plan: _Planned) -> dg.AssetsDefinition:
+    """Return the assets of tables that one step builds. A range of hours is one dbt run."""
+    project, translator = graph.project, graph.translator
     models = {each.key: each.model for each in tables}
     ids = {project.name(each): each for each in project.models}
 
