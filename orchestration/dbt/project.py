@@ -222,9 +222,10 @@ def _targets(folder: Path) -> Iterator[Path]:
         yield folder / given
     if folder != PROJECT or (TOP / "pyproject.toml").exists():
         yield folder / "target"
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     with suppress(RuntimeError):  # a user without a home
-        yield Path.home() / ".cache/headwater" / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    yield _own_folder()
+        yield Path.home() / ".cache/headwater" / name
+    yield _own_folder() / name
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ files of the lake (`lake.build.run`), Dagster.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
@@ -68,19 +68,23 @@ def build(
     request = Request(settings, store, project or load_project())
     mappings = request.project.mappings
     done = Built()
-    sources = tuple(sources)
+
+    def in_range(hour: str) -> bool:
+        return (not first or hour >= first) and (not last or hour <= last)
+
+    wanted: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for source in sources:
         _retire_removed(store, mappings, source)
-    for models, hours in _groups(store, mappings, sources, first, last, again, only):
+        for each in _stale(store, mappings, source, again):
+            if in_range(each.hour) and (only is None or each.hour in only):
+                wanted.setdefault((source, each.models), []).append(each.hour)
+    for models, hours in _runs(mappings, wanted):
         done.failures.update(_failures(replace(request, plan=Plan(hours)), models, quiet))
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
 
-    def wanted(hour: str) -> bool:
-        return (not first or hour >= first) and (not last or hour <= last)
-
-    _build_marts(request, done, wanted, again, quiet)
+    _build_marts(request, done, in_range, again, quiet)
     if done.failures:
         raise BuildFailed(done.failures)
     return done
@@ -183,48 +187,27 @@ def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict
     }
 
 
-def _groups(
-    store: Store,
-    mappings: Mappings,
-    sources: Iterable[str],
-    first: str | None,
-    last: str | None,
-    again: bool,
-    only: Collection[str] | None,
-) -> list[tuple[tuple[str, ...], dict[str, tuple[str, ...]]]]:
-    """Return (models, hours by source) of the dbt runs that are needed: hours that need the same models go together."""
-    by_models: dict[tuple[str, ...], list[str]] = {}
-    of_source: dict[tuple[str, ...], str] = {}
-    for source in sources:
-        for each in _wanted(store, mappings, source, again):
-            in_range = (first is None or each.hour >= first) and (last is None or each.hour <= last)
-            if in_range and (only is None or each.hour in only):
-                by_models.setdefault(each.models, []).append(each.hour)
-                of_source[each.models] = source
-    whole = {
-        models: hours
-        for models, hours in by_models.items()
-        if set(models) == set(mappings.models_of(of_source[models]))
-    }
-    runs = []
-    if whole:
-        runs.append(
-            (
-                tuple(model for models in whole for model in models),
-                {of_source[models]: tuple(hours) for models, hours in whole.items()},
-            )
-        )
-    for models, hours in by_models.items():
-        if models not in whole:
-            runs.append((models, {of_source[models]: tuple(hours)}))
-    return runs
-
-
-def _wanted(store: Store, mappings: Mappings, source: str, again: bool) -> list[Stale]:
+def _stale(store: Store, mappings: Mappings, source: str, again: bool) -> list[Stale]:
     if not again:
         return stale_hours(store, mappings, source)
     models = tuple(mappings.models_of(source))
     return [Stale(source, hour, models, "asked for") for hour in bronze_inputs(ledger.landings(store, source))]
+
+
+def _runs(
+    mappings: Mappings, wanted: Mapping[tuple[str, tuple[str, ...]], Sequence[str]]
+) -> Iterator[tuple[tuple[str, ...], dict[str, tuple[str, ...]]]]:
+    """Yield (models, hours by source) of the dbt runs that are needed, of hours by (source, models).
+
+    Hours that need all models of their source are one run, of all sources together.
+    """
+    whole = {source: models for source, models in wanted if set(models) == set(mappings.models_of(source))}
+    if whole:
+        hours = {source: tuple(wanted[source, models]) for source, models in whole.items()}
+        yield tuple(model for models in whole.values() for model in models), hours
+    for (source, models), found in wanted.items():
+        if whole.get(source) != models:
+            yield models, {source: tuple(found)}
 
 
 def _first_lines(message: str | None) -> str:

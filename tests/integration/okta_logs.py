@@ -14,6 +14,7 @@ from tests.integration.parsed import copied, parsed
 
 SOURCE = "okta_system_log"
 CLASSES = ("authentication", "base_event")
+EXPORTED = {"authentication": ["files", "snowflake", "splunk"], "base_event": ["files"]}
 MODELS = (*CLASSES, "dispositions")
 SIGN_IN, UNROUTED, FILTERED = "user.session.start", "headwater.test.unrouted", "headwater.test.noise"
 FILTER = "{{ config(meta={'filters': [{'name': 'noise', 'drop': \"event_type = '" + FILTERED + "'\"}]}) }}\n"
@@ -60,7 +61,7 @@ def project(folder: Path) -> Path:
     names += [f"silver/{table}/{table}__{SOURCE}.sql" for table in MODELS]
     copied(folder, (PROJECT / "models" / name for name in names))
     for table in CLASSES:
-        exports = {"destinations": ["files", "snowflake", "splunk"], "table": table}
+        exports = {"destinations": EXPORTED[table], "table": table}
         model = {"name": f"{table}__{SOURCE}", "config": {"meta": {"exports": exports}}}
         (folder / f"models/silver/{table}/{table}__{SOURCE}.yml").write_text(json.dumps({"models": [model]}))
     base = folder / f"models/silver/base_event/base_event__{SOURCE}.sql"
