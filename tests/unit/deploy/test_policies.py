@@ -36,7 +36,7 @@ NEEDS = {
     "assume_role": ["sts:AssumeRole"],
     "list_public_keys": ["cloudtrail:ListPublicKeys"],
 }
-_DEMO = {TOP / "orchestration/demo/s3.py"}  # makes its bucket in a server of its own
+_DEMO = {*(TOP / "orchestration/demo").rglob("*.py")}  # makes its buckets in a server of its own
 _CLIENT = re.compile(r"client|sts|sqs|cloudtrail|\bs3\b")  # what holds a client is called so
 # Of which documents each room's role is made.
 WRITER = ("lake-writer", "run-logs", "assume-source-role", "cloudtrail-public-keys", "iceberg-glue")
