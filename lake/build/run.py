@@ -1,7 +1,4 @@
-"""The lake's side of a build: which bronze files a run reads, and publishing the partitions that a model wrote.
-
-What belongs here: files, receipts, publishing. What does not: SQL of models, dbt, Dagster.
-"""
+"""The lake's side of a build: which bronze files a run reads, and publishing the partitions that a model wrote."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

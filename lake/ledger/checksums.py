@@ -1,7 +1,5 @@
 """Checksums over rows: the same rows have the same sum, whatever their order, file or compression.
 
-What belongs here: the SQL that sums rows, and the text of a checksum in a receipt. What does not: running it.
-
 A checksum in a receipt is `<sum of contents>-<sum of origins>-<contract>-<landing version>`.
 """
 

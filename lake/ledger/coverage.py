@@ -1,7 +1,4 @@
-"""Coverage in words: what the receipts say was quiet, and what the vendor lost before it delivered anything.
-
-What belongs here: adding up the coverage of receipts. What does not: counting records (`ingest.landing.read_text`).
-"""
+"""Coverage in words: what the receipts say was quiet, and what the vendor lost before it delivered anything."""
 
 from collections.abc import Iterable
 

@@ -1,8 +1,5 @@
 """Answers of lookup providers: an interval table in the lake, with a receipt for each provider that names its files.
 
-What belongs here: the columns, writing answers, the files that hold them. What does not: asking (`ingest.lookups`),
-which events wait for an answer (`lake.ledger.pending_lookups`).
-
 An answer holds from when the one before it expired (the first: from 1970) until it expires itself. So an event gets the
 answer that was held at its time, or else the first one after it; answers that come later never change what it got.
 Files are written once and never changed. Small ones are merged now and then; the files before a merge stay for another

@@ -1,8 +1,5 @@
 """Which published events wait for the answer of a lookup provider, and for which of them it has come since.
 
-What belongs here: reading `enrichments` of type `pending` in silver. What does not: writing them
-(`dbt_project/macros/context_lookups.sql`), asking (`ingest.lookups`).
-
 Nothing has to remember what to ask or to build: receipts of builds count what waits (`pending:<provider>`), the events
 themselves say for what, and the answers say until when they hold. Where an hour has an index of its observables
 (`lake.matching.index`), it tells whether the hour need be looked at.

@@ -1,7 +1,4 @@
-"""What the curated tables hold: the newest build of every source and event hour, each with a mark that tells it apart.
-
-What belongs here: reading the ledger for whoever passes tables on (Iceberg, exports). What does not: where they go.
-"""
+"""What the curated tables hold: the newest build of every source and event hour, each with a mark of its own."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,4 @@
-"""Receipts: the small durable records of what one step did to one partition.
-
-What belongs here: their shape and how they are written as JSON. What does not: finding them (`lake.ledger`).
-"""
+"""Receipts: the small durable records of what one step did to one partition."""
 
 import hashlib
 

@@ -1,8 +1,5 @@
 """Retention of marts: an hour of a mart goes when all that it was made of has gone, or by the mart's own retention.
 
-What belongs here: which hours of marts have expired, and removing them. What does not: the retention of sources
-(`lake.upkeep.retention`), when this runs.
-
 A mart's properties may say `config.meta.retention_days`. Without it an hour is kept as long as a table that it reads of
 the hour itself has rows. The receipt stays and says that the hour has expired, so it is not built again.
 """

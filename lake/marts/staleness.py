@@ -1,8 +1,5 @@
 """Staleness of marts, derived from the lake as that of silver is, with the hours before that a mart looks back to.
 
-What belongs here: what a mart's hour is made of, and which hours must be built. What does not: declarations
-(`lake.marts.declaration`), building.
-
 Each input hour has a fingerprint: silver's is (input checksums, mapping version), that of a mart which declares its
 `content` is the digest of that. Fingerprints of a window are added up, so the digest of ninety days costs as little as
 that of an hour. A mart's hour is stale when a digest is another than the one in its receipt, when the mart's

@@ -1,7 +1,5 @@
 """A condition over the columns of a table that a person wrote: one expression that only looks at the row.
 
-What belongs here: what such an expression may be made of. What does not: what it is used for (`lake.upkeep.erasure`).
-
 DuckDB parses it; then every part of the parse must be on the list below. So it holds no subquery, no function that
 reads files or settings, nothing that answers differently tomorrow, and nothing that ends the expression and begins
 another.

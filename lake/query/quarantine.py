@@ -1,7 +1,4 @@
-"""Reading quarantine: what broke the contract, by reason, and the records themselves.
-
-What belongs here: questions over quarantine files. What does not: filling it (landing does).
-"""
+"""Reading quarantine: what broke the contract, by reason, and the records themselves."""
 
 from typing import Any
 

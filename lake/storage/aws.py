@@ -1,8 +1,4 @@
-"""Access to AWS and to what speaks its protocols: clients, credentials, and errors that say what to change.
-
-What belongs here: one way to make a client, by the standard credential chain, for stores and transports alike. What
-does not: which buckets and keys (`lake.storage.s3`, `ingest.transports`). No key is ever part of a message.
-"""
+"""Access to AWS and to what speaks its protocols: clients, credentials, and errors that say what to change."""
 
 import os
 import re

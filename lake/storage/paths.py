@@ -133,11 +133,6 @@ def unreadable_message(source: str, digest: str) -> str:
     return f"{LEDGER}/messages/{checked(source)}/{checked(digest, BATCH)}.json"
 
 
-def build_receipt(model: str, hour: datetime) -> str:
-    """Return the key of the receipt of one model and one event hour."""
-    return f"{LEDGER}/build/{checked(model)}/{hour_folder(hour)}.json"
-
-
 def export_receipts(destination: str, table: str) -> str:
     """Return the folder of the receipts of one table at one destination."""
     return f"{LEDGER}/export/{checked(destination)}/{checked(table)}"
@@ -213,6 +208,9 @@ def lookup_spent(provider: str) -> str:
     return f"{LEDGER}/lookups/{checked(provider)}/spent.json"
 
 
-def lookup_copy(provider: str, name: str) -> str:
-    """Return the key of a file that a lookup provider needs for asking (RDAP: which registry has which addresses)."""
-    return f"{LEDGER}/lookups/{checked(provider)}/{checked(name, BATCH)}"
+def built_folders(folders: Callable[[str], Iterable[str]], source: str) -> list[str]:
+    """Return the folders of everything that is built of a source's rows, marts among them; `folders` is a store's."""
+    found = [outcomes_folder(source)]
+    found += [silver_folder(table, source) for table in folders(SILVER)]
+    found += [index_folder(table, source) for table in folders(INDEX)]
+    return found + [gold_folder(mart) for mart in folders(GOLD)]

@@ -8,8 +8,6 @@ applied twice, so dying again while recovering is harmless.
 In a bucket the same holds: prepared files are uploaded to `_staging/` before the lock is taken, and a receipt is
 written on the condition that it is still the one the change was planned on, so that it never goes backwards, even if
 the lock were lost on the way.
-
-What belongs here: the journal and the order of its parts. What does not: what a step publishes.
 """
 
 import os

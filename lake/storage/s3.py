@@ -1,8 +1,5 @@
 """A lake in a bucket: the `Store` contract over S3 and what speaks its protocol.
 
-What belongs here: objects by key, with the guarantees of the local store. What does not: credentials
-(`lake.storage.aws`), the lock (`lake.storage.lock`), what a change is (`lake.storage.publish`).
-
 S3 answers every read and listing with the newest completed write. One PUT or copy replaces an object at once; a
 receipt is written with If-Match or If-None-Match, so that of two writers one is told. A request whose answer is lost is
 sent again: what then stands in its own way with the same bytes is its own write.

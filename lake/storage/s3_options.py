@@ -1,7 +1,4 @@
-"""How a bucket is reached and used: plain values, which settings make and clients take.
-
-What belongs here: fields with their meaning. What does not: boto3, which takes a third of a second to import.
-"""
+"""How a bucket is reached and used: plain values, which settings make and clients take."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

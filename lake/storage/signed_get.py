@@ -3,9 +3,6 @@
 Botocore's client takes some 3.5 ms of processor time a request, which is what ten thousand small objects wait for;
 this takes a fraction of it. It knows only success: whatever else comes (an error, a redirect to another region, a
 proxy, no connection) is left to the client, which knows how to retry and what to say.
-
-What belongs here: a signed GET and its connections. What does not: errors and retries (`lake.storage.aws` and its
-callers).
 """
 
 import os

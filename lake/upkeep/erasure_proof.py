@@ -1,7 +1,5 @@
 """Proving an erasure: nothing of what was erased is left anywhere, and nothing else was touched.
 
-What belongs here: looking. What does not: changing anything.
-
 Bronze and quarantine are asked the condition again, over every file that lies there. Built tables do not have its
 columns; they are asked for the erased rows: by event key, unless bronze still has a record of that key in the hour, and
 by the object and row they came from.
@@ -138,10 +136,7 @@ def forget_versions(store: Store, receipt: ErasureReceipt) -> tuple[str, ...]:
 
 def _folders(store: Store, receipt: ErasureReceipt) -> Iterator[str]:
     source = receipt.source
-    built = [paths.outcomes_folder(source)]
-    built += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
-    built += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
-    built += [paths.gold_folder(mart) for mart in store.folders(paths.GOLD)]
+    built = paths.built_folders(store.folders, source)
     for room, hour in sorted({(file.room, file.hour) for file in receipt.files}):
         filed = paths.hour_folder(ledger.hour(hour))
         yield f"{room}/{source}/{filed}"

@@ -189,11 +189,7 @@ def built_files(store: Store, source: str, hours: Sequence[str]) -> list[str]:
     Marts of these hours are among them, and copies of rows that destinations refused: they are written again when the
     hour is built, and pushed. What other hours of marts have looked back to goes when these are built again.
     """
-    folders = [paths.outcomes_folder(source)]
-    folders += [paths.silver_folder(table, source) for table in store.folders(paths.SILVER)]
-    folders += [paths.index_folder(table, source) for table in store.folders(paths.INDEX)]
-    folders += [paths.gold_folder(mart) for mart in store.folders(paths.GOLD)]
-    folders += paths.refused_folders(store.folders)
+    folders = [*paths.built_folders(store.folders, source), *paths.refused_folders(store.folders)]
     return [f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet" for folder in folders for hour in hours]
 
 

@@ -1,8 +1,5 @@
 """Standing erasures: conditions that are kept so that erased records do not come back when they land again.
 
-What belongs here: keeping and reading them, and finding and dropping the rows of a file that they are about. What does
-not: an erasure of what has landed (`lake.upkeep.erasure`).
-
 A condition may name the person it is about, so it lies apart from the ledger, in `erasures/`, which only landing and
 erasing read. It stands until somebody ends it.
 """

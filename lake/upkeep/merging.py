@@ -1,8 +1,4 @@
-"""Merging Parquet files of one hour into one, and proving that no row was changed on the way.
-
-What belongs here: which files can become one, the COPY, the sums before and after. What does not: which hours are due,
-receipts, publishing (`lake.upkeep.compaction`).
-"""
+"""Merging Parquet files of one hour into one, and proving that no row was changed on the way."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

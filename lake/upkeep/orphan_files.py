@@ -1,8 +1,4 @@
-"""Files that no receipt names any more, after compaction replaced them or every batch in them landed anew.
-
-What belongs here: finding and removing them. What does not: files that somebody else put into the lake; only what
-compaction made, or says that it replaced, is ever removed.
-"""
+"""Files that no receipt names any more, after compaction replaced them or every batch in them landed anew."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,8 +1,5 @@
 """Retention: hours that are older than their source's contract keeps them go, and the receipts say so.
 
-What belongs here: which hours have expired, and removing them. What does not: how long a source is kept (its contract
-says), or when this runs.
-
 Matches of an hour of which anything expires go with it; what is left of the hour is matched again (`lake.matching`).
 
 An hour expires when it ended longer ago than the retention: event hours of bronze, of silver, gold and dispositions;
