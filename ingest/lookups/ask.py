@@ -62,7 +62,7 @@ def ask_pending(
 ) -> Asked:
     """Ask a provider about what events wait for: at most `limit` observables, starting no request after `most_seconds`.
 
-    Nothing raises that has to do with the provider: what failed is told, and waits.
+    A failure of the provider raises nothing: it is reported in the result, and its observables wait.
 
     Raises:
         BrokenReceipt: the record of what was spent, or that of the answers, cannot be read.

@@ -1,8 +1,4 @@
-"""Attributes of OCSF tables that are asked about: `<table>.<path>`, and the kind of observable they hold.
-
-What belongs here: reading the names and telling the kind. What does not: whether a table has such an attribute, which
-its class says (`unknown_attributes` is told of it).
-"""
+"""Attributes of OCSF tables that are asked about: `<table>.<path>`, and the kind of observable they hold."""
 
 import re
 from collections.abc import Iterable

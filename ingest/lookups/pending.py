@@ -1,7 +1,4 @@
-"""What waits for a provider, and how the provider stands: what is left of its budget, whom it leaves alone.
-
-What belongs here: looking, without asking and without changing anything. What does not: asking (`ask`), printing.
-"""
+"""What waits for a provider, and the provider's status: budget left, places that do not answer."""
 
 from dataclasses import dataclass
 from datetime import datetime

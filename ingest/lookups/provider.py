@@ -181,7 +181,7 @@ def configured(name: str, given: Mapping[str, Any]) -> Lookup:
     module = _module_of(str(kind))
     try:
         if checked(name) == STATUS:
-            raise BadName(f"{STATUS!r} is no name for a provider: `headwater lookup {STATUS}` tells how all stand")
+            raise BadName(f"{STATUS!r} is no name for a provider: `headwater lookup {STATUS}` shows the status of all")
         options = module.Options.model_validate(rest)
         never_sent(options.never_send)
     except ValidationError as problem:

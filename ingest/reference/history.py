@@ -1,7 +1,4 @@
-"""The history of one thing in the reference tables: who said what of it, from when to when, and when it was learned.
-
-What belongs here: finding the rows. What does not: printing them.
-"""
+"""The history of one thing in the reference tables: who said what of it, from when to when, and when it was learned."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

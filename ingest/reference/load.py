@@ -68,8 +68,8 @@ def load_feed(
     """
     at, now = _naive(as_of), _naive(loaded_at or datetime.now(UTC))
     with store.lock(f"reference-{feed.table}-{feed.name}"), Workplace(store, "reference") as place:
-        standing = newest_load(store, feed.table, feed.name)
-        before = None if anew else standing
+        current_load = newest_load(store, feed.table, feed.name)
+        before = None if anew else current_load
         refuse_lost(store, before)
         staged = stage(feed.table, read, place.path / ENTRIES, place.path / PIECES)
         if before is not None and _is_same(feed, before, staged):
@@ -85,7 +85,7 @@ def load_feed(
             receipt, files = _receipt(feed, before, staged, counts, made, version), made.files | made.rejects
             receipt = msgspec.structs.replace(receipt, source=source, skipped=dict(skipped or {}))
         receipt = msgspec.structs.replace(receipt, as_of=at.isoformat(), loaded_at=now.isoformat())
-        _publish(store, place, feed, standing, receipt, files, version)
+        _publish(store, place, feed, current_load, receipt, files, version)
     return receipt
 
 
@@ -116,7 +116,7 @@ def _merged(
 def _receipt(
     feed: Feed, before: LoadReceipt | None, staged: Staged, counts: Counts, made: _Made, version: str
 ) -> LoadReceipt:
-    """Return what a load did; its times, source and what was passed over are yet to be told."""
+    """Return the receipt of a load, without its times, its source and what was skipped."""
     is_news = bool(made.files) or before is None
     return LoadReceipt(
         table=feed.table,
@@ -175,7 +175,7 @@ def _sizes(files: Mapping[str, Path]) -> dict[str, int]:
 
 
 def _confirmed(before: LoadReceipt) -> LoadReceipt:
-    """Return what a load of the same content at a later time says: nothing changed, and it still holds."""
+    """Return the receipt of a load of the same content at a later time: nothing changed."""
     same = before.opened + before.changed + before.extended + before.unchanged
     return msgspec.structs.replace(before, opened=0, changed=0, closed=0, extended=0, unchanged=same)
 
@@ -184,7 +184,7 @@ def _publish(
     store: Store,
     place: Workplace,
     feed: Feed,
-    standing: LoadReceipt | None,
+    current_load: LoadReceipt | None,
     receipt: LoadReceipt,
     files: Mapping[str, Path],
     version: str = "",
@@ -194,11 +194,11 @@ def _publish(
     moves = tuple((place.key_of(path), key) for key, path in files.items())
 
     def plan() -> Change:
-        if newest_load(store, feed.table, feed.name) != standing:
+        if newest_load(store, feed.table, feed.name) != current_load:
             raise FeedError(
                 f"feed {feed.name}: another load was published meanwhile; nothing was changed, load it again"
             )
-        kept = {*receipt.files, *(standing.files if standing else ())}
+        kept = {*receipt.files, *(current_load.files if current_load else ())}
         gone = [each.key for each in store.list(feed.folder) if each.key not in kept] if files else []
         own = ((load_key(feed.table, feed.name, version), text),) if version else ()
         return Change(moves=moves, deletes=tuple(gone), receipts=((current, text), *own))

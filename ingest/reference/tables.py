@@ -1,8 +1,5 @@
 """The reference tables with validity times: their columns, and the entries that readers of feeds yield.
 
-What belongs here: the shape of the tables. What does not: reading a feed (`formats/`), merging one into a table
-(`changes`), GeoIP (whole versions of large range tables: `geoip`).
-
 Every table holds, per feed, one row for each entry and each time in which it did not change. `valid_from` <= time <
 `valid_to` says when the row held (TIMESTAMP, UTC; open rows end at 9999-12-31), `learned_at` when Headwater learned it.
 """

@@ -1,7 +1,4 @@
-"""DuckDB SELECT statements behind every view in schema `reference`, from the receipts in the lake.
-
-What belongs here: putting the tables together. What does not: the statements of GeoIP (`geoip_views`), making views.
-"""
+"""DuckDB SELECT statements behind every view in schema `reference`, from the receipts in the lake."""
 
 from collections.abc import Mapping, Sequence
 

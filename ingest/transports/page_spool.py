@@ -12,8 +12,6 @@ crash after it costs nothing: the temporary file is complete, proven by its sha2
 the page named before the cursor knows its link, a crash in between would cost a page that is there already.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

@@ -1,7 +1,4 @@
-"""Lookup providers that the settings name.
-
-What belongs here: from settings to providers. What does not: asking them (`ingest.lookups`).
-"""
+"""Lookup providers that the settings name."""
 
 from ingest.lookups.attributes import unknown_attributes
 from ingest.lookups.provider import Lookup, configured

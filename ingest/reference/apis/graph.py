@@ -1,7 +1,5 @@
 """Microsoft Graph: the items of a list, from all its pages, with a token by client credentials.
 
-What belongs here: asking. What does not: which lists and fields (`formats/entra`).
-
 Source: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow: POST to
 /{tenant}/oauth2/v2.0/token with client_id, client_secret, scope and grant_type; `access_token` and `expires_in`, or
 `error` and `error_description`.

@@ -1,8 +1,4 @@
-"""Formats of reference feeds: one file each, found by its name. A new format edits nothing else.
-
-What belongs here: what every format offers, and finding them. What does not: the formats (the files beside this one),
-feeds and their settings, merging what was read into a table (`ingest.reference`).
-"""
+"""Formats of reference feeds: one file each, found by its name. A new format edits nothing else."""
 
 import sys
 from collections import Counter

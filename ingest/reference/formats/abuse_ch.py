@@ -1,4 +1,4 @@
-"""abuse.ch: URLhaus, Feodo Tracker, ThreatFox (CSV and JSON), MalwareBazaar and SSLBL, told by their headers.
+"""abuse.ch: URLhaus, Feodo Tracker, ThreatFox (CSV and JSON), MalwareBazaar and SSLBL, recognised by their headers.
 
 The header is a comment (`# id,dateadded,…`, quoted or not) or the first row; blanks stand behind the commas of some;
 MalwareBazaar's rows may be longer than its header; `None` and `n/a` stand for nothing. Source: the exports that
@@ -117,7 +117,7 @@ _THREATFOX_API = _Shape("ThreatFox", _THREATFOX_MARKS, {"ioc": ""}, "first_seen"
 
 
 class Options(FormatOptions):
-    """Nothing to choose: the export is told by its header."""
+    """Nothing to choose: the export is recognised by its header."""
 
 
 def read(source: Source, options: Options) -> Iterator[Entry | Reject]:

@@ -1,7 +1,4 @@
-"""Address ranges as cloud providers publish them: one JSON document → rows of the warning lists.
-
-What belongs here: what the formats of the providers share. What does not: their fields (`formats/aws_ip_ranges`, …).
-"""
+"""Address ranges as cloud providers publish them: one JSON document → rows of the warning lists."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,8 +1,5 @@
 """The records of a feed's file: JSON texts or lines, from plain, compressed or zipped bytes, in bounded memory.
 
-What belongs here: from a file to texts with their place. What does not: how bytes become texts (`ingest.decode`), what
-a text means (`formats/`).
-
 A file that ends too early is refused as a whole: of a full feed, what was lost would look as if it had ended.
 """
 

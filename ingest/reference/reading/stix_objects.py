@@ -1,8 +1,5 @@
 """STIX objects → indicators: two looks at the objects, first at what indicators refer to, then at the indicators.
 
-What belongs here: objects of STIX 2.0 and 2.1, wherever they come from. What does not: patterns (`stix_patterns`),
-files (`formats/stix`), servers (`formats/taxii`).
-
 Source: STIX 2.1, sections 4.7 (Indicator), 5.1 (Relationship), 7.2 (markings). Of several versions of an indicator
 (`modified`) the newest counts.
 """
@@ -108,7 +105,7 @@ def _times(value: dict[str, Any]) -> tuple[datetime | None, datetime | None]:
     if value.get("revoked") is True:
         revoked = moment(value.get("modified"))
         end = min(each for each in (end, revoked) if each is not None) if end or revoked else None
-    if begin and end and end < begin:  # revoked before it began: it held never
+    if begin and end and end < begin:  # revoked before it began: it never held
         begin = end
     return begin, end
 

@@ -7,15 +7,12 @@ Facts are Okta's own (developer.okta.com/docs/reference/api/system-log): a reque
 it filters on `published`, answers in the order of `published` and has a last page without a next link.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO, Literal
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.objects import RawObject
+from ingest.transports.addresses import checked_address
 from ingest.transports.fetch_errors import FetchError
 from ingest.transports.http import Credentials, HttpPoller, Patience, Window
 from ingest.transports.page_spool import SpooledPage
@@ -73,7 +71,10 @@ class OktaConfig:
     backoff_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_base_url(self.base_url)
+        try:
+            checked_address(self.base_url)
+        except ValueError as problem:
+            raise ValueError(f"base_url: {problem}") from None
         if self.scheme not in ("SSWS", "Bearer"):
             raise ValueError(f"scheme: expected SSWS or Bearer, found {self.scheme!r}")
         if not 1 <= self.limit <= 1000:
@@ -182,23 +183,6 @@ def _query(since: datetime, until: datetime) -> str:
 def _text(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds, the precision of `published`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _check_base_url(base_url: str) -> None:
-    """The token goes to this address: it must be one host, spelt in full, and encrypted unless it is this machine."""
-    parts = urlsplit(base_url)
-    bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username or parts.password)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
-        raise ValueError("base_url: expected https://<org>.okta.com with nothing behind the host and no user name")
-    if parts.scheme == "http" and not _is_this_machine(parts.hostname):
-        raise ValueError(f"base_url: expected https, found http to {parts.hostname}: the token would travel in clear")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Place(BaseModel):

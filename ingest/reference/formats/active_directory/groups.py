@@ -1,7 +1,5 @@
 """Groups of a directory: which ones an account is in, and whether one of them is privileged.
 
-What belongs here: well-known groups, nesting as far as an export shows it. What does not: reading exports.
-
 Sources: learn.microsoft.com, "Appendix C: Protected Accounts and Groups in Active Directory" and "Well-known SIDs":
 the groups that AdminSDHolder protects, by relative id in a domain or by SID, and DnsAdmins and Group Policy Creator
 Owners, whose members can become administrators.

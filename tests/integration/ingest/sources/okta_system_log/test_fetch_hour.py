@@ -118,7 +118,8 @@ def test_anything_but_a_full_hour_with_its_zone_is_refused(org, fetch, hour, fou
     [
         {"base_url": "http://acme.okta.com"},
         {"base_url": "https://acme.okta.com/api"},
-        {"base_url": "https://user:word@acme.okta.com"},
+        {"base_url": "https://user:s3cr3t@acme.okta.com"},
+        {"base_url": "https://user:s3cr3t@acme.okta.com/api"},
         {"base_url": "acme.okta.com"},
         {"limit": 0},
         {"limit": 1001},
@@ -132,7 +133,7 @@ def test_settings_that_cannot_work_are_refused_without_repeating_secrets(setting
     with pytest.raises(ValueError) as refused:
         OktaConfig(**{"base_url": "https://acme.okta.com", **settings})
     assert next(iter(settings)) in str(refused.value)
-    assert "word" not in str(refused.value)
+    assert "s3cr3t" not in str(refused.value)
 
 
 def test_bearer_tokens_are_sent_as_such(org, fetch):
