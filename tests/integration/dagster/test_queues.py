@@ -87,7 +87,7 @@ def test_what_is_announced_lands_once_and_its_messages_go(trail: Announcing) -> 
     assert (0, 0) == trail.waiting()
     trail.announce(done.receipts[0].objects[0].name.split("/", 3)[3], times=2)  # redelivered much later
     again = trail.drain()
-    assert (2, 1, []) == (again.messages, again.held, again.receipts)
+    assert (2, 1, []) == (again.messages, again.known, again.receipts)
     assert ["a", "b", "c+ d"] == trail.uids()
 
 
@@ -214,7 +214,7 @@ def test_killed_between_receipt_and_deletion_nothing_lands_twice(
     assert [1] == [each.landed for each in before]
     trail.announce(trail.deliver(at(6), "b"))
     done = _until_received(trail, 2)
-    assert (1, 1) == (done.held, landed(done.receipts))
+    assert (1, 1) == (done.known, landed(done.receipts))
     assert (["a", "b"], (0, 0)) == (trail.uids(), trail.waiting())
 
 
@@ -228,7 +228,7 @@ def _until_received(trail: Announcing, messages: int) -> Drained:
     while done.messages < messages:
         more = trail.drain()
         done.messages += more.messages
-        done.held += more.held
+        done.known += more.known
         done.receipts += more.receipts
     return done
 
@@ -243,7 +243,7 @@ def test_the_hour_drains_the_queue_and_takes_in_what_was_never_announced(trail: 
     assert (["a", "never announced"], 2) == (trail.uids(), receipt.landed + queued.landed)
     assert 1 == trail.land().landed  # the hour again is the hour as it was
     trail.announce(receipt.objects[0].name.split("/", 3)[3])  # announced after all
-    assert (1, []) == (trail.drain().held, trail.drain().receipts)
+    assert (1, []) == (trail.drain().known, trail.drain().receipts)
     assert {} == late_objects(trail.settings, CONTRACT).hours
 
 
@@ -253,7 +253,7 @@ def test_what_was_landed_by_hand_is_not_read_again_when_it_is_announced(trail: A
         CONTRACT, bucket.list_objects(CONTRACT, [f"s3://{trail.bucket}/{key}"], trail.access).objects, trail.store
     )
     trail.announce(key)
-    assert (1, []) == ((done := trail.drain()).held, done.receipts)
+    assert (1, []) == ((done := trail.drain()).known, done.receipts)
 
 
 def test_an_unreadable_message_is_kept_whole_and_deleted_where_nobody_else_would_look(trail: Announcing) -> None:
