@@ -1,5 +1,5 @@
 {#-
-  Keys of observables, as `ingest/reference/observable_keys.py` makes them for reference tables: two UBIGINT halves. A test
+  Keys of observables, as `ingest/reference/observables.py` makes them for reference tables: two UBIGINT halves. A test
   holds both against each other.
 
   Addresses and networks have the number of their IPv6 form (`geoip_address_key`), everything else the MD5 of
