@@ -1,5 +1,6 @@
 """The documents are true: every command is explained, every named file exists, nothing names one machine."""
 
+import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -31,6 +32,23 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_command_that_the_documents_call_exists() -> None:
     called = {name for text in DOCUMENTS for name in re.findall(r"headwater ([a-z]+)\b", text.read_text())}
     assert set() == {name for name in called if f"headwater {name}" in README} - set(commands()) - {"land"}
+
+
+def test_every_target_that_the_documents_make_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
+    called = {
+        name
+        for text in DOCUMENTS
+        for name in re.findall(r"(?:^|[`$;&] ?)make ([a-z][a-z0-9-]*)", text.read_text(), re.MULTILINE)
+    }
+    assert {"demo", "test"} <= called
+    assert set() == called - targets
+
+
+def test_every_module_that_the_documents_run_exists() -> None:
+    called = {name for text in DOCUMENTS for name in re.findall(r"python -m ((?:\w+\.)*\w+)", text.read_text())}
+    ours = {name for name in called if (TOP / name.split(".")[0]).is_dir()}
+    assert set() == {name for name in ours if not importlib.util.find_spec(name)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(TOP)))
