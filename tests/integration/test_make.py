@@ -17,12 +17,8 @@ import requests
 import yaml
 
 TOP = Path(__file__).parents[2]
-INSTALLED = (
-    "setup",
-    ".venv/.spark",
-    ".venv/counterparts/fakesnow/.complete",
-    ".venv/counterparts/bqemulator/.complete",
-)
+COUNTERPARTS = [f".venv/counterparts/{name}/.complete" for name in ("fakesnow", "bqemulator")]
+INSTALLED = ("setup", ".venv/.spark", *COUNTERPARTS)
 STORM, INTEROP = pytest.mark.storm, pytest.mark.interop
 # target, what ARGS says, words of what it prints
 RUNS = (
@@ -53,11 +49,14 @@ DRY = {
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what git tracks, or of all but what is made where there is no git."""
+    """A copy of the repository without what is made from it, with one commit."""
     clone = tmp_path_factory.mktemp("clone") / "headwater"
     made = (".venv", ".git", ".headwater", "target", "logs", "__pycache__", ".*_cache", "*.egg-info")
     shutil.copytree(TOP, clone, ignore=shutil.ignore_patterns(*made), symlinks=True)
     (clone / ".venv").symlink_to((TOP / ".venv").resolve())
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Copy"]):
+        subprocess.run([*git, *words], cwd=clone, check=True)
     return clone
 
 
