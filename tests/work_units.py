@@ -9,28 +9,33 @@ every worker got tests of every group, and made all that they share for itself. 
 from xdist.scheduler import LoadScopeScheduling
 
 # What begins like one of these is one unit, of what is left a file is one. The longest come first, so that no worker is
-# busy alone in the end.
+# busy alone in the end. Where one begins with another, the longer name stands first.
 LONGEST_FIRST = (
-    "tests/integration/s3/test_killed.py::test_killed_builds_heal",
-    "tests/integration/s3/test_killed.py::test_killed_landings_heal[a]",
-    "tests/integration/s3/test_killed.py::test_killed_landings_heal[b]",
-    "tests/integration/s3/test_killed.py::test_killed_compactions_heal",
-    "tests/e2e/estate/",
-    "tests/crash/test_killed.py",
     "tests/dbt/",
+    "tests/integration/estate/",
+    "tests/integration/s3/test_killed.py::test_killed_builds_heal",
+    "tests/integration/s3/test_killed.py::test_killed_landings_heal",
+    "tests/integration/s3/test_killed.py::test_killed_compactions_heal",
+    "tests/integration/test_make.py::test_the_target_runs[demo",
+    "tests/integration/test_make.py::test_the_target_runs[bench",
+    "tests/integration/test_make.py",
+    "tests/crash/",
     "tests/integration/s3/test_faults.py",
-    "tests/unit/lake/test_erasure.py",
-    "tests/integration/s3/test_at_once.py",
     "tests/integration/test_okta_day.py",
+    "tests/integration/cli/",
     "tests/integration/s3/test_objects.py",
+    "tests/integration/dagster/test_queues.py",
+    "tests/integration/dagster/test_definitions.py",
     "tests/interop/",
-    "tests/unit/ingest/landing/test_two_readings.py",
-    "tests/unit/ingest/landing/test_delimited.py",
+    "tests/integration/s3/test_at_once.py",
     "tests/integration/deploy/test_commands.py",
-    "tests/orchestration/cli/",
+    "tests/integration/iceberg/",
+    "tests/integration/test_lookups.py",
+    "tests/unit/lake/test_erasure.py",
+    "tests/unit/ingest/landing/test_two_readings.py",
     "tests/unit/lake/test_compaction.py",
-    "tests/e2e/",
-    "tests/orchestration/estate/",
+    "tests/unit/ingest/landing/test_delimited.py",
+    "tests/unit/ingest/landing/test_batches.py",
 )
 
 
