@@ -1,11 +1,12 @@
 """The lake is kept in shape by commands: files are merged, records erased, and every table stays what it should be."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from orchestration.automation.upkeep import maintenance
+from orchestration.automation.upkeep import definitions
 from tests.integration.lakes import files, headwater, leftovers, rows
 from tests.integration.okta_logs import SOURCE, event, write
 
@@ -80,7 +81,8 @@ def test_calls_that_cannot_be_meant_are_refused(lake: Path) -> None:
 
 def test_the_jobs_run_and_their_schedules_are_off(lake: Path, tmp_path: Path) -> None:
     done("land", SOURCE, write(tmp_path / "old.ndjson", [event("old", "2020-03-02T03:10:00.000Z")], at=1_583_100_000))
-    made = maintenance()
+    graph: Any = None  # these jobs are the same whatever the project builds
+    made = definitions(graph)
     assert {each.default_status for each in made.schedules or ()} == {dg.DefaultScheduleStatus.STOPPED}  # type: ignore[union-attr]
     jobs = {job.name: job for job in made.jobs or ()}
     assert jobs["compact_lake_files"].execute_in_process().success  # type: ignore[union-attr]
