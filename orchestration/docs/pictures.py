@@ -20,13 +20,14 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
+from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 from orchestration.demo.local import HOME
 from orchestration.settings import FILE_VARIABLE, TOP
 
 FOLDER = Path(__file__).parent
-ASSET, HOUR = "silver/authentication/okta_system_log", "2026-03-02-14:00"
+ASSET, HOUR = "silver/authentication__windows_event", "2026-03-02-07:00"
 FIRST, LAST = "7/8", "Who denied one push"  # of what the demo prints
 _ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 _TERMINAL = """<body style="margin:0;background:#16181d"><pre style="font:15px/1.45 'DejaVu Sans Mono',monospace;
@@ -69,7 +70,7 @@ def incident(page: Page, file: Path, environment: dict[str, str]) -> None:
     last = next(at for at, line in enumerate(lines) if LAST in line)
     console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi("$ make demo\n…\n" + "\n".join(lines[first:last]).rstrip()))
-    shown = console.export_html(inline_styles=True, code_format="{code}")
+    shown = console.export_html(inline_styles=True, code_format="{code}", theme=SVG_EXPORT_THEME)
     page.set_content(_TERMINAL.format(shown or escape(told)))
     page.screenshot(path=str(file), full_page=True)
 
