@@ -1,8 +1,5 @@
 """Asking a provider about what events wait for: each observable once in the lifetime of its answer, within the budget.
 
-What belongs here: the order of steps, what happens when a step fails, answers as rows. What does not: the record of
-what was spent (`budget`), one request (`client`), what an answer means (`providers/`).
-
 Each request, with what is charged before it and the answers that are written after it, happens under a lock of the
 provider in the lake. So any number of processes may ask at once: they spend one budget, and nothing is asked twice.
 """

@@ -1,8 +1,5 @@
 """What may still be asked of a provider: a budget per minute, day and month, and when who failed is tried again.
 
-What belongs here: counting, as pure functions over one small record, and the record in the lake (`BudgetStore`). What
-does not: asking (`ask`).
-
 Days and months are UTC, as VirusTotal and AbuseIPDB count them. The record is written before a request goes out, so a
 process that is killed has spent at most what it says. A clock that is set back gives nothing back: what was spent of a
 later day or month counts.

@@ -1,8 +1,4 @@
-"""One request to a provider: what it costs, what its answer means, and one sentence for every failure.
-
-What belongs here: charging before a request goes out, telling failures apart, redirects of providers without a key.
-What does not: HTTP (`lake.base.http`), tries and waits (`ask`), what an answer means (`providers/`).
-"""
+"""One request to a provider: what it costs, what its answer means, and one sentence for every failure."""
 
 import ipaddress
 import json

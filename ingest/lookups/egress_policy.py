@@ -1,8 +1,5 @@
 """What is never sent to a provider: addresses and names that are not public, or that the settings name.
 
-What belongs here: one list, as a test of an observable and as the same test in SQL (a build must know what is asked
-about, or events would wait for ever). What does not: which kinds a provider answers.
-
 Sources: the IANA special-purpose address registries (RFC 6890 and its updates), special-use domain names (RFC 6761,
 RFC 6762, RFC 7686, RFC 8375, `internal` as reserved by ICANN in 2024). Addresses that carry another one (6to4, Teredo,
 NAT64) are not asked about: what they carry may be private.

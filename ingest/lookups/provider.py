@@ -1,8 +1,4 @@
-"""Lookup providers: the settings they take, how they are asked, and finding the files of `providers/`.
-
-What belongs here: the shapes that providers and the mechanism share, from settings to an open provider, what a build
-has to know of providers. What does not: HTTP (`client`), a provider, SQL of the join (`context_lookups.sql`).
-"""
+"""Lookup providers: the settings they take, how they are asked, and finding the files of `providers/`."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,8 +1,5 @@
 """Merging one snapshot of a feed into the feed's rows: which rows go on, which end, which begin, and when.
 
-What belongs here: the SQL. What does not: reading the snapshot (`formats/`), its files (`load_files`),
-publishing what comes out (`load`).
-
 The terms: a *claim* is what the snapshot says of an entry; a feed may say several things of one entry if it gives their
 times. A *held* row is one that the feed's table has. T is the snapshot's time.
 

@@ -1,8 +1,5 @@
 """Feeds, and the receipts of their loads.
 
-What belongs here: what a feed is, what one load of it did, where both are kept. What does not: reading a feed
-(`formats/`), merging it into its table (`changes`), when it is loaded (orchestration).
-
 Of every feed `ledger/reference/<table>/<feed>/current.json` tells of the newest load and names the files that hold the
 table's rows now. Beside it lies one receipt for every load that changed a row.
 """

@@ -1,8 +1,4 @@
-"""Loading one snapshot of a feed into its reference table, so that it happens wholly or not at all.
-
-What belongs here: the order of a load, what it refuses and what it publishes. What does not: reading a feed
-(`formats/`), the merge itself (`changes`), when a feed is loaded (orchestration).
-"""
+"""Loading one snapshot of a feed into its reference table, so that it happens wholly or not at all."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""The files of a load: what a reader yields, staged for the merge, and what the merge makes of it.
-
-What belongs here: what stands in the files, and in what order. What does not: which rows there are (`changes`).
-"""
+"""The files of a load: what a reader yields, staged for the merge, and what the merge makes of it."""
 
 import hashlib
 import re

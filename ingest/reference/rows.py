@@ -1,8 +1,4 @@
-"""From an entry of a feed to a row: values in the types of the table, observables and names with their keys.
-
-What belongs here: one entry, and which columns of an asset or identity are names by which logs call it. What does
-not: files of rows (`load_files`), validity (`changes`), choosing among entities that share a name (dbt does).
-"""
+"""From an entry of a feed to a row: values in the types of the table, observables and names with their keys."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime

@@ -1,10 +1,4 @@
-"""The poller of paged HTTP APIs: fetches a bounded window page by page into a durable spool.
-
-Belongs here: following the next link from page to page (`Link: <…>; rel="next"`, RFC 8288, or as the API's `Paging`
-says), keeping within the rate budget, and telling apart what waiting can heal from what a person must heal. Not here:
-one request and its retries (`lake.base.http`), what the pages mean and which window to ask for (`ingest/sources/`,
-`ingest/reference/formats/`), how pages are kept (`page_spool`).
-"""
+"""The poller of paged HTTP APIs: fetches a bounded window page by page into a durable spool."""
 
 import json
 import logging

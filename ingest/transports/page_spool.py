@@ -1,8 +1,5 @@
 """The durable pages of one fetch: what came over the wire stays on disk until its receipt is durable.
 
-Belongs here: writing pages and the cursor so that a crash at any instant loses no page that was written, and taking
-the fetch up again at the exact page. Not here: HTTP (`http`) and what a page holds (the source).
-
 A spool directory holds `page-00001.json` … (bodies as received), `cursor.json` (see `_Cursor`) and `lock`. It never
 holds credentials: neither headers nor anything derived from them are written.
 

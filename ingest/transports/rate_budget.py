@@ -1,8 +1,4 @@
-"""How many requests a fetch may make, learnt from the rate limit headers of the answers.
-
-Belongs here: reading `X-Rate-Limit-Limit`, `-Remaining` and `-Reset` (epoch seconds), and deciding how
-long to wait. Not here: the waiting itself and the requests (`http`).
-"""
+"""How many requests a fetch may make, learnt from the rate limit headers of the answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

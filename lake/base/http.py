@@ -1,8 +1,5 @@
 """The one HTTP client: one request with its whole answer, and one retry policy around it.
 
-What belongs here: sending, bounds on time and size, Retry-After, jitter, a bound on all tries, an injected clock. What
-does not: what an answer means (the vendor's own file), pages and budgets (`ingest.transports`).
-
 Secrets travel as `auth` and nowhere else; no message holds a URL's path or query, a header, or what a library said.
 """
 

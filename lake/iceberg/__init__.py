@@ -1,8 +1,5 @@
 """The lake's tables as Iceberg tables, for engines that read no folders.
 
-What belongs here: one Iceberg table per silver and gold table, whose snapshots follow the build receipts. What does
-not: how tables are built, or settings; `Place` says in plain words where catalogue and files are.
-
 Iceberg's files never change, while a rebuilt hour replaces its file in the lake. So an Iceberg table has data files of
 its own, one per source and hour, with Iceberg's field ids in them. Their names carry the mark of the build that made
 their rows: what is published is read from the table itself, and publishing again, after whatever crash, publishes

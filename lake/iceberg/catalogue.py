@@ -1,7 +1,4 @@
-"""The catalogue: where Iceberg keeps which snapshot of a table is the current one.
-
-What belongs here: opening it, and finding or making a table in it. What does not: what is in a table.
-"""
+"""The catalogue: where Iceberg keeps which snapshot of a table is the current one."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress

@@ -1,8 +1,5 @@
 """Data files: the rows of one source and hour as Iceberg holds them, with the schema of their table.
 
-What belongs here: types and field ids, writing a file, its name, which says which build made it, and which files a
-table holds now. What does not: committing.
-
 Columns are matched by name. A column that a later mapping brings is added with a new id and is NULL in older rows; one
 that a later mapping drops stays, and is NULL in newer rows. JSON is text in Iceberg.
 """

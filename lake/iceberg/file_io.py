@@ -1,7 +1,5 @@
 """Iceberg's metadata through the lake's own stores: same credentials, encryption, retries and errors as everything.
 
-What belongs here: pyiceberg's FileIO over `lake.storage.store`. What does not: data files, which are staged and moved.
-
 pyiceberg makes a FileIO by name from text properties, so stores are served by their root in this process.
 """
 

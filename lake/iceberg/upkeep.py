@@ -1,7 +1,5 @@
 """Upkeep: old snapshots end, and files that no snapshot needs are removed.
 
-What belongs here: what leaves an Iceberg table's past. What does not: its present (`publishing`).
-
 Called while the table's lock in the lake is held, so a data file of Headwater's that no snapshot names is of a process
 that died, or of a snapshot that has ended; those of other programs are left alone.
 """

@@ -1,8 +1,5 @@
 """The ledger: all receipts of a lake together.
 
-What belongs here: finding, reading and replacing receipts. What does not: judging them (`lake.ledger.balance`,
-`lake.ledger.staleness`).
-
 Landing receipts are one file a batch. Build receipts are one file per model and day that holds the receipt of each
 hour: three years of hours over thirty models stay thirty thousand files, not eight hundred thousand.
 """

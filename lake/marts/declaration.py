@@ -1,8 +1,5 @@
 """The marts of the dbt project: what each of them reads, how far back, and by what it is compared.
 
-What belongs here: from the dbt graph to marts. What does not: reading dbt's manifest (`orchestration.dbt.project`), or
-which hours of a mart are stale (`lake.marts.staleness`).
-
 A mart is a model of `models/gold/` that is kept in the lake. It reads what its SQL names by `ref`: tables of silver,
 other marts, seeds, and views over those. Its properties may say, under `config.meta`:
 

@@ -1,8 +1,5 @@
 """The index of observables: which of them the rows of one file of silver hold, how often, and when.
 
-What belongs here: making index files, with a build or later, and telling which can be used. What does not: publishing
-them with a table (`lake.build.run`), searching them (`lake.matching.search`).
-
 A row of an index is one observable of one event hour, source and table: `kind`, `value` (as events write it), its key,
 `occurrences` (attributes of events that hold it), `first_at`, `last_at`. Rows are ordered by kind and key. A lake from
 before there were indexes, or whose index files were damaged or lost, is searched in the tables themselves, once, and

@@ -1,7 +1,5 @@
 """The indicators of a search: whom they concern, from when to when, and which of them are new since an earlier search.
 
-What belongs here: a table of indicators from the caller's SELECT, and the states of feeds. What does not: events.
-
 Rows of one entry of a feed follow each other in time: each holds up to its `valid_to`. An indicator that nobody knew
 yet may have been hostile before, so the first row of an entry is also held against events before its `valid_from`,
 and a later row against those since the one before it ended; both as far back as the search goes before `learned_at`.

@@ -1,8 +1,4 @@
-"""The key of an observable in SQL, for events: two unsigned 64-bit numbers, the same as those of indicators.
-
-What belongs here: SQL over a column of texts. What does not: the keys of indicators (`ingest.reference.observables`
-makes them in Python, and says what a key is; a test holds both against each other).
-"""
+"""The key of an observable in SQL, for events: two unsigned 64-bit numbers, the same as those of indicators."""
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = f"({_OCTET}[.]){{3}}{_OCTET}"

@@ -1,7 +1,4 @@
-"""`gold.threat_matches`: its shape, where its hours lie, and its rows, from the events behind hits.
-
-What does not belong here: which files hold a hit (`lake.matching.search`), publishing (`lake.matching.match`).
-"""
+"""`gold.threat_matches`: its shape, where its hours lie, and its rows, from the events behind hits."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime

@@ -1,8 +1,5 @@
 """One search: indicators held against some hours, a part of the hours at a time.
 
-What belongs here: which files hold an indicator, and what is done about files that cannot be read. What does not: which
-hours (`planning`), the events in the files (`matches`), publishing (`match`).
-
 Whole observables are joined by their key, in one pass over the indexes of many files. Networks are joined by the key
 under their mask, once for each length of prefix that occurs; only addresses of blocks in which a network lies are
 looked at so (IPv4 /16, IPv6 /32), and these are found in one more pass.

@@ -1,8 +1,4 @@
-"""The declared subset of OCSF: `attributes.yml`, resolved against the official schema into one tree per class.
-
-What belongs here: the grammar of that file, and refusing what the official schema does not allow. What does not:
-rendering types, captions or rules from the trees.
-"""
+"""The declared subset of OCSF: `attributes.yml`, resolved against the official schema into one tree per class."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
 """The attributes of a class that can be looked up: observables, machines and accounts, by the official schema's types.
 
-What belongs here: their paths, and the SQL that reads them of a row. What does not: keys (`lake.matching.keys`), or
-looking them up (`dbt_project/macros/context.sql`).
-
 The official schema gives types of attributes (`ip_t`, `hostname_t`, …) and some attributes (`cve.uid`) an `observable`
 number, the `type_id` that they have in `observables[]`. An index for matching leaves out numbers for which no list has
 indicators (user names, ports, command lines, …). Some attributes hold observables though their type is a plain string:

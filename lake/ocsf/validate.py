@@ -1,8 +1,4 @@
-"""Published rows, turned back into the events they stand for and checked with the official OCSF JSON Schema itself.
-
-What does not belong here: the SQL rules that say the same faster (`rules`), or which rows are checked when
-(orchestration).
-"""
+"""Published rows, turned back into the events they stand for and checked with the official OCSF JSON Schema itself."""
 
 import json
 import time

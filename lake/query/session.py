@@ -1,8 +1,5 @@
 """Reading the lake with SQL: one connection with a view for every table, and no way to write.
 
-What belongs here: `bronze.<source>`, `silver.<class>`, `gold.<mart>`, `quarantine.<source>`, `refused.<destination>`,
-`ledger.*`, `reference.*` as DuckDB views, and the guard around what a reader may run. What does not: printing.
-
 Bronze and quarantine show what receipts name, so a file that a killed step left is never seen. Views are made only
 for the schemas that the question mentions: the ledger of three years takes a second to read.
 """

@@ -1,8 +1,5 @@
 """The funnel of a data product: raw events → candidates → signals → reviewed → true, by month.
 
-What belongs here: the SELECT of `gold.signal_quality`. What does not: the counts of an hour (the mart `signal_funnel`),
-verdicts (`verdicts`).
-
 Months are those of the events. `reviewed` counts signals with a verdict; `precision` is true positives of those
 that were judged (true, false or benign: a duplicate or an inconclusive one says nothing of the product). A signal's
 time is counted from its first logon: until the last event that it rests on had arrived (`median_seconds_to_arrival`),

@@ -1,7 +1,6 @@
 """Verdicts: what analysts say of findings after looking at them. They are added and never changed.
 
-What belongs here: reading them from files, adding them, and the SELECT over all of them with the time for which each
-holds. In files, tables and commands a verdict is a `disposition`; what became of an event is another thing
+In files, tables and commands a verdict is a `disposition`; what became of an event is another thing
 (`ledger/dispositions`).
 
 A file is CSV with a header, or NDJSON: `finding_uid` (or `uid`), `disposition`, and, if they like, `by`, `note`, `at`

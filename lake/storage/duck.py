@@ -1,8 +1,6 @@
 """DuckDB over a lake: connections that read what `store.url` names, also in a bucket.
 
-What belongs here: the httpfs extension, from the installed package, and the secret that signs its requests. What does
-not: SQL over tables (`lake.query.views`, `lake.query.session`). A secret is never part of a message or of a logged
-statement.
+A secret is never part of a message or of a logged statement.
 """
 
 import os

@@ -1,8 +1,4 @@
-"""The lake's path grammar: every key in the lake is made here, and read back here.
-
-What belongs here: pure functions from (source, hour, batch, …) to keys relative to the lake's root, and back.
-What does not: touching a store.
-"""
+"""The lake's path grammar: every key in the lake is made here, and read back here."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -1,8 +1,4 @@
-"""Stores: where the bytes of a lake are. One class per kind; all keep one contract (tests/integration/storage).
-
-What belongs here: listing, reading, replacing and deleting whole objects by key. What does not: what the keys mean
-(`lake.storage.paths`), or the order in which a step writes them (`lake.storage.publish`).
-"""
+"""Stores: where the bytes of a lake are. One class per kind; all keep one contract (tests/integration/storage)."""
 
 import os
 import shutil

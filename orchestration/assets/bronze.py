@@ -1,8 +1,4 @@
-"""Raw assets: one per contract, each partition an arrival hour landed as one batch.
-
-What belongs here: the asset and what a failing hour means for the others of its run. What does not: collecting
-(`orchestration.steps.collect`), a batch's metadata (`landing_metadata`) and checks (`orchestration.checks`).
-"""
+"""Raw assets: one per contract, each partition an arrival hour landed as one batch."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,7 +1,4 @@
-"""Exports in the UI: what goes where, each hour's receipt as Dagster metadata, and the results of checks.
-
-What belongs here: words, numbers and tables. What does not: delivering (`orchestration.assets.exports`).
-"""
+"""Exports in the UI: what goes where, each hour's receipt as Dagster metadata, and the results of checks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime

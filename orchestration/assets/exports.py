@@ -1,8 +1,6 @@
 """Exports as assets: one per table and destination, over the same event hours as the tables they are made of.
 
-What belongs here: the assets, and what they do. What does not: their metadata (`export_metadata`), delivering
-(`lake.export`), when it is asked for (`orchestration.automation.exports_behind`). Only destinations that the settings
-name have assets.
+Only destinations that the settings name have assets.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Hours as Dagster's partitions: one definition for every asset, and the way between its keys and the lake's hours.
 
-What belongs here: the partitions, keys ↔ hours. What does not: work.
-
 A raw asset's hour is an arrival hour, a table's an event hour. Dagster is told that the second follows from the first
 of the same name, so that a range of both is one run: all arrivals land, then dbt builds all hours at once. Events that
 arrive in a later hour make their event hour stale, and the sensor builds it. A mapping that also waited for the next

@@ -1,7 +1,5 @@
 """Iceberg tables as assets: one per table, all published by one step, when the settings say so.
 
-What belongs here: the assets, their job and its schedule. What does not: publishing (`lake.iceberg`).
-
 They have no partitions: what is to be published follows from the tables themselves, whichever hours were built since.
 """
 

@@ -1,7 +1,4 @@
-"""A landed batch in the UI: its receipt as Dagster metadata, and a sample of what it holds.
-
-What belongs here: numbers, tables and a sample without classified values. What does not: judging (`checks`).
-"""
+"""A landed batch in the UI: its receipt as Dagster metadata, and a sample of what it holds."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """Lookup providers as assets: one each, with a job that asks them all and its hourly schedule, off until turned on.
 
-What belongs here: asking in Dagster, and what it tells. What does not: asking itself (`ingest.lookups`). Only providers
-that the settings name have assets. A provider that is down fails nothing: its events are published, and wait.
+Only providers that the settings name have assets. A provider that is down fails nothing: its events are published, and
+wait.
 """
 
 import time

@@ -1,7 +1,5 @@
 """Reference feeds as assets: one per feed, loaded by its own schedule, with a check of its age.
 
-What belongs here: the assets, their jobs and schedules. What does not: loading (`orchestration.steps.feeds`).
-
 They have no partitions: a feed's table has every time in it, and what is to be loaded follows from what is there.
 """
 

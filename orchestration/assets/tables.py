@@ -1,8 +1,5 @@
 """dbt's models as assets: one definition per source, so that a broken mapping of one source stops no other; one of all
 marts, since they are made of each other.
-
-What belongs here: running the selected models over the run's event hours, and what Dagster shows of them. What does
-not: what an asset looks like (`orchestration.dbt.translator`), running dbt (`orchestration.dbt.run`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

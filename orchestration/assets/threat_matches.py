@@ -1,7 +1,5 @@
 """`gold/threat_matches` as an asset, and the sensor that runs it after a new list or newly built hours.
 
-What belongs here: matching in Dagster, and its metadata. What does not: matching itself (`lake.matching`).
-
 The asset has no partitions, though its rows are filed by event hour: one list concerns all hours of the last months at
 once and is held against them in one pass, and which hours have anything new follows from receipts. As partitions these
 would be thousands of materializations for every list.

@@ -1,8 +1,5 @@
 """When exports are pushed: a sensor that asks the receipts which hours are behind and requests their delivery.
 
-What belongs here: which hours behind make which runs, and remembering what was requested. What does not: what behind
-means (`lake.export.status`).
-
 An hour is requested once per state of its builds and its declaration. If its run fails after its retries, it stays
 behind and is requested again after some hours, for a destination that was away comes back; sooner from the UI, or by
 `headwater export push`.

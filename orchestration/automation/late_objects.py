@@ -1,8 +1,4 @@
-"""Objects that arrive after their hour was landed: a sensor that has the hour landed again.
-
-What belongs here: which runs the late objects of a folder make. What does not: finding them
-(`orchestration.steps.collect`), or building what they make stale (`orchestration.automation.stale_hours`).
-"""
+"""Objects that arrive after their hour was landed: a sensor that has the hour landed again."""
 
 import hashlib
 from collections.abc import Mapping

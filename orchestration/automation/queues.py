@@ -1,6 +1,5 @@
 """Draining queues between the hours: for each source with a queue, a job and a schedule that is off until turned on.
 
-What belongs here: when a queue is drained, and what a run tells. What does not: draining (`ingest.landing.queue`).
 The hourly run of a source drains its queue too; this is for those who want events within minutes.
 """
 

@@ -1,7 +1,4 @@
-"""When hours are landed and looked for: jobs and hourly schedules. All are off until somebody turns them on.
-
-What belongs here: what runs by the clock. What does not: building, which follows from what is stale (`sensors`).
-"""
+"""When hours are landed and looked for: jobs and hourly schedules. All are off until somebody turns them on."""
 
 import math
 from collections.abc import Mapping

@@ -1,8 +1,5 @@
 """What is built when: a sensor that asks the lake which event hours are stale and requests their build.
 
-What belongs here: which stale hours make which runs, and remembering what was requested. What does not: what stale
-means (`lake.ledger.staleness`).
-
 An hour is requested once per state of its bronze files and mappings. If its run fails, it stays stale and is not
 requested again until one of them changes; run it again from the UI, or by `headwater build`.
 """

@@ -1,7 +1,6 @@
 """Jobs that keep the lake in shape: compaction and retention, each with a schedule. All are off until turned on.
 
-What belongs here: running them in Dagster. What does not: what they do (`orchestration.steps.upkeep`). Erasures are
-asked for by a person, at the command line.
+Erasures are asked for by a person, at the command line.
 """
 
 import dagster as dg

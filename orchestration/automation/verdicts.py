@@ -1,7 +1,4 @@
-"""The Dagster form of `headwater disposition`: a job that takes dispositions typed into its launchpad, or a file.
-
-What belongs here: running it in Dagster. What does not: what is taken and kept (`lake.signals`).
-"""
+"""The Dagster form of `headwater disposition`: a job that takes dispositions typed into its launchpad, or a file."""
 
 from pathlib import Path
 

@@ -1,8 +1,4 @@
-"""Checks of what dbt built: conservation per event hour, key collisions, and validity by OCSF.
-
-What belongs here: judging the event hours of a run by the lake's receipts and balance sheet, and holding a share of
-the rows against the official schema. What does not: the rules (`lake.ocsf`), the equations (`lake.ledger.balance`).
-"""
+"""Checks of what dbt built: conservation per event hour, key collisions, and validity by OCSF."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,6 @@
 """Check of what a vendor signed: log files are the ones that were delivered, none missing, none altered.
 
-What belongs here: the check over arrival hours, and its schedule. What does not: verifying
-(`orchestration.steps.verify`). It never blocks landing, for an hour's digests come up to two hours after it.
+It never blocks landing, for an hour's digests come up to two hours after it.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""Checks of raw assets, answered by the run that lands: conservation of its batches, and drift from the contract.
-
-What belongs here: judging receipts of landing. What does not: counting (`ingest.landing`), event hours (`building`).
-"""
+"""Checks of raw assets, answered by the run that lands: conservation of its batches, and drift from the contract."""
 
 from collections.abc import Iterator, Sequence
 

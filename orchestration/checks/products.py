@@ -1,8 +1,4 @@
-"""Checks of the data products: their contracts' quality rules over the hours of a run, and whether they are on time.
-
-What belongs here: running the rules as asset checks. What does not: the rules (`dbt_project/products/`), what they mean
-(`orchestration.steps.products`).
-"""
+"""Checks of the data products: their contracts' quality rules over the hours of a run, and whether they are on time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime

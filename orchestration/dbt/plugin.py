@@ -1,8 +1,5 @@
 """The bridge between a dbt run and the lake: a dbt-duckdb plugin with a few SQL functions.
 
-What belongs here: turning the lake's answers into what macros can use. What does not: the answers themselves
-(`lake.build.run`, `lake.ocsf`). dbt runs alone with it; Dagster and the command line only add a plan.
-
 Functions (all text in, text out; `!` first marks an error that the macro raises):
   hw_setup(bronze types)        → JSON: the project's folder, and statements that make `bronze` and `reference`
   hw_stage(model)               → folder to write partitions to

@@ -1,7 +1,6 @@
 """The dbt project: its graph, read from dbt's manifest, and what the lake needs of it as plain values.
 
-What belongs here: reading the manifest, made by `dbt parse` where there is none or the project's files are others.
-What does not: keys and descriptions (`translator`), running (`run`). No model is named here.
+No model is named here.
 """
 
 import atexit

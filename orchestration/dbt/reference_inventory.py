@@ -1,7 +1,4 @@
-"""What the reference tables of a run hold, so that models ask for nothing that no table has.
-
-What belongs here: asking the views of schema `reference`. What does not: making them (`ingest.reference.views`).
-"""
+"""What the reference tables of a run hold, so that models ask for nothing that no table has."""
 
 from collections.abc import Iterable
 

@@ -1,8 +1,4 @@
-"""Building: what is stale becomes current, by dbt in this process. Commands and Dagster's assets run dbt by this.
-
-What belongs here: choosing hours and models, running dbt with a plan, which models failed and why. What does not: SQL,
-files of the lake (`lake.build.run`), Dagster.
-"""
+"""Building: what is stale becomes current, by dbt in this process. Commands and Dagster's assets run dbt by this."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""How a dbt model looks in Dagster: key, group, description, owners, tags and partitions, from dbt's own properties.
-
-What belongs here: the one subclass of `DagsterDbtTranslator`. What does not: selecting models, running dbt.
-"""
+"""How a dbt model looks in Dagster: key, group, description, owners, tags and partitions, from dbt's own properties."""
 
 from collections.abc import Mapping
 from typing import Any

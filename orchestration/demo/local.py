@@ -1,8 +1,4 @@
-"""The demo: a simulated estate, landed, built, balanced, and the incident that is found in it. `make demo` runs it.
-
-What belongs here: the estate and the settings of a demo, which the other demos use as well. What does not: the steps
-(`orchestration.demo.tour`).
-"""
+"""The demo: a simulated estate, landed, built, balanced, and the incident that is found in it. `make demo` runs it."""
 
 import argparse
 import os

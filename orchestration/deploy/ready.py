@@ -1,8 +1,4 @@
-"""What the image must hold before it is worth starting: run at the end of its build, without a network.
-
-What belongs here: proof that the parts are there (DuckDB's packaged extensions, dbt's manifest, the definitions). What
-does not: the lake, the sources, settings of a user; those are `headwater doctor`'s.
-"""
+"""What the image must hold before it is worth starting: run at the end of its build, without a network."""
 
 import sys
 

@@ -1,8 +1,4 @@
-"""Settings: one model, from `headwater.yml` and `HEADWATER_*` variables; variables win.
-
-What belongs here: what a user may set, with its default and its check. What does not: secrets; a setting names the
-environment variable that holds one, and it is read when it is used.
-"""
+"""Settings: one model, from `headwater.yml` and `HEADWATER_*` variables; variables win."""
 
 import os
 import re

@@ -1,8 +1,4 @@
-"""Collecting: one arrival hour of one source becomes the batch of that hour.
-
-What belongs here: from where the settings say a source is read, which of an hour's objects its batch takes, and what
-a source that is not configured is told. What does not: reading and fetching (`ingest`), Dagster, which calls this.
-"""
+"""Collecting: one arrival hour of one source becomes the batch of that hour."""
 
 import shutil
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""An erasure from beginning to end: the lake's part, then building the hours again, Iceberg's past, and the proof.
-
-What belongs here: what needs contracts, dbt or settings. What does not: the lake's part (`lake.upkeep.erasure`).
-"""
+"""An erasure from beginning to end: the lake's part, then building the hours again, Iceberg's past, and the proof."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

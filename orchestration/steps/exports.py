@@ -1,8 +1,4 @@
-"""Exports of the project and the settings: what dbt's meta declares, and where it goes.
-
-What belongs here: from manifest and settings to exports and open destinations, and pushing what is behind. What does
-not: how an hour is delivered (`lake.export`), Dagster's assets (`orchestration.assets.exports`).
-"""
+"""Exports of the project and the settings: what dbt's meta declares, and where it goes."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,8 +1,4 @@
-"""The reference feeds of the settings: finding their snapshots, and loading those that are new.
-
-What belongs here: from settings to loads; a feed's files in a folder or a bucket, each with the time when it was
-obtained. What does not: reading formats, merging (`ingest.reference`), printing.
-"""
+"""The reference feeds of the settings: finding their snapshots, and loading those that are new."""
 
 import re
 import shutil

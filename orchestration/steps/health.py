@@ -1,7 +1,4 @@
-"""Health: what is wrong with settings, lake, sources, reference data and destinations, and what to do.
-
-What belongs here: one small question to each of them. What does not: showing the findings (`headwater doctor`).
-"""
+"""Health: what is wrong with settings, lake, sources, reference data and destinations, and what to do."""
 
 import platform
 import shutil

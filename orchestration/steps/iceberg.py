@@ -1,7 +1,4 @@
-"""The Iceberg tables that the settings name.
-
-What belongs here: from settings to a catalogue's place. What does not: publishing (`lake.iceberg`).
-"""
+"""The Iceberg tables that the settings name."""
 
 from datetime import timedelta
 

@@ -1,7 +1,4 @@
-"""Matching, for the command and for Dagster: the lists of the lake held against its past, by the settings.
-
-What belongs here: from settings and reference tables to a run of `lake.matching`. What does not: matching itself.
-"""
+"""Matching, for the command and for Dagster: the lists of the lake held against its past, by the settings."""
 
 from collections.abc import Callable, Collection, Sequence
 

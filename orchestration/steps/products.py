@@ -1,8 +1,5 @@
 """The data products: what their contracts promise, and holding a table of the lake against it.
 
-What belongs here: reading `dbt_project/products/<product>.odcs.yaml` (ODCS v3) and running its quality rules. What does
-not: the product's SQL (`dbt_project/models/gold/`), Dagster.
-
 A product's contract names its table (the mart of that name), core fields with types (paths into OCSF's objects),
 quality rules of type `sql` (`${object}` stands for the table; the query gives one number) and service levels.
 """

@@ -1,8 +1,4 @@
-"""Keeping the lake in shape: what compaction, retention and erasure need of settings, contracts and the dbt project.
-
-What belongs here: putting together what the command line and Dagster both call. What does not: the work itself
-(`lake.upkeep.compaction`, `lake.upkeep.retention`, `lake.upkeep.erasure`).
-"""
+"""Keeping the lake in shape: what compaction, retention and erasure need of settings, contracts and the dbt project."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""Verifying: log files of a span of arrival hours, held against what their vendor signed.
-
-What belongs here: from settings to places; which hours can be verified by now. What does not: how log files are
-verified (`integrity.py` of a source), showing it.
-"""
+"""Verifying: log files of a span of arrival hours, held against what their vendor signed."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """A collection of a TAXII 2.1 server: its objects, page by page.
 
-What belongs here: asking. What does not: what the objects mean (`stix_objects`).
-
 Source: OASIS TAXII 2.1 (docs.oasis-open.org/cti/taxii/v2.1): media type and 406 (section 1.6.8), discovery (4.1), API
 root (4.2), collections (5.1), objects (5.4), envelopes and pages (3.4, 3.7).
 """

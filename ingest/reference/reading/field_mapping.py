@@ -1,7 +1,4 @@
-"""Which field of a record fills which column of a reference table: declared, or found by the fields' names.
-
-What belongs here: the declaration, and one record to its entries. What does not: reading files (`records`).
-"""
+"""Which field of a record fills which column of a reference table: declared, or found by the fields' names."""
 
 import re
 from collections.abc import Iterable, Mapping

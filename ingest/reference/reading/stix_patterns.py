@@ -1,7 +1,5 @@
 """STIX patterns that name single observables: the observables. Any other pattern: why it names none.
 
-What belongs here: one pattern. What does not: indicators and their relationships (`stix_objects`).
-
 Source: STIX 2.1, section 9 (docs.oasis-open.org/cti/stix/v2.1). Most patterns are one comparison or several with OR
 between them; those are read here, at once. Everything else goes through OASIS's grammar (`stix2-patterns`), which
 takes some milliseconds a pattern.

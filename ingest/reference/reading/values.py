@@ -1,8 +1,5 @@
 """What people and vendors write in feeds, as values: times, numbers, yes and no, lists, traffic lights.
 
-What belongs here: from a text to one value of a column's type. What does not: which field fills which column
-(`field_mapping`).
-
 Sources: first.org/tlp (TLP 2.0: WHITE became CLEAR); STIX 2.1 section 7.2.1.4 and the OASIS extension for TLP 2.0
 (identifiers of the marking definitions); the MISP taxonomy `tlp`.
 """

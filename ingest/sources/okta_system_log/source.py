@@ -1,8 +1,5 @@
 """Fetches one arrival hour of an Okta org's System Log.
 
-Belongs here: which window an hour is, when it may be asked for, what Okta's answers mean. Not here: paging, limits and
-retries (`ingest/transports/http.py`), the fields of an event (`contract.yaml`).
-
 Facts are Okta's own (developer.okta.com/docs/reference/api/system-log): a request with `since` and `until` is bounded:
 it filters on `published`, answers in the order of `published` and has a last page without a next link.
 """

@@ -1,8 +1,4 @@
-"""When the company learned what: the moments of its reference feeds, beside those of the stories.
-
-What belongs here: one place for the moments that stories and snapshots share, so that what was known at the time of an
-event is no accident. What does not: what the snapshots say (`cmdb`, `directory`, `intel`).
-"""
+"""When the company learned what: the moments of its reference feeds, beside those of the stories."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Exports of Active Directory as records: PowerShell's JSON and CSV, csvde's CSV, ldifde's LDIF.
 
-What belongs here: from a file to attributes by lower-case name. What does not: what they mean (`active_directory`).
-
 Sources: learn.microsoft.com (ldifde, csvde, ConvertTo-Json, Export-Csv, [MS-DTYP] 2.4.2 SID), RFC 2849 (LDIF).
 """
 

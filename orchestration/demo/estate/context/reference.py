@@ -1,11 +1,9 @@
 """What Larkspur Health knows, and since when: `reference/` of the estate.
 
- - `geoip-{city,asn,isp,anonymous-ip}.mmdb` have the record shapes of MaxMind's databases
-   (https://dev.maxmind.com/geoip/docs/databases) and cover every outside address the estate uses, IPv4 and IPv6
- - `assets/`, `identities/`, `intel/`, `warning/`: feeds, a file a snapshot, named `<feed>-20260302T072954Z.csv` (or
-   `.txt`) after the moment at which the company obtained it
-
-What belongs here: writing them. What does not: what they say (`networks`, `cmdb`, `directory`, `intel`).
+- `geoip-{city,asn,isp,anonymous-ip}.mmdb` have the record shapes of MaxMind's databases
+  (https://dev.maxmind.com/geoip/docs/databases) and cover every outside address the estate uses, IPv4 and IPv6
+- `assets/`, `identities/`, `intel/`, `warning/`: feeds, a file a snapshot, named `<feed>-20260302T072954Z.csv` (or
+  `.txt`) after the moment at which the company obtained it
 """
 
 from __future__ import annotations
