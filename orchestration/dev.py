@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -35,9 +36,12 @@ def main(port: int = 3000) -> int:
     words = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
     words += ["-m", "orchestration.definitions"]
     with okta_org(HOME) if with_demo else nullcontext():
+        process = subprocess.Popen(words, cwd=TOP, env=environment)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # else Dagster's servers would live on
         try:
-            return subprocess.run(words, cwd=TOP, env=environment, check=False).returncode
+            return process.wait()
         except KeyboardInterrupt:
+            process.wait()
             return 0
 
 
