@@ -32,7 +32,6 @@ LONGEST_FIRST = (
     "tests/integration/iceberg/",
     "tests/integration/test_lookups.py",
     "tests/unit/lake/test_erasure.py",
-    "tests/unit/ingest/landing/test_two_readings.py",
     "tests/unit/lake/test_compaction.py",
     "tests/unit/ingest/landing/test_delimited.py",
     "tests/unit/ingest/landing/test_batches.py",

@@ -61,14 +61,14 @@ def limits(chunk: int, record: int = 10_000, document: int = 100_000) -> Limits:
     return Limits(chunk, record, document)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(anything, sizes, st.integers(1, 60), st.integers(1, 120))
 def test_any_bytes_give_as_many_rows_as_are_counted(content: bytes, chunk: int, record: int, document: int) -> None:
     for stored in (content, gzip.compress(content), zstandard.compress(content)):
         decoded(stored, limits(chunk, record, document))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(anything, max_size=3), st.integers(0, 400), st.integers(0, 255), sizes)
 def test_any_damage_to_a_zip_gives_as_many_rows_as_are_counted(
     contents: list[bytes], at: int, byte: int, chunk: int
@@ -82,7 +82,7 @@ def test_any_damage_to_a_zip_gives_as_many_rows_as_are_counted(
     decoded(bytes(damaged), limits(chunk))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scraps, sizes, st.integers(1, 120))
 @example(b"\n {", 1, 1)
 def test_no_byte_is_lost_from_text_without_an_envelope(content: bytes, chunk: int, document: int) -> None:
@@ -113,7 +113,7 @@ def test_lists_are_the_same_whether_held_or_split(
     assert records == [json.loads(row) for row in rows]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(objects, min_size=1, max_size=8), st.integers(0, 1000), sizes, st.booleans())
 def test_any_cut_through_gzip_keeps_the_records_that_are_whole(
     records: list[dict[str, object]], cut: int, chunk: int, envelope: bool
@@ -137,7 +137,7 @@ def test_the_notation_of_bad_bytes_loses_nothing(raw: bytes) -> None:
     assert raw == unescaped(escaped(raw))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scraps, sizes)
 def test_structure_is_the_same_however_the_text_is_cut(content: bytes, chunk: int) -> None:
     def found(parts: list[tuple[int, bytes]]) -> list[tuple[int, int, int]]:

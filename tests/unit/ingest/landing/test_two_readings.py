@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ingest.contracts import Contract, Field, load_contracts
+from ingest.contracts import Contract, Field
 from ingest.decode import SCHEMA
 from ingest.landing.fast_path import KEPT, TYPES_KEPT, UNKNOWN, FastPath
 from ingest.landing.field_paths import FieldPaths
@@ -21,7 +21,6 @@ from ingest.landing.read_json import JsonReader
 from ingest.landing.write import judged_query
 from tests.unit.ingest.landing.landed import ARRIVED, GOOD, strange
 
-CONTRACTS = {"strange": strange()} | {name: each for name, each in load_contracts().items() if not each.format.is_text}
 # Without shrinking: one query judges all examples, for planning it takes long, and the record that differs is named.
 EXAMPLES = settings(
     max_examples=12,
@@ -157,9 +156,13 @@ def marks_of(contract: Contract, texts: list[str]) -> np.ndarray[Any, Any]:
     return FastPath(FieldPaths(contract)).check(pa.array(texts, pa.utf8()))
 
 
-@pytest.mark.parametrize("source", sorted(CONTRACTS))
-def test_both_readings_agree_on_any_record_that_may_be_read_quickly(source: str) -> None:
-    contract, texts = CONTRACTS[source], list[str]()
+def test_both_readings_agree_on_any_record_that_may_be_read_quickly() -> None:
+    both_readings_agree(strange())
+
+
+def both_readings_agree(contract: Contract) -> None:
+    """Compare the readings of generated records of a contract; tests/integration tries those of vendors."""
+    texts: list[str] = []
 
     @EXAMPLES
     @given(st.lists(texts_of(contract), min_size=10, max_size=25))

@@ -90,7 +90,7 @@ def test_unknown_columns_and_kinds_are_told(tmp_path: Path) -> None:
             read_text(tmp_path, "plain", "indicators", "192.0.2.1", **options)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=40), max_size=20))
 def test_every_line_is_an_entry_a_reject_or_counted(tmp_path: Path, lines: list[str]) -> None:
     path = tmp_path / "list"

@@ -114,7 +114,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(VALUES, CELLS), max_size=15), st.sampled_from(["csv", "ndjson"]))
 def test_every_row_is_an_entry_a_reject_or_counted(tmp_path: Path, rows: list[tuple[str, str]], format: str) -> None:
     out = io.StringIO()

@@ -179,7 +179,7 @@ def test_what_is_no_stix_is_told(tmp_path: Path, text: str) -> None:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(TEXTS)
 @example("it's a \\ b")
 def test_simple_patterns_are_read_as_the_grammar_reads_them(path: str) -> None:
