@@ -27,7 +27,7 @@ RUNS = (
     pytest.param("demo-s3", "--events=2000", "not one object has changed", id="demo-s3", marks=STORM),
     pytest.param("demo-exports", "--events=2000", "counterparts on loopback", id="demo-exports", marks=INTEROP),
     pytest.param("dbt", "", "Done.", id="dbt"),
-    pytest.param("bench", "--quick --only silver", "raw to enriched silver ÷ bare COPY", id="bench"),
+    pytest.param("bench", "--quick --only landing", "÷ bare COPY", id="bench"),
     pytest.param("bench", "--quick", "indexes add to a build", id="bench, all of it", marks=STORM),
     pytest.param("docs", "--without-dbt", "", id="docs"),
     pytest.param("test-fast", "--collect-only -q", "tests/unit/test_settings.py", id="test-fast"),

@@ -71,7 +71,7 @@ def running(words: list[str], environment: dict[str, str], log: Path) -> Iterato
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(30)
+                process.wait(5)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

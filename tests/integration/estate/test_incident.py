@@ -34,6 +34,7 @@ def _marts(lake: Path) -> dict[str, str]:
     return {key: digest for key, digest in rows(lake).items() if key.startswith(made)}
 
 
+@pytest.mark.storm  # a minute of a core; tests/crash kills builds, tests/integration/test_marts.py mixes the order
 def test_the_last_hours_first_and_a_kill_in_the_middle_give_the_same_rows(
     estate: Path, without_gold: Path, tmp_path: Path
 ) -> None:

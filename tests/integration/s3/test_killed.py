@@ -3,7 +3,7 @@
 A point is a request that may change the bucket, right before it is sent or right after it was answered, or a random
 moment. Commands are killed twice in a row, the second time often while they heal what the first left; then they run
 through. Steps follow one another on one lake, as they do in life. `pytest -p randomly --randomly-seed=…` draws the
-points of a run again. By default a few commands are killed; with the mark `storm` 200.
+points of a run again. By default a few landings are killed; with the mark `storm` 200 commands of every kind.
 """
 
 import random
@@ -120,7 +120,7 @@ def test_killed_landings_heal(kills: int, mortal: Mortal, tmp_path: Path) -> Non
         number += 1
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(45, marks=STORM)])
+@pytest.mark.parametrize("kills", [pytest.param(45, marks=STORM)])
 def test_killed_compactions_heal(kills: int, mortal: Mortal, tmp_path: Path) -> None:
     """Every round one more batch comes into hours that were merged before, which are merged again."""
     landed = 0
@@ -146,7 +146,7 @@ def test_killed_compactions_heal(kills: int, mortal: Mortal, tmp_path: Path) -> 
     raise AssertionError("compactions are not killed")
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(25, marks=STORM)])
+@pytest.mark.parametrize("kills", [pytest.param(25, marks=STORM)])
 def test_killed_builds_heal(kills: int, mortal: Mortal, tmp_path: Path) -> None:
     folder, deliveries = tmp_path / "delivered", (_delivered, _redelivered)
     wholes, expected = [], []
