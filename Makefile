@@ -51,10 +51,10 @@ dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
 test-fast: setup ## Run the unit tests: a minute, without Dagster, dbt, sockets
 	$(PYTEST) tests/unit
 
-test: test-fast ## Run every test that this environment can run (about 8 minutes)
+test: test-fast ## Run every test that this environment can run (about 11 minutes)
 	$(PYTEST) --ignore=tests/unit
 
-test-all: test-fast ## Add Spark, the counterparts' environments, and kills at every point (about 20 minutes)
+test-all: test-fast ## Add Spark, the counterparts' environments, and kills at every point (about 25 minutes)
 	$(MAKE) --no-print-directory --jobs 3 .venv/.spark $(COUNTERPARTS)  # installing waits more than it works
 	$(PYTEST) -m "" --ignore=tests/unit
 
@@ -84,7 +84,7 @@ check-generated: setup
 check-commits:
 	.ci/commit-subjects
 
-bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run (ARGS=--quick: a minute)
+bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run (ARGS=--quick: a few minutes)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 docs: setup ## Build the documentation site in .headwater/docs/html; every link is checked
