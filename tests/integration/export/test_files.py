@@ -300,13 +300,16 @@ class TestKilled:
         lake.silver(rows=200)
         acts = pushing.push(HOUR, watched=home).acts
         assert 8 < acts
-        before = 200
+        before, killed = 200, 0
         for turn in range(steps):
             rows = 201 + turn
             lake.silver(rows=rows)
-            assert -9 == pushing.push(HOUR, 1 + (turn * 2 + 1) * acts // (2 * steps), watched=home).code
+            code = pushing.push(HOUR, 1 + (turn * 2 + 1) * acts // (2 * steps), watched=home).code
+            assert code in (-9, 0)  # a push that finds less to clear away has fewer acts, and may end before its last
+            killed += code == -9
             self.check(lake, options, {before, rows})
             before = rows
+        assert killed > steps // 2
 
     @pytest.mark.storm
     def test_at_random_moments(self, lake: SmallLake, warm: WarmProcess, s3_bucket: str) -> None:
