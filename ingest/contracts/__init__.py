@@ -1,7 +1,7 @@
 """Contracts: what a source promises, read from its ODCS file."""
 
 from ingest.contracts.model import Contract, CoverageRule, EventTime, Field, Format, ServiceLevel
-from ingest.contracts.odcs import load_contract, load_contracts
+from ingest.contracts.odcs import load_contract, load_contracts, read_contracts
 from ingest.contracts.properties import ContractError
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "ServiceLevel",
     "load_contract",
     "load_contracts",
+    "read_contracts",
 ]

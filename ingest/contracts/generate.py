@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from ingest.contracts import Contract, ContractError, Field, load_contracts
+from ingest.contracts import Contract, ContractError, Field, read_contracts
 from ingest.contracts.model import pipeline_columns
 
 _REPOSITORY: Final = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ _SOURCES_FOLDER: Final = Path("ingest/sources")
 
 def render_all(contracts: Mapping[str, Contract] | None = None) -> dict[Path, str]:
     """Text of every generated file by its path from the repository's top. Raises ContractError."""
-    contracts = load_contracts() if contracts is None else contracts
+    contracts = _all_contracts() if contracts is None else contracts
     files = {
         _SOURCES_YAML: sources_yaml(contracts.values()),
         _TYPES_MACRO: types_macro(contracts.values()),
@@ -39,6 +39,14 @@ def render_all(contracts: Mapping[str, Contract] | None = None) -> dict[Path, st
     for contract in contracts.values():
         files[_SOURCES_FOLDER / contract.source / "FIELDS.md"] = field_table(contract)
     return files
+
+
+def _all_contracts() -> Mapping[str, Contract]:
+    """All contracts. Raises ContractError for the first that cannot be used: what is generated never lacks one."""
+    contracts, problems = read_contracts()
+    for problem in problems.values():
+        raise problem
+    return contracts
 
 
 def drift(root: Path = _REPOSITORY, contracts: Mapping[str, Contract] | None = None) -> list[str]:

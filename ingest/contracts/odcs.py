@@ -8,6 +8,7 @@ is in `customProperties`: see `properties`. Standard: https://bitol-io.github.io
 
 import hashlib
 import json
+import logging
 from datetime import timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -27,22 +28,35 @@ from ingest.contracts.properties import ContractError, Place, contract_propertie
 # libyaml reads the three contracts in 0.03 s, the Python loader in 0.28 s.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SPANS: Final = ("latency", "frequency", "retention")
-_SOURCES = Path(__file__).parents[1] / "sources"
+SOURCES: Final = Path(__file__).parents[1] / "sources"
+_log = logging.getLogger(__name__)
 
 
 def load_contracts(root: Path | None = None) -> dict[str, Contract]:
     """All contracts `<root>/<source>/contract.yaml` by source, sorted; root defaults to the sources of this package.
 
-    Raises ContractError for the first file that cannot be used.
+    A contract that cannot be used stops no other: it is left out, and a warning says why, once in a process.
     """
-    contracts: dict[str, Contract] = {}
-    for path in sorted((root or _SOURCES).glob("*/contract.yaml")):
-        contract = load_contract(path)
-        if contract.source != path.parent.name:
-            folder = path.parent.name
-            raise Place(path, "name").error(f"found {contract.source!r}, expected the folder's name {folder!r}")
-        contracts[contract.source] = contract
+    contracts, problems = read_contracts(root)
+    for source, problem in problems.items():
+        _warn_once(f"{problem}; source {source} is left out until that is corrected")
     return contracts
+
+
+def read_contracts(root: Path | None = None) -> tuple[dict[str, Contract], dict[str, ContractError]]:
+    """The contracts by source, sorted, and by folder what is wrong with those that cannot be used."""
+    contracts: dict[str, Contract] = {}
+    problems: dict[str, ContractError] = {}
+    for path in sorted((root or SOURCES).glob("*/contract.yaml")):
+        folder = path.parent.name
+        try:
+            contract = load_contract(path)
+            if contract.source != folder:
+                raise Place(path, "name").error(f"found {contract.source!r}, expected the folder's name {folder!r}")
+            contracts[folder] = contract
+        except ContractError as problem:
+            problems[folder] = problem
+    return contracts, problems
 
 
 def load_contract(path: Path | str) -> Contract:
@@ -52,7 +66,17 @@ def load_contract(path: Path | str) -> Contract:
         text = file.read_bytes()
     except OSError as error:
         raise Place(file, "contract").error(f"cannot be read: {error.strerror}") from None
-    return _contract(file, text)
+    try:
+        return _contract(file, text)
+    except ContractError:
+        raise
+    except Exception as error:  # a shape that nobody has thought of stops its own source alone
+        raise Place(file, "contract").error(f"cannot be used: {type(error).__name__}: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _warn_once(text: str) -> None:
+    _log.warning(text)
 
 
 @lru_cache(maxsize=64)  # checking eight files takes 0.07 s, which commands and sensors would spend again and again
@@ -92,10 +116,12 @@ def _read(file: Path, text: bytes) -> tuple[dict[str, Any], OpenDataContractStan
     place = Place(file, "contract")
     try:
         document = yaml.load(text, Loader=_LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise place.error(f"not YAML: {error}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that there cannot be
+        raise place.error(_not_utf8(text) or f"not YAML: {error}") from None
+    if document is None:
+        raise place.error("is empty: expected an ODCS v3 contract")
     if not isinstance(document, dict):
-        raise place.error("not ODCS: expected a mapping at the top")
+        raise place.error(f"not ODCS: expected `key: value` lines at the top, found a {type(document).__name__}")
     try:
         odcs = OpenDataContractStandard(**document)
     except (ValidationError, TypeError) as error:
@@ -104,6 +130,14 @@ def _read(file: Path, text: bytes) -> tuple[dict[str, Any], OpenDataContractStan
         found = f"kind {odcs.kind!r} and apiVersion {odcs.apiVersion!r}"
         raise place.error(f"not ODCS v3: expected kind DataContract and apiVersion v3.x, found {found}")
     return document, odcs
+
+
+def _not_utf8(text: bytes) -> str:
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 at byte {error.start}: save it as UTF-8"
+    return ""
 
 
 def _not_odcs(file: Path, error: ValidationError | TypeError) -> ContractError:

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from open_data_contract_standard.model import CustomProperty
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import WRONG_CALL, HeadwaterError
 
 
 class ContractError(HeadwaterError, ValueError):
     """A contract cannot be used. One line: `<file>: <field>: <what is wrong>`."""
+
+    exit_code = WRONG_CALL
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ingest.contracts import Contract, load_contracts
+from ingest.contracts import Contract, read_contracts
 from lake.base import plugins
 from lake.storage.publish import recover
 from lake.storage.store import Store
@@ -58,8 +58,10 @@ def lake() -> Store:
 
 
 def contract(source: str) -> Contract:
-    """Return a source's contract. Raises UsageError naming the sources there are."""
-    known = load_contracts()
+    """Return a source's contract. Raises UsageError naming the sources there are, ContractError for a broken one."""
+    known, problems = read_contracts()
+    if source in problems:
+        raise problems[source]
     if source not in known:
         raise UsageError(f"no source {source!r}; there are {', '.join(sorted(known))}")
     return known[source]

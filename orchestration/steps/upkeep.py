@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ingest.contracts import load_contracts
+from ingest.contracts import load_contracts, read_contracts
 from lake import ledger
 from lake.marts.retention import expire_marts
 from lake.storage.store import Store
@@ -69,14 +69,15 @@ def retain_lake(
     store: Store, sources: Iterable[str], apply: bool, told: Callable[[ExpiredDay], None] = lambda _: None
 ) -> list[Retained]:
     """Return what has expired of sources; with `apply` it is removed."""
-    contracts, now = load_contracts(), datetime.now(UTC)
+    (contracts, problems), now = read_contracts(), datetime.now(UTC)
     found = []
     for source in sources:
         held = contracts.get(source)
         retention = held.retention if held else None
         if retention is None:
             note = "its contract has no retention" if held else "it has no contract"
-            found.append(Retained(source, None, "", [], f"{note}: kept for ever"))
+            note = f"{problems[source]}: nothing expires until then" if source in problems else f"{note}: kept for ever"
+            found.append(Retained(source, None, "", [], note))
             continue
         days = expire(store, source, retention, now, told) if apply else expired_days(store, source, retention, now)
         found.append(Retained(source, retention, newest_expired(retention, now), days))
