@@ -1,45 +1,68 @@
 """Bytes of delivered objects to Arrow batches of raw record texts, in bounded memory, every byte accounted for.
 
-`decode` is the whole interface. The parts, in the order in which bytes go through them: `compression` and `archive`
-(stored to plain bytes), `text` (to UTF-8), `wrapped` (records inside other services' documents), `framing` with
-`lines`, `documents` and `splitter` (text to records), `records` (records to Arrow, counts). What a record means, and
-whether it keeps its contract, is decided in landing.
+`decode` is the whole interface. The parts, in the order in which bytes go through them: `compression` (stored bytes to
+UTF-8), `Framer` with `documents` (text to records), `records` (records to Arrow, counts). Loaded when an object needs
+them: `archive` (zip, Parquet), `wrapped` (records inside other services' documents), `lines` (records that are lines
+of text), `salvage` with `splitter` (several, damaged or huge documents). What a record means, and whether it keeps its
+contract, is decided in landing.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
-from typing import BinaryIO, cast
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingest.decode.compression import Broken, ObjectUnreadable, StoredFile, decompressed, gathered, peek
-from ingest.decode.documents import BLANKS, Envelopes
-from ingest.decode.framing import Framer
-from ingest.decode.lines import LineForm, LineFramer
+from ingest.decode.compression import ObjectUnreadable, StoredFile, decompressed, gathered, opened, peek, utf8
+from ingest.decode.documents import (
+    EVENT_BEGIN,
+    EXPORT_BEGIN,
+    SUBSCRIPTION_BEGIN,
+    Cursor,
+    Envelopes,
+    Head,
+    has_lines,
+    records_of,
+)
 from ingest.decode.records import (
+    BLANKS,
     JSON_FORM,
-    LINES,
     SCHEMA,
     Batches,
     DecodeReport,
     Limits,
     ObjectCount,
     Piece,
+    lines_of,
+    longer_than,
+    piece_of,
+    problem_piece,
+    rows_at,
+    runs,
+    too_large,
+    unescaped,
 )
-from ingest.decode.text import unescaped, utf8
-from ingest.decode.wrapped import CLOUDWATCH_LOGS, EVENTBRIDGE, details, is_export, is_subscription, messages, unstamped
-from ingest.objects import ObjectGone, ObjectRefused, RawObject
+from ingest.objects import RawObject
+
+if TYPE_CHECKING:
+    from ingest.decode.lines import LineForm, LineFramer
+    from ingest.decode.salvage import Salvage
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
 # 585 bytes (3 runs each, 680 to 1,080 MB/s of processor time on a busy machine).
 BLOCK_BYTES = 1 << 20
+CLOUDWATCH_LOGS: Final = "cloudwatch_logs"
+EVENTBRIDGE: Final = "eventbridge"
 _SNIFFED_BYTES = 64
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _PARQUET_MAGIC = b"PAR1"
 
-__all__ = ["SCHEMA", "DecodeReport", "Limits", "LineForm", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
+__all__ = ["SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
 
 
 def decode(
@@ -52,7 +75,7 @@ def decode(
 ) -> Iterator[pa.RecordBatch]:
     """Batches (see `SCHEMA`) of the records of all objects, in order; small objects share a batch.
 
-    Columns: `line`, the record's text without its line end (invalid UTF-8 in the notation of `text.escaped`, undone
+    Columns: `line`, the record's text without its line end (invalid UTF-8 in the notation of `records.escaped`, undone
     by `unescaped`); `object`, the object's name, for members of a zip archive `<object>!<member>`; `row`, the number of
     the record in the object or member, from 1; `problem`, NULL or truncated_object, too_large or not_json;
     `detail`, a sentence on the problem. A record without a problem need not be JSON: only what decoding could not
@@ -69,48 +92,51 @@ def decode(
     batches = Batches(limits.chunk_bytes)
     envelopes = Envelopes(records_keys)
     for source in objects:
-        opened = _opened(source, report)
-        if opened is None:
+        stored = opened(source, report)
+        if stored is None:
             continue
         count = report.objects.setdefault(source.name, ObjectCount(source.arrived_at, source.fingerprint))
-        with opened:
-            file = StoredFile(source.name, opened)
+        with stored:
+            file = StoredFile(source.name, stored)
             for name, chunks in _streams(source, file, limits, report):
                 plain = utf8(_counted(chunks, report))
                 framer = _framer(plain, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers)
                 for first_row, part in _pieces(framer, report, count):
-                    inner = details(part) if EVENTBRIDGE in wrappers else part
-                    yield from batches.add(name, first_row, inner, _form(framer))
+                    inner = _details(part) if EVENTBRIDGE in wrappers else part
+                    yield from batches.add(name, first_row, inner, framer.form)
             count.bytes += file.bytes_read
             report.bytes_read += file.bytes_read
     yield from batches.rest()
-
-
-def _opened(source: RawObject, report: DecodeReport) -> BinaryIO | None:
-    """The object's file; None when it is gone or not given to us, which is reported and costs other objects nothing."""
-    try:
-        return source.open()
-    except ObjectGone as gone:
-        report.ignored.append((source.name, str(gone)))
-        report.gone.append(source.name)
-        return None
-    except ObjectRefused as refused:
-        report.refused.append((source.name, str(refused)))
-        return None
-    except OSError as error:
-        raise ObjectUnreadable(source.name, f"cannot be opened: {error}") from error
 
 
 def _framer(
     plain: Iterator[bytes], limits: Limits, envelopes: Envelopes, lines: LineForm | None, subscribed: bool
 ) -> Framer | LineFramer:
     head, text = peek(plain, _SNIFFED_BYTES)
-    if subscribed and is_export(head):
+    if subscribed and EXPORT_BEGIN.match(head):
+        from ingest.decode.wrapped import unstamped
+
         head, text = peek(unstamped(text), _SNIFFED_BYTES)
     is_json = lines is None or (not lines.always and head.lstrip(BLANKS)[:1] in (b"{", b"["))
-    if subscribed and is_subscription(head):
+    if subscribed and SUBSCRIPTION_BEGIN.match(head.lstrip(BLANKS)):
+        from ingest.decode.wrapped import messages
+
         text, is_json = messages(text, limits.max_document_bytes), lines is None
-    return LineFramer(text, limits, lines) if lines and not is_json else Framer(text, limits, envelopes)
+    if is_json or lines is None:
+        return Framer(text, limits, envelopes)
+    from ingest.decode.lines import LineFramer
+
+    return LineFramer(text, limits, lines)
+
+
+def _details(part: Piece) -> Piece:
+    """The same records; in the stead of an event of EventBridge its `detail`."""
+    may_be = pc.starts_with(part.lines, EVENT_BEGIN)
+    if not pc.any(may_be).as_py():
+        return part
+    from ingest.decode.wrapped import details
+
+    return details(part, may_be)
 
 
 def _pieces(framer: Framer | LineFramer, report: DecodeReport, count: ObjectCount) -> Iterator[tuple[int, Piece]]:
@@ -128,10 +154,6 @@ def _pieces(framer: Framer | LineFramer, report: DecodeReport, count: ObjectCoun
     count.records += framer.count - counted
 
 
-def _form(framer: Framer | LineFramer) -> bytes:
-    return LINES + framer.header.encode() if isinstance(framer, LineFramer) else JSON_FORM
-
-
 def _counted(chunks: Iterator[bytes], report: DecodeReport) -> Iterator[bytes]:
     for chunk in chunks:
         report.bytes_decoded += len(chunk)
@@ -147,7 +169,7 @@ def _streams(
     if magic not in _ZIP_MAGIC and magic != _PARQUET_MAGIC:
         yield source.name, gathered(decompressed(blocks, source.size), block_bytes)
         return
-    from ingest.decode.archive import rows_as_json  # few objects are Parquet or zip
+    from ingest.decode.archive import members_of, rows_as_json  # few objects are Parquet or zip
 
     with tempfile.TemporaryFile() as spool:
         archive: BinaryIO = cast(BinaryIO, file)
@@ -158,29 +180,161 @@ def _streams(
         if magic == _PARQUET_MAGIC:
             yield source.name, gathered(rows_as_json(archive), block_bytes)
         else:
-            yield from _members(source.name, archive, limits, report)
+            for name, stored in members_of(source.name, archive, report):
+                yield name, gathered(stored, block_bytes)
 
 
-def _members(
-    name: str, archive: BinaryIO, limits: Limits, report: DecodeReport
-) -> Iterator[tuple[str, Iterator[bytes]]]:
-    from ingest.decode.archive import member_bytes, members, why_ignored
+class Framer:
+    """Cuts the text of one object into records. `count` is their number so far, by the framer's own counting.
 
-    try:
-        found = members(archive)
-    except Broken as error:
-        yield name, _broken(error)
-        return
-    for member in found:
-        member_name = f"{name}!{member.filename}"
-        why = why_ignored(member)
-        if why is not None:
-            report.ignored.append((member_name, why))
-            continue
-        report.members[member_name] = name
-        yield member_name, gathered(member_bytes(archive, member), min(limits.chunk_bytes, BLOCK_BYTES))
+    The content decides how: lines (NDJSON), one array, envelopes such as `{"Records": [...]}` (one a line or one an
+    object), and JSON texts that go over several lines.
+    """
 
+    form = JSON_FORM
 
-def _broken(error: Broken) -> Iterator[bytes]:
-    raise error
-    yield b""
+    def __init__(self, chunks: Iterator[bytes], limits: Limits, envelopes: Envelopes) -> None:
+        self._cursor = Cursor(chunks)
+        self._limits = limits
+        self._envelopes = envelopes
+        self.count = 0
+
+    @cached_property
+    def _salvage(self) -> Salvage:
+        from ingest.decode.salvage import Salvage  # few objects are damaged, cut off or larger than memory
+
+        return Salvage(self._cursor, self._limits, self._envelopes)
+
+    def pieces(self) -> Iterator[Piece]:
+        """All records in order; a truncated object ends with one truncated_object record."""
+        cursor = self._cursor
+        while cursor.skip(BLANKS):
+            if has_lines(cursor, self._limits.max_document_bytes):
+                yield from self._lines()
+            elif cursor.data[:1] in (b"{", b"["):
+                yield from self._documents()
+            else:
+                yield from self._odd_line()
+        if cursor.broken is not None:
+            self.count += 1
+            yield problem_piece(b"", "truncated_object", cursor.broken)
+            cursor.broken = None
+
+    def _lines(self) -> Iterator[Piece]:
+        cursor, limits = self._cursor, self._limits
+        while True:
+            cut = cursor.data.rfind(b"\n") + 1
+            if cut:
+                begin = cursor.offset
+                yield from self._block(cursor.take(cut), begin)
+            may_be_envelope = cursor.data[:64].lstrip(BLANKS)[:1] in (b"{", b"")
+            limit = limits.max_document_bytes if may_be_envelope else limits.max_record_bytes
+            if len(cursor.data) > limit:
+                yield from self._counted(self._salvage.long_line())
+            elif not cursor.fill(0 if cut else min(len(cursor.data), limit)):
+                break
+        begin = cursor.offset
+        tail = cursor.take(len(cursor.data))
+        if cursor.broken is not None:
+            yield from self._broken_tail(tail, begin)
+        elif tail:
+            yield from self._block(tail, begin)
+
+    def _block(self, block: bytes, begin: int) -> Iterator[Piece]:
+        """Records of whole lines that start at byte `begin` of the decoded object."""
+        text, offsets, count = lines_of(block)
+        limit = self._limits.max_record_bytes
+        special = set(rows_at(offsets, self._envelopes.places(text)))
+        if len(text) > limit:
+            special.update(longer_than(offsets, limit))
+        self.count += count - len(special)
+        for part in runs(text, offsets, sorted(special)):
+            if isinstance(part, Piece):
+                yield part
+            else:
+                yield from self._line(part, begin + max(0, block.find(part[:4096])))
+
+    def _line(self, line: bytes, begin: int) -> Iterator[Piece]:
+        """One line that is long or mentions an envelope's key."""
+        if line.lstrip(BLANKS)[:1] == b"{" and self._envelopes.mentioned(line):
+            elements = self._envelopes.records(line)
+            if elements is not None:
+                yield from self._elements(elements, begin)
+                return
+            pieces = self._split(line, begin, "not_json", "the line ends inside the document")
+            if pieces is not None:
+                yield from pieces
+                return
+        self.count += 1
+        limit = self._limits.max_record_bytes
+        yield piece_of([line]) if len(line) <= limit else too_large(line[:limit], len(line), begin)
+
+    def _elements(self, elements: Sequence[msgspec.Raw], begin: int) -> Iterator[Piece]:
+        """Records that were taken out of a sound document that starts at byte `begin`."""
+        self.count += len(elements)
+        limit = self._limits.max_record_bytes
+        first = 0
+        for at in [at for at, size in enumerate(map(len, elements)) if size > limit]:
+            if at > first:
+                yield piece_of(elements[first:at])
+            yield too_large(bytes(memoryview(elements[at])[:limit]), len(elements[at]), begin)
+            first = at + 1
+        if first < len(elements):
+            yield piece_of(elements[first:])
+
+    def _split(self, text: bytes, begin: int, reason: str, why: str) -> list[Piece] | None:
+        """Records of a damaged envelope or array at hand; None if the text holds no list of records."""
+        found = self._salvage.split_text(text, begin, reason, why)
+        if found is None:
+            return None
+        pieces, left, left_begin = found
+        self.count += sum(len(part.lines) for part in pieces)
+        if left:
+            pieces.extend(self._line(left, left_begin))
+        return pieces
+
+    def _broken_tail(self, tail: bytes, begin: int) -> Iterator[Piece]:
+        """The text after the last line end of a truncated object."""
+        why, self._cursor.broken = self._cursor.broken or "", None
+        if tail.lstrip(BLANKS)[:1] == b"{" and self._envelopes.mentioned(tail):
+            pieces = self._split(tail, begin, "truncated_object", why)
+            if pieces is not None:
+                yield from pieces
+                if any(reason == "truncated_object" for part in pieces for reason, _ in part.problems.values()):
+                    return
+                tail = b""
+        self.count += 1
+        limit = self._limits.max_record_bytes
+        yield problem_piece(tail[:limit], "truncated_object", why)
+
+    def _documents(self) -> Iterator[Piece]:
+        """As many documents as are at hand; the text at hand begins with a bracket."""
+        cursor, limits = self._cursor, self._limits
+        if len(cursor.data) <= limits.max_document_bytes:
+            cursor.fill(limits.max_document_bytes + 1 - len(cursor.data))
+        whole = cursor.ended and cursor.broken is None and len(cursor.data) <= limits.max_document_bytes
+        if whole and (records := records_of(cursor.data, self._envelopes)) is not None:
+            yield from self._elements(records, cursor.offset)
+            cursor.take(len(cursor.data))
+            return
+        documents, size = self._salvage.documents_at_hand()
+        if size:
+            yield from self._elements(documents, cursor.offset)
+            cursor.take(size)
+        else:
+            yield from self._counted(self._salvage.one_document())
+
+    def _odd_line(self) -> Iterator[Piece]:
+        """A line between documents that begins with no bracket."""
+        head = Head(self._limits.max_record_bytes)
+        begin = self._cursor.offset
+        for part in self._cursor.rest_of_line():
+            head.add(part)
+        self.count += 1
+        text = bytes(head.kept).rstrip(BLANKS)
+        yield piece_of([text]) if head.size <= len(head.kept) else too_large(text, head.size, begin)
+
+    def _counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for part in pieces:
+            self.count += len(part.lines)
+            yield part

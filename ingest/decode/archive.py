@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest.decode.compression import Broken, Inflate, decompressed, expand
+from ingest.decode.records import DecodeReport
 from lake.storage.duck import at_hand
 
 _LOCAL_HEADER = struct.Struct("<4s22sHH")
@@ -29,7 +30,29 @@ _ROWS = 8192  # of Parquet at a time
 _ROTTEN = (zipfile.BadZipFile, ValueError, LookupError, OverflowError, struct.error, NotImplementedError, EOFError)
 
 
-def members(file: BinaryIO) -> list[zipfile.ZipInfo]:
+def members_of(name: str, archive: BinaryIO, report: DecodeReport) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """The members of a zip archive that are data, as `<name>!<member>`, each with its plain bytes."""
+    try:
+        found = _members(archive)
+    except Broken as error:
+        yield name, _broken(error)
+        return
+    for member in found:
+        member_name = f"{name}!{member.filename}"
+        why = _why_ignored(member)
+        if why is not None:
+            report.ignored.append((member_name, why))
+            continue
+        report.members[member_name] = name
+        yield member_name, _member_bytes(archive, member)
+
+
+def _broken(error: Broken) -> Iterator[bytes]:
+    raise error
+    yield b""
+
+
+def _members(file: BinaryIO) -> list[zipfile.ZipInfo]:
     """The directory of an archive in name order. Raises Broken when it cannot be read."""
     try:
         found = zipfile.ZipFile(file).infolist()
@@ -38,7 +61,7 @@ def members(file: BinaryIO) -> list[zipfile.ZipInfo]:
     return sorted(found, key=lambda member: (member.filename, member.header_offset))
 
 
-def why_ignored(member: zipfile.ZipInfo) -> str | None:
+def _why_ignored(member: zipfile.ZipInfo) -> str | None:
     """The reason why a member is no data (folders, what macOS and Windows leave behind, empty files), else None."""
     path = PurePosixPath(member.filename)
     if member.is_dir():
@@ -51,7 +74,7 @@ def why_ignored(member: zipfile.ZipInfo) -> str | None:
     return "empty" if empty else None
 
 
-def member_bytes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+def _member_bytes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
     """Plain bytes of one member (gzip or zstd inside it undone). Raises Broken after what could be read."""
     if member.flag_bits & 0x1:
         raise Broken("the zip member is encrypted; deliver it without a password")

@@ -1,4 +1,4 @@
-"""Stored bytes to plain bytes: reading an object's file, and undoing gzip and zstd (known by their first bytes).
+"""Stored bytes to plain bytes of UTF-8: reading an object's file, undoing gzip and zstd (known by their first bytes).
 
 In bounded memory. What is readable in front of damage is kept, and `Broken` then says where the damage is. Only
 `StoredFile` may fail to read; such a failure names the object and stops the decode. Archives with members are
@@ -7,6 +7,7 @@ In bounded memory. What is readable in front of damage is kept, and `Broken` the
 
 from __future__ import annotations
 
+import codecs
 import io
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,10 +15,14 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
+from ingest.decode.records import DecodeReport
+from ingest.objects import ObjectGone, ObjectRefused, RawObject
+
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 OUTPUT_BYTES = 1 << 20
 MAX_LAYERS = 3
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 class ObjectUnreadable(Exception):
@@ -197,6 +202,21 @@ def _damage(codec: _Codec, at: int, size: int, whole_members: int, error: str) -
     return f"{codec.name} data cannot be read on at {where}{after}: {error}"
 
 
+def opened(source: RawObject, report: DecodeReport) -> BinaryIO | None:
+    """The object's file; None when it is gone or not given to us, which is reported and costs other objects nothing."""
+    try:
+        return source.open()
+    except ObjectGone as gone:
+        report.ignored.append((source.name, str(gone)))
+        report.gone.append(source.name)
+        return None
+    except ObjectRefused as refused:
+        report.refused.append((source.name, str(refused)))
+        return None
+    except OSError as error:
+        raise ObjectUnreadable(source.name, f"cannot be opened: {error}") from error
+
+
 class StoredFile:
     """A file that counts the bytes read from it and raises ObjectUnreadable instead of OSError."""
 
@@ -262,3 +282,32 @@ def gathered(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
         raise
     if parts:
         yield b"".join(parts)
+
+
+def utf8(plain: Iterator[bytes]) -> Iterator[bytes]:
+    """The stream without its byte order mark, and in UTF-8 if the mark said UTF-16.
+
+    Bytes that are not valid UTF-8 pass unchanged (a lone surrogate of UTF-16 becomes such bytes): the record that
+    holds them is judged, not the object.
+    """
+    head, plain = peek(plain, 3)
+    if head.startswith(codecs.BOM_UTF8):
+        yield from _without(plain, 3)
+    elif head[:2] in _UTF16:
+        yield from _from_utf16(_without(plain, 2), _UTF16[head[:2]])
+    else:
+        yield from plain
+
+
+def _without(plain: Iterator[bytes], count: int) -> Iterator[bytes]:
+    yield next(plain)[count:]
+    yield from plain
+
+
+def _from_utf16(plain: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    for block in plain:
+        yield decoder.decode(block).encode("utf-8", "surrogatepass")
+    left = decoder.getstate()[0]
+    if left:
+        raise Broken(f"UTF-16 text ends inside a character, after the bytes {left.hex(' ')}")

@@ -1,8 +1,7 @@
-"""JSON documents: where their text can be cut, and the records of a sound one in memory.
+"""JSON documents: the records of a sound one in memory; and the cursor that reads the text of an object.
 
 A document is an array, an envelope such as `{"Records": [...]}`, or a plain record. Damaged, cut off or larger ones go
-through `splitter`, which gives the same records. `Structure` finds the places where text can be cut, without recursion
-and with a few bytes of state between blocks; it does not judge whether the text is JSON.
+through `salvage` and `splitter`, which give the same records.
 """
 
 from __future__ import annotations
@@ -12,28 +11,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-BLANKS = b" \t\r\n"
+from ingest.decode.compression import Broken
+from ingest.decode.records import BLANKS
+
 # A list of very many tiny elements would cost 60 bytes and more of memory for each; it is split block by block instead.
 MAX_COMMAS = 4_000_000
 # Characters of keys from rare in JSON logs to frequent; what is not listed is rarer still.
 _FREQUENT = b"QZXYJKWVHGFUBOLDMPNRCIASETzqjkxwvybhgfpmduclosnirtae"
 LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 ANY_DECODER = msgspec.json.Decoder(msgspec.Raw)
-QUOTE, COMMA, BACKSLASH = 0x22, 0x2C, 0x5C
-OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT = 0x5B, 0x5D, 0x7B, 0x7D
-BLOCK_BYTES = 1 << 20
 
-_DEPTH_CHANGE = np.zeros(256, dtype=np.int8)
-_DEPTH_CHANGE[[OPEN_LIST, OPEN_OBJECT]] = 1
-_DEPTH_CHANGE[[CLOSE_LIST, CLOSE_OBJECT]] = -1
-_OF_INTEREST = bytes(code in b'",[]{}' for code in range(256))
-
-Positions = npt.NDArray[np.intp]
-Codes = npt.NDArray[np.uint8]
-Depths = npt.NDArray[np.int64]
+# How what `wrapped` undoes begins. AWS writes messageType first; inside a text its quotation marks would be escaped.
+SUBSCRIPTION_BEGIN = re.compile(rb'\{\s*"messageType"\s*:')
+EXPORT_BEGIN = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
+EVENT_BEGIN = '{"version"'  # the first key of an event, by which others are passed by at next to no cost
 
 
 def fault(text: bytes) -> str | None:
@@ -140,62 +132,139 @@ def records_of(text: bytes, envelopes: Envelopes) -> list[msgspec.Raw] | None:
         return None
 
 
-class Structure:
-    """Feed consecutive blocks of one text; strings, escapes and depth carry over from block to block."""
+class Cursor:
+    """Read-ahead over the chunks of one object.
 
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = False
-        self._escape_next = False
+    `data` is the text at hand, `offset` its place in the decoded object, `broken` the sentence that says why the
+    object ends too early (None while it has not, and if it ends well).
+    """
 
-    def feed(self, block: bytes) -> tuple[Positions, Codes, Depths]:
-        """Brackets and commas outside strings: their places in `block`, the characters, the depth after each."""
-        text = np.frombuffer(block, dtype=np.uint8)
-        found = np.flatnonzero(np.frombuffer(block.translate(_OF_INTEREST), dtype=np.bool_))
-        escaped = self._escaped(block, text)
-        if escaped.size:
-            found = found[~np.isin(found, escaped, assume_unique=True)]
-        codes = text[found]
-        quotes = codes == QUOTE
-        inside = (np.cumsum(quotes) + self._in_string) & 1 == 1
-        if quotes.any():
-            self._in_string = bool((int(quotes.sum()) + self._in_string) & 1)
-        outside = ~(quotes | inside)
-        found, codes = found[outside], codes[outside]
-        depths = np.cumsum(_DEPTH_CHANGE[codes], dtype=np.int64) + self._depth
-        if depths.size:
-            self._depth = int(depths[-1])
-        return found, codes, depths
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.data = b""
+        self.offset = 0
+        self.ended = False
+        self.broken: str | None = None
 
-    def _escaped(self, block: bytes, text: npt.NDArray[np.uint8]) -> Positions:
-        """Places of characters after an odd run of backslashes."""
-        carried, self._escape_next = self._escape_next, False
-        if not block or (not carried and b"\\" not in block):
-            return np.empty(0, dtype=np.intp)
-        slashes = np.flatnonzero(text == BACKSLASH)
-        first = np.diff(slashes, prepend=-2) != 1
-        starts = slashes[first]
-        ends = slashes[np.append(first[1:], True)] if slashes.size else slashes
-        lengths = ends - starts + 1
-        if carried and starts.size and starts[0] == 0:
-            lengths[0] -= 1
-        escaped: Positions = ends[lengths % 2 == 1] + 1
-        if carried and not (starts.size and starts[0] == 0):
-            escaped = np.append(escaped, 0)
-        self._escape_next = bool((escaped == len(block)).any())
-        return escaped
+    def fill(self, wanted: int = 1) -> bool:
+        """Read on until `wanted` more bytes (at least one) are at hand; False if the object has no more."""
+        parts = [self.data]
+        added = 0
+        while added < max(1, wanted) and not self.ended:
+            part = self._next()
+            parts.append(part)
+            added += len(part)
+        if added:
+            self.data = b"".join(parts) if self.data else b"".join(parts[1:]) if len(parts) > 2 else parts[1]
+        return added > 0
+
+    def _next(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            self.ended = True
+        except Broken as error:
+            self.ended, self.broken = True, str(error)
+        return b""
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes at hand, and past them."""
+        taken = self.data if count == len(self.data) else self.data[:count]
+        self.data = self.data[count:]
+        self.offset += count
+        return taken
+
+    def give_back(self, text: bytes) -> None:
+        """Put text that was taken in front again."""
+        self.data = text + self.data
+        self.offset -= len(text)
+
+    def skip(self, blanks: bytes) -> bool:
+        """Past all `blanks`; False if nothing else is left in the object."""
+        while True:
+            rest = self.data.lstrip(blanks)
+            self.offset += len(self.data) - len(rest)
+            self.data = rest
+            if rest:
+                return True
+            if not self.fill():
+                return False
+
+    def fill_line(self, limit: int) -> int:
+        """Read on until a line is whole: its length without the line end, or -1 if it is longer than `limit` or the
+        object ends first."""
+        end = self.data.find(b"\n")
+        held, parts = len(self.data), [self.data]
+        while end < 0 and held <= limit and not self.ended:
+            part = self._next()
+            at = part.find(b"\n")
+            end = held + at if at >= 0 else -1
+            parts.append(part)
+            held += len(part)
+        if len(parts) > 1:
+            self.data = b"".join(parts)
+        return end
+
+    def rest_of_line(self) -> Iterator[bytes]:
+        """The line at hand in parts, without its line end; afterwards the next line is at hand."""
+        while True:
+            end = self.data.find(b"\n")
+            if end >= 0:
+                yield self.take(end)
+                self.take(1)
+                return
+            yield self.take(len(self.data))
+            if not self.fill():
+                return
 
 
-def document_ends(text: bytes) -> list[int]:
-    """Ends (exclusive) of the objects and arrays that stand one after another in `text`, as far as they are whole."""
-    structure = Structure()
-    ends: list[int] = []
-    for begin in range(0, len(text), BLOCK_BYTES):
-        found, codes, depths = structure.feed(text[begin : begin + BLOCK_BYTES])
-        below = np.flatnonzero(depths < 0)
-        usable = below[0] if below.size else len(depths)
-        closed = (depths[:usable] == 0) & (codes[:usable] != COMMA)
-        ends.extend((found[:usable][closed] + begin + 1).tolist())
-        if below.size:
-            break
-    return ends
+class Head:
+    """The first `limit` bytes of a text that arrives in parts, and its whole size."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.kept = bytearray()
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        """Take the next part."""
+        self.kept += part[: max(0, self._limit - len(self.kept))]
+        self.size += len(part)
+
+    def extend(self, other: Head) -> None:
+        """Take another text, of which also only the head is there, as the next part."""
+        self.add(bytes(other.kept))
+        self.size += other.size - len(other.kept)
+
+
+def has_lines(cursor: Cursor, limit: int) -> bool:
+    """True if the text at hand, which is not blank, is a series of one-line records; lines above `limit` are none."""
+    end = cursor.fill_line(limit)
+    if end < 0:
+        return cursor.data[:1] not in (b"{", b"[")
+    first = cursor.data[:end]
+    if first[:1] not in (b"{", b"["):
+        return True
+    if fault(first) is None:
+        return first[:1] == b"{" or _something_follows(cursor, end)
+    if first[:1] == b"[" or first.rstrip(BLANKS)[-1:] in b"[{,:":
+        return False
+    return not _something_follows(cursor, end) or _next_line_is_whole(cursor, end, limit)
+
+
+def _something_follows(cursor: Cursor, end: int) -> bool:
+    while not cursor.data[end:].strip(BLANKS):
+        end = len(cursor.data)
+        if not cursor.fill():
+            return False
+    return True
+
+
+def _next_line_is_whole(cursor: Cursor, end: int, limit: int) -> bool:
+    """True if the line after a damaged one, which ends at `end`, is a whole record."""
+    while True:
+        follows = cursor.data[end:].lstrip(BLANKS)
+        stop = follows.find(b"\n")
+        if stop >= 0 or len(follows) > limit or not cursor.fill():
+            line = follows[:stop] if stop >= 0 else follows
+            return line[:1] == b"{" and fault(line) is None

@@ -1,8 +1,12 @@
-"""Record texts as Arrow: pieces of one object, batches of many pieces; the limits of decoding and what it counts."""
+"""Record texts as Arrow: pieces of one object, batches of many pieces; the limits of decoding and what it counts.
+
+Text that is not UTF-8 gets a notation that loses nothing. Whole blocks of lines become pieces without Python per line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from ingest.decode.text import cut_at_character, readable
 
 MIB = 1024 * 1024
 # `object` is dictionary-encoded, with its own dictionary in each batch; DuckDB reads it as VARCHAR.
@@ -29,6 +31,10 @@ SCHEMA = pa.schema(
 # The form of a batch's records, in the metadata of its schema: absent for JSON, else `LINES` and the header line.
 FORM = b"form"
 JSON_FORM, LINES = b"json", b"lines:"
+BLANKS = b" \t\r\n"
+_IS_BLANK = np.zeros(256, dtype=np.bool_)
+_IS_BLANK[[0x20, 0x09, 0x0D]] = True
+_ESCAPE = re.compile(rb"\\\\|\\x[0-9a-f]{2}")
 
 Problem = tuple[str, str]  # reason code, sentence
 Offsets = npt.NDArray[np.int32]
@@ -104,6 +110,39 @@ class Piece:
     problems: dict[int, Problem] = field(default_factory=dict)
 
 
+def escaped(raw: bytes) -> str:
+    r"""Text for bytes that are not UTF-8: each bad byte as `\xNN`, each backslash doubled, so that nothing is lost."""
+    return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+
+def unescaped(text: str) -> bytes:
+    """The bytes for which `escaped` gave this text."""
+    return _ESCAPE.sub(lambda found: bytes.fromhex(found[0][2:].decode()) or b"\\", text.encode())
+
+
+def readable(raw: bytes) -> tuple[str, str | None]:
+    """The text of a record, and what is wrong with it as text: None, invalid UTF-8 (text escaped) or a NUL byte."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        bad = rf"invalid UTF-8 at byte {error.start + 1:,} (bad bytes are written \xNN, backslashes doubled)"
+        return escaped(raw), bad
+    at = raw.find(b"\0")
+    return text, None if at < 0 else f"NUL byte at byte {at + 1:,}"
+
+
+def cut_at_character(raw: bytes) -> bytes:
+    """`raw` without a UTF-8 character that its end cuts in two."""
+    for back in range(1, min(4, len(raw)) + 1):
+        byte = raw[-back]
+        if byte >= 0xC0:
+            needs = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return raw[:-back] if needs > back else raw
+        if byte < 0x80:
+            return raw
+    return raw
+
+
 def piece(text: bytes, offsets: Offsets) -> Piece:
     """Records one behind the other in `text`: record i is text[offsets[i]:offsets[i + 1]]. Clean text is not copied."""
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
@@ -154,6 +193,70 @@ def too_large(head: bytes, size: int, begin: int) -> Piece:
     kept = cut_at_character(head)
     detail = f"{size:,} bytes; first {len(kept):,} kept; bytes {begin:,} to {begin + size:,} of the decoded object"
     return problem_piece(kept, "too_large", detail)
+
+
+def lines_of(block: bytes) -> tuple[bytes, Offsets, int]:
+    """The records of a block of whole lines: their text one behind the other, their offsets, and how many lines are
+    records. Blank lines are none. The number is that of the line ends taken out, not that of the offsets.
+    """
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 0x0A)
+    text = block.replace(b"\n", b"")
+    line_count = len(block) - len(text)
+    offsets = np.zeros(len(ends) + 1, dtype=np.int32)
+    offsets[1:] = ends - np.arange(len(ends))
+    blank = np.diff(offsets) == 0
+    empty = int(blank.sum())
+    if empty:
+        offsets = offsets[np.append(~blank, True)]
+    return _without_blank(text, offsets, line_count - empty)
+
+
+def _without_blank(text: bytes, offsets: Offsets, count: int) -> tuple[bytes, Offsets, int]:
+    """Drop lines of nothing but spaces and tabs; only lines that begin with one are looked at."""
+    firsts = np.frombuffer(text, dtype=np.uint8)[offsets[:-1]]
+    suspects = np.flatnonzero(_IS_BLANK[firsts])
+    drop = [at for at in suspects.tolist() if not text[offsets[at] : offsets[at + 1]].strip(BLANKS)]
+    if not drop:
+        return text, offsets, count
+    sizes = np.diff(offsets)
+    keep = np.ones(len(sizes), dtype=np.bool_)
+    keep[drop] = False
+    bytes_kept = np.frombuffer(text, dtype=np.uint8)[np.repeat(keep, sizes)]
+    kept = np.zeros(int(keep.sum()) + 1, dtype=np.int32)
+    np.cumsum(sizes[keep], out=kept[1:])
+    return bytes_kept.tobytes(), kept, count - len(drop)
+
+
+def runs(text: bytes, offsets: Offsets, special: list[int]) -> Iterator[Piece | bytes]:
+    """The records in order: unbroken runs as pieces, and the text of each record whose index is in `special`."""
+    begin = 0
+    for at in [*special, len(offsets) - 1]:
+        if at > begin:
+            first, last = int(offsets[begin]), int(offsets[at])
+            whole = first == 0 and last == len(text)
+            yield piece(text if whole else text[first:last], (offsets[begin : at + 1] - first).astype(np.int32))
+        if at < len(offsets) - 1:
+            yield text[offsets[at] : offsets[at + 1]]
+        begin = at + 1
+
+
+def rows_at(offsets: Offsets, places: Iterable[int]) -> list[int]:
+    """Indexes of the records in which the places lie."""
+    found = list(places)
+    if not found:
+        return []
+    rows: list[int] = np.unique(np.searchsorted(offsets, found, side="right") - 1).tolist()
+    return rows
+
+
+def longer_than(offsets: Offsets, limit: int) -> list[int]:
+    """Indexes of the records with more than `limit` bytes."""
+    rows: list[int] = np.flatnonzero(np.diff(offsets) > limit).tolist()
+    return rows
 
 
 class Batches:

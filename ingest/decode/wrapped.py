@@ -12,27 +12,18 @@ What is not sound passes as it is, so that it ends in quarantine, whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final
 
 import msgspec
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from ingest.decode.compression import Broken
-from ingest.decode.documents import BLANKS
-from ingest.decode.records import Piece, piece_of
+from ingest.decode.documents import EXPORT_BEGIN, SUBSCRIPTION_BEGIN
+from ingest.decode.records import BLANKS, Piece, piece_of
 
-CLOUDWATCH_LOGS: Final = "cloudwatch_logs"
-EVENTBRIDGE: Final = "eventbridge"
-
-# AWS writes messageType first. Inside a text the quotation marks would be escaped, so this is where a document begins.
-_BEGIN = re.compile(rb'\{\s*"messageType"\s*:')
 _LONGEST_BEGIN = 64
-_STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
 _LONGEST_LINE = 1 << 20  # that is waited for; of a longer one the begin is looked at
-_EVENT_BEGINS = '{"version"'  # the first key of an event, by which others are passed by at next to no cost
 
 
 class _LogEvent(msgspec.Struct):
@@ -53,11 +44,6 @@ _DOCUMENTS = msgspec.json.Decoder(_Document)
 _EVENTS = msgspec.json.Decoder(_Event)
 
 
-def is_subscription(head: bytes) -> bool:
-    """Whether an object that begins so is of a subscription of CloudWatch Logs."""
-    return _BEGIN.match(head.lstrip(BLANKS)) is not None
-
-
 def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
     """The messages of a subscription's documents, a line each. Control messages, which are no records, are left out.
 
@@ -74,7 +60,7 @@ def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
             broken = problem
             break
         text += chunk
-        cuts = [0, *(found.start() for found in _BEGIN.finditer(text, looked))]
+        cuts = [0, *(found.start() for found in SUBSCRIPTION_BEGIN.finditer(text, looked))]
         for begin, end in pairwise(cuts):
             yield _texts(text[begin:end])
         text = text[cuts[-1] :]
@@ -86,11 +72,6 @@ def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
         yield text  # cut off: the decoder makes it one record, with the reason
         raise broken
     yield _texts(text)
-
-
-def is_export(head: bytes) -> bool:
-    """Whether an object that begins so is of an export of CloudWatch Logs."""
-    return _STAMP.match(head) is not None
 
 
 def unstamped(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -116,16 +97,13 @@ def unstamped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _without_stamps(text: bytes, at_begin: bool) -> bytes:
     if at_begin:
-        return _STAMP.sub(b"", text)
+        return EXPORT_BEGIN.sub(b"", text)
     first = text.find(b"\n") + 1 or len(text)  # the rest of a line whose begin has gone out already
-    return text[:first] + _STAMP.sub(b"", text[first:])
+    return text[:first] + EXPORT_BEGIN.sub(b"", text[first:])
 
 
-def details(part: Piece) -> Piece:
-    """The same records; in the stead of an event of EventBridge its `detail`."""
-    may_be = pc.starts_with(part.lines, _EVENT_BEGINS)
-    if not pc.any(may_be).as_py():
-        return part
+def details(part: Piece, may_be: pa.BooleanArray) -> Piece:
+    """The same records; in the stead of an event of EventBridge its `detail`. `may_be` says which could be events."""
     pairs = zip(part.lines.to_pylist(), may_be.to_pylist(), strict=True)
     made = piece_of([_detail(text.encode()) if event else text.encode() for text, event in pairs])
     return Piece(made.lines, {**made.problems, **part.problems})

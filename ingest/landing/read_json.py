@@ -42,6 +42,7 @@ Check = tuple[str, str, str, str, str]  # condition, reason, field, expected, fo
 class JsonReader:
     """Reads the records of one contract. `stalls_as` says what a `stall` field's violation does once decided."""
 
+    line_form = None
     coverage_by_object: Mapping[str, int] = MappingProxyType({})  # only text sources tell of coverage
 
     def __init__(self, contract: Contract, stalls_as: str = "stall") -> None:

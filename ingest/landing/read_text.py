@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.contracts import Contract, Field
+from ingest.contracts.model import header_names
 from ingest.decode import SCHEMA, DecodeReport
+from ingest.decode.lines import LineForm
 from ingest.decode.records import FORM, LINES
 from ingest.landing.drift import DriftCounter
 from ingest.landing.field_paths import FieldPaths
@@ -52,6 +54,10 @@ class TextReader:
         self.paths = FieldPaths(contract)
         self.drift = DriftCounter(self.paths)
         self._fields, self._format, self._stalls_as = contract.fields, contract.format, stalls_as
+        form = contract.format
+        self.line_form = LineForm(
+            form.delimiter, frozenset(header_names(self._fields)) if form.has_header else frozenset()
+        )
         self._coverage = CoverageCounter(contract)
         self.coverage_by_object = self._coverage.by_object
         self.coverage = self._coverage.found

@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from ingest.contracts import Contract
-from ingest.contracts.model import header_names, pipeline_columns
-from ingest.decode import DecodeReport, Limits, LineForm, ObjectUnreadable, decode
+from ingest.contracts.model import pipeline_columns
+from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
 from ingest.landing.errors import LandingError
 from ingest.landing.identity import IdentitySql
 from ingest.landing.read_json import JsonReader
@@ -113,10 +113,8 @@ class Writing:
     def _write(self, copy: _Copy) -> "Written":
         latest = (self.first_landed_at + self.contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
         reader, report = reader_of(self.contract, self.settings.stalls_as), DecodeReport()
-        form, wrappers = _line_form(self.contract), self.contract.wrappers
-        batches = decode(
-            _read_ahead(self.objects), self.settings.limits, self.contract.records_keys, report, form, wrappers
-        )
+        objects, keys, wrappers = _read_ahead(self.objects), self.contract.records_keys, self.contract.wrappers
+        batches = decode(objects, self.settings.limits, keys, report, reader.line_form, wrappers)
         stream = reader.stream(self._remembering(batches), report)
         with connect(self.settings, self.staged) as con:
             con.register("decoded", stream if self.progress is None else _watched(stream, report, self.progress))
@@ -170,14 +168,6 @@ def reader_of(contract: Contract, stalls_as: str = "stall") -> "JsonReader | Tex
 
         return TextReader(contract, stalls_as)
     return JsonReader(contract, stalls_as)
-
-
-def _line_form(contract: Contract) -> LineForm | None:
-    """What decoding has to know of a contract's lines; None when its records are JSON."""
-    form = contract.format
-    if not form.is_text:
-        return None
-    return LineForm(form.delimiter, frozenset(header_names(contract.fields)) if form.has_header else frozenset())
 
 
 def _read_ahead(objects: Sequence[RawObject]) -> Iterator[RawObject]:

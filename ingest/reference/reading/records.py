@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from ingest.decode import DecodeReport, Limits, LineForm, ObjectUnreadable, decode
+from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
+from ingest.decode.lines import LineForm
 from ingest.objects import RawObject
 from ingest.reference.formats import FormatError, Source
 from ingest.reference.tables import Reject

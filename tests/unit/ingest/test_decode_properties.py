@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import Limits, unescaped
-from ingest.decode.documents import Structure
-from ingest.decode.text import escaped
+from ingest.decode.records import escaped
+from ingest.decode.splitter import Structure
 from tests.unit.ingest.decoding import decoded, lines
 
 documents = st.recursive(
