@@ -1,14 +1,27 @@
-"""One object as a vendor delivered it: a file in a bucket or folder, or one page of an API answer.
+"""Objects as vendors deliver them, files or pages of an API; and the rules of listing them that all transports keep.
 
-How objects are found or fetched is in `ingest/transports/` and `ingest/sources/`.
+The rules: which names are event data, when an object arrived, which batches are complete. How objects are found or
+fetched is in `ingest/transports/` and `ingest/sources/`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import BinaryIO
+
+from ingest.contracts import Contract
+
+DATA_SUFFIXES = frozenset((".json", ".parquet", ".jsonl", ".ndjson", ".log", ".gz", ".gzip", ".zst", ".zstd", ".zip"))
+# "Amazon S3 object name format", Amazon Data Firehose Developer Guide: stream, version, time, random; no suffix unless
+# one is set. Unless a prefix is set, YYYY/MM/dd/HH/ (UTC) comes before it.
+_FIREHOSE = re.compile(r"-\d+-\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2}-[0-9A-Za-z-]{8,40}(?:\.[a-z.]+)?$")
+_FIREHOSE_FOLDERS = re.compile(r"\d{4}/\d{2}/\d{2}/\d{2}/[^/]+$")
+BUCKET_SCHEME = "s3://"
+_MARKERS = frozenset(("_SUCCESS", "_started", "_committed"))
 
 
 class ObjectGone(OSError):
@@ -42,3 +55,123 @@ class RawObject:
     arrived_at: datetime
     fingerprint: str
     part: Callable[[int, int], bytes] | None = None
+
+
+@dataclass
+class Listing:
+    """What was found: objects to read in name order, and (name, why) of what was passed over.
+
+    `notes` say what a person should know of how it was found. `requests` and `keys` count what listing a bucket cost:
+    requests made, and keys and folders that the answers named. `found` counts objects that stand in no list here,
+    for another way of landing took them. `refused` are (name, why) of objects that are there and could not be read.
+    """
+
+    objects: list[RawObject] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    requests: int = 0
+    keys: int = 0
+    found: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, other: Listing) -> None:
+        """Take in what another place holds."""
+        self.objects += other.objects
+        self.ignored += other.ignored
+        self.notes += other.notes
+        self.requests += other.requests
+        self.keys += other.keys
+
+
+def is_bucket_url(text: str) -> bool:
+    """Return whether a place is in a bucket."""
+    return text.startswith(BUCKET_SCHEME)
+
+
+def delivered_at(contract: Contract, name: str) -> datetime | None:
+    """Return the delivery time (UTC, aware) in an object's name, or None when it has none."""
+    if contract.arrival_pattern and contract.arrival_format:
+        found = contract.arrival_pattern.search(name)
+        if found:
+            return _read(found["at"], contract.arrival_format)
+    return None
+
+
+@lru_cache(maxsize=4096)  # names of one minute tell the same time, and reading it costs as much as all else of a name
+def _read(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def why_not(contract: Contract, name: str, *, named: bool, expected: bool = False) -> str:
+    """Return why an object is passed over, empty if it is read.
+
+    `named`: somebody named it itself. `expected`: it lies where the contract says that event data lies.
+    """
+    if contract.ignores(name):
+        return "no event data by the contract"
+    if named:
+        return ""
+    last = name.rsplit("/", 1)[-1]
+    if last.startswith("."):
+        return "hidden file"
+    if last in _MARKERS:
+        return "a marker of the writer"
+    is_data = expected or is_of_firehose(last) or any(f".{part}" in DATA_SUFFIXES for part in last.split(".")[1:])
+    if not is_data and delivered_at(contract, name) is None:
+        return "not a data file by its name"
+    return ""
+
+
+def is_of_firehose(name: str) -> bool:
+    """Return whether an object's own name is one that Amazon Data Firehose gives."""
+    return _FIREHOSE.search(name) is not None
+
+
+def lies_as_by_firehose(key: str) -> bool:
+    """Return whether a key, from its source's root on, is one that Amazon Data Firehose makes by itself."""
+    return _FIREHOSE_FOLDERS.match(key) is not None and is_of_firehose(key)
+
+
+def hour_of(at: datetime) -> datetime:
+    """Return the hour (naive UTC) of an instant (aware)."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None)
+
+
+class BatchesSeen:
+    """Which batches a listing saw the marker of, where the contract says that a batch is complete only with one.
+
+    Names are seen as they are walked; an object that somebody named itself is not seen, and stays.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._rule = contract.complete_batch
+        self._batches: dict[str, str] = {}
+        self._complete: set[str] = set()
+
+    def see(self, name: str) -> None:
+        """Take note of a name, of an object or of a marker."""
+        if self._rule is None:
+            return
+        completed, batch = self._rule.completed_by(name), self._rule.of(name)
+        if completed is not None:
+            self._complete.add(completed)
+        elif batch is not None:
+            self._batches[name] = batch
+
+    def leave_incomplete(self, listing: Listing) -> None:
+        """Take the objects of incomplete batches out of a listing: they are read when their batch is complete."""
+        waiting = {name for name, batch in self._batches.items() if batch not in self._complete}
+        found = [each.name for each in listing.objects if each.name in waiting]
+        if self._rule is None or not found:
+            return
+        listing.objects = [each for each in listing.objects if each.name not in waiting]
+        listing.ignored += [
+            (name, f"its batch is not complete: no {self._rule.marker} beside it yet") for name in found
+        ]
+        batches = len({self._batches[name] for name in found})
+        listing.notes.append(
+            f"without {self._rule.marker} beside them, left for later: {len(found)} objects, {batches} batches"
+        )

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingest.contracts import Field
-from ingest.landing.field_paths import FieldPaths, Steps, paths_of
+from ingest.landing.fields import FieldPaths, Steps, paths_of
 from lake.base.sql import coalesced, literal, quoted
 
 KEPT, TYPES_KEPT, UNKNOWN = 0, 1, 2  # the contract kept; kept but for unknown fields; to be judged by StrictSql

@@ -1,28 +1,61 @@
-"""Landing one batch, step by step: write its records to staged files, read those back for the receipt, publish both.
+"""Landing: raw objects become bronze, quarantine and a receipt. `land_files` chooses batches, `land` lands one.
 
-Which objects make a batch is decided elsewhere (`batches`, `queue`, `orchestration`). Every record that the decoder
-counts ends in exactly one file: of an event hour, or of quarantine. One COPY writes both; a rejected record travels in
-the partition `date=quarantine` with its reason in `_violations`, and is then rewritten in quarantine's own shape.
+Every record that the decoder counts ends in exactly one file: of an event hour, or of quarantine. One COPY writes both
+(`write`); a rejected record travels in the partition `date=quarantine` with its reason in `_violations`, and is then
+rewritten in quarantine's own shape. The staged files are read back for the receipt, and published with it (`publish`).
+
+A batch of an hour holds what arrived in that hour; one that a queue announced holds what arrived before it was made,
+and its name tells when that was; one of files, which somebody landed by hand, may hold anything. Its name is a hash of
+the files' names, so the same call again is the same batch. Objects that an earlier batch holds unchanged, under the
+same contract, are not read again.
 """
 
+import hashlib
+import re
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import msgspec
 
 from ingest.contracts import Contract
-from ingest.landing.errors import FewerRecords, LandingError, NoneReadable, check_none_gone
-from ingest.landing.publish import publish_without_erased
-from ingest.landing.stage import Staged, receipt_of
+from ingest.landing.publish import LandingError, Staged, publish_without_erased, receipt_of
 from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
 from lake.ledger.live_files import with_erased
 from lake.ledger.receipts import LandingReceipt, Removed
+from lake.storage import paths
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
-from lake.upkeep.erasure_rules import NotApplicable
+
+BATCH_BYTES = 4 << 30  # as stored; a longer history becomes several batches, so that a crash costs one of them
+HOUR_BATCH = re.compile(r"\d{8}T\d{2}\Z")
+_QUEUE_BATCH = re.compile(r"queue-(\d{8}T\d{2})\d{4}-[0-9a-f]{12}\Z")
+_HOUR = timedelta(hours=1)  # by which clocks may differ
+
+Mark = tuple[str, str]  # an object's name and fingerprint
+
+
+class ObjectsGone(LandingError):
+    """Objects that a batch was made of are gone: landing it again would lose their records."""
+
+
+class NoneReadable(LandingError):
+    """Not one object of a batch could be read. Nothing was published; `unreadable` holds (name, why) of each."""
+
+    def __init__(self, source: str, batch: str, unreadable: Sequence[tuple[str, str]]) -> None:
+        self.unreadable = tuple(unreadable)
+        super().__init__(
+            f"{source}: batch {batch} was not landed: none of its {len(unreadable)} objects could be read; the first:"
+            f" {unreadable[0][1]}. Nothing was published; the records are still in the objects they came from."
+        )
+
+
+class FewerRecords(LandingError):
+    """A batch that is asked for again and answers fewer records than it landed; the landed ones stay as they are."""
 
 
 def land(
@@ -83,7 +116,153 @@ def land(
             )
             return with_erased(made, gone)
 
+        return publish_without_erased(store, contract, staged, lambda: connect(settings, staged), receipt)
+
+
+def check_none_gone(
+    source: str,
+    batch: str,
+    previous: LandingReceipt | None,
+    gone: Collection[str],
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Raise ObjectsGone if a batch holds records of objects that are gone; `refused` says why of some of them."""
+    if previous is None or not (previous.files or previous.quarantine_files or previous.status == "published"):
+        return  # a batch that stalled before it ever landed has no records to lose
+    lost = [mark.name for mark in previous.objects if mark.name in gone]
+    if lost:
+        why = refused.get(lost[0])
+        what = f"cannot be read any more (first: {why})" if why else f"are no longer at the source (first: {lost[0]})"
+        raise ObjectsGone(
+            f"{source}: batch {batch} holds {len(lost)} objects that {what}."
+            " Landing it again would lose their records, so nothing was changed; bronze keeps what it has."
+        )
+
+
+@dataclass(frozen=True)
+class Landed:
+    """One batch that a call landed, or found landed (`unchanged`)."""
+
+    receipt: LandingReceipt
+    unchanged: bool
+    objects: frozenset[str]  # those of the batch's objects that the call asked for
+
+    def counted(self) -> dict[str, int]:
+        """Return read, landed and quarantined of the objects that were asked for."""
+        marks = [mark for mark in self.receipt.objects if mark.name in self.objects]
+        if self.receipt.status != "published" or len(marks) == len(self.receipt.objects):
+            whole = self.receipt
+            return {"read": whole.read, "landed": whole.landed, "quarantined": whole.quarantined}
+        read, quarantined = sum(mark.read for mark in marks), sum(mark.quarantined for mark in marks)
+        return {"read": read, "landed": read - quarantined, "quarantined": quarantined}
+
+
+def land_files(
+    contract: Contract,
+    objects: Sequence[RawObject],
+    store: Store,
+    settings: LandingSettings | None = None,
+    ignored: Sequence[tuple[str, str]] = (),
+    progress: Callable[[int], None] | None = None,
+    again: bool = False,
+) -> list[Landed]:
+    """Land files and return the batches that now hold them.
+
+    Raises:
+        NoneReadable: no object of a batch can be read; all other batches are landed.
+        LandingError: a batch could not be landed; batches before it are landed and have their receipts.
+    """
+    receipts = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source)}
+    owners = _owners(receipts.values(), contract)
+    landed: list[Landed] = []
+    fresh: list[RawObject] = []
+    kept: dict[str, set[str]] = {}
+    for each in objects:
+        owner = owners.get((each.name, each.fingerprint))
+        if owner is None or again:
+            fresh.append(each)
+        else:
+            kept.setdefault(owner, set()).add(each.name)
+    for batch, names in sorted(kept.items()):
+        landed.append(Landed(receipts[batch], unchanged=True, objects=frozenset(names)))
+    unread: list[NoneReadable] = []
+    for group in groups_of(fresh):
         try:
-            return publish_without_erased(store, contract, staged, lambda: connect(settings, staged), receipt)
-        except NotApplicable as problem:
-            raise LandingError(f"{contract.source}: batch {batch} was not landed: {problem}") from problem
+            receipt = land(contract, group, store, batch_name(group), settings, ignored, progress)
+        except NoneReadable as problem:
+            unread.append(problem)
+            continue
+        landed.append(Landed(receipt, unchanged=False, objects=frozenset(each.name for each in group)))
+    if unread:
+        raise unread[0]
+    return landed
+
+
+def batch_name(objects: Iterable[RawObject]) -> str:
+    """Return the name of the batch that these objects make, whatever their order."""
+    names = "\n".join(sorted(each.name for each in objects))
+    return f"files-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
+def _owners(receipts: Iterable[LandingReceipt], contract: Contract) -> dict[tuple[str, str], str]:
+    """Which batch holds an object, by name and change mark, under the contract as it is now."""
+    return {
+        (mark.name, mark.fingerprint): receipt.batch
+        for receipt in receipts
+        if receipt.status == "published" and receipt.contract_fingerprint == contract.fingerprint
+        for mark in receipt.objects
+    }
+
+
+def groups_of(objects: Iterable[RawObject]) -> list[list[RawObject]]:
+    """Return objects in name order, in groups of no more than a batch should hold."""
+    groups: list[list[RawObject]] = []
+    size = 0
+    for each in sorted(objects, key=lambda found: found.name):
+        if not groups or size + each.size > BATCH_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(each)
+        size += each.size
+    return groups
+
+
+def queue_batch_name(made_at: datetime, digest: str) -> str:
+    """Return the name of a batch of announced objects; `digest` (hex) is of what it holds."""
+    return f"queue-{made_at.astimezone(UTC):%Y%m%dT%H%M%S}-{digest[:12]}"
+
+
+def is_queue_batch(batch: str) -> bool:
+    """Return whether a batch holds objects that a queue announced."""
+    return _QUEUE_BATCH.match(batch) is not None
+
+
+def batches(store: Store, source: str) -> list[str]:
+    """Return the names of all batches of a source."""
+    folder = f"{paths.LEDGER}/landing/{source}"
+    return [
+        entry.key.rsplit("/", 1)[-1].removesuffix(".json")
+        for entry in store.list(folder)
+        if entry.key.endswith(".json")
+    ]
+
+
+def receipts_since(store: Store, source: str, arrived: datetime, *, hours: bool = True) -> Iterator[LandingReceipt]:
+    """Yield the receipts that can hold objects which arrived at an hour (naive UTC) or later.
+
+    Batches of hours are left out when `hours` is false.
+    """
+    for batch in batches(store, source):
+        made = _QUEUE_BATCH.match(batch)
+        hour = batch if HOUR_BATCH.match(batch) else made[1] if made else None
+        if hour == batch and not hours:
+            continue
+        if hour is None or datetime.strptime(hour, "%Y%m%dT%H") >= arrived - _HOUR:
+            receipt = ledger.landing(store, source, batch)
+            if receipt is not None:
+                yield receipt
+
+
+def marks(receipt: LandingReceipt) -> set[Mark]:
+    """Return the objects that a batch holds."""
+    return {(mark.name, mark.fingerprint) for mark in receipt.objects}

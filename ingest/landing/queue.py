@@ -18,13 +18,10 @@ from typing import BinaryIO
 import msgspec
 
 from ingest.contracts import Contract
-from ingest.landing.batches import groups_of, is_queue_batch, marks, queue_batch_name, receipts_since
-from ingest.landing.errors import NoneReadable
-from ingest.landing.land import land
+from ingest.landing.land import NoneReadable, groups_of, is_queue_batch, land, marks, queue_batch_name, receipts_since
 from ingest.landing.write import LandingSettings
-from ingest.objects import ObjectGone, ObjectRefused, RawObject
+from ingest.objects import ObjectGone, ObjectRefused, RawObject, delivered_at, hour_of, lies_as_by_firehose, why_not
 from ingest.transports.bucket_object import BucketPlace, bucket_place, listed_object, raw_object
-from ingest.transports.listing import delivered_at, hour_of, lies_as_by_firehose, why_not
 from ingest.transports.queue import Announced, Message, Queue, UnreadableMessage, announced
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt

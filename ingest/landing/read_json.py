@@ -10,19 +10,16 @@ not null.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
 from ingest.contracts import Contract, Field
 from ingest.contracts.model import json_path
 from ingest.decode import SCHEMA, DecodeReport
-from ingest.landing.drift import DriftCounter
 from ingest.landing.fast_path import KEPT, FastPath, FastPathSql
-from ingest.landing.field_paths import FieldPaths, Steps, paths_of
+from ingest.landing.fields import FieldPaths, Reader, Steps, paths_of
 from lake.base.sql import coalesced, listed, literal, literals, quoted
-from lake.ledger.receipts import Coverage
 
 JSON_TYPES = {
     "string": ("VARCHAR",),
@@ -39,22 +36,17 @@ _RECORD = "$"
 Check = tuple[str, str, str, str, str]  # condition, reason, field, expected, found
 
 
-class JsonReader:
-    """Reads the records of one contract. `stalls_as` says what a `stall` field's violation does once decided."""
-
-    line_form = None
-    coverage_by_object: Mapping[str, int] = MappingProxyType({})  # only text sources tell of coverage
+class JsonReader(Reader):
+    """Reads records that are JSON."""
 
     def __init__(self, contract: Contract, stalls_as: str = "stall") -> None:
-        self.contract = contract
-        self.paths = FieldPaths(contract)
-        self.drift = DriftCounter(self.paths)
+        super().__init__(contract, stalls_as)
         self.fast_path = FastPath(self.paths)
         self._fast = FastPathSql(self.paths)
         self._strict = StrictSql(contract, self.paths, stalls_as)
 
     def stream(self, batches: Iterator[pa.RecordBatch], report: DecodeReport) -> pa.RecordBatchReader:
-        """Return the decoded batches with `arrived_at` (timestamp, µs, UTC without zone) and `checked` (0, 1 or 2).
+        """Return the decoded batches with `arrived_at` and `checked` (0, 1 or 2).
 
         Unknown fields are counted on the way, in the records that may have some.
         """
@@ -72,12 +64,8 @@ class JsonReader:
 
         return pa.RecordBatchReader.from_batches(schema, rows())
 
-    def coverage(self) -> tuple[Coverage, ...]:
-        """Return nothing: only text sources tell of coverage."""
-        return ()
-
     def typed(self) -> str:
-        """Return the SQL steps that give `typed`: the contract's columns, and what is wrong with each record."""
+        """Return the SQL steps that give `typed`."""
         shapes = ",\n      ".join(
             f"case when r.problem is null and r.checked <= 1 then {expression} end as {name}"
             for name, expression in self._fast.shapes()

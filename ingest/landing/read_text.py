@@ -19,8 +19,7 @@ from ingest.contracts.model import header_names
 from ingest.decode import SCHEMA, DecodeReport
 from ingest.decode.lines import LineForm
 from ingest.decode.records import FORM, LINES
-from ingest.landing.drift import DriftCounter
-from ingest.landing.field_paths import FieldPaths
+from ingest.landing.fields import Reader
 from ingest.landing.text_lines import Taken, from_delimited, from_json, from_pattern
 from lake.base.sql import listed, literal, quoted
 from lake.ledger.receipts import Coverage, Unseen
@@ -46,21 +45,18 @@ def column(number: int) -> str:
     return f"v{number}"
 
 
-class TextReader:
-    """Reads the records of one contract. `stalls_as` says what a `stall` field's violation does once decided."""
+class TextReader(Reader):
+    """Reads records that are lines of text."""
 
     def __init__(self, contract: Contract, stalls_as: str = "stall") -> None:
-        self.contract = contract
-        self.paths = FieldPaths(contract)
-        self.drift = DriftCounter(self.paths)
-        self._fields, self._format, self._stalls_as = contract.fields, contract.format, stalls_as
+        super().__init__(contract, stalls_as)
+        self._fields, self._format = contract.fields, contract.format
         form = contract.format
         self.line_form = LineForm(
             form.delimiter, frozenset(header_names(self._fields)) if form.has_header else frozenset()
         )
         self._coverage = CoverageCounter(contract)
         self.coverage_by_object = self._coverage.by_object
-        self.coverage = self._coverage.found
         self._con = at_hand()
         self._types = [
             HEADER_TYPE if each.name == contract.format.header_field else TYPES[each.type] for each in self._fields
@@ -83,6 +79,10 @@ class TextReader:
                     yield pa.RecordBatch.from_arrays([*typed.columns, arrived], schema=schema)
 
         return pa.RecordBatchReader.from_batches(schema, rows())
+
+    def coverage(self) -> tuple[Coverage, ...]:
+        """Return what the source told of its coverage."""
+        return self._coverage.found()
 
     def _typed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         taken = self._taken(batch)
@@ -145,7 +145,7 @@ class TextReader:
         return f"case when r.wrong is null then []::varchar[] else {kept} end"
 
     def _consequence(self, declared: Field) -> str:
-        return self._stalls_as if declared.on_violation == "stall" else declared.on_violation
+        return self.stalls_as if declared.on_violation == "stall" else declared.on_violation
 
 
 def _converted(values: pa.Array, declared: Field, wanted: pa.DataType) -> tuple[pa.Array, Iterable[tuple[int, str]]]:

@@ -13,7 +13,7 @@ from pyarrow import csv
 
 from ingest.contracts import Field, Format
 from ingest.contracts.model import json_path
-from ingest.landing.drift import DriftCounter
+from ingest.landing.fields import DriftCounter
 from lake.base.sql import listed
 
 _NOTHING = pa.scalar(None, pa.utf8())

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -16,15 +15,11 @@ import pyarrow as pa
 from ingest.contracts import Contract
 from ingest.contracts.model import pipeline_columns
 from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
-from ingest.landing.errors import LandingError
-from ingest.landing.identity import IdentitySql
+from ingest.landing.fields import IdentitySql, Reader
+from ingest.landing.publish import QUARANTINE_PARTITION, LandingError, Staged
 from ingest.landing.read_json import JsonReader
-from ingest.landing.stage import QUARANTINE_PARTITION, Staged
 from ingest.objects import RawObject
 from lake.base.sql import literal, quoted
-
-if TYPE_CHECKING:
-    from ingest.landing.read_text import TextReader
 
 GIB = 1 << 30
 _CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth longer
@@ -158,10 +153,10 @@ class Written:
     """What writing counted: objects and records (`report`), drift and coverage (`reader`)."""
 
     report: DecodeReport
-    reader: "JsonReader | TextReader"
+    reader: Reader
 
 
-def reader_of(contract: Contract, stalls_as: str = "stall") -> "JsonReader | TextReader":
+def reader_of(contract: Contract, stalls_as: str = "stall") -> Reader:
     """Return what reads a contract's records."""
     if contract.format.is_text:
         from ingest.landing.read_text import TextReader  # a third of the landing's code, which JSON does without
@@ -207,7 +202,7 @@ def _watched(stream: pa.RecordBatchReader, report: DecodeReport, progress: Progr
     return pa.RecordBatchReader.from_batches(stream.schema, batches())
 
 
-def judged_query(reader: "JsonReader | TextReader", batch: str, latest_event_at: datetime) -> str:
+def judged_query(reader: Reader, batch: str, latest_event_at: datetime) -> str:
     """Return the query that types and judges each record of the stream `decoded`: bronze's columns, date and hour.
 
     The date of a rejected record is `quarantine`, and its `_violations` are [reason, field, expected, found].

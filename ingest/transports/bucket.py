@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from ingest.contracts import Contract
 from ingest.contracts.layouts import KeyLayout, Level, read_template
-from ingest.objects import RawObject
+from ingest.objects import BatchesSeen, Listing, RawObject, delivered_at, hour_of, why_not
 from ingest.transports.bucket_object import BucketPlace, Cost, Listed, bucket_place, raw_object
-from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_of, why_not
 from lake.storage.s3_options import AwsAccess
 
 _HOUR = timedelta(hours=1)

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest.objects import ObjectGone, ObjectRefused, RawObject
-from ingest.transports.listing import BUCKET_SCHEME, is_bucket_url
+from ingest.objects import BUCKET_SCHEME, ObjectGone, ObjectRefused, RawObject, is_bucket_url
 from lake.storage.aws import StoreUnavailable, client, explained
 from lake.storage.s3_options import AwsAccess
 from lake.storage.signed_get import signed_get

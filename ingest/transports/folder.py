@@ -1,23 +1,58 @@
-"""Objects in folders of this machine: which files are event data, and when each one arrived.
+"""Objects in places: folders of this machine, and buckets, which `bucket` lists.
 
 Files that are passed over are named with the reason.
 """
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from ingest.contracts import Contract
-from ingest.objects import ObjectGone, ObjectRefused, RawObject
-from ingest.transports.listing import BatchesSeen, Listing, delivered_at, hour_of, why_not
+from ingest.objects import (
+    BatchesSeen,
+    Listing,
+    ObjectGone,
+    ObjectRefused,
+    RawObject,
+    delivered_at,
+    hour_of,
+    is_bucket_url,
+    why_not,
+)
+from lake.storage.s3_options import AwsAccess
 
 _DATE_FOLDERS = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})(?:/(\d{2}))?(?:/|$)")
 
-__all__ = ["Listing", "list_objects"]
+
+def list_places(
+    contract: Contract,
+    places: Sequence[str],
+    access: AwsAccess,
+    hour: datetime | None = None,
+    since: datetime | None = None,
+) -> Listing:
+    """Return the objects under folders, files and `s3://` URLs; see the transports for `hour` and `since` (naive UTC).
+
+    Folders are listed whole when only `since` is given: that costs nothing there.
+
+    Raises:
+        FileNotFoundError: a place does not exist.
+        AccessDenied, StoreUnavailable: a bucket cannot be listed.
+    """
+    listing = Listing()
+    folders = [Path(each) for each in places if not is_bucket_url(each)]
+    if folders:
+        listing.add(list_objects(contract, folders, hour))
+    urls = [each for each in places if is_bucket_url(each)]
+    if urls:
+        from ingest.transports import bucket  # loads boto3, which folders do without
+
+        listing.add(bucket.list_objects(contract, urls, access, hour, since))
+    return listing
 
 
 def list_objects(contract: Contract, places: Iterable[Path], hour: datetime | None = None) -> Listing:

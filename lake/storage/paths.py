@@ -114,9 +114,14 @@ def erasure_receipt(source: str, erasure: str) -> str:
     return f"{erasure_receipts(source)}/{checked(erasure, BATCH)}.json"
 
 
+def erasure_conditions(source: str) -> str:
+    """Return the folder of the conditions of a source's erasures that stand."""
+    return f"{ERASURES}/conditions/{checked(source)}"
+
+
 def erasure_condition(source: str, erasure: str) -> str:
     """Return the key of the condition of an erasure that stands."""
-    return f"{ERASURES}/conditions/{checked(source)}/{checked(erasure, BATCH)}.json"
+    return f"{erasure_conditions(source)}/{checked(erasure, BATCH)}.json"
 
 
 def erased_rows(source: str, erasure: str) -> str:

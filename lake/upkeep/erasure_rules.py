@@ -46,7 +46,7 @@ class ErasureRule(msgspec.Struct, frozen=True, kw_only=True):
 
 def erasure_rules(store: Store, source: str) -> list[ErasureRule]:
     """Return the erasures that stand for a source."""
-    found = store.read_all(f"{paths.ERASURES}/conditions/{paths.checked(source)}")
+    found = store.read_all(paths.erasure_conditions(source))
     return [msgspec.json.decode(data, type=ErasureRule) for _, data in found]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from ingest.contracts import Contract
-from ingest.landing.batches import HOUR_BATCH
+from ingest.landing.land import HOUR_BATCH
 from lake import ledger
 from lake.storage import paths
 from lake.storage.store import Store

@@ -8,13 +8,20 @@ from pathlib import Path
 
 from ingest.contracts import Contract
 from ingest.landing import FewerRecords, LandingError, LandingSettings, land, land_files
-from ingest.landing.batches import Mark, batches, is_queue_batch, marks, receipts_since
-from ingest.landing.errors import NoneReadable, ObjectsGone, check_none_gone
+from ingest.landing.land import (
+    Mark,
+    NoneReadable,
+    ObjectsGone,
+    batches,
+    check_none_gone,
+    is_queue_batch,
+    marks,
+    receipts_since,
+)
 from ingest.landing.queue import Drained, drain, one_drainer
-from ingest.objects import RawObject
+from ingest.objects import Listing, RawObject, is_bucket_url
 from ingest.sources import ApiPlace, api_of
-from ingest.transports.listing import Listing, is_bucket_url
-from ingest.transports.places import list_places
+from ingest.transports.folder import list_places
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError

@@ -16,12 +16,12 @@ import msgspec
 from ingest.contracts import generate as contract_artifacts
 from ingest.contracts import load_contracts
 from ingest.lookups.pending import lookup_status
+from ingest.objects import is_bucket_url
 from ingest.reference.feeds import newest_load
 from ingest.reference.geoip.load import CONFIGURED
 from ingest.reference.geoip.records import TABLES
 from ingest.reference.geoip.versions import read_receipts
 from ingest.transports.bucket_object import bucket_place
-from ingest.transports.listing import is_bucket_url
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.export.declaration import Export

@@ -9,9 +9,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land_files
-from ingest.landing.batches import Landed
-from ingest.transports.listing import Listing
-from ingest.transports.places import list_places
+from ingest.landing.land import Landed
+from ingest.objects import Listing
+from ingest.transports.folder import list_places
 from lake.ledger.coverage import sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store

@@ -392,7 +392,7 @@ def test_bucket_and_queue_land_in_a_lake_in_a_bucket_too(
 
 
 def test_a_large_set_becomes_several_batches(trail: Announcing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.landing.batches.BATCH_BYTES", 1)
+    monkeypatch.setattr("ingest.landing.land.BATCH_BYTES", 1)
     for minute in (5, 6):
         trail.announce(trail.deliver(at(minute), f"a{minute}"))
     gone = trail.deliver(at(7), "gone")

@@ -31,7 +31,7 @@ DONE = 60.0  # seconds after which a queue that is not empty never will be
 PATCHED = {
     "ingest.transports.queue.HIDDEN_SECONDS": HIDDEN_SECONDS,
     "ingest.transports.queue._WAIT_SECONDS": 0,
-    "ingest.landing.batches.BATCH_BYTES": 1,  # a batch for each object, so that there is something between receipts
+    "ingest.landing.land.BATCH_BYTES": 1,  # a batch for each object, so that there is something between receipts
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.contracts import Field, load_contracts
 from ingest.contracts.model import json_path, split_path
-from ingest.landing.field_paths import FieldPaths, paths_of
+from ingest.landing.fields import FieldPaths, paths_of
 
 OWNER = Field(
     "owner",

@@ -10,7 +10,7 @@ import pytest
 from ingest.contracts import load_contracts
 from ingest.decode import DecodeReport, Limits, decode
 from ingest.decode.lines import LineForm
-from ingest.transports.listing import is_of_firehose, lies_as_by_firehose, why_not
+from ingest.objects import is_of_firehose, lies_as_by_firehose, why_not
 from tests.integration.dagster.cloudtrail_hours import call
 from tests.unit.ingest.decoding import stored
 from tests.unit.ingest.landing.landed import landed

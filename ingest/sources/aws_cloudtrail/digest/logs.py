@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from ingest.landing.batches import receipts_since
+from ingest.landing.land import receipts_since
 from ingest.objects import ObjectGone
 from ingest.sources.aws_cloudtrail.digest.chain import DUE, DigestFile
 from ingest.sources.aws_cloudtrail.digest.files import HASH_ALGORITHM, Digest, NamedLog, delivered_at

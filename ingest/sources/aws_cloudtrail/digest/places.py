@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from ingest.objects import is_bucket_url
 from ingest.sources.aws_cloudtrail.digest.files import FOLDER, Chain, chain_of, tail_of
 from ingest.transports.bucket_object import PART_BYTES, Cost, bucket_place, read_part
-from ingest.transports.listing import is_bucket_url
 from lake.storage.aws import client, explained
 from lake.storage.s3_options import AwsAccess
 

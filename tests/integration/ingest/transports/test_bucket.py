@@ -11,9 +11,8 @@ from botocore.exceptions import ClientError
 
 from ingest.contracts import Contract, load_contracts
 from ingest.contracts.layouts import read_template
-from ingest.objects import ObjectGone, ObjectRefused, RawObject
+from ingest.objects import Listing, ObjectGone, ObjectRefused, RawObject
 from ingest.transports import bucket
-from ingest.transports.listing import Listing
 from lake.storage.aws import AccessDenied, NoSuchBucket, StoreUnavailable, explained
 from lake.storage.s3_options import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server, put_all

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingest.contracts import Contract, Field
 from ingest.decode import SCHEMA
 from ingest.landing.fast_path import KEPT, TYPES_KEPT, UNKNOWN, FastPath
-from ingest.landing.field_paths import FieldPaths
+from ingest.landing.fields import FieldPaths
 from ingest.landing.read_json import JsonReader
 from ingest.landing.write import judged_query
 from tests.unit.ingest.landing.landed import ARRIVED, GOOD, strange

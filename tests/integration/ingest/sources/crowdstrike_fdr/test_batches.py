@@ -8,8 +8,8 @@ import pytest
 
 from ingest import sources
 from ingest.contracts import Contract, ContractError, load_contract, load_contracts
+from ingest.objects import Listing
 from ingest.transports import bucket, folder
-from ingest.transports.listing import Listing
 from lake.storage.s3_options import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server, put_all
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.contracts import load_contracts
-from ingest.transports.listing import delivered_at, why_not
+from ingest.objects import delivered_at, why_not
 from tests.unit.ingest.landing.landed import landed, lines
 
 CONTRACT = load_contracts()["aws_route53_resolver"]
