@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from ingest.decode.compression import Broken, Inflate, decompressed, expand
 from ingest.decode.records import DecodeReport
-from lake.storage.duck import at_hand
+from lake.base.sql import at_hand
 
 _LOCAL_HEADER = struct.Struct("<4s22sHH")
 _READ_BYTES = 1 << 20

@@ -20,9 +20,8 @@ import pyarrow as pa
 from ingest.contracts import Contract, EventTime, Field
 from ingest.contracts.model import json_path, split_path
 from ingest.decode import DecodeReport
-from lake.base.sql import coalesced, listed, literal, quoted
+from lake.base.sql import at_hand, coalesced, listed, literal, quoted
 from lake.ledger.receipts import Coverage, Drift
-from lake.storage.duck import at_hand
 
 if TYPE_CHECKING:
     from ingest.decode.lines import LineForm

@@ -23,12 +23,11 @@ from ingest.decode import DecodeReport
 from ingest.landing.fields import Reader
 from lake import ledger
 from lake.base.errors import HeadwaterError
-from lake.base.sql import listed, literal
+from lake.base.sql import at_hand, listed, literal
 from lake.ledger.checksums import checksum, sums
 from lake.ledger.live_files import marks_of, with_marks
 from lake.ledger.receipts import FileMark, LandingReceipt, ObjectMark, Removed, Violations, encode
 from lake.storage import paths
-from lake.storage.duck import at_hand
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 

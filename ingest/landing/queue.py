@@ -26,8 +26,7 @@ from ingest.transports.queue import Announced, Message, Queue, UnreadableMessage
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt
 from lake.storage import paths
-from lake.storage.s3_options import AwsAccess
-from lake.storage.store import Store
+from lake.storage.store import AwsAccess, Store
 
 MESSAGES = 10_000  # of one set; more of them make more batches
 _HEADS_AT_ONCE = 16

@@ -12,8 +12,7 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from ingest.objects import RawObject
-from lake.storage.s3_options import AwsAccess
-from lake.storage.store import Store
+from lake.storage.store import AwsAccess, Store
 
 
 class ApiPlace(Protocol):

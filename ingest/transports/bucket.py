@@ -15,7 +15,7 @@ from ingest.contracts import Contract
 from ingest.contracts.layouts import KeyLayout, Level, read_template
 from ingest.objects import BatchesSeen, Listing, RawObject, delivered_at, hour_of, why_not
 from ingest.transports.bucket_object import BucketPlace, Cost, Listed, bucket_place, raw_object
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 _HOUR = timedelta(hours=1)
 # How long before its arrival an object's folder may lie. A name with the delivery time lies in the folder of that

@@ -20,8 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.objects import BUCKET_SCHEME, ObjectGone, ObjectRefused, RawObject, is_bucket_url
 from lake.storage.aws import StoreUnavailable, client, explained
-from lake.storage.s3_options import AwsAccess
 from lake.storage.signed_get import signed_get
+from lake.storage.store import AwsAccess
 
 PART_BYTES = 8 << 20
 _READ_BYTES = 64 << 10  # what a connection that breaks may cost

@@ -23,7 +23,7 @@ from ingest.objects import (
     is_bucket_url,
     why_not,
 )
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 _DATE_FOLDERS = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})(?:/(\d{2}))?(?:/|$)")
 

@@ -24,7 +24,7 @@ from urllib.parse import unquote_plus, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lake.storage.aws import client, explained
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 HIDDEN_SECONDS = 900
 _KEPT_EVERY_SECONDS = 300.0

@@ -1,6 +1,15 @@
-"""Quoting: texts and names as SQL. The one place where a Python text becomes a part of a statement."""
+"""SQL: texts and names quoted, and a DuckDB at hand for questions that need no lake.
 
+This is the one place where a Python text becomes a part of a statement.
+"""
+
+import os
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 def quoted(name: str) -> str:
@@ -40,3 +49,23 @@ def coalesced(expressions: Iterable[str]) -> str:
 def empty_select(columns: Iterable[Sequence[str]]) -> str:
     """Return a SELECT of no rows with the given (name, DuckDB type) columns."""
     return "select " + ", ".join(f"null::{type_} as {quoted(name)}" for name, type_ in columns) + " where false"
+
+
+def at_hand(threads: int | None = 1) -> "duckdb.DuckDBPyConnection":
+    """Return a connection of a DuckDB that this process keeps, in UTC: starting one takes 10 ms of the processor.
+
+    For questions about values and files of this machine that need little memory. What is registered, and the time zone,
+    is the connection's own; nothing may be created in it, and nothing else set. `threads`: None for as many as there
+    are cores.
+    """
+    con = _kept(os.getpid(), threads).cursor()
+    con.execute("set timezone = 'UTC'")
+    return con
+
+
+@lru_cache(maxsize=4)
+def _kept(process: int, threads: int | None) -> "duckdb.DuckDBPyConnection":
+    """Return the process's own DuckDB: in a forked process that of its parent has lost its threads."""
+    import duckdb  # takes a tenth of a second, and most commands that quote a name ask it nothing
+
+    return duckdb.connect(config={} if threads is None else {"threads": threads})

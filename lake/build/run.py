@@ -16,7 +16,7 @@ from lake.marts.declaration import Marts
 from lake.marts.staleness import Tables, stale_mart, window
 from lake.matching.index import files_of, staged_indexes
 from lake.storage import paths
-from lake.storage.parquet import Address
+from lake.storage.paths import Address
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 

@@ -12,9 +12,8 @@ from lake.export.destination import Held, Place
 from lake.export.errors import DestinationDenied, DestinationUnavailable
 from lake.export.rows import CHECKSUM
 from lake.storage import duck
-from lake.storage.open import open_store
-from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import LocalStore, Store
+from lake.storage.publish import open_store
+from lake.storage.store import AwsAccess, LocalStore, S3Options, Store
 
 _LEFT_AFTER_SECONDS = 3600
 

@@ -14,7 +14,7 @@ import msgspec
 
 from lake.ledger.receipts import Drift, FileMark, LandingReceipt, Removed, Violations
 from lake.storage import paths
-from lake.storage.parquet import Address
+from lake.storage.paths import Address
 from lake.storage.store import Store
 
 ERASED, EXPIRED = "erased", "expired"
@@ -54,7 +54,7 @@ class LiveFile:
         return tuple(sorted({batch for batch, _ in self.marks}))
 
     def address(self, store: Store) -> Address:
-        """Return where and what to read: see `lake.storage.parquet.typed_select`."""
+        """Return where and what to read: see `lake.storage.duck.typed_select`."""
         return store.url(self.key) if self.whole else (store.url(self.key), self.batches)
 
 

@@ -27,7 +27,7 @@ from lake.matching.matches import FOUND
 from lake.matching.planning import MATCHING, Hour, Plan, context_of, ended_hours, inputs_of, plan, publish_ends
 from lake.ocsf.attributes import EventClass
 from lake.storage import duck, paths
-from lake.storage.parquet import typed_select
+from lake.storage.duck import typed_select
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import LocalStore, Store
 

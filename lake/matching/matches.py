@@ -16,7 +16,7 @@ from lake.matching.keys import keyed
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.observables import OBSERVABLES, filled_paths, given_text, observable_paths
 from lake.storage import paths
-from lake.storage.parquet import typed_select
+from lake.storage.duck import typed_select
 from lake.storage.store import Store
 
 TABLE = "threat_matches"

@@ -24,7 +24,7 @@ from lake.matching.indicators import TABLE as INDICATOR
 from lake.matching.indicators import FeedState, Indicators, Sought
 from lake.matching.matches import COLUMNS, TABLE
 from lake.storage import paths
-from lake.storage.parquet import typed_select
+from lake.storage.duck import typed_select
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
 

@@ -14,8 +14,7 @@ from typing import Any
 import duckdb
 
 from lake.base.errors import WRONG_CALL, HeadwaterError
-from lake.base.sql import empty_select
-from lake.storage.duck import at_hand
+from lake.base.sql import at_hand, empty_select
 
 _PARTS = frozenset(
     ("COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "FUNCTION", "CAST", "BETWEEN", "OPERATOR", "CASE", "LAMBDA")

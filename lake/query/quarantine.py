@@ -6,7 +6,7 @@ from lake import ledger
 from lake.base.sql import literal
 from lake.ledger.live_files import addresses, live_files
 from lake.storage import duck, paths
-from lake.storage.parquet import typed_select
+from lake.storage.duck import typed_select
 from lake.storage.store import Store
 
 COLUMNS = (

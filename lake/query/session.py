@@ -19,7 +19,7 @@ from lake.ledger.export_receipts import exported, exporting
 from lake.ledger.live_files import addresses, live_files
 from lake.query import quarantine
 from lake.storage import duck, paths
-from lake.storage.parquet import typed_select
+from lake.storage.duck import typed_select
 from lake.storage.store import Store
 
 Columns = Sequence[tuple[str, str]]

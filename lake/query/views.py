@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from lake.base.sql import quoted
 from lake.storage import paths
-from lake.storage.parquet import Address, typed_select
+from lake.storage.duck import typed_select
+from lake.storage.paths import Address
 from lake.storage.store import Store
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.session import get_session
 
 from lake.base.errors import HeadwaterError
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 CONNECTIONS = 32  # at once, of one client
 _MISSING = frozenset(("NoSuchKey", "404", "NotFound", "NoSuchVersion"))

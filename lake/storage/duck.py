@@ -1,11 +1,9 @@
-"""DuckDB over a lake: connections that read what `store.url` names, also in a bucket.
+"""DuckDB over a lake: connections that read what `store.url` names, also in a bucket; SELECTs over its Parquet files.
 
 A secret is never part of a message or of a logged statement.
 """
 
-import os
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,9 +11,9 @@ from urllib.parse import urlsplit
 import duckdb
 
 from lake.base.errors import HeadwaterError
-from lake.base.sql import literal
-from lake.storage.s3_options import AwsAccess
-from lake.storage.store import Store
+from lake.base.sql import empty_select, literal
+from lake.storage.paths import Address
+from lake.storage.store import AwsAccess, Store
 
 _RETRIES = 8
 _RETRY_WAIT_MS, _RETRY_BACKOFF = 100, 2
@@ -24,24 +22,6 @@ _TIMEOUT_SECONDS = 60
 
 class ExtensionMissing(HeadwaterError):
     """A DuckDB extension is neither installed as a package nor by DuckDB itself."""
-
-
-def at_hand(threads: int | None = 1) -> duckdb.DuckDBPyConnection:
-    """Return a connection of a DuckDB that this process keeps, in UTC: starting one takes 10 ms of the processor.
-
-    For questions about values and files of this machine that need little memory. What is registered, and the time zone,
-    is the connection's own; nothing may be created in it, and nothing else set. `threads`: None for as many as there
-    are cores.
-    """
-    con = _kept(os.getpid(), threads).cursor()
-    con.execute("set timezone = 'UTC'")
-    return con
-
-
-@lru_cache(maxsize=4)
-def _kept(process: int, threads: int | None) -> duckdb.DuckDBPyConnection:
-    """Return the process's own DuckDB: in a forked process that of its parent has lost its threads."""
-    return duckdb.connect(config={} if threads is None else {"threads": threads})
 
 
 def connect(store: Store, config: Mapping[str, str | int] | None = None) -> duckdb.DuckDBPyConnection:
@@ -145,3 +125,27 @@ def packaged(name: str) -> Path | None:
         if file.exists():
             return file
     return None
+
+
+def typed_select(columns: Sequence[Sequence[str]], files: Sequence[Address], *, hive: bool = False) -> str:
+    """Return a SELECT over Parquet files that has at least the given columns, whatever the age of the files."""
+    return " union all by name ".join([f"({empty_select(columns)})", *_parts(files, hive)])
+
+
+def rows_select(files: Sequence[Address]) -> str:
+    """Return a SELECT over the rows that count in some files, at least one, with the columns that the files have."""
+    return " union all by name ".join(_parts(files, hive=False))
+
+
+def _parts(files: Sequence[Address], hive: bool) -> Iterator[str]:
+    """Yield a SELECT over all files that count whole, and one for each other."""
+    options = "union_by_name = true, " + (
+        "hive_partitioning = true, hive_types_autocast = false" if hive else "hive_partitioning = false"
+    )
+    whole = [each for each in files if isinstance(each, str)]
+    if whole:
+        yield f"(select * from read_parquet([{', '.join(map(literal, whole))}], {options}))"
+    for each in files:
+        if not isinstance(each, str):
+            batches = ", ".join(map(literal, each[1]))
+            yield f"(select * from read_parquet({literal(each[0])}, {options}) where _batch in ({batches}))"

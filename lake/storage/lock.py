@@ -22,8 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from lake.storage.s3_options import S3Options
-from lake.storage.store import ABSENT, Conflict, Lease, LostLock, file_lock
+from lake.storage.store import ABSENT, Conflict, Lease, LostLock, S3Options, file_lock
 
 TIME_TO_LIVE_SECONDS = 30.0
 _RENEWALS = 5  # within the time to live

@@ -24,6 +24,8 @@ ERASURES = "erasures"  # standing conditions, which may name a person: close thi
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 BATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _HOUR_NAME = re.compile(r"\d{8}T\d{2}\Z")
+Address = str | tuple[str, tuple[str, ...]]  # a file, or a file with the batches whose rows in it count
+
 _HOUR_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|\Z)")
 
 

@@ -1,4 +1,4 @@
-"""Publishing: replacing several files and receipts as one act that survives being killed.
+"""Opening a lake, and publishing: replacing several files and receipts as one act that survives being killed.
 
 A step prepares everything under `_staging/`, then publishes: the whole change is written to the journal first,
 then applied, then the journal entry goes. A process that dies in between leaves the entry; whoever comes next
@@ -21,9 +21,9 @@ from pathlib import Path
 
 import msgspec
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.paths import JOURNAL, STAGING
-from lake.storage.store import ABSENT, ANY, Conflict, Lease, LocalStore, ObjectInfo, Store, file_lock
+from lake.storage.store import ABSENT, ANY, Conflict, Lease, LocalStore, ObjectInfo, S3Options, Store, file_lock
 
 try:
     import fcntl
@@ -35,6 +35,30 @@ ABANDONED_AFTER = timedelta(hours=24)  # of uploads of another machine; those of
 
 class Overtaken(HeadwaterError):
     """A receipt was replaced by another writer while this change was applied, for the lock was lost. Run it again."""
+
+
+class UnsupportedStore(HeadwaterError, ValueError):
+    """A lake root that no store of this version serves."""
+
+    exit_code = WRONG_CALL
+
+
+def open_store(root: str | Path, s3: S3Options | None = None) -> Store:
+    """Return the store of a lake root: a path, a `file://` URL, or `s3://bucket/prefix` with how it is used.
+
+    Raises:
+        UnsupportedStore: the URL names a kind of store that this version does not serve.
+    """
+    text = str(root)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    if text.startswith("s3://") and text.removeprefix("s3://").strip("/"):
+        from lake.storage.s3 import S3Store  # boto3 takes half a second to import; only those with a bucket wait for it
+
+        return S3Store(text, s3)
+    if "://" in text:
+        raise UnsupportedStore(f"lake root {text!r}: expected a local folder, a file:// URL or s3://bucket/prefix")
+    return LocalStore(text)
 
 
 class Change(msgspec.Struct, frozen=True):

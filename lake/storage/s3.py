@@ -26,8 +26,7 @@ from urllib3.exceptions import HTTPError
 from lake.storage.aws import CONNECTIONS, client, explained
 from lake.storage.lock import held_lock
 from lake.storage.paths import LEDGER, STAGING
-from lake.storage.s3_options import S3Options
-from lake.storage.store import ABSENT, ANY, Conflict, Lease, ObjectInfo
+from lake.storage.store import ABSENT, ANY, Conflict, Lease, ObjectInfo, S3Options
 
 _CONDITION_FAILED = frozenset(("PreconditionFailed", "412", "ConditionalRequestConflict", "409"))
 _ONE_PUT_BYTES = 1 << 30  # beyond, the upload to staging goes in parts; S3 takes 5 GiB in one

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.httpsession import get_cert_path
 
 from lake.storage.aws import CONNECTIONS, address_of, environment, region_of, session
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 _REFUSED: set[str] = set()  # buckets' addresses that answered in a way that only the client knows to follow
 _Environment = tuple[int, tuple[tuple[str, str], ...]]

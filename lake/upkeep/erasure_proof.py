@@ -16,7 +16,7 @@ from lake.ledger.live_files import addresses, live_files
 from lake.ledger.receipts import ErasureReceipt
 from lake.matching.matches import TABLE as MATCHES
 from lake.storage import paths
-from lake.storage.parquet import rows_select
+from lake.storage.duck import rows_select
 from lake.storage.store import Store
 
 Fingerprints = Mapping[str, str]

@@ -11,8 +11,7 @@ from lake.base.sql import literal
 from lake.ledger import checksums
 from lake.ledger.live_files import LiveFile, addresses
 from lake.storage import paths
-from lake.storage.duck import connect
-from lake.storage.parquet import rows_select
+from lake.storage.duck import connect, rows_select
 from lake.storage.store import Store
 
 # DuckDB holds a row group per thread while it writes: raw records of 20 kB would make a group of 122,880 rows 2.5 GB.

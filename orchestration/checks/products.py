@@ -7,7 +7,7 @@ import dagster as dg
 
 from lake import ledger
 from lake.storage import duck
-from lake.storage.parquet import rows_select
+from lake.storage.duck import rows_select
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table

@@ -42,8 +42,7 @@ from lake.ocsf.context_plan import ReferenceInventory, event_plan
 from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.query.views import bronze_view, lake_table, mart_files
 from lake.storage import paths
-from lake.storage.duck import Signed
-from lake.storage.parquet import rows_select, typed_select
+from lake.storage.duck import Signed, rows_select, typed_select
 from lake.storage.publish import Workplace, recover
 from orchestration.dbt.project import project_of_run
 from orchestration.dbt.reference_inventory import held_by, kept_places

@@ -12,9 +12,8 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as SettingsSourceError
 
 from ingest.sources import ApiPlace, api_of
-from lake.storage.open import open_store
-from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import Store
+from lake.storage.publish import open_store
+from lake.storage.store import AwsAccess, S3Options, Store
 from orchestration.settings.file import (
     FILE_VARIABLE,
     PROJECT,

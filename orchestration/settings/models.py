@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lake.storage.paths import checked
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from orchestration.settings.file import base_folder
 
 

@@ -17,9 +17,8 @@ from ingest.reference.geoip.load import databases_of, load_geoip
 from ingest.reference.geoip.versions import ReferenceReceipt
 from ingest.reference.load import Limits, load_feed
 from ingest.transports.fetch_errors import FetchError
-from lake.storage.open import open_store
-from lake.storage.s3_options import S3Options
-from lake.storage.store import Store
+from lake.storage.publish import open_store
+from lake.storage.store import S3Options, Store
 from orchestration.settings import ReferenceFeed, Settings
 
 # 2026-03-02, 20260302, each with an hour, minute and second after T, _ or - if there are any.

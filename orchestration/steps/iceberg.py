@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from lake.iceberg import Place
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from lake.storage.store import Store
 from orchestration.settings import Settings
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from lake.storage.open import open_store
-from lake.storage.s3_options import AwsAccess, S3Options
+from lake.storage.publish import open_store
+from lake.storage.store import AwsAccess, S3Options
 from orchestration.demo.simulators.s3 import S3Server, environment
 from tests.bench.inputs import size
 from tests.bench.measures import GIB, Bench, Row

@@ -18,7 +18,7 @@ import pytest
 from ingest.contracts import load_contracts
 from lake import ledger
 from lake.ocsf.validate import event_texts, validate_table
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from orchestration.settings import PROJECT
 from tests.integration.lakes import headwater
 

@@ -18,7 +18,7 @@ from ingest.contracts import load_contracts
 from ingest.landing import land_files
 from ingest.transports.folder import list_objects
 from lake.ocsf.validate import event_texts, validate_table
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from orchestration.dbt.run import build
 from orchestration.settings import load_settings
 from tests.dbt import golden

@@ -12,7 +12,7 @@ import pyarrow.fs
 import pytest
 
 from lake.storage import duck
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators import s3
 from orchestration.demo.simulators.s3 import S3Server
 from tests.interop import test_duckdb, test_polars, test_pyarrow

@@ -10,8 +10,7 @@ from ingest.sources.aws_cloudtrail.digest.logs import landed
 from ingest.sources.aws_cloudtrail.digest.places import hour_span
 from ingest.sources.aws_cloudtrail.digest.report import Report
 from ingest.sources.aws_cloudtrail.digest.verify import open_root, verify
-from lake.storage.s3_options import AwsAccess
-from lake.storage.store import Store
+from lake.storage.store import AwsAccess, Store
 
 SETTLED = DUE + timedelta(hours=1)  # after an hour's end, its digests and those that prove them are there
 

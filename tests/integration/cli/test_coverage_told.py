@@ -7,7 +7,7 @@ import pytest
 
 from ingest.contracts import load_contracts
 from ingest.landing import land
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from orchestration.assets.landing_metadata import landing_metadata
 from orchestration.checks.landing import COVERAGE, landing_check_specs, landing_checks
 from tests.integration.lakes import headwater

@@ -15,8 +15,7 @@ from ingest.transports import bucket
 from lake import ledger
 from lake.ledger.receipts import LandingReceipt
 from lake.storage.aws import AccessDenied
-from lake.storage.s3_options import AwsAccess
-from lake.storage.store import LocalStore
+from lake.storage.store import AwsAccess, LocalStore
 from orchestration.checks.arrival import newest_check
 from orchestration.checks.landing import _imbalance
 from orchestration.demo.simulators.s3 import S3Server

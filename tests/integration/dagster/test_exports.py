@@ -17,7 +17,7 @@ from lake.export.destination import Delivery, Held, Partition, Place
 from lake.export.destinations.files import Files
 from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUnavailable
 from lake.export.rows import Reader
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from lake.storage.store import LocalStore
 from orchestration.assets.exports import export_assets, export_key
 from orchestration.assets.hours import hourly, key_of_hour

@@ -11,7 +11,7 @@ import pytest
 from ingest.reference.feeds import FeedError, newest_load
 from ingest.reference.history import history_of
 from ingest.reference.load import SnapshotRefused
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from lake.storage.store import LocalStore
 from orchestration.assets.reference import FRESH, feed_key, reference_assets
 from orchestration.settings import SettingsError, load_settings

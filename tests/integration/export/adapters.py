@@ -15,7 +15,7 @@ import pytest
 from lake.export import ecs, files_store
 from lake.export.destination import Destination
 from lake.storage import duck
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators import s3
 from orchestration.demo.simulators.splunk.hec import Request, SplunkSimulator
 from orchestration.demo.simulators.splunk.index import Token

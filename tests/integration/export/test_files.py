@@ -21,7 +21,7 @@ from lake.export.errors import BadDeclaration, DestinationDenied, DestinationUna
 from lake.export.json_sql import columns_of, json_text
 from lake.storage import duck
 from lake.storage.publish import sweep
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators import s3
 from tests.integration.export.adapters import as_json, json_row
 from tests.integration.export.warm import Warm, WarmProcess

@@ -105,8 +105,8 @@ class Warm:
 
 def _child(job: dict[str, Any], counted: Path, said: Path) -> None:
     from lake.export.push import Limits
-    from lake.storage.open import open_store
-    from lake.storage.s3_options import AwsAccess, S3Options
+    from lake.storage.publish import open_store
+    from lake.storage.store import AwsAccess, S3Options
 
     os.environ |= job["environment"]
     acts = _file_acts({**job, "lake": job["watched"]}) if job["watched"] else _requests(job)

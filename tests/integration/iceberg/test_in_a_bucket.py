@@ -12,7 +12,7 @@ from lake.base.sql import literal
 from lake.iceberg import IcebergError, Place, forget_history, publish_tables
 from lake.storage import duck
 from lake.storage.s3 import S3Store
-from lake.storage.s3_options import AwsAccess, S3Options
+from lake.storage.store import AwsAccess, S3Options
 from orchestration.demo.simulators import s3
 from orchestration.demo.simulators.s3 import S3Server
 from tests.integration.iceberg.built import Lake, told

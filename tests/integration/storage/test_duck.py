@@ -8,7 +8,7 @@ import pytest
 from lake.storage import duck
 from lake.storage.aws import credentials
 from lake.storage.s3 import S3Store
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from tests.unit.lake.stores import KINDS, opened
 
 

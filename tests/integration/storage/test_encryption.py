@@ -7,7 +7,7 @@ import pytest
 from lake.storage.aws import client
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.s3 import S3Store
-from lake.storage.s3_options import AwsAccess, S3Options
+from lake.storage.store import AwsAccess, S3Options
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
 

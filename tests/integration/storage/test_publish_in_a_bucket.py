@@ -10,8 +10,7 @@ import pytest
 from lake.storage import lock
 from lake.storage.publish import ABANDONED_AFTER, Change, Overtaken, Workplace, publish, recover, sweep
 from lake.storage.s3 import S3Store
-from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import ANY, LostLock
+from lake.storage.store import ANY, AwsAccess, LostLock, S3Options
 
 OLD = {"bronze/a": b"old a", "bronze/gone": b"old"}
 NEW = {"bronze/a": b"new a", "bronze/b": b"new b", "ledger/r": b"receipt"}

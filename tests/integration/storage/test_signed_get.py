@@ -5,8 +5,8 @@ import gzip
 import pytest
 
 from lake.storage.aws import address_of, client
-from lake.storage.s3_options import AwsAccess
 from lake.storage.signed_get import signed_get
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server
 from tests.simulators.faulty_http import FaultyProxy
 

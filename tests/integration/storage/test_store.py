@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from lake.storage import s3
-from lake.storage.open import UnsupportedStore, open_store
-from lake.storage.publish import sweep
-from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import ABSENT, Conflict, LocalStore, Store
+from lake.storage.publish import UnsupportedStore, open_store, sweep
+from lake.storage.store import ABSENT, AwsAccess, Conflict, LocalStore, S3Options, Store
 from tests.unit.lake.stores import KINDS, opened
 
 

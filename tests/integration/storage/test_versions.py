@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from lake.storage import paths
-from lake.storage.open import open_store
-from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import Store
+from lake.storage.publish import open_store
+from lake.storage.store import AwsAccess, S3Options, Store
 from lake.upkeep.erasure_proof import forget_versions
 from orchestration.demo.simulators.s3 import S3Server
 from tests.unit.lake.held import SOURCE, build, keys, landing

@@ -13,8 +13,7 @@ from lake.ledger.live_files import addresses, by_hour, live_files
 from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.ledger.staleness import Mappings, bronze_inputs, stale_hours
 from lake.storage import paths
-from lake.storage.duck import connect
-from lake.storage.parquet import rows_select
+from lake.storage.duck import connect, rows_select
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import LocalStore, Store
 from tests.unit.ingest.landing.landed import lines, raw, strange

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lake.storage.open import open_store
-from lake.storage.s3_options import AwsAccess, S3Options
-from lake.storage.store import Store
+from lake.storage.publish import open_store
+from lake.storage.store import AwsAccess, S3Options, Store
 
 KINDS = ("folder", "bucket")
 Opened = Callable[[], Store]

@@ -8,8 +8,7 @@ import pytest
 from lake import ledger
 from lake.ledger.receipts import BuildReceipt, Drift, FileMark, LandingReceipt, Violations, encode
 from lake.storage import paths
-from lake.storage.open import open_store
-from lake.storage.publish import Change, publish
+from lake.storage.publish import Change, open_store, publish
 from lake.storage.store import Store
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ingest.reference.observables import observable_key
 from ingest.reference.tables import INDICATORS, columns_of
 from lake import ledger
-from lake.base.sql import literal, quoted
+from lake.base.sql import at_hand, literal, quoted
 from lake.ledger.receipts import BuildReceipt
 from lake.matching import matches
 from lake.matching.index import staged_indexes, staged_statements
@@ -113,7 +113,7 @@ def _publish(
     store: Store, table: str, source: str, hours: Mapping[int, Sequence[Event]], index: bool, mark: str
 ) -> None:
     model, receipts, moves, deletes = f"{table}__{source}", [], [], []
-    with Workplace(store, "build") as place, duck.at_hand() as con:
+    with Workplace(store, "build") as place, at_hand() as con:
         folder = place.path / model
         folder.mkdir()
         for hour, found in hours.items():

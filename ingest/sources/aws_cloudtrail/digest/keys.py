@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 
 from lake.base.errors import HeadwaterError
 from lake.storage.aws import client, explained
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32,64}\Z")
 _KEY_SUFFIXES = frozenset((".pem", ".der", ".pub", ".json"))

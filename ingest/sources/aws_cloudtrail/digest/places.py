@@ -17,7 +17,7 @@ from ingest.objects import is_bucket_url
 from ingest.sources.aws_cloudtrail.digest.files import FOLDER, Chain, chain_of, tail_of
 from ingest.transports.bucket_object import PART_BYTES, Cost, bucket_place, read_part
 from lake.storage.aws import client, explained
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 SIDECAR = ".metadata.json"
 _CHUNK = 1 << 20

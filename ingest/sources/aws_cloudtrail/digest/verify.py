@@ -26,7 +26,7 @@ from ingest.sources.aws_cloudtrail.digest.places import (
     regions,
 )
 from ingest.sources.aws_cloudtrail.digest.report import ChainSummary, Finding, Report
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 _BEFORE = timedelta(hours=2)  # of a span: a chain with a digest there is alive
 _AFTER = timedelta(hours=2)  # the digests after a span prove its last one, and name what was delivered late in it

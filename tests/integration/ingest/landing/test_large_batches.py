@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.landing import LandingSettings, land
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from lake.storage.store import Store
 from tests.unit.ingest.landing.landed import GOOD, lines, raw, strange, watched
 

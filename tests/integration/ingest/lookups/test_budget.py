@@ -15,8 +15,8 @@ from ingest.lookups.provider import Lookup
 from lake.ledger import BrokenReceipt
 from lake.ledger.lookup_answers import receipt_of
 from lake.ledger.pending_lookups import answered, pending_receipts
-from lake.storage.open import open_store
 from lake.storage.paths import lookup_spent
+from lake.storage.publish import open_store
 from lake.storage.store import LocalStore
 from tests.integration.ingest.lookups.waiting import KEY, Time, answers, ask, lookup, publish_waiting
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator

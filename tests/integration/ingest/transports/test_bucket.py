@@ -14,7 +14,7 @@ from ingest.contracts.layouts import read_template
 from ingest.objects import Listing, ObjectGone, ObjectRefused, RawObject
 from ingest.transports import bucket
 from lake.storage.aws import AccessDenied, NoSuchBucket, StoreUnavailable, explained
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server, put_all
 from tests.simulators.faulty_http import Fault, FaultyProxy
 

@@ -14,7 +14,7 @@ from ingest.contracts import Contract, load_contract
 from ingest.landing import LandingSettings, land
 from ingest.objects import RawObject
 from lake.ledger.receipts import LandingReceipt
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from lake.storage.store import Store
 
 ARRIVED = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)

@@ -12,7 +12,7 @@ from ingest.objects import ObjectRefused, RawObject
 from lake import ledger
 from lake.ledger.balance import balance
 from lake.query.quarantine import page, successors, summary
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from lake.storage.store import Store
 from tests.unit.ingest.landing.landed import GOOD, files_of, lines, raw, strange, watched
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.transports.queue import Queue
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from ingest.sources.aws_cloudtrail.digest.logs import Landed
 from ingest.sources.aws_cloudtrail.digest.report import Report
 from ingest.sources.aws_cloudtrail.digest.verify import open_root, verify
 from lake.storage.aws import NoSuchBucket
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server
 from tests.simulators.cloudtrail_keys import KeyService, key_service
 from tests.unit.ingest.sources.aws_cloudtrail.trail import Trail, fingerprint, pkcs1, regzip

@@ -10,7 +10,7 @@ from ingest import sources
 from ingest.contracts import Contract, ContractError, load_contract, load_contracts
 from ingest.objects import Listing
 from ingest.transports import bucket, folder
-from lake.storage.s3_options import AwsAccess
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server, put_all
 
 BODY = b'{"event_simpleName": "X"}'

@@ -8,8 +8,8 @@ from typing import Any
 from ingest.contracts import load_contracts
 from ingest.landing.queue import drain
 from ingest.transports.queue import Queue
-from lake.storage.open import open_store
-from lake.storage.s3_options import AwsAccess
+from lake.storage.publish import open_store
+from lake.storage.store import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server, put_all
 
 

@@ -12,7 +12,7 @@ import pytest
 from ingest.contracts import load_contracts
 from ingest.landing import land, land_files
 from ingest.transports.folder import list_objects
-from lake.storage.open import open_store
+from lake.storage.publish import open_store
 from tests.unit.ingest.landing.landed import Landed, landed, raw
 
 CONTRACT = load_contracts()["aws_vpc_flow"]
