@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from orchestration.cli.output import fail, known_errors
+from orchestration.cli.app import fail, known_errors
 from orchestration.demo.local import run_tour, simulate, write_settings
 from orchestration.demo.simulators.loopback import ServerProcess, simulator
 from orchestration.demo.tour import console

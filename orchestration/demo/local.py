@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from orchestration.cli.output import fail, known_errors
+from orchestration.cli.app import fail, known_errors
 from orchestration.demo.context import context_settings
 from orchestration.demo.estate import Arguments, generate
 from orchestration.demo.tour import TOKEN, TOKEN_VARIABLE, console, step

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from orchestration.cli.output import fail, known_errors
+from orchestration.cli.app import fail, known_errors
 from orchestration.demo.local import run_tour, simulate, write_settings
 from orchestration.demo.simulators.s3 import CREDENTIALS, S3Server
 from orchestration.demo.tour import console, step

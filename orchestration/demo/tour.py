@@ -24,8 +24,8 @@ from lake.query.session import ask
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store
+from orchestration.cli.app import fail, known_errors, print_table
 from orchestration.cli.commands.balance import print_balance
-from orchestration.cli.output import fail, known_errors, print_table
 from orchestration.dbt.project import load_project
 from orchestration.dbt.run import build
 from orchestration.demo.context import load_context

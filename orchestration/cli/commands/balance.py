@@ -10,8 +10,7 @@ from lake.ledger.balance import INCOMPLETE, NOT_BUILT, STALLED, UNBALANCED, Bala
 from lake.ledger.balance import balance as balance_of
 from lake.ledger.coverage import coverage_of, sentence
 from lake.storage.store import Store
-from orchestration.cli.app import Json, app, contract, hour_range, lake
-from orchestration.cli.output import out, print_json, print_table, say
+from orchestration.cli.app import Json, app, contract, hour_range, lake, out, print_json, print_table, say
 from orchestration.dbt.project import load_project
 
 COLUMNS = {

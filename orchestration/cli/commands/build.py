@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from ingest.contracts import load_contracts
-from orchestration.cli.app import First, Json, Last, app, contract, hour_range, lake, settings
-from orchestration.cli.output import err, out, print_json
+from orchestration.cli.app import First, Json, Last, app, contract, err, hour_range, lake, out, print_json, settings
 from orchestration.dbt.run import Built
 from orchestration.dbt.run import build as build_stale
 from orchestration.steps.feeds import FEED_PROBLEMS, load_configured, load_databases

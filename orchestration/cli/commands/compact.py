@@ -8,8 +8,22 @@ import typer
 from ingest.contracts import load_contracts
 from lake.storage.publish import sweep
 from lake.upkeep.compaction import Compacted, Due, Policy
-from orchestration.cli.app import First, Json, Last, Sources, app, contract, hour_range, lake, settings
-from orchestration.cli.output import err, out, print_json, print_table, say
+from orchestration.cli.app import (
+    First,
+    Json,
+    Last,
+    Sources,
+    app,
+    contract,
+    err,
+    hour_range,
+    lake,
+    out,
+    print_json,
+    print_table,
+    say,
+    settings,
+)
 from orchestration.steps.upkeep import compact_lake, due_hours
 
 MOST_ROWS = 40

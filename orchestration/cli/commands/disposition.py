@@ -10,8 +10,7 @@ import typer
 from lake.signals.verdicts import VALUES, Added, Verdict, add_verdicts, parse_moment, read_verdicts, verdicts_sql
 from lake.storage import duck
 from lake.storage.publish import sweep
-from orchestration.cli.app import Json, app, lake
-from orchestration.cli.output import UsageError, out, print_json, print_table, say
+from orchestration.cli.app import Json, UsageError, app, lake, out, print_json, print_table, say
 from orchestration.steps.products import product_names
 
 MOST_ROWS = 40

@@ -2,8 +2,7 @@
 
 import typer
 
-from orchestration.cli.app import Json, app
-from orchestration.cli.output import out, print_json, say
+from orchestration.cli.app import Json, app, out, print_json, say
 from orchestration.steps.health import examine
 
 

@@ -6,8 +6,23 @@ from typing import Annotated, Any
 import typer
 
 from lake.upkeep.erasure import Found, end
-from orchestration.cli.app import First, Json, Last, app, contract, hour_range, lake, settings
-from orchestration.cli.output import NotFound, UsageError, err, out, print_json, print_table, say
+from orchestration.cli.app import (
+    First,
+    Json,
+    Last,
+    NotFound,
+    UsageError,
+    app,
+    contract,
+    err,
+    hour_range,
+    lake,
+    out,
+    print_json,
+    print_table,
+    say,
+    settings,
+)
 from orchestration.steps.erase import Erased, carry_out, look, requested
 
 MOST_FILES = 40

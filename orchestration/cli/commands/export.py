@@ -17,8 +17,20 @@ from lake.export.destination import Destination, Partition, kinds
 from lake.export.errors import ExportError
 from lake.ledger.export_receipts import ExportReceipt, exported
 from lake.storage.store import Store
-from orchestration.cli.app import First, Json, Last, app, hour_range, lake, settings
-from orchestration.cli.output import UsageError, out, print_json, print_table, say
+from orchestration.cli.app import (
+    First,
+    Json,
+    Last,
+    UsageError,
+    app,
+    hour_range,
+    lake,
+    out,
+    print_json,
+    print_table,
+    say,
+    settings,
+)
 from orchestration.settings import Settings
 from orchestration.steps.exports import ExportState, declared_exports, export_states, opened, push_behind
 

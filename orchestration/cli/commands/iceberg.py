@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.app import First, Json, Last, app, hour_range, lake, settings
-from orchestration.cli.output import out, print_json, print_table, say
+from orchestration.cli.app import First, Json, Last, app, hour_range, lake, out, print_json, print_table, say, settings
 
 iceberg = typer.Typer(help="Silver and gold as Iceberg tables, for engines that read those.", no_args_is_help=True)
 app.add_typer(iceberg, name="iceberg")

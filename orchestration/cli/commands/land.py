@@ -15,8 +15,7 @@ from ingest.transports.folder import list_places
 from lake.ledger.coverage import sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
-from orchestration.cli.app import Json, app, contract, lake, settings
-from orchestration.cli.output import UsageError, err, out, print_json, say
+from orchestration.cli.app import Json, UsageError, app, contract, err, lake, out, print_json, say, settings
 from orchestration.settings import ObjectSource, access_of
 
 _MOST_UNREAD = 10

@@ -11,8 +11,7 @@ from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.pending import LookupStatus, lookup_status
 from ingest.lookups.provider import STATUS, Lookup
 from lake.storage.publish import sweep
-from orchestration.cli.app import Json, app, lake, settings
-from orchestration.cli.output import UsageError, err, out, print_json, print_table, say
+from orchestration.cli.app import Json, UsageError, app, err, lake, out, print_json, print_table, say, settings
 from orchestration.steps.lookups import lookups_of, wrong_attributes
 
 _SHOWN = 20

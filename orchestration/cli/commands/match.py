@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from lake.matching.match import Matched
-from orchestration.cli.app import Json, app, lake, settings
-from orchestration.cli.output import UsageError, err, print_json, print_table, say
+from orchestration.cli.app import Json, UsageError, app, err, lake, print_json, print_table, say, settings
 from orchestration.steps.match import lists_loaded, match_lake
 
 _SHOWN = 20

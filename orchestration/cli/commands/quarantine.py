@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from lake.query.quarantine import page, summary
-from orchestration.cli.app import Json, app, contract, lake
-from orchestration.cli.output import out, print_json, print_table, say
+from orchestration.cli.app import Json, app, contract, lake, out, print_json, print_table, say
 
 quarantine = typer.Typer(help="Records that broke the contract, whole, with the reason.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from lake.query.session import ReadOnly, ask
-from orchestration.cli.app import Json, app, lake
-from orchestration.cli.output import UsageError, err, print_json, print_table
+from orchestration.cli.app import Json, UsageError, app, err, lake, print_json, print_table
 from orchestration.steps.query import reading
 
 

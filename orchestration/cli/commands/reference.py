@@ -22,8 +22,7 @@ from lake.base.sql import literal, quoted
 from lake.storage import duck
 from lake.storage.paths import BadName
 from lake.storage.store import Store
-from orchestration.cli.app import Json, app, lake, settings
-from orchestration.cli.output import NotFound, UsageError, err, print_json, print_table, say
+from orchestration.cli.app import Json, NotFound, UsageError, app, err, lake, print_json, print_table, say, settings
 from orchestration.settings import ReferenceFeed, Settings
 from orchestration.steps.feeds import (
     FEED_PROBLEMS,

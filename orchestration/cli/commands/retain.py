@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.app import Json, Sources, app, contract, lake
-from orchestration.cli.output import err, print_json, print_table, say
+from orchestration.cli.app import Json, Sources, app, contract, err, lake, print_json, print_table, say
 from orchestration.steps.upkeep import Retained, known_sources, retain_lake, retain_marts
 
 

@@ -9,8 +9,7 @@ import typer
 from lake.signals.quality import quality_sql
 from lake.signals.truth import BadTruth, Score, read_truth, score
 from lake.storage import duck
-from orchestration.cli.app import Json, app, lake
-from orchestration.cli.output import out, print_json, print_table, say
+from orchestration.cli.app import Json, app, lake, out, print_json, print_table, say
 from orchestration.steps.products import product_names
 
 signals = typer.Typer(no_args_is_help=True, help="How good the signals of the data products are.")

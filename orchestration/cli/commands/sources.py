@@ -2,8 +2,7 @@
 
 from ingest.contracts import load_contracts
 from lake import ledger
-from orchestration.cli.app import Json, app, lake, settings
-from orchestration.cli.output import out, print_json, print_table
+from orchestration.cli.app import Json, app, lake, out, print_json, print_table, settings
 
 
 @app.command()

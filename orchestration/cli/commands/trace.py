@@ -8,8 +8,7 @@ import typer
 
 from lake import ledger
 from lake.base.sql import literal, quoted
-from orchestration.cli.app import Json, app, lake
-from orchestration.cli.output import NotFound, print_json, say
+from orchestration.cli.app import Json, NotFound, app, lake, print_json, say
 from orchestration.steps.query import reading
 
 

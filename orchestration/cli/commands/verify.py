@@ -6,8 +6,19 @@ import typer
 
 from ingest.contracts import load_contracts
 from ingest.sources import Report
-from orchestration.cli.app import Json, app, contract, hour_range, lake, settings
-from orchestration.cli.output import UsageError, err, print_json, print_table, say
+from orchestration.cli.app import (
+    Json,
+    UsageError,
+    app,
+    contract,
+    err,
+    hour_range,
+    lake,
+    print_json,
+    print_table,
+    say,
+    settings,
+)
 from orchestration.steps.verify import newest_settled, verifiable, verify_hours
 
 

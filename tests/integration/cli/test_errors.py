@@ -11,7 +11,7 @@ import ingest
 import lake
 import orchestration
 from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError
-from orchestration.cli import output
+from orchestration.cli.app import NotFound, fail, known_errors
 
 # Signals between functions: each is caught within the product, and one that a user sees is a bug with a traceback.
 CAUGHT_WITHIN = {
@@ -64,7 +64,7 @@ class _Advised(HeadwaterError):
     ("problem", "code", "said"),
     [
         (_Advised("it hangs"), 2, "error: it hangs\nturn it off and on again\n"),
-        (output.NotFound("no such event"), 1, "error: no such event\n"),
+        (NotFound("no such event"), 1, "error: no such event\n"),
         (OSError("disk full"), 1, "error: disk full\n"),
         (duckdb.Error("no such column"), 1, "error: no such column\n"),
     ],
@@ -73,5 +73,5 @@ def test_a_problem_is_said_in_one_line_with_what_to_do(
     problem: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["headwater", "balance"])
-    assert isinstance(problem, output.known_errors())
-    assert (code, said) == (output.fail(problem), capsys.readouterr().err)
+    assert isinstance(problem, known_errors())
+    assert (code, said) == (fail(problem), capsys.readouterr().err)

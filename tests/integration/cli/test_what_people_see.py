@@ -1,17 +1,18 @@
 """What people see on narrow and wide terminals: no number is broken, and the next step is said."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from lake.ledger.balance import BALANCED, NOT_BUILT, UNBALANCED, Balance, BalanceRow
-from orchestration.cli import output
 from orchestration.cli.commands import balance
 from orchestration.cli.commands.balance import print_balance
 from tests.integration.lakes import headwater
 from tests.integration.okta_logs import SOURCE
 
+output = importlib.import_module("orchestration.cli.app")  # its package has the application under this name
 MILLIONS = 12_345_678
 
 
