@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+import msgspec
 import pyarrow.parquet as pq
 
 from lake import ledger
 from lake.base.errors import HeadwaterError
+from lake.build.same_rows import same_rows
 from lake.ledger.live_files import LiveFile, addresses, live_files
 from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import Mappings, bronze_inputs, row_marks, stale_hours
@@ -67,7 +70,7 @@ class BuildRun:
     """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged.
 
     `inputs` are by source, and by mart. `erasures` are the fingerprints of the source's erasures when its inputs were
-    read.
+    read. `con` reads the lake's files: hours are compared with what was there before, unless there is none.
     """
 
     store: Store
@@ -79,6 +82,7 @@ class BuildRun:
     inputs: dict[str, dict[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
     files: dict[str, list[LiveFile]] = field(default_factory=dict)
     erasures: dict[str, dict[str, str]] = field(default_factory=dict)
+    con: duckdb.DuckDBPyConnection | None = None
 
     def __post_init__(self) -> None:
         self.tables = Tables(self.store)
@@ -148,7 +152,8 @@ class BuildRun:
         `counts` is hour → name → number (dispositions); `invalid` is hour → OCSF rule → (rows, metadata.uid of one);
         `content` is hour → digest, of a mart that declares what its readers depend on. A mart has no source. `mapped`
         is hour → rows that the mapping gave, where they were counted.
-        An hour for which nothing was staged becomes empty: its file goes.
+        An hour for which nothing was staged becomes empty: its file goes. An hour that has the rows that it had keeps
+        their marks.
 
         Raises:
             RowsChanged: the rows written are not as many as the mapping gave.
@@ -206,9 +211,15 @@ class BuildRun:
             elif key.startswith(paths.SILVER):
                 deletes.append(paths.index_file(key))
 
+        before = _receipts(self.store, model, hours) if self.con is not None else {}
+        same = same_rows(self.con.cursor(), self.store, before, staged) if self.con is not None and before else {}
+
         def plan() -> Change:
             self._refuse_erased(model, source)
-            written = ledger.with_builds(self.store, model, receipts)
+            now = _receipts(self.store, model, same)  # another build may have replaced what was compared
+            kept = {hour: marks for hour, marks in same.items() if now.get(hour) == before[hour]}
+            news = [msgspec.structs.replace(each, same=kept.get(each.hour)) for each in receipts]
+            written = ledger.with_builds(self.store, model, news)
             return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=tuple(written))
 
         publish(self.store, plan)
@@ -226,6 +237,13 @@ class BuildRun:
         for hour, inputs in self.inputs.get(source, {}).items():
             if row_marks(inputs) != row_marks(now.get(hour, ())):
                 raise ErasedMeanwhile(f"{model}: records of {hour} were erased while it was built; build it again")
+
+
+def _receipts(store: Store, model: str, hours: Iterable[str]) -> dict[str, BuildReceipt]:
+    wanted = set(hours)
+    days = sorted({ledger.hour(hour).date() for hour in wanted})
+    held = (ledger.build_day(store, model, day) for day in days)
+    return {hour: each for day in held for hour, each in day.items() if hour in wanted}
 
 
 def _erasures(store: Store, source: str) -> dict[str, str]:

@@ -84,8 +84,10 @@ def mark(receipt: BuildReceipt) -> str:
     """Return a short text that differs between builds of different rows.
 
     It covers what the rows were made of (their checksums, not the files they lie in: compaction changes nothing), by
-    what, and what came out.
+    what, and what came out. A build that made the rows of an earlier one has the mark of that.
     """
+    if receipt.same:
+        return receipt.same.build
     made_of = sorted(checksum for _, checksum in receipt.inputs)
     parts = (receipt.model, receipt.hour, receipt.mapping, receipt.built_at, receipt.rows, receipt.bytes, made_of)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]

@@ -219,6 +219,13 @@ class IndexMark(msgspec.Struct, frozen=True):
     version: str
 
 
+class SameRows(msgspec.Struct, frozen=True, gc=False):
+    """The marks of an earlier build of an hour that made the same rows: of the rows, and of the build."""
+
+    rows: str
+    build: str
+
+
 class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # without gc a ledger of years reads 3x faster
     """What building one model for one event hour did. `expired_at` is set once its rows went with their hour's age."""
 
@@ -239,15 +246,19 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # with
     expired_at: str = ""
     index: IndexMark | None = None  # None: the file has none
     content: str = ""  # digest of what readers of the rows depend on, where that is less than all of them
+    same: SameRows | None = None  # the rows are those that an earlier build made, which readers may have read
 
     @property
     def rows_mark(self) -> str:
         """Return what tells the rows of this hour apart from others; hours without rows are all alike.
 
-        Two builds of the same inputs by the same mapping and context are alike. The mark outlives the rows.
+        Two builds of the same inputs by the same mapping and context are alike, and so is a build that made the rows
+        of an earlier one. The mark outlives the rows.
         """
         if self.content or not self.rows:
             return self.content
+        if self.same:
+            return self.same.rows
         made_of = sorted(checksum for _, checksum in self.inputs)
         waits = sorted((name, number) for name, number in self.counts.items() if name.startswith("pending:"))
         # What lookup providers have answered since changes rows only where events wait for it.

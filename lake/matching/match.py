@@ -19,7 +19,8 @@ import msgspec
 
 from lake import ledger
 from lake.base.sql import literal, texts
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger.published_tables import mark
+from lake.ledger.receipts import BuildReceipt, SameRows
 from lake.matching import matches, search
 from lake.matching.index import Unreadable, reading
 from lake.matching.indicators import Indicators, Sought
@@ -138,7 +139,7 @@ def _config(store: Store, place: Workplace, limits: Limits) -> dict[str, str | i
 
 
 _OLD, _OUT = "old_match", "out_match"  # rows with the hour they belong to (`match_hour`)
-_DIGEST = "sum(md5_number_lower(match_id || valid_to::varchar)::hugeint) % 18446744073709551616"
+_DIGEST = f"sum(md5_number_lower(row({matches.NAMES})::varchar)::hugeint) % 18446744073709551616"  # of whole rows
 
 
 @dataclass
@@ -242,8 +243,11 @@ def _contents(con: duckdb.DuckDBPyConnection) -> dict[str, _Content]:
 
 
 def _changes(hour: Hour, content: _Content) -> bool:
-    before = hour.before
-    return before is None or hour.lost or (before.rows, before.content) != (content.rows, content.digest)
+    return hour.before is None or hour.lost or _differs(hour.before, content)
+
+
+def _differs(before: BuildReceipt, content: _Content) -> bool:
+    return (before.rows, before.content) != (content.rows, content.digest)
 
 
 def _written(con: duckdb.DuckDBPyConnection, place: Workplace, hours: Sequence[str]) -> dict[str, Path]:
@@ -297,6 +301,7 @@ def _receipt(
         counts=dict(content.feeds),
         context=context,
         content=content.digest,
+        same=SameRows(rows=before.rows_mark, build=mark(before)) if before and not _differs(before, content) else None,
     )
 
 

@@ -130,7 +130,8 @@ class Plugin(BasePlugin):
         versions = reference_versions(store)  # first: what comes meanwhile may be read, and counts as not read
         reference = reference_views(store, self._request.settings.feed_order)
         views = [f"create or replace {self._kind(sql)} reference.{name} as {sql}" for name, sql in reference.items()]
-        self._run, self._held = BuildRun(store, mappings, project.marts, plan, place, context=versions), None
+        con = self._connection.cursor()
+        self._run, self._held = BuildRun(store, mappings, project.marts, plan, place, versions, con=con), None
         bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
         spill = place.path / "spill"
         beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]

@@ -18,7 +18,7 @@ import pytest
 
 from orchestration.cli import main
 
-_TIMES = ("landed_at", "first_landed_at", "seconds", "built_at", "bytes", "fingerprint")
+_TIMES = ("landed_at", "first_landed_at", "seconds", "built_at", "bytes", "fingerprint", "same")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def rows(lake: Path) -> dict[str, str]:
 
 
 def receipts(lake: Path) -> dict[str, Any]:
-    """Return all receipts of a lake without the times of day at which they were written."""
+    """Return all receipts of a lake without the times at which they were written, and what follows from those."""
     return {
         path.relative_to(lake).as_posix(): _timeless(json.loads(path.read_text()))
         for path in sorted((lake / "ledger").rglob("*.json"))

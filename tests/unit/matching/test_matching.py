@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lake import ledger
@@ -210,3 +211,33 @@ def test_matches_that_were_lost_or_damaged_are_found_again(store: Store, tmp_pat
     matched(store, tmp_path, [LISTED, Indicator("two", EVIL, 7)])
     assert [row for row in everything(store) if row in found] == found
     assert len(everything(store)) == 4
+
+
+def test_matches_follow_their_events_when_these_are_mapped_otherwise(store: Store, tmp_path: Path) -> None:
+    """The same events and indicators have the same ids; what the matches say of the events counts as well."""
+    named = Event(1, "e", {"src_endpoint": {"ip": EVIL}, "user": {"name": "ann"}})
+    build(store, [named])
+    matched(store, tmp_path, [LISTED])
+    first = ledger.builds(store, matches.TABLE)
+    build(store, [Event(1, "e", {"src_endpoint": {"ip": EVIL}, "user": {"name": "bob"}})], mark="2")
+    matched(store, tmp_path, [LISTED])
+    assert rows(store, "user_name") == [("bob",)]
+    second = ledger.builds(store, matches.TABLE)
+    assert [each.rows_mark for each in first.values()] != [each.rows_mark for each in second.values()]
+
+
+def test_matches_that_come_back_as_they_were_make_nothing_behind(store: Store, tmp_path: Path) -> None:
+    build(store, [logon(1, "e", EVIL)])
+    matched(store, tmp_path, [LISTED])
+    (built,) = ledger.builds(store, matches.TABLE).values()
+    before = msgspec.structs.replace(built, built_at="2026-01-01T00:00:00+00:00")
+    for key, text in ledger.with_builds(store, matches.TABLE, [before]):
+        store.write(key, text.encode())
+    store.delete(before.file)
+    matched(store, tmp_path, [LISTED])
+    (after,) = ledger.builds(store, matches.TABLE).values()
+    assert store.info(after.file) is not None
+    assert (before.rows_mark, published_tables.mark(before)) == (
+        after.rows_mark,
+        published_tables.mark(after),
+    )
