@@ -1,8 +1,8 @@
 """Contracts: what a source promises, read from its ODCS file."""
 
+from ingest.contracts.fields import ContractError
 from ingest.contracts.model import Contract, CoverageRule, EventTime, Field, Format, ServiceLevel
-from ingest.contracts.odcs import load_contract, load_contracts, read_contracts
-from ingest.contracts.properties import ContractError
+from ingest.contracts.odcs import contract_of, load_contract, load_contracts, read_contracts, source_names
 
 __all__ = [
     "Contract",
@@ -12,7 +12,9 @@ __all__ = [
     "Field",
     "Format",
     "ServiceLevel",
+    "contract_of",
     "load_contract",
     "load_contracts",
     "read_contracts",
+    "source_names",
 ]

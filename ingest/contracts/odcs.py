@@ -9,7 +9,8 @@ is in `customProperties`: see `properties`. Standard: https://bitol-io.github.io
 import hashlib
 import json
 import logging
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,14 +21,29 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, ServiceLevelAgreementProperty
 from pydantic import ValidationError
 
-from ingest.contracts.delivery import read_coverage, read_delivery, read_format
-from ingest.contracts.fields import read_event_key, read_event_times, read_fallback, read_fields
-from ingest.contracts.model import Contract, Field, ServiceLevel
-from ingest.contracts.properties import ContractError, Place, contract_properties, duration, read_custom, texts
+from ingest.contracts.fields import (
+    ContractError,
+    Place,
+    choice,
+    contract_properties,
+    duration,
+    duration_text,
+    one_of,
+    read_custom,
+    read_event_key,
+    read_event_times,
+    read_fallback,
+    read_fields,
+    texts,
+)
+from ingest.contracts.model import Contract, Field, KeyLayout, ServiceLevel, read_template
 
 # libyaml reads the three contracts in 0.03 s, the Python loader in 0.28 s.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SPANS: Final = ("latency", "frequency", "retention")
+_TRANSPORTS: Final = ("object_store", "http_cursor")
+_WRAPPERS: Final = ("cloudwatch_logs", "eventbridge")
+_NOTIFICATIONS: Final = ("s3_event", "crowdstrike_fdr")
 SOURCES: Final = Path(__file__).parents[1] / "sources"
 _log = logging.getLogger(__name__)
 
@@ -50,13 +66,24 @@ def read_contracts(root: Path | None = None) -> tuple[dict[str, Contract], dict[
     for path in sorted((root or SOURCES).glob("*/contract.yaml")):
         folder = path.parent.name
         try:
-            contract = load_contract(path)
-            if contract.source != folder:
-                raise Place(path, "name").error(f"found {contract.source!r}, expected the folder's name {folder!r}")
-            contracts[folder] = contract
+            contracts[folder] = contract_of(folder, root)
         except ContractError as problem:
             problems[folder] = problem
     return contracts, problems
+
+
+def contract_of(source: str, root: Path | None = None) -> Contract:
+    """The contract of one source, without a look at the others. Raises ContractError, also when there is none."""
+    path = (root or SOURCES) / source / "contract.yaml"
+    contract = load_contract(path)
+    if contract.source != source:
+        raise Place(path, "name").error(f"found {contract.source!r}, expected the folder's name {source!r}")
+    return contract
+
+
+def source_names(root: Path | None = None) -> list[str]:
+    """The names of the sources that have a contract, sound or not."""
+    return sorted(path.parent.name for path in (root or SOURCES).glob("*/contract.yaml"))
 
 
 def load_contract(path: Path | str) -> Contract:
@@ -105,11 +132,19 @@ def _contract(file: Path, text: bytes) -> Contract:
         vendor=custom.get("vendor") or _text(odcs.name, Place(file, "name")).split("_")[0],
         limitations=_line(odcs.description.limitations if odcs.description else None),
         open_record=bool(custom.get("openRecord", False)),
-        format=read_format(custom, fields, top.at("format")),
-        coverage=read_coverage(custom, fields, top.at("coverage")),
+        **_optional(custom, fields, top),
     )
     _check_standard(document, file)
     return contract
+
+
+def _optional(custom: dict[str, Any], fields: tuple[Field, ...], top: Place) -> dict[str, Any]:
+    """The values of `Contract` that only some sources have."""
+    if not custom.keys() & {"format", "coverage", "completeBatch"}:
+        return {}
+    from ingest.contracts.optional import read_optional
+
+    return read_optional(custom, fields, top)
 
 
 def _read(file: Path, text: bytes) -> tuple[dict[str, Any], OpenDataContractStandard]:
@@ -262,3 +297,64 @@ def _named(document: Any, path: list[str | int]) -> str:
 
 def _short(message: str) -> str:
     return message if len(message) <= 200 else message[:197] + "..."
+
+
+def read_delivery(custom: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The values of `Contract` that the reading side needs before it sees a record.
+
+    Raises ContractError naming the custom property.
+    """
+    pattern, arrival_format = _arrival(custom, place)
+    return {
+        "transport": choice(custom, "transport", _TRANSPORTS, place),
+        "wrappers": _wrappers(custom, place.at("wrappers")),
+        "records_keys": texts(custom.get("recordsKeys", ["Records"]), "recordsKeys", place),
+        "arrival_pattern": pattern,
+        "arrival_format": arrival_format,
+        "ignore": texts(custom.get("ignore"), "ignore", place),
+        "future_tolerance": _tolerance(custom, place.at("futureTolerance")),
+        "key_layouts": read_layouts(texts(custom.get("keyLayouts"), "keyLayouts", place), place.at("keyLayouts")),
+        "notifications": choice(custom, "notifications", _NOTIFICATIONS, place),
+    }
+
+
+def _wrappers(custom: dict[str, Any], place: Place) -> tuple[str, ...]:
+    found = texts(custom.get("wrappers"), "wrappers", place)
+    for each in found:
+        if each not in _WRAPPERS:
+            raise place.error(f"found {each!r}, {one_of(_WRAPPERS)}")
+    return found
+
+
+def _tolerance(custom: dict[str, Any], place: Place) -> timedelta:
+    try:
+        return duration_text(custom.get("futureTolerance", "1 h"))
+    except ValueError as error:
+        raise place.error(str(error)) from None
+
+
+def _arrival(custom: dict[str, Any], place: Place) -> tuple[re.Pattern[str] | None, str | None]:
+    text, form = custom.get("arrivalPattern"), custom.get("arrivalFormat")
+    if (text is None) != (form is None):
+        raise place.at("arrivalPattern").error("arrivalPattern and arrivalFormat are given together")
+    if text is None or form is None:
+        return None, None
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise place.at("arrivalPattern").error(f"not a regular expression: {error}") from None
+    if "at" not in pattern.groupindex:
+        raise place.at("arrivalPattern").error("expected a group named at: (?P<at>...)")
+    try:
+        datetime.strptime(datetime(2001, 2, 3, 4, 5, 6).strftime(form), form)
+    except ValueError as error:
+        raise place.at("arrivalFormat").error(f"not a strptime format: {error}") from None
+    return pattern, form
+
+
+def read_layouts(templates: tuple[str, ...], place: Place) -> tuple[KeyLayout, ...]:
+    """The layouts of a contract. Raises ContractError."""
+    try:
+        return tuple(read_template(each) for each in templates)
+    except ValueError as error:
+        raise place.error(str(error)) from None

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ingest.contracts import Contract, EventTime, Field
-from ingest.contracts.model import json_path, split_path
+from ingest.contracts.model import split_path
 from ingest.decode import DecodeReport
-from lake.base.sql import at_hand, coalesced, listed, literal, quoted
+from lake.base.sql import at_hand, coalesced, json_path, listed, literal, quoted
 from lake.ledger.receipts import Coverage, Drift
 
 if TYPE_CHECKING:

@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from ingest.contracts import Contract, Field
-from ingest.contracts.model import json_path
 from ingest.decode import SCHEMA, DecodeReport
 from ingest.landing.fast_path import KEPT, FastPath, FastPathSql
 from ingest.landing.fields import FieldPaths, Reader, Steps, paths_of
-from lake.base.sql import coalesced, listed, literal, literals, quoted
+from lake.base.sql import coalesced, json_path, listed, literal, literals, quoted
 
 JSON_TYPES = {
     "string": ("VARCHAR",),

@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from ingest.contracts import Field, Format
-from ingest.contracts.model import json_path
 from ingest.landing.fields import DriftCounter
-from lake.base.sql import listed
+from lake.base.sql import json_path, listed
 
 _NOTHING = pa.scalar(None, pa.utf8())
 _SHOWN_CHARACTERS = 120

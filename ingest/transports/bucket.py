@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ingest.contracts import Contract
-from ingest.contracts.layouts import KeyLayout, Level, read_template
+from ingest.contracts.model import KeyLayout, Level, read_template
 from ingest.objects import BatchesSeen, Listing, RawObject, delivered_at, hour_of, why_not
 from ingest.transports.bucket_object import BucketPlace, Cost, Listed, bucket_place, raw_object
 from lake.storage.store import AwsAccess

@@ -46,6 +46,11 @@ def coalesced(expressions: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else "coalesce(" + ", ".join(found) + ")"
 
 
+def json_path(steps: tuple[str, ...]) -> str:
+    """Return a DuckDB JSONPath, every name quoted: `$."actor"."id"`; the step `[*]` is every list element."""
+    return "$" + "".join(step if step == "[*]" else f'."{step}"' for step in steps)
+
+
 def empty_select(columns: Iterable[Sequence[str]]) -> str:
     """Return a SELECT of no rows with the given (name, DuckDB type) columns."""
     return "select " + ", ".join(f"null::{type_} as {quoted(name)}" for name, type_ in columns) + " where false"

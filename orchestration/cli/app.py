@@ -16,7 +16,7 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from ingest.contracts import Contract, read_contracts
+from ingest.contracts import Contract, contract_of, source_names
 from lake.base import plugins
 from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError
 from lake.storage.publish import recover
@@ -93,12 +93,9 @@ def lake() -> Store:
 
 def contract(source: str) -> Contract:
     """Return a source's contract. Raises UsageError naming the sources there are, ContractError for a broken one."""
-    known, problems = read_contracts()
-    if source in problems:
-        raise problems[source]
-    if source not in known:
-        raise UsageError(f"no source {source!r}; there are {', '.join(sorted(known))}")
-    return known[source]
+    if source not in (known := source_names()):
+        raise UsageError(f"no source {source!r}; there are {', '.join(known)}")
+    return contract_of(source)
 
 
 def hour_range(first: str | None, last: str | None) -> tuple[str | None, str | None]:

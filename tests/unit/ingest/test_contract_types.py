@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from ingest.contracts import Field, load_contracts
-from ingest.contracts.model import json_path, split_path
+from ingest.contracts.model import split_path
 from ingest.landing.fields import FieldPaths, paths_of
+from lake.base.sql import json_path
 
 OWNER = Field(
     "owner",

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.contracts import load_contracts
-from ingest.contracts.layouts import Level, read_template
+from ingest.contracts.model import Level, read_template
 
 TRAIL = "AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/{account}_CloudTrail_{region}_{yyyy}{mm}{dd}T{hh}"
 KEY = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/02/111122223333_CloudTrail_eu-west-1_20260302T0505Z_x.json.gz"

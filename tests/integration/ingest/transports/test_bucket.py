@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ingest.contracts import Contract, load_contracts
-from ingest.contracts.layouts import read_template
+from ingest.contracts.model import read_template
 from ingest.objects import Listing, ObjectGone, ObjectRefused, RawObject
 from ingest.transports import bucket
 from lake.storage.aws import AccessDenied, NoSuchBucket, StoreUnavailable, explained
