@@ -4,26 +4,19 @@ import os
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SettingsSourceError
 
-from ingest.sources import ApiPlace, api_of
 from lake.storage.publish import open_store
 from lake.storage.store import AwsAccess, S3Options, Store
-from orchestration.settings.file import (
+from orchestration.settings.models import (
     FILE_VARIABLE,
     PROJECT,
     TOP,
-    SettingsError,
-    base_folder,
-    config_file,
-    of_environment,
-)
-from orchestration.settings.models import (
     CloudTrailIntegrity,
     GeoIp,
     Iceberg,
@@ -33,9 +26,16 @@ from orchestration.settings.models import (
     ReferenceFeed,
     S3Access,
     S3Lake,
+    SettingsError,
+    base_folder,
+    config_file,
     from_base,
+    of_environment,
     placed,
 )
+
+if TYPE_CHECKING:
+    from ingest.sources import ApiPlace
 
 __all__ = [
     "FILE_VARIABLE",
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
 
     @field_validator("sources")
     @classmethod
-    def _are_places(cls, given: dict[str, Any]) -> dict[str, ObjectSource | ApiPlace]:
+    def _are_places(cls, given: dict[str, Any]) -> "dict[str, ObjectSource | ApiPlace]":
         """Hold each against what its source is read from: objects, or the API that its folder has."""
         return {name: _place(name, options) for name, options in given.items()}
 
@@ -211,7 +211,9 @@ def load_settings() -> Settings:
         raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
 
 
-def _place(source: str, given: Any) -> ObjectSource | ApiPlace:
+def _place(source: str, given: Any) -> "ObjectSource | ApiPlace":
+    from ingest.sources import api_of  # only those with sources look for their code
+
     api = api_of(source)
     try:
         return (api.Place if api else ObjectSource).model_validate(given)
