@@ -21,7 +21,7 @@ from ingest.contracts import Contract, EventTime, Field
 from ingest.contracts.model import split_path
 from ingest.decode import DecodeReport
 from lake.base.sql import at_hand, coalesced, json_path, listed, literal, quoted
-from lake.ledger.receipts import Coverage, Drift
+from lake.ledger import Coverage, Drift
 
 if TYPE_CHECKING:
     from ingest.decode.lines import LineForm

@@ -25,8 +25,7 @@ from ingest.landing.publish import LandingError, Staged, publish_without_erased,
 from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
-from lake.ledger.live_files import with_erased
-from lake.ledger.receipts import LandingReceipt, Removed
+from lake.ledger import LandingReceipt, Removed, with_erased
 from lake.storage import paths
 from lake.storage.publish import Workplace
 from lake.storage.store import Store

@@ -24,9 +24,18 @@ from ingest.landing.fields import Reader
 from lake import ledger
 from lake.base.errors import HeadwaterError
 from lake.base.sql import at_hand, listed, literal
-from lake.ledger.checksums import checksum, sums
-from lake.ledger.live_files import marks_of, with_marks
-from lake.ledger.receipts import FileMark, LandingReceipt, ObjectMark, Removed, Violations, encode
+from lake.ledger import (
+    FileMark,
+    LandingReceipt,
+    ObjectMark,
+    Removed,
+    Violations,
+    encode,
+    marks_of,
+    row_sums,
+    rows_checksum,
+    with_marks,
+)
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
@@ -128,14 +137,14 @@ def _mark(con: duckdb.DuckDBPyConnection, contract: Contract, staged: Staged, pa
     make = paths.bronze_file if bronze else paths.quarantine_file
     key = make(contract.source, hour, name)
     staged.keys[key] = staged.place.key_of(path)
-    summed = sums(paths.BRONZE if bronze else paths.QUARANTINE)
+    summed = row_sums(paths.BRONZE if bronze else paths.QUARANTINE)
     row = con.execute(f"select {summed} from read_parquet({literal(str(path))}, hive_partitioning = false)").fetchone()
     return FileMark(
         key=key,
         hour=ledger.hour_text(hour),
         rows=pq.read_metadata(path).num_rows,
         bytes=path.stat().st_size,
-        checksum=checksum(str(row and row[0]), contract.fingerprint, LANDING_VERSION),
+        checksum=rows_checksum(str(row and row[0]), contract.fingerprint, LANDING_VERSION),
     )
 
 

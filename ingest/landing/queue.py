@@ -24,7 +24,7 @@ from ingest.objects import ObjectGone, ObjectRefused, RawObject, delivered_at, h
 from ingest.transports.bucket_object import BucketPlace, bucket_place, listed_object, raw_object
 from ingest.transports.queue import Announced, Message, Queue, UnreadableMessage, announced
 from lake import ledger
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import LandingReceipt
 from lake.storage import paths
 from lake.storage.store import AwsAccess, Store
 

@@ -22,7 +22,7 @@ from ingest.decode.records import FORM, LINES
 from ingest.landing.fields import Reader
 from ingest.landing.text_lines import Taken, from_delimited, from_json, from_pattern
 from lake.base.sql import at_hand, listed, literal, quoted
-from lake.ledger.receipts import Coverage, Unseen
+from lake.ledger import Coverage, Unseen
 
 TYPES = {"string": pa.utf8(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 HEADER_TYPE = pa.dictionary(pa.int32(), pa.utf8())  # the same for all records of an object

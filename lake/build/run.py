@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from lake import ledger
 from lake.base.errors import HeadwaterError
 from lake.build.same_rows import same_rows
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.live_files import LiveFile, addresses, live_files
-from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import Mappings, bronze_inputs, row_marks, stale_hours
 from lake.marts.declaration import Marts
 from lake.marts.staleness import Tables, stale_mart, window
@@ -56,8 +57,9 @@ def retire(store: Store, model: str) -> int:
 
     def plan() -> Change:
         nonlocal gone
-        tables = tuple(key for each in ledger.builds(store, model).values() if each.file for key in files_of(each))
-        days = {ledger.build_day_key(model, ledger.hour(hour).date()) for hour in ledger.builds(store, model)}
+        receipts = build_receipts.of_model(store, model)
+        tables = tuple(key for each in receipts.values() if each.file for key in files_of(each))
+        days = {build_receipts.day_key(model, ledger.hour(hour).date()) for hour in receipts}
         gone = (*tables, *sorted(days))
         return Change(deletes=gone)
 
@@ -219,7 +221,7 @@ class BuildRun:
             now = _receipts(self.store, model, same)  # another build may have replaced what was compared
             kept = {hour: marks for hour, marks in same.items() if now.get(hour) == before[hour]}
             news = [msgspec.structs.replace(each, same=kept.get(each.hour)) for each in receipts]
-            written = ledger.with_builds(self.store, model, news)
+            written = build_receipts.merged_days(self.store, model, news)
             return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=tuple(written))
 
         publish(self.store, plan)
@@ -242,7 +244,7 @@ class BuildRun:
 def _receipts(store: Store, model: str, hours: Iterable[str]) -> dict[str, BuildReceipt]:
     wanted = set(hours)
     days = sorted({ledger.hour(hour).date() for hour in wanted})
-    held = (ledger.build_day(store, model, day) for day in days)
+    held = (build_receipts.day_of(store, model, day) for day in days)
     return {hour: each for day in held for hour, each in day.items() if hour in wanted}
 
 

@@ -12,8 +12,8 @@ import duckdb
 import pyarrow.parquet as pq
 
 from lake.base.sql import listed, quoted
+from lake.ledger.build_receipts import BuildReceipt, SameRows
 from lake.ledger.published_tables import mark
-from lake.ledger.receipts import BuildReceipt, SameRows
 from lake.storage.store import Store
 
 _WHOLE = 64 << 20  # bytes of a file that is small enough to be compared as it is

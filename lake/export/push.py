@@ -31,9 +31,9 @@ from lake.export.json_sql import columns_of, json_text
 from lake.export.rows import Reader, RowsMoved, checksum_over, read_rows
 from lake.export.status import hour_of
 from lake.ledger import BrokenReceipt
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.export_receipts import Counted, ExportReceipt, begun_key, with_exports
 from lake.ledger.published_tables import Slot, mark
-from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, Overtaken, Workplace, publish, recover
 from lake.storage.store import LostLock, Store

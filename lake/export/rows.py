@@ -21,9 +21,9 @@ from lake.base.sql import literal
 from lake.export.declaration import EVENT_ID, Export
 from lake.export.errors import BadDeclaration, ExportError, one_line
 from lake.export.selection import FATES, held_rows, make_views, no_rows, source_of
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.export_receipts import Counted
 from lake.ledger.published_tables import Slot
-from lake.ledger.receipts import BuildReceipt
 from lake.storage import duck
 from lake.storage.store import Store
 

@@ -11,7 +11,7 @@ import duckdb
 from lake.base.sql import literal, quoted
 from lake.export.declaration import EVENT_ID, Aggregate, Export
 from lake.export.errors import BadDeclaration, one_line
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger.build_receipts import BuildReceipt
 from lake.storage.store import Store
 
 FATES = ("filtered", "dropped", "sampled_out")

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from lake import ledger
 from lake.export.declaration import Export
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.export_receipts import ExportReceipt, begun, begun_key, exported, exported_day
 from lake.ledger.published_tables import Slot, TableName, mark, newest_builds_of_day
-from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -149,7 +150,7 @@ def _gone(store: Store, export: Export, missing: Iterable[Slot]) -> set[Slot]:
         Slot(source, hour)
         for source, hours in by_source.items()
         if source
-        for hour in hours & ledger.builds(store, f"{paths.OUTCOMES}__{source}").keys()
+        for hour in hours & build_receipts.of_model(store, f"{paths.OUTCOMES}__{source}").keys()
     }
     files = {slot: _file(export, slot) for slot in built}
     held = store.infos(files.values())

@@ -20,8 +20,8 @@ from lake.iceberg.catalogue import IcebergError, Place, chosen, find, make, open
 from lake.iceberg.data_files import PARTITIONS, Fit, LiveFile, Rows, Written, assigned, evolve, live_files, new_name
 from lake.iceberg.file_io import address, key_of
 from lake.iceberg.receipts import receipts_are_current, write_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.published_tables import Slot, TableName, mark, newest_builds
-from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import lost_file
 from lake.storage.publish import Workplace
 from lake.storage.store import Lease, Store

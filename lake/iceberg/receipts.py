@@ -10,8 +10,8 @@ import msgspec
 from pyiceberg.table import Table
 
 from lake.iceberg.data_files import LiveFile, live_files
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.published_tables import Slot, TableName, mark
-from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store

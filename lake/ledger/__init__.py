@@ -1,37 +1,190 @@
-"""The ledger: all receipts of a lake together.
+"""The ledger: what each step left on record. This module has the receipts of landing; its neighbours have the others.
 
-Landing receipts are one file a batch. Build receipts are one file per model and day that holds the receipt of each
-hour: three years of hours over thirty models stay thirty thousand files, not eight hundred thousand.
+A landing leaves one file a batch. Its receipt is the small durable record of what became of every record that was read.
+
+A checksum in a receipt is `<sum of contents>-<sum of origins>-<contract>-<landing version>`: the same rows have the
+same sum, whatever their order, file or compression.
+
+Rows leave on the record: erased on request, or expired. Samples go with the first row that leaves: a receipt keeps
+values of single records, and nobody knows whether that record is the one that had to go.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from lake.base.errors import HeadwaterError
-from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.storage import paths
 from lake.storage.store import Store
 
 HOUR = "%Y-%m-%dT%H"
+ERASED, EXPIRED = "erased", "expired"
+COVERAGE = {"lost": "lost by the vendor before delivery", "idle": "nothing happened there"}  # by meaning
+_CONTENT = {paths.BRONZE: "_content_hash", paths.QUARANTINE: "hash(_raw)"}
 
 Shape = TypeVar("Shape")
-
-_landing = msgspec.json.Decoder(LandingReceipt)
-_build_day = msgspec.json.Decoder(dict[str, BuildReceipt])
 
 
 class BrokenReceipt(HeadwaterError, ValueError):
     """A receipt that cannot be read: no step of Headwater writes one, so it was changed by hand or by a disk."""
 
 
+class FileMark(msgspec.Struct, frozen=True):
+    """One file that a step wrote: key, hour (`YYYY-MM-DDTHH`), rows, bytes, and a checksum over its rows.
+
+    The checksum does not depend on the order of rows or on how they were compressed: the same rows give the same mark.
+    A file that compaction made holds rows of several batches: each batch's mark has the rows and the checksum that are
+    its own, and the bytes and `file_rows` of the whole file. `file_rows` is 0 where the file is the batch's own.
+    """
+
+    key: str
+    hour: str
+    rows: int
+    bytes: int
+    checksum: str
+    file_rows: int = 0
+
+    @property
+    def shared(self) -> bool:
+        """Whether the file may hold rows of other batches."""
+        return self.file_rows > 0
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """Rows of one hour of a batch that the lake no longer has: `erased` on request, or `expired` by the contract.
+
+    `room` is `bronze` (event hour) or `quarantine` (arrival hour); `by` is the erasure's id, or the retention.
+    """
+
+    why: str
+    room: str
+    hour: str
+    rows: int
+    by: str
+
+
+class ObjectMark(msgspec.Struct, frozen=True):
+    """One object that a batch read: name, bytes as stored, change mark, arrival (ISO, UTC) and what became of it."""
+
+    name: str
+    bytes: int
+    fingerprint: str
+    arrived_at: str
+    read: int
+    quarantined: int
+
+
+class Violations(msgspec.Struct, frozen=True):
+    """How often one field broke the contract in one way, with the first value found."""
+
+    reason: str
+    field: str
+    expected: str
+    found: str
+    records: int
+    consequence: str
+    sample: str = ""
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """A field that the contract does not know: how many records carry it, and one value."""
+
+    field: str
+    records: int
+    sample: str
+
+
+class Unseen(msgspec.Struct, frozen=True):
+    """Coverage records of one place: how many, the seconds they cover, and their first and last instant (ISO, UTC)."""
+
+    place: str
+    records: int
+    seconds: int
+    first: str = ""
+    last: str = ""
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """Records of one status that are no events: nothing happened there (`idle`), or the vendor lost it (`lost`)."""
+
+    status: str
+    meaning: str  # idle | lost
+    records: int
+    seconds: int = 0
+    first: str = ""
+    last: str = ""
+    places: tuple[Unseen, ...] = ()
+
+
+class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What landing one batch did, and what became of it. Conserved when read = landed + quarantined + erased + expired.
+
+    `landed` and `quarantined` are rows that the lake has; `removed` tells of those that went later. Records of
+    `coverage` are no events: they came besides those `read`, and landed nowhere. `unreadable` are (name, why) of
+    objects that were there and could not be read: the batch is without them until it, or another batch, holds them.
+    """
+
+    source: str
+    batch: str
+    status: str  # published | stalled
+    read: int
+    landed: int
+    quarantined: int
+    quarantined_by_reason: dict[str, int]
+    first_landed_at: str
+    landed_at: str
+    bytes_read: int
+    bytes_decoded: int
+    lateness_seconds: dict[str, float]  # p50, p99, max: arrival minus event time
+    contract_version: str
+    contract_fingerprint: str
+    files: tuple[FileMark, ...] = ()
+    quarantine_files: tuple[FileMark, ...] = ()
+    violations: tuple[Violations, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    objects: tuple[ObjectMark, ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    erased: int = 0
+    expired: int = 0
+    removed: tuple[Removed, ...] = ()
+    seconds: float = 0.0
+    coverage: tuple[Coverage, ...] = ()
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every record read is in bronze or in quarantine, or was removed from there on the record."""
+        kept = self.landed + self.quarantined + self.erased + self.expired
+        return self.status == "published" and self.read == kept
+
+
+_landing = msgspec.json.Decoder(LandingReceipt)
+
+
+def encode(receipt: msgspec.Struct) -> str:
+    """Return the receipt as indented JSON text."""
+    return msgspec.json.format(msgspec.json.encode(receipt), indent=1).decode()
+
+
+def decoded(key: str, data: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
+    """Return a receipt. Raises BrokenReceipt."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise BrokenReceipt(
+            f"{key} is no receipt: {problem}. Restore it from a backup; a build receipt may also be deleted, its hours"
+            " are then built again"
+        ) from problem
+
+
 def landing(store: Store, source: str, batch: str) -> LandingReceipt | None:
     """Return the receipt of one batch, or None when it never landed."""
     try:
         key = paths.landing_receipt(source, batch)
-        return _decoded(key, store.read(key), _landing)
+        return decoded(key, store.read(key), _landing)
     except FileNotFoundError:
         return None
 
@@ -41,62 +194,12 @@ def landings(store: Store, source: str | None = None) -> Iterator[LandingReceipt
     prefix = f"{paths.LEDGER}/landing" + (f"/{paths.checked(source)}" if source else "")
     for key, data in store.read_all(prefix):
         if key.endswith(".json"):
-            yield _decoded(key, data, _landing)
+            yield decoded(key, data, _landing)
 
 
 def sources(store: Store) -> list[str]:
     """Return the names of the sources that ever landed anything."""
     return list(store.folders(f"{paths.LEDGER}/landing"))
-
-
-def build_day_key(model: str, day: date) -> str:
-    """Return the key of the file that holds one model's receipts of one day."""
-    return f"{paths.LEDGER}/build/{paths.checked(model)}/date={day:%Y-%m-%d}.json"
-
-
-def built_models(store: Store) -> list[str]:
-    """Return the names of the models that have build receipts."""
-    return list(store.folders(f"{paths.LEDGER}/build"))
-
-
-def build_day(store: Store, model: str, day: date) -> dict[str, BuildReceipt]:
-    """Return one model's receipts of one day, by hour text."""
-    try:
-        key = build_day_key(model, day)
-        return _decoded(key, store.read(key), _build_day)
-    except FileNotFoundError:
-        return {}
-
-
-def builds(store: Store, model: str) -> dict[str, BuildReceipt]:
-    """Return all receipts of one model, by hour text."""
-    found: dict[str, BuildReceipt] = {}
-    for key, data in store.read_all(f"{paths.LEDGER}/build/{paths.checked(model)}"):
-        day: dict[str, BuildReceipt] = _decoded(key, data, _build_day)
-        found.update(day)
-    return found
-
-
-def with_builds(store: Store, model: str, receipts: Iterable[BuildReceipt]) -> list[tuple[str, str]]:
-    """Return (key, text) of the day files that result from putting receipts into them. Call it inside `publish`."""
-    by_day: dict[date, list[BuildReceipt]] = {}
-    for receipt in receipts:
-        by_day.setdefault(hour(receipt.hour).date(), []).append(receipt)
-    written = []
-    for day, news in sorted(by_day.items()):
-        held = build_day(store, model, day) | {receipt.hour: receipt for receipt in news}
-        written.append((build_day_key(model, day), msgspec.json.encode(dict(sorted(held.items()))).decode()))
-    return written
-
-
-def _decoded(key: str, data: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
-    try:
-        return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise BrokenReceipt(
-            f"{key} is no receipt: {problem}. Restore it from a backup; a build receipt may also be deleted, its hours"
-            " are then built again"
-        ) from problem
 
 
 def hour(text: str) -> datetime:
@@ -107,3 +210,129 @@ def hour(text: str) -> datetime:
 def hour_text(at: datetime) -> str:
     """Return the hour text of receipts."""
     return at.strftime(HOUR)
+
+
+def marks_of(receipt: LandingReceipt, room: str) -> tuple[FileMark, ...]:
+    """Return the files of a batch in `bronze` or `quarantine`."""
+    return receipt.files if room == paths.BRONZE else receipt.quarantine_files
+
+
+def with_marks(receipt: LandingReceipt, room: str, marks: Iterable[FileMark]) -> LandingReceipt:
+    """Return the receipt with other files in a room, and the rows of these counted."""
+    held = tuple(sorted(marks, key=lambda mark: (mark.hour, mark.key)))
+    rows = sum(mark.rows for mark in held)
+    if room == paths.BRONZE:
+        return msgspec.structs.replace(receipt, files=held, landed=rows)
+    return msgspec.structs.replace(receipt, quarantine_files=held, quarantined=rows)
+
+
+def with_removed(
+    receipt: LandingReceipt, room: str, left: Iterable[FileMark], removed: Iterable[Removed]
+) -> LandingReceipt:
+    """Return the receipt of a batch that keeps some files of a room, and lost some rows of it."""
+    held = with_marks(receipt, room, left)
+    told = tuple(each for each in removed if each.rows)
+    if not told:
+        return held
+    return _counted(without_samples(held), (*held.removed, *told))
+
+
+def _counted(receipt: LandingReceipt, removed: tuple[Removed, ...]) -> LandingReceipt:
+    rows = {why: sum(each.rows for each in removed if each.why == why) for why in (ERASED, EXPIRED)}
+    return msgspec.structs.replace(receipt, removed=removed, erased=rows[ERASED], expired=rows[EXPIRED])
+
+
+def with_erased(receipt: LandingReceipt, removed: Iterable[Removed]) -> LandingReceipt:
+    """Return the receipt of a landing that dropped records which a standing erasure asks for."""
+    told = tuple(each for each in removed if each.rows)
+    if not told:
+        return receipt
+    bare = without_samples(receipt)
+    return _counted(bare, told) if receipt.status == "published" else bare
+
+
+def without_samples(receipt: LandingReceipt) -> LandingReceipt:
+    """Return the receipt without any value of a record."""
+    return msgspec.structs.replace(
+        receipt,
+        violations=tuple(_without_values(each) for each in receipt.violations),
+        drift=tuple(Drift(each.field, each.records, "") for each in receipt.drift),
+    )
+
+
+def _without_values(found: Violations) -> Violations:
+    return msgspec.structs.replace(found, found="", sample="")
+
+
+def row_sums(room: str) -> str:
+    """Return an aggregate (VARCHAR) over the rows of a bronze or quarantine file: contents, then objects and rows."""
+    content, origin = f"sum({_CONTENT[room]}::hugeint)", "sum(hash(_source_object, _source_row)::hugeint)"
+    return f"({content}::varchar || '-' || {origin}::varchar)"
+
+
+def rows_checksum(summed: str, contract_fingerprint: str, landing_version: str) -> str:
+    """Return the checksum of rows of one contract."""
+    return f"{summed}-{contract_fingerprint[:12]}-{landing_version}"
+
+
+def checksum_of_part(old: str, summed: str) -> str:
+    """Return the checksum of some of the rows of a file that had the checksum `old`."""
+    return "-".join([summed, *old.split("-")[2:]])
+
+
+def content_sum(text: str) -> int:
+    """Return the sum of contents of a checksum: it adds up over files, and no version of DuckDB changes it in bronze.
+
+    Raises ValueError for what is no checksum.
+    """
+    return int(text.split("-", 1)[0])
+
+
+def coverage_of(receipts: Iterable[LandingReceipt]) -> tuple[Coverage, ...]:
+    """Return the coverage of some receipts by status, lost records first, their places by records."""
+    found: dict[tuple[str, str], list[Coverage]] = {}
+    for receipt in receipts:
+        for each in receipt.coverage:
+            found.setdefault((each.meaning, each.status), []).append(each)
+    return tuple(_sum(found[key]) for key in sorted(found, key=lambda key: (key[0] != "lost", key[1])))
+
+
+def _sum(several: list[Coverage]) -> Coverage:
+    places: dict[str, list[Unseen]] = {}
+    for each in several:
+        for place in each.places:
+            places.setdefault(place.place, []).append(place)
+    added = [Unseen(name, *_added(parts)) for name, parts in places.items()]
+    records, seconds, first, last = _added(several)
+    return msgspec.structs.replace(
+        several[0],
+        records=records,
+        seconds=seconds,
+        first=first,
+        last=last,
+        places=tuple(sorted(added, key=lambda place: (-place.records, place.place))),
+    )
+
+
+def _added(parts: list[Unseen] | list[Coverage]) -> tuple[int, int, str, str]:
+    return (
+        sum(each.records for each in parts),
+        sum(each.seconds for each in parts),
+        min((each.first for each in parts if each.first), default=""),
+        max((each.last for each in parts if each.last), default=""),
+    )
+
+
+def coverage_sentence(told: Coverage) -> str:
+    """Return what one status of coverage says, on one line."""
+    count = "1 place" if len(told.places) == 1 else f"{len(told.places):,} places"
+    where = f"{count} (most: {told.places[0].place})" if told.places else "no place named"
+    when = f", {told.first} to {told.last}" if told.first else ""
+    return f"{told.records:,} × {told.status}: {COVERAGE[told.meaning]}; {where}, {_span(told.seconds)} in all{when}"
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds} s"

@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 
 from lake import ledger
+from lake.ledger import EXPIRED, LandingReceipt, build_receipts
 from lake.ledger.export_receipts import deliveries as deliveries_of
-from lake.ledger.live_files import EXPIRED
-from lake.ledger.receipts import LandingReceipt
 from lake.ledger.staleness import bronze_inputs, files_there, lost_file, row_marks
 from lake.storage import paths
 from lake.storage.store import Store
@@ -118,8 +117,10 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: se
 
     inputs = {hour: row_marks(files) for hour, files in bronze_inputs(receipts).items()}
     built = {
-        model: {hour: receipt for hour, receipt in ledger.builds(store, model).items() if not receipt.expired_at}
-        for model in ledger.built_models(store)
+        model: {
+            hour: receipt for hour, receipt in build_receipts.of_model(store, model).items() if not receipt.expired_at
+        }
+        for model in build_receipts.models(store)
         if model.endswith(f"__{source}")
     }
     there = files_there(store, built.values())

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from lake import ledger
-from lake.ledger.live_files import ERASED, EXPIRED, marks_of
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import ERASED, EXPIRED, LandingReceipt, marks_of
 from lake.storage import paths
 
 _MARKS = {"source": pl.String, "arrival_hour": pl.String, "room": pl.String, "hour": pl.String, "rows": pl.Int64}

@@ -12,10 +12,10 @@ from typing import Any
 
 import duckdb
 
-from lake import ledger
 from lake.base.sql import literal
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.lookup_answers import answers_sql, versions
-from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.duck import connect
 from lake.storage.store import Store
@@ -59,8 +59,8 @@ def pending_counts(receipt: BuildReceipt) -> dict[str, int]:
 
 def pending_receipts(store: Store, models: Iterable[str] | None = None) -> list[BuildReceipt]:
     """Return the receipts of hours with events that wait, of some models or of all, oldest hour first."""
-    names = ledger.built_models(store) if models is None else models
-    found = [each for model in names for each in ledger.builds(store, model).values()]
+    names = build_receipts.models(store) if models is None else models
+    found = [each for model in names for each in build_receipts.of_model(store, model).values()]
     return sorted((each for each in found if _waits(each)), key=lambda each: (each.hour, each.model))
 
 

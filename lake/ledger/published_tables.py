@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import msgspec
 
-from lake import ledger
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -52,10 +52,10 @@ def newest_builds(store: Store, tables: Iterable[str] | None = None) -> dict[Tab
     """
     named = set(tables) if tables is not None else None
     found: dict[TableName, dict[Slot, BuildReceipt]] = {}
-    for model in ledger.built_models(store):
+    for model in build_receipts.models(store):
         if named is not None and model.split("__", 1)[0] not in named:
             continue
-        receipts = ledger.builds(store, model).values()
+        receipts = build_receipts.of_model(store, model).values()
         for name, slot, receipt in _slots(list(receipts)):
             found.setdefault(name, {})[slot] = receipt
     return found
@@ -64,9 +64,9 @@ def newest_builds(store: Store, tables: Iterable[str] | None = None) -> dict[Tab
 def newest_builds_of_day(store: Store, name: TableName, day: str) -> dict[TableName, dict[Slot, BuildReceipt]]:
     """Return the newest build of every slot of one table and day (`YYYY-MM-DD`)."""
     found: dict[Slot, BuildReceipt] = {}
-    for model in ledger.built_models(store):
+    for model in build_receipts.models(store):
         if model.split("__", 1)[0] == name.table:
-            receipts = ledger.build_day(store, model, date.fromisoformat(day)).values()
+            receipts = build_receipts.day_of(store, model, date.fromisoformat(day)).values()
             found.update({Slot(each.source, each.hour): each for each in receipts if each.table == name.table})
     return {name: found}
 

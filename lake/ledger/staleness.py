@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lake import ledger
+from lake.ledger import LandingReceipt, build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.pending_lookups import answered
-from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.storage.store import ObjectInfo, Store
 
 ANSWERED = "answers have come"  # that published events wait for
@@ -71,7 +72,7 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
     """
     inputs = bronze_inputs(ledger.landings(store, source))
     models = mappings.models_of(source)
-    built = {model: ledger.builds(store, model) for model in models}
+    built = {model: build_receipts.of_model(store, model) for model in models}
     hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
     there = files_there(store, built.values())
     come = answered(store, (receipt for receipts in built.values() for receipt in receipts.values()))

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from lake import ledger
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.marts.declaration import Mart, Marts
 from lake.marts.staleness import Tables, own_hours
 from lake.storage import paths
@@ -49,7 +50,7 @@ def _change(store: Store, mart: str, expired: Iterable[BuildReceipt], now: datet
     deletes = tuple(
         f"{paths.gold_folder(mart)}/{paths.hour_folder(ledger.hour(each.hour))}/part.parquet" for each in news
     )
-    return Change(deletes=deletes, receipts=tuple(ledger.with_builds(store, mart, news)))
+    return Change(deletes=deletes, receipts=tuple(build_receipts.merged_days(store, mart, news)))
 
 
 def _newest(mart: Mart, now: datetime) -> str:

@@ -17,7 +17,8 @@ from functools import lru_cache
 from itertools import accumulate
 
 from lake import ledger
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.staleness import Mappings, files_there, lost_file
 from lake.marts.declaration import Mart, Read
 from lake.storage.store import Store
@@ -65,7 +66,7 @@ class Tables:
     def slots(self, model: str) -> Slots:
         """Return the slots of a table."""
         if model not in self._slots:
-            self._slots[model] = Slots(ledger.builds(self._store, model))
+            self._slots[model] = Slots(build_receipts.of_model(self._store, model))
         return self._slots[model]
 
     def forget(self, model: str) -> None:

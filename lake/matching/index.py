@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from lake import ledger
 from lake.base.sql import empty_select, listed, literal
-from lake.ledger.receipts import BuildReceipt, IndexMark
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt, IndexMark
 from lake.matching.keys import keyed
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.observables import OBSERVABLES, ObservablePath, filled_paths, given_text, observable_paths
@@ -244,7 +245,7 @@ def keep_indexes(store: Store, place: Workplace, files: Files, indexes: Mapping[
         kept.clear()
         for key, path in indexes.items():
             receipt = files[key]
-            now = ledger.build_day(store, receipt.model, ledger.hour(receipt.hour).date()).get(receipt.hour)
+            now = build_receipts.day_of(store, receipt.model, ledger.hour(receipt.hour).date()).get(receipt.hour)
             if now == receipt:
                 kept[key] = paths.index_file(key)
                 moves.append((place.key_of(path), kept[key]))
@@ -257,4 +258,4 @@ def keep_indexes(store: Store, place: Workplace, files: Files, indexes: Mapping[
 
 def _receipts(store: Store, receipts: Sequence[BuildReceipt]) -> Iterable[tuple[str, str]]:
     for model in sorted({each.model for each in receipts}):
-        yield from ledger.with_builds(store, model, [each for each in receipts if each.model == model])
+        yield from build_receipts.merged_days(store, model, [each for each in receipts if each.model == model])

@@ -19,8 +19,9 @@ import msgspec
 
 from lake import ledger
 from lake.base.sql import literal, texts
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt, SameRows
 from lake.ledger.published_tables import mark
-from lake.ledger.receipts import BuildReceipt, SameRows
 from lake.matching import matches, search
 from lake.matching.index import Unreadable, reading
 from lake.matching.indicators import Indicators, Sought
@@ -322,7 +323,7 @@ def _publish(
     def change() -> Change:
         left.clear()
         days = {ledger.hour(each.hour).date() for each in hours}
-        now = {hour: each for day in days for hour, each in ledger.build_day(store, matches.TABLE, day).items()}
+        now = {hour: each for day in days for hour, each in build_receipts.day_of(store, matches.TABLE, day).items()}
         held = store.infos(part.held)
         valid: list[str] = []
         for each in hours:
@@ -333,7 +334,7 @@ def _publish(
         return Change(
             moves=tuple((place.key_of(files[hour]), keys[hour]) for hour in valid if hour in files),
             deletes=tuple(keys[hour] for hour in valid if not receipts[hour].file),
-            receipts=tuple(ledger.with_builds(store, matches.TABLE, news)),
+            receipts=tuple(build_receipts.merged_days(store, matches.TABLE, news)),
         )
 
     publish(store, change)

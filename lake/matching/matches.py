@@ -6,9 +6,9 @@ from datetime import date, datetime
 import duckdb
 import msgspec
 
-from lake import ledger
 from lake.base.sql import coalesced, listed, literal, quoted, texts
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.matching.index import leaves_held, reading
 from lake.matching.indicators import OF_INDICATOR
 from lake.matching.indicators import TABLE as INDICATOR
@@ -103,11 +103,11 @@ def forgotten(store: Store, day: date, of: Callable[[str], bool]) -> tuple[list[
 
     `of` says which hours (`YYYY-MM-DDTHH`). What silver has of them still is searched again with the next run.
     """
-    held = ledger.build_day(store, TABLE, day)
+    held = build_receipts.day_of(store, TABLE, day)
     gone = [each for hour, each in held.items() if of(hour) and (each.rows or each.inputs)]
     bare = {"rows": 0, "bytes": 0, "inputs": (), "counts": {}, "context": {}, "content": "", "file": ""}
     emptied = [msgspec.structs.replace(each, **bare) for each in gone]
-    return [each.file for each in gone if each.file], ledger.with_builds(store, TABLE, emptied)
+    return [each.file for each in gone if each.file], build_receipts.merged_days(store, TABLE, emptied)
 
 
 def select(store: Store, files: Iterable[str] | None = None) -> str:

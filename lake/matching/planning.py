@@ -17,7 +17,8 @@ import duckdb
 import msgspec
 
 from lake import ledger
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.staleness import files_there, lost_file
 from lake.matching.index import Unreadable, reading
 from lake.matching.indicators import TABLE as INDICATOR
@@ -72,7 +73,7 @@ def plan(
     With `feeds`, only their new indicators count; hours whose tables were built anew need all of them all the same.
     """
     held, found = silver_hours(store), Plan()
-    before = ledger.builds(store, TABLE)
+    before = build_receipts.of_model(store, TABLE)
     there = files_there(store, [before])
     sought_since = _Since(indicators, frozenset(feeds))
     for hour in sorted({*held, *before}):
@@ -94,8 +95,8 @@ def plan(
 def silver_hours(store: Store) -> dict[str, dict[str, BuildReceipt]]:
     """Return, by event hour, the files of silver with the builds that made them."""
     hours: dict[str, dict[str, BuildReceipt]] = {}
-    for model in ledger.built_models(store):
-        for hour, receipt in ledger.builds(store, model).items():
+    for model in build_receipts.models(store):
+        for hour, receipt in build_receipts.of_model(store, model).items():
             if receipt.file.startswith(f"{paths.SILVER}/"):
                 hours.setdefault(hour, {})[receipt.file] = receipt
     return hours
@@ -138,7 +139,7 @@ def ended_hours(con: duckdb.DuckDBPyConnection, store: Store, indicators: Indica
     """Return the hours that have matches of indicators which are not as they were, or whose matches cannot be read."""
     if _recorded_ends(store) == dict(indicators.ends):
         return set()
-    receipts = [each for each in ledger.builds(store, TABLE).values() if each.file]
+    receipts = [each for each in build_receipts.of_model(store, TABLE).values() if each.file]
     infos = store.infos(each.file for each in receipts)
     held = [each for each in receipts if infos[each.file] is not None]
     found: set[str] = set()

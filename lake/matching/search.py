@@ -13,7 +13,7 @@ import duckdb
 
 from lake import ledger
 from lake.base.sql import listed, texts
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger.build_receipts import BuildReceipt
 from lake.matching import index, matches
 from lake.matching.index import Unreadable
 from lake.matching.indicators import SOUGHT

@@ -14,6 +14,7 @@ import pyarrow as pa
 from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.base.sql import empty_select, literal, quoted
+from lake.ledger import build_receipts
 from lake.ledger.balance import balance
 from lake.ledger.export_receipts import exported, exporting
 from lake.ledger.live_files import addresses, live_files
@@ -147,8 +148,8 @@ def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str,
     landings = [msgspec.to_builtins(receipt) for receipt in receipts]
     builds = [
         msgspec.to_builtins(receipt)
-        for model in ledger.built_models(store)
-        for receipt in ledger.builds(store, model).values()
+        for model in build_receipts.models(store)
+        for receipt in build_receipts.of_model(store, model).values()
     ]
     hours = [msgspec.to_builtins(row) for row in balance(store, deliveries=True).hours]
     exports = [

@@ -8,8 +8,8 @@ and until the finding was published, by the receipt of the newest build of its h
 
 from collections.abc import Sequence
 
-from lake import ledger
 from lake.base.sql import empty_select, literal, quoted
+from lake.ledger import build_receipts
 from lake.signals.verdicts import TRUE, files_of, verdicts_sql
 from lake.storage import paths
 from lake.storage.store import Store
@@ -87,7 +87,7 @@ def _built(store: Store, products: Sequence[str]) -> str:
     rows = [
         f"({literal(product)}, {literal(hour)}, ({literal(receipt.built_at)}::timestamptz at time zone 'UTC'))"
         for product in products
-        for hour, receipt in ledger.builds(store, product).items()
+        for hour, receipt in build_receipts.of_model(store, product).items()
         if receipt.rows
     ]
     if not rows:

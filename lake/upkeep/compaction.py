@@ -18,8 +18,9 @@ import duckdb
 import msgspec
 
 from lake import ledger
-from lake.ledger.live_files import COMPACTED, LiveFile, by_hour, live_files, marks_of, with_marks
-from lake.ledger.receipts import CompactionReceipt, FileMark, LandingReceipt, Merged, encode
+from lake.ledger import FileMark, LandingReceipt, encode, marks_of, with_marks
+from lake.ledger.live_files import COMPACTED, LiveFile, by_hour, live_files
+from lake.ledger.upkeep_receipts import CompactionReceipt, Merged
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store

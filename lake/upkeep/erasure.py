@@ -18,7 +18,7 @@ import msgspec
 from lake import ledger
 from lake.base.sql import literal
 from lake.ledger.live_files import live_files
-from lake.ledger.receipts import ErasureReceipt
+from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.query.condition import BadCondition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from lake.storage import paths

@@ -12,8 +12,9 @@ import duckdb
 
 from lake import ledger
 from lake.base.sql import literal
+from lake.ledger import build_receipts
 from lake.ledger.live_files import addresses, live_files
-from lake.ledger.receipts import ErasureReceipt
+from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.matching.matches import TABLE as MATCHES
 from lake.storage import paths
 from lake.storage.duck import rows_select
@@ -144,6 +145,6 @@ def _folders(store: Store, receipt: ErasureReceipt) -> Iterator[str]:
             yield from (f"{folder}/{filed}" for folder in built)
     yield f"{paths.LEDGER}/landing/{source}"
     yield from (
-        f"{paths.LEDGER}/build/{model}" for model in ledger.built_models(store) if model.endswith(f"__{source}")
+        f"{paths.LEDGER}/build/{model}" for model in build_receipts.models(store) if model.endswith(f"__{source}")
     )
     yield from (paths.ERASURES, "iceberg", paths.STAGING, paths.JOURNAL)

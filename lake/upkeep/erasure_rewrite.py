@@ -14,9 +14,9 @@ import msgspec
 from lake import ledger
 from lake.base.errors import HeadwaterError
 from lake.base.sql import literal
-from lake.ledger import checksums
-from lake.ledger.live_files import ERASED, LiveFile, marks_of, with_removed
-from lake.ledger.receipts import ErasedFile, ErasureReceipt, FileMark, LandingReceipt, Removed, encode
+from lake.ledger import ERASED, FileMark, LandingReceipt, Removed, encode, marks_of, with_removed
+from lake.ledger.live_files import LiveFile
+from lake.ledger.upkeep_receipts import ErasedFile, ErasureReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
@@ -108,8 +108,8 @@ def _whole(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, str]:
 
 def _sums(con: duckdb.DuckDBPyConnection, rows: str, room: str) -> tuple[dict[str, tuple[int, str]], str]:
     """Return rows and checksum by batch, and the checksum of all."""
-    found = con.execute(f"select _batch, count(*), {checksums.sums(room)} from ({rows}) group by all").fetchall()
-    whole = con.execute(f"select coalesce({checksums.sums(room)}, '') from ({rows})").fetchone()
+    found = con.execute(f"select _batch, count(*), {ledger.row_sums(room)} from ({rows}) group by all").fetchall()
+    whole = con.execute(f"select coalesce({ledger.row_sums(room)}, '') from ({rows})").fetchone()
     return {str(batch): (int(count), str(summed)) for batch, count, summed in found}, str(whole and whole[0])
 
 
@@ -126,7 +126,7 @@ def _marks(
             marks[batch] = (*marks.get(batch, ()), same)
         elif batch in left:
             rows, summed = left[batch]
-            checksum = checksums.summed_again(mark.checksum, summed)
+            checksum = ledger.checksum_of_part(mark.checksum, summed)
             marks[batch] = (FileMark(mark.key, mark.hour, rows, size, checksum, shared),)
         else:
             marks[batch] = ()

@@ -12,8 +12,7 @@ import duckdb
 import msgspec
 
 from lake.base.sql import empty_select, literal
-from lake.ledger.live_files import ERASED
-from lake.ledger.receipts import Removed
+from lake.ledger import ERASED, Removed
 from lake.query.condition import Condition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from lake.storage import paths

@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
+from lake import ledger
 from lake.base.sql import literal
-from lake.ledger import checksums
 from lake.ledger.live_files import LiveFile, addresses
 from lake.storage import paths
 from lake.storage.duck import connect, rows_select
@@ -87,7 +87,7 @@ def merge(
 
 def _sums(con: duckdb.DuckDBPyConnection, rows: str, room: str) -> Sums:
     found = con.execute(
-        f"select _batch, count(*), {checksums.sums(room)}, sum(hash(held)::hugeint)::hugeint from ({rows}) as held"
+        f"select _batch, count(*), {ledger.row_sums(room)}, sum(hash(held)::hugeint)::hugeint from ({rows}) as held"
         " group by _batch order by _batch"
     ).fetchall()
     whole = sum(int(row[3]) for row in found)
@@ -99,8 +99,8 @@ def _hold_against_receipts(files: Sequence[LiveFile], found: Sums, room: str) ->
     expected: dict[str, tuple[int, int]] = {}
     for batch, mark in (pair for file in files for pair in file.marks):
         rows, contents = expected.get(batch, (0, 0))
-        expected[batch] = rows + mark.rows, contents + checksums.contents(mark.checksum)
-    held = {batch: (rows, checksums.contents(summed)) for batch, (rows, summed) in found.batches.items()}
+        expected[batch] = rows + mark.rows, contents + ledger.content_sum(mark.checksum)
+    held = {batch: (rows, ledger.content_sum(summed)) for batch, (rows, summed) in found.batches.items()}
     compared = 2 if room == paths.BRONZE else 1  # quarantine's contents are hashed anew by each version of DuckDB
     wrong = [each for each in {*held, *expected} if held.get(each, ())[:compared] != expected.get(each, ())[:compared]]
     if wrong:

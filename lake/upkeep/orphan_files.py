@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from lake import ledger
+from lake.ledger import LandingReceipt
 from lake.ledger.live_files import COMPACTED
-from lake.ledger.receipts import CompactionReceipt, LandingReceipt
+from lake.ledger.upkeep_receipts import CompactionReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store

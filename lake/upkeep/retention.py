@@ -15,8 +15,9 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from lake import ledger
-from lake.ledger.live_files import EXPIRED, LiveFile, live_files, marks_of, with_removed
-from lake.ledger.receipts import BuildReceipt, LandingReceipt, Removed, encode
+from lake.ledger import EXPIRED, LandingReceipt, Removed, build_receipts, encode, marks_of, with_removed
+from lake.ledger.build_receipts import BuildReceipt
+from lake.ledger.live_files import LiveFile, live_files
 from lake.matching.index import files_of
 from lake.matching.matches import forgotten
 from lake.storage import paths
@@ -106,9 +107,9 @@ def _change(store: Store, day: ExpiredDay, newest: str, by: str, now: datetime) 
             receipts.append((paths.landing_receipt(day.source, batch), encode(left)))
             deletes += gone
     for model in day.models:
-        old = ledger.build_day(store, model, day.day)
+        old = build_receipts.day_of(store, model, day.day)
         news = [_expired_build(each, now) for hour, each in old.items() if hour <= newest and not each.expired_at]
-        receipts += ledger.with_builds(store, model, news)
+        receipts += build_receipts.merged_days(store, model, news)
         deletes += [key for hour, each in old.items() if hour <= newest for key in files_of(each)]
     gone_matches, unmatched = forgotten(store, day.day, lambda hour: hour <= newest)
     deletes += gone_matches
@@ -155,9 +156,9 @@ def _built_files(store: Store, source: str) -> Iterator[tuple[datetime, str, int
 def _built_models(store: Store, source: str, newest: str) -> dict[date, tuple[str, ...]]:
     """Return, by day, the models whose receipts name expired hours and do not say so yet."""
     found: dict[date, set[str]] = {}
-    for model in ledger.built_models(store):
+    for model in build_receipts.models(store):
         if model.endswith(f"__{source}"):
-            for hour, receipt in ledger.builds(store, model).items():
+            for hour, receipt in build_receipts.of_model(store, model).items():
                 if hour <= newest and not receipt.expired_at:
                     found.setdefault(ledger.hour(hour).date(), set()).add(model)
     return {day: tuple(sorted(models)) for day, models in found.items()}

@@ -7,7 +7,7 @@ import dagster as dg
 
 from ingest.contracts import Contract
 from lake.base.errors import HeadwaterError
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import LandingReceipt
 from orchestration.assets.hours import hour_of_key
 from orchestration.assets.keys import bronze_key
 from orchestration.assets.landing_metadata import landing_metadata

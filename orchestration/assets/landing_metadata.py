@@ -7,8 +7,7 @@ from typing import Any
 import dagster as dg
 
 from ingest.contracts import Contract, Field
-from lake.ledger.coverage import MEANINGS
-from lake.ledger.receipts import Coverage, LandingReceipt
+from lake.ledger import COVERAGE, Coverage, LandingReceipt
 from lake.storage import duck
 from lake.storage.store import Store
 
@@ -66,7 +65,7 @@ def coverage_table(coverage: Iterable[Coverage]) -> str:
     return table(
         ("status", "meaning", "place", "records", "seconds", "from", "to"),
         [
-            (each.status, MEANINGS[each.meaning], place.place, place.records, place.seconds, place.first, place.last)
+            (each.status, COVERAGE[each.meaning], place.place, place.records, place.seconds, place.first, place.last)
             for each in coverage
             for place in each.places
         ],

@@ -10,7 +10,8 @@ import dagster as dg
 
 from lake import ledger
 from lake.build.run import Plan
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.landing_metadata import table
@@ -71,7 +72,7 @@ def _assets(graph: Graph, name: str, tables: Sequence[BuiltTable], plan: _Planne
 
 def build_metadata(store: Store, model: str, hours: tuple[str, ...]) -> dict[datetime, dict[str, Any]]:
     """Return, by event hour (naive UTC), the receipts of one model as metadata."""
-    days = {day: ledger.build_day(store, model, day) for day in {ledger.hour(hour).date() for hour in hours}}
+    days = {day: build_receipts.day_of(store, model, day) for day in {ledger.hour(hour).date() for hour in hours}}
     found = {ledger.hour(hour): days[ledger.hour(hour).date()].get(hour) for hour in hours}
     return {hour: _metadata(receipt) for hour, receipt in found.items() if receipt is not None}
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import dagster as dg
 
 from lake import ledger
+from lake.ledger import build_receipts
 from lake.ledger.balance import UNBALANCED, balance
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger.build_receipts import BuildReceipt
 from lake.marts.staleness import StaleMart, Tables, stale_mart
 from lake.ocsf.validate import ValidationReport, validate_table
 from lake.storage import duck, paths
@@ -200,7 +201,7 @@ def _hours(context: dg.AssetCheckExecutionContext, store: Store, tables: Sequenc
     newest = max((entry.key for folder in folders for entry in store.list(folder)), default=None, key=_day_of)
     if newest is None:
         return ()
-    built = [ledger.builds(store, each.model) for each in tables[:1]]
+    built = [build_receipts.of_model(store, each.model) for each in tables[:1]]
     return tuple(sorted(built[0])[-_HOURS_WITHOUT_RUN:])
 
 
@@ -210,7 +211,7 @@ def _day_of(key: str) -> str:
 
 def _receipts(store: Store, model: str, hours: Sequence[str]) -> dict[str, BuildReceipt]:
     days = {ledger.hour(hour).date() for hour in hours}
-    found = {hour: each for day in days for hour, each in ledger.build_day(store, model, day).items()}
+    found = {hour: each for day in days for hour, each in build_receipts.day_of(store, model, day).items()}
     return {hour: found[hour] for hour in hours if hour in found}
 
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ingest.contracts import Contract
-from lake.ledger.coverage import coverage_of, sentence
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import LandingReceipt, coverage_of, coverage_sentence
 from lake.storage.store import Store
 from orchestration.assets.landing_metadata import coverage_table, table, violations_table
 
@@ -107,6 +106,6 @@ def _coverage(key: dg.AssetKey, receipts: Sequence[LandingReceipt]) -> dg.AssetC
         check_name=COVERAGE,
         passed=not lost,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(sentence(each) for each in told) or "every interval was recorded",
+        description="; ".join(coverage_sentence(each) for each in told) or "every interval was recorded",
         metadata={"coverage": dg.MetadataValue.md(coverage_table(told))} if told else {},
     )

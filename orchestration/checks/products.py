@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from lake import ledger
+from lake.ledger import build_receipts
 from lake.storage import duck
 from lake.storage.duck import rows_select
 from lake.storage.store import Store
@@ -46,7 +47,7 @@ def contract_checks(marts: Sequence[BuiltTable]) -> list[dg.AssetChecksDefinitio
 
 def rules(asked: dg.AssetCheckKey, store: Store, product: Product, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Run a product's rules over the rows of some hours. Rules whose severity is `warning` warn."""
-    receipts = ledger.builds(store, product.name)
+    receipts = build_receipts.of_model(store, product.name)
     files = [store.url(receipts[hour].file) for hour in hours if hour in receipts and receipts[hour].file]
     checked: list[Checked] = []
     if files:
@@ -72,7 +73,7 @@ def rules(asked: dg.AssetCheckKey, store: Store, product: Product, hours: Sequen
 
 def on_time(asked: dg.AssetCheckKey, store: Store, product: Product, now: datetime) -> dg.AssetCheckResult:
     """Say whether the newest hour of a product is as new as its contract promises."""
-    newest = max(ledger.builds(store, product.name), default=None)
+    newest = max(build_receipts.of_model(store, product.name), default=None)
     late = overdue(product, ledger.hour(newest) if newest else None, now)
     return dg.AssetCheckResult(
         asset_key=asked.asset_key,
@@ -96,4 +97,4 @@ def _hours(context: dg.AssetCheckExecutionContext, store: Store, product: Produc
     op = context.op_execution_context
     if op.has_partition_key or op.has_partition_key_range:
         return tuple(hour_texts(op.partition_keys))
-    return tuple(sorted(ledger.builds(store, product.name))[-_HOURS_WITHOUT_RUN:])
+    return tuple(sorted(build_receipts.of_model(store, product.name))[-_HOURS_WITHOUT_RUN:])

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from lake import ledger
 from lake.base.errors import HeadwaterError
 from lake.build.run import Plan, retire
+from lake.ledger import build_receipts
 from lake.ledger.staleness import Mappings, Stale, bronze_inputs, stale_hours
 from lake.marts.staleness import Tables, may_become_stale, stale_mart
 from lake.matching.matches import TABLE as MATCHES
@@ -89,13 +90,13 @@ def build(
 def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool) -> None:
     """Build the stale hours of all marts in one dbt run, which orders them."""
     store, project = request.store, request.project
-    for model in ledger.built_models(store):
+    for model in build_receipts.models(store):
         if "__" not in model and model not in project.marts.by_name and model != MATCHES:
             retire(store, model)
     hours = planned_marts(store, project, wanted, again)
     if not hours:
         return
-    before = {mart: ledger.builds(store, mart) for mart in hours}
+    before = {mart: build_receipts.of_model(store, mart) for mart in hours}
     try:
         plan = Plan(marts=hours, if_stale=not again)
         done.failures.update(run_dbt(replace(request, plan=plan), tuple(hours), quiet))
@@ -103,7 +104,7 @@ def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], a
         done.failures.update(problem.failures)
     done.models = tuple(sorted({*done.models, *hours}))
     for mart, receipts in before.items():
-        news = [hour for hour, each in ledger.builds(store, mart).items() if receipts.get(hour) != each]
+        news = [hour for hour, each in build_receipts.of_model(store, mart).items() if receipts.get(hour) != each]
         if news:
             done.marts[mart] = tuple(sorted(news))
 
@@ -151,7 +152,7 @@ def unbuilt_hours(store: Store, source: str) -> set[str]:
 
 def _retire_removed(store: Store, mappings: Mappings, source: str) -> None:
     held = set(mappings.models_of(source))
-    for model in ledger.built_models(store):
+    for model in build_receipts.models(store):
         if model.endswith(f"__{source}") and model not in held:
             retire(store, model)
 

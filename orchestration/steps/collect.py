@@ -25,7 +25,7 @@ from ingest.transports.folder import list_places
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import LandingReceipt
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store

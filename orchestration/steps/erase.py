@@ -7,7 +7,7 @@ from ingest.contracts import load_contracts
 from ingest.landing.publish import bronze_columns
 from lake.export.declaration import Export
 from lake.ledger.export_receipts import DeliveredHour, delivered_hours, exported, exporting
-from lake.ledger.receipts import ErasureReceipt
+from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.storage import paths
 from lake.storage.store import Store
 from lake.upkeep.erasure import Found, Request, begin, erase, finish, search

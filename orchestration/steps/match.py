@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ingest.reference.tables import INDICATORS
 from ingest.reference.views import reference_versions, reference_views
-from lake import ledger
+from lake.ledger import build_receipts
 from lake.matching.match import Limits, Matched, match
 from lake.matching.matches import TABLE
 from lake.ocsf.attributes import declared_classes
@@ -50,7 +50,7 @@ def lists_loaded(store: Store) -> dict[str, str]:
 
 def matched_again(store: Store, settings: Settings, hours: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Match hours again that were matched before and whose rows have changed; return them, by table."""
-    held = ledger.builds(store, TABLE)
+    held = build_receipts.of_model(store, TABLE)
     before = tuple(hour for hour in hours if hour in held)
     if before:
         match_lake(store, settings)

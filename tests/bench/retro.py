@@ -23,7 +23,8 @@ import duckdb
 from ingest.reference.tables import INDICATORS, columns_of
 from lake import ledger
 from lake.base.sql import literal, quoted
-from lake.ledger.receipts import BuildReceipt, IndexMark
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt, IndexMark
 from lake.matching.index import COLUMNS, OPTIONS, VERSION
 from lake.matching.match import Limits, match
 from lake.ocsf.attributes import declared_classes
@@ -156,7 +157,7 @@ def _lake(lake: Path, hours: int, worst: bool) -> int:
                 index=IndexMark(count[0] if count else 0, index.stat().st_size, VERSION),
             )
         )  # fmt: skip
-    for key, text in ledger.with_builds(store, f"{TABLE}__{SOURCE}", receipts):
+    for key, text in build_receipts.merged_days(store, f"{TABLE}__{SOURCE}", receipts):
         store.write(key, text.encode())
     return rows
 

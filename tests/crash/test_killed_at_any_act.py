@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from lake.ledger.receipts import ErasureReceipt
+from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import LocalStore, Store

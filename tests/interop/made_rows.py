@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from lake import ledger
 from lake.base.sql import literal, quoted
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ocsf.attributes import Attribute, EventClass
 from lake.ocsf.columns import duckdb_type
 from lake.storage.store import Store
@@ -72,7 +72,7 @@ def note(store: Store, key: str, source: str, hour: str) -> None:
         built_at="2026-03-03T00:00:00+00:00",
         file=key,
     )
-    for where, text in ledger.with_builds(store, receipt.model, [receipt]):
+    for where, text in build_receipts.merged_days(store, receipt.model, [receipt]):
         store.write(where, text.encode())
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from lake import ledger
+from lake.ledger import coverage_of, coverage_sentence
 from lake.ledger.balance import INCOMPLETE, NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.ledger.balance import balance as balance_of
-from lake.ledger.coverage import coverage_of, sentence
 from lake.storage.store import Store
 from orchestration.cli.app import Json, app, contract, hour_range, lake, out, print_json, print_table, say
 from orchestration.dbt.project import load_project
@@ -60,7 +60,7 @@ def balance(
 def _lost(store: Store, sources: list[str]) -> list[str]:
     """Return what vendors say that they lost before delivery: no equation can hold it, for it was never read."""
     return [
-        f"{source}: {sentence(each)}"
+        f"{source}: {coverage_sentence(each)}"
         for source in sources
         for each in coverage_of(ledger.landings(store, source))
         if each.meaning == "lost"

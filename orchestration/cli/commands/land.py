@@ -12,7 +12,7 @@ from ingest.landing import LandingSettings, land_files
 from ingest.landing.land import Landed
 from ingest.objects import Listing
 from ingest.transports.folder import list_places
-from lake.ledger.coverage import sentence
+from lake.ledger import coverage_sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from orchestration.cli.app import Json, UsageError, app, contract, err, lake, out, print_json, say, settings
@@ -94,7 +94,7 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
             found = f", found {broken.found[:80]!r}" if broken.found else ""
             say(f"  {broken.records:,} × {broken.reason}{where}: {consequence}{found}")
         for told in receipt.coverage:
-            say(f"  {sentence(told)}")
+            say(f"  {coverage_sentence(told)}")
         if receipt.drift:
             names = ", ".join(f"{each.field} ({each.records:,})" for each in receipt.drift[:8])
             more = f" and {len(receipt.drift) - 8} more" if len(receipt.drift) > 8 else ""

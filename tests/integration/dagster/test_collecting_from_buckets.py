@@ -13,7 +13,7 @@ from ingest.contracts import load_contracts
 from ingest.landing import LandingError, LandingSettings, ObjectsGone, land, land_files
 from ingest.transports import bucket
 from lake import ledger
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import LandingReceipt
 from lake.storage.aws import AccessDenied
 from lake.storage.store import AwsAccess, LocalStore
 from orchestration.checks.arrival import newest_check

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from ingest.contracts import load_contracts
-from lake import ledger
+from lake.ledger import build_receipts
 from lake.storage.store import LocalStore
 from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
@@ -159,7 +159,7 @@ def test_an_hour_is_landed_built_and_checked(defs: dg.Definitions, lake: LocalSt
     }
     validity = checks["silver/api_activity__aws_cloudtrail", "ocsf_validity"]
     assert validity.metadata["checked_by_official_schema"].value == 2
-    assert list(ledger.builds(lake, f"api_activity__{trail.SOURCE}")) == ["2026-03-02T05"]
+    assert list(build_receipts.of_model(lake, f"api_activity__{trail.SOURCE}")) == ["2026-03-02T05"]
 
 
 def test_a_failing_model_stops_no_other_and_is_named(broken_defs: dg.Definitions) -> None:

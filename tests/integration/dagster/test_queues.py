@@ -16,8 +16,8 @@ from ingest.landing import LandingError, LandingSettings, land_files
 from ingest.landing.queue import Drained, UnreadableRecord, one_drainer
 from ingest.transports import bucket
 from lake import ledger
+from lake.ledger import LandingReceipt
 from lake.ledger.balance import balance
-from lake.ledger.receipts import LandingReceipt
 from orchestration.assets.bronze import bronze_asset
 from orchestration.automation.queues import queue_schedules
 from orchestration.demo.simulators.s3 import S3Server

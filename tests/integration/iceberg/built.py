@@ -14,9 +14,9 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from lake import ledger
 from lake.base.sql import literal
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 
@@ -71,7 +71,7 @@ class Lake:
                 return Change(
                     moves=((work.key_of(path), key),) if uids else (),
                     deletes=() if uids else (key,),
-                    receipts=tuple(ledger.with_builds(self.store, model, [receipt])),
+                    receipts=tuple(build_receipts.merged_days(self.store, model, [receipt])),
                 )
 
             publish(self.store, plan)

@@ -9,6 +9,7 @@ from lake import ledger
 from lake.build.run import retire
 from lake.iceberg import IcebergError, Place, TableName, publish_tables, table_status
 from lake.iceberg.publishing import BUILDS
+from lake.ledger import build_receipts
 from tests.integration.iceberg.built import COLUMNS, Lake, data_files, footer_ids, receipts
 from tests.integration.iceberg.conftest import read, table
 
@@ -111,14 +112,14 @@ def test_hours_that_no_build_knows_any_more_leave(published: Lake, place: Place)
 
 def test_compaction_of_what_an_hour_was_made_of_publishes_nothing(published: Lake, place: Place) -> None:
     day = ledger.hour(HOURS[0]).date()
-    held = ledger.build_day(published.store, "authentication__okta_system_log", day)[HOURS[0]]
+    held = build_receipts.day_of(published.store, "authentication__okta_system_log", day)[HOURS[0]]
     moved = replace_inputs(held)
-    ((key, text),) = ledger.with_builds(published.store, "authentication__okta_system_log", [moved])
+    ((key, text),) = build_receipts.merged_days(published.store, "authentication__okta_system_log", [moved])
     published.store.write(key, text.encode())
     assert () == publish_tables(published.store, place)[0].snapshots
 
 
-def replace_inputs(receipt: ledger.BuildReceipt) -> ledger.BuildReceipt:
+def replace_inputs(receipt: build_receipts.BuildReceipt) -> build_receipts.BuildReceipt:
     import msgspec
 
     return msgspec.structs.replace(receipt, inputs=tuple((f"elsewhere/{key}", mark) for key, mark in receipt.inputs))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lake import ledger
+from lake.ledger import build_receipts
 from lake.storage.store import LocalStore
 from tests.integration.lakes import leftovers, receipts, rows
 
@@ -74,5 +75,7 @@ def named(folder: Path) -> set[str]:
     """Return the keys of all files that the receipts of a lake name."""
     store = LocalStore(folder)
     landed = {mark.key for receipt in ledger.landings(store) for mark in (*receipt.files, *receipt.quarantine_files)}
-    built = {each.file for model in ledger.built_models(store) for each in ledger.builds(store, model).values()}
+    built = {
+        each.file for model in build_receipts.models(store) for each in build_receipts.of_model(store, model).values()
+    }
     return landed | built - {""}

@@ -17,16 +17,16 @@ from typing import Any
 import duckdb
 import msgspec
 
-from lake import ledger
 from lake.base.sql import literal
 from lake.export.declaration import Export, exports_of
 from lake.export.destination import Destination, Held, Place, configured
 from lake.export.push import Limits, push_hour
 from lake.export.rows import Reader, read_rows
 from lake.export.status import ExportStatus, export_status, hour_of
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.export_receipts import ExportReceipt
 from lake.ledger.published_tables import Slot, newest_builds
-from lake.ledger.receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
@@ -158,7 +158,7 @@ class SmallLake:
         publish(
             self.store,
             lambda: Change(
-                moves=moves, deletes=deletes, receipts=tuple(ledger.with_builds(self.store, model, [receipt]))
+                moves=moves, deletes=deletes, receipts=tuple(build_receipts.merged_days(self.store, model, [receipt]))
             ),
         )
 

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lake import ledger
 from lake.build.run import retire
 from lake.export.errors import DestinationUnavailable
 from lake.export.push import push_hour
+from lake.ledger import build_receipts
 from lake.ledger.export_receipts import begun, deliveries
 from lake.storage.store import LocalStore
 from tests.unit.export.lakes import CLOUDTRAIL, HOUR, OKTA, SmallLake, export
@@ -62,7 +62,7 @@ class Story:
 
     def leave(self, act: str, source: str) -> None:
         model = f"authentication__{source}"
-        held = ledger.builds(self.lake.store, model).get(HOUR)
+        held = build_receipts.of_model(self.lake.store, model).get(HOUR)
         if held is not None and act == "retire":
             retire(self.lake.store, model)
             self.expired.discard(source)

@@ -16,6 +16,7 @@ from lake.export.destination import Delivery, Held, Partition
 from lake.export.errors import DestinationDenied, DestinationUnavailable, ExportError, RowsRefused
 from lake.export.push import Pushed, push_hour, push_hours
 from lake.export.status import CHANGED, MISMATCH, MOVED, NEVER, REDECLARED
+from lake.ledger import build_receipts
 from lake.ledger.export_receipts import exported, exporting
 from lake.storage import paths
 from lake.storage.aws import StoreUnavailable
@@ -357,7 +358,7 @@ class TestFaults:
         self, lake: SmallLake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         built = lake.silver(rows=3)
-        key, store = ledger.build_day_key(built.model, ledger.hour(HOUR).date()), lake.store
+        key, store = build_receipts.day_key(built.model, ledger.hour(HOUR).date()), lake.store
         before = store.read(key)
         lake.silver(rows=5)
         change = Change(receipts=((key, store.read(key).decode()),))

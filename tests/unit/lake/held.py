@@ -9,8 +9,9 @@ from pathlib import Path
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land
 from lake import ledger
+from lake.ledger import LandingReceipt, build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.live_files import addresses, by_hour, live_files
-from lake.ledger.receipts import BuildReceipt, LandingReceipt
 from lake.ledger.staleness import Mappings, bronze_inputs, stale_hours
 from lake.storage import paths
 from lake.storage.duck import connect, rows_select
@@ -95,7 +96,9 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
     """Stand in for dbt: publish each bronze row of some hours, or of all, as a row of the class."""
     found = by_hour(live_files(ledger.landings(store, SOURCE)))
     inputs = bronze_inputs(ledger.landings(store, SOURCE))
-    for hour in hours if hours is not None else sorted({*found, *ledger.builds(store, f"dispositions__{SOURCE}")}):
+    for hour in (
+        hours if hours is not None else sorted({*found, *build_receipts.of_model(store, f"dispositions__{SOURCE}")})
+    ):
         files = addresses(store, found.get(hour, []))
         rows = sum(file.rows for file in found.get(hour, []))
         for model in MAPPINGS.models_of(SOURCE):
@@ -125,7 +128,7 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
                 change = Change(
                     moves=tuple(moves),
                     deletes=() if files else (key,),
-                    receipts=tuple(ledger.with_builds(store, model, [receipt])),
+                    receipts=tuple(build_receipts.merged_days(store, model, [receipt])),
                 )
                 publish(store, lambda change=change: change)  # type: ignore[misc]
 

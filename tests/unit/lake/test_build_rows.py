@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from lake import ledger
 from lake.build.run import BuildRun, Plan, RowsChanged
+from lake.ledger import build_receipts
 from lake.marts.declaration import Marts
 from lake.storage.publish import Workplace
 from lake.storage.store import LocalStore
@@ -42,5 +42,5 @@ def test_more_or_fewer_rows_than_the_mapping_gave_are_not_published(
         else:
             with pytest.raises(RowsChanged, match=wrong):
                 run.publish_model(MODEL, "authentication", SOURCE, {}, {}, mapped=mapped)
-    assert set(ledger.builds(store, MODEL)) == (set() if wrong else {*HOURS})
+    assert set(build_receipts.of_model(store, MODEL)) == (set() if wrong else {*HOURS})
     assert bool(list(tmp_path.glob("silver/**/*.parquet"))) == (wrong is None)

@@ -11,7 +11,7 @@ import pytest
 from ingest.landing.publish import bronze_columns
 from lake import ledger
 from lake.ledger.balance import balance
-from lake.ledger.receipts import ErasureReceipt
+from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.marts.declaration import Marts
 from lake.query.condition import BadCondition
 from lake.storage import paths

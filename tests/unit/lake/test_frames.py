@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lake.ledger import FileMark, LandingReceipt, ObjectMark, encode
 from lake.ledger.frames import arrival_hour, lateness, volume
-from lake.ledger.receipts import FileMark, LandingReceipt, ObjectMark, encode
 from lake.query.session import ask, connect
 from lake.storage import paths
 from lake.storage.store import LocalStore

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lake import ledger
-from lake.ledger.receipts import BuildReceipt, Drift, FileMark, LandingReceipt, Violations, encode
+from lake.ledger import Drift, FileMark, LandingReceipt, Violations, build_receipts, encode
+from lake.ledger.build_receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, open_store, publish
 from lake.storage.store import Store
@@ -76,9 +77,9 @@ def test_a_batch_is_conserved_when_all_it_read_is_somewhere(read: int, conserved
 def test_build_receipts_of_one_day_share_a_file_and_replace_their_own_hour(store: Store) -> None:
     first, same_day, again = build("2026-03-02T05", 1), build("2026-03-02T06", 3), build("2026-03-02T05", 4)
     for receipts in ([first, build("2026-03-03T00", 2)], [same_day], [again]):
-        written = ledger.with_builds(store, "m", receipts)
+        written = build_receipts.merged_days(store, "m", receipts)
         publish(store, lambda written=written: Change(receipts=tuple(written)))  # type: ignore[misc]
-    assert {hour: receipt.rows for hour, receipt in ledger.builds(store, "m").items()} == {
+    assert {hour: receipt.rows for hour, receipt in build_receipts.of_model(store, "m").items()} == {
         "2026-03-02T05": 4,
         "2026-03-02T06": 3,
         "2026-03-03T00": 2,
@@ -87,9 +88,9 @@ def test_build_receipts_of_one_day_share_a_file_and_replace_their_own_hour(store
         "ledger/build/m/date=2026-03-02.json",
         "ledger/build/m/date=2026-03-03.json",
     ]
-    assert list(ledger.build_day(store, "m", date(2026, 3, 2))) == ["2026-03-02T05", "2026-03-02T06"]
-    assert ledger.built_models(store) == ["m"]
-    assert ledger.build_day(store, "m", date(2026, 1, 1)) == {}
+    assert list(build_receipts.day_of(store, "m", date(2026, 3, 2))) == ["2026-03-02T05", "2026-03-02T06"]
+    assert build_receipts.models(store) == ["m"]
+    assert build_receipts.day_of(store, "m", date(2026, 1, 1)) == {}
 
 
 def test_an_hour_s_text_leads_back_to_the_hour() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lake import ledger
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.staleness import Mappings
 from lake.marts.declaration import BadMart, Marts, Node
 from lake.marts.retention import expire_marts
@@ -96,7 +97,7 @@ class Lake:
         self.put(model, receipts)
 
     def put(self, model: str, receipts: list[BuildReceipt]) -> None:
-        publish(self.store, lambda: Change(receipts=tuple(ledger.with_builds(self.store, model, receipts))))
+        publish(self.store, lambda: Change(receipts=tuple(build_receipts.merged_days(self.store, model, receipts))))
 
     def build_marts(self, *names: str, content: str = "ann") -> list[tuple[str, str]]:
         """Build what is stale of some marts in order; return (mart, hour text)."""
@@ -187,14 +188,14 @@ def test_a_changed_mart_and_a_lost_file_are_stale(lake: Lake) -> None:
 
 
 def _with_file(lake: Lake, model: str, hour: int) -> BuildReceipt:
-    held = ledger.builds(lake.store, model)[text(hour)]
+    held = build_receipts.of_model(lake.store, model)[text(hour)]
     return receipt(
         model, "", hour, inputs=held.inputs, mapping=held.mapping, file="gold/findings/gone.parquet", bytes=9
     )
 
 
 def test_an_expired_hour_is_not_built_again_and_its_mark_outlives_its_rows(lake: Lake) -> None:
-    held = ledger.builds(lake.store, SIGN_INS)[text(3)]
+    held = build_receipts.of_model(lake.store, SIGN_INS)[text(3)]
     expired = receipt(SIGN_INS, "okta", 3, inputs=(), expired_at="now", content=held.rows_mark)
     lake.put(SIGN_INS, [expired])
     assert ([], []) == (lake.stale("seen"), lake.stale(FINDINGS))
@@ -211,7 +212,7 @@ def test_the_hours_that_may_become_stale_are_those_whose_windows_hold_what_is_bu
 
 def test_an_hour_that_has_something_to_read_and_was_never_built_is_stale(lake: Lake) -> None:
     lake.built(SIGN_INS, [23], rows="z")
-    publish(lake.store, lambda: Change(deletes=(ledger.build_day_key("seen", ledger.hour(text(1)).date()),)))
+    publish(lake.store, lambda: Change(deletes=(build_receipts.day_key("seen", ledger.hour(text(1)).date()),)))
     assert [*range(24)] == lake.stale("seen")
 
 
@@ -240,7 +241,7 @@ def test_a_mart_by_the_day_has_one_slot_that_reads_its_day_and_hours_see_the_day
     monday, tuesday = [text(hour) for hour in range(24)], ["2026-03-03T04", "2026-03-03T05"]
     lake.put(SIGN_INS, [receipt(SIGN_INS, "okta", hour, inputs=(("b", "c"),)) for hour in tuesday])
     lake.build_marts("seen", "seen_days", FINDINGS)
-    assert ["2026-03-02T00", "2026-03-03T00"] == sorted(ledger.builds(lake.store, "seen_days"))
+    assert ["2026-03-02T00", "2026-03-03T00"] == sorted(build_receipts.of_model(lake.store, "seen_days"))
     assert [] == lake.build_marts("seen", "seen_days", FINDINGS)
     lake.built(SIGN_INS, [3], rows="late")
     assert [("seen", monday[3]), (FINDINGS, monday[3])] == lake.build_marts("seen", "seen_days", FINDINGS)
@@ -257,5 +258,5 @@ def test_a_mart_may_have_a_retention_of_its_own(lake: Lake) -> None:
 
 
 def expire_table(lake: Lake, model: str, hour: int) -> None:
-    held = ledger.builds(lake.store, model)[text(hour)]
+    held = build_receipts.of_model(lake.store, model)[text(hour)]
     lake.put(model, [_expired_build(held, datetime(2026, 3, 3, tzinfo=UTC))])

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger.build_receipts import BuildReceipt
 
 RECEIPT = BuildReceipt(
     model="authentication__okta_system_log",

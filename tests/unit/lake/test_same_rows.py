@@ -6,10 +6,10 @@ import duckdb
 import msgspec
 import pytest
 
-from lake import ledger
 from lake.build.run import BuildRun, Plan
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.published_tables import mark
-from lake.ledger.receipts import BuildReceipt
 from lake.ledger.staleness import Mappings
 from lake.marts.declaration import Marts
 from lake.storage.publish import Workplace
@@ -43,7 +43,7 @@ class Lake:
 
     @property
     def receipt(self) -> BuildReceipt:
-        return ledger.builds(self.store, MODEL)[HOUR]
+        return build_receipts.of_model(self.store, MODEL)[HOUR]
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_an_old_file_that_is_not_what_its_receipt_says_counts_as_other_rows(lake
 def test_an_hour_that_expired_is_not_compared(lake: Lake) -> None:
     before = lake.build(None)
     gone = msgspec.structs.replace(before, expired_at="2026-06-01T00:00:00+00:00")
-    for key, text in ledger.with_builds(lake.store, MODEL, [gone]):
+    for key, text in build_receipts.merged_days(lake.store, MODEL, [gone]):
         lake.store.write(key, text.encode())
     assert lake.build(None).same is None
 

@@ -13,7 +13,8 @@ from ingest.reference.observables import observable_key
 from ingest.reference.tables import INDICATORS, columns_of
 from lake import ledger
 from lake.base.sql import at_hand, literal, quoted
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.matching import matches
 from lake.matching.index import staged_indexes, staged_statements
 from lake.matching.match import Matched, match
@@ -148,7 +149,7 @@ def _publish(
                 deletes += [key, paths.index_file(key)]
             if indexed := indexes.files.get(text):
                 moves.append((place.key_of(indexed), paths.index_file(key)))
-        written = tuple(ledger.with_builds(store, model, receipts))
+        written = tuple(build_receipts.merged_days(store, model, receipts))
         publish(store, lambda: Change(moves=tuple(moves), deletes=tuple(deletes), receipts=written))
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from lake import ledger
 from lake.build.run import retire
+from lake.ledger import build_receipts
 from lake.ocsf.observables import observable_paths
 from lake.storage import duck, paths
 from lake.storage.store import LocalStore
@@ -77,7 +77,7 @@ def test_an_index_goes_with_the_rows_of_its_hour(tmp_path: Path) -> None:
     build(store, [logon(1, "a", "203.0.113.7"), logon(2, "b", "203.0.113.8")])
     build(store, [], hours=[1])
     assert index_of(store) == [("ip", "203.0.113.8")]
-    held = ledger.builds(store, "authentication__okta")
+    held = build_receipts.of_model(store, "authentication__okta")
     assert [each.index and each.index.rows for each in held.values()] == [None, 1]
     retire(store, "authentication__okta")
     assert [each.key for room in (paths.INDEX, paths.SILVER, paths.LEDGER) for each in store.list(room)] == []

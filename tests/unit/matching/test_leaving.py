@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lake import ledger
+from lake.ledger import build_receipts
 from lake.marts.declaration import Marts, Node
 from lake.matching import matches
 from lake.storage import paths
@@ -36,10 +36,8 @@ def test_a_source_that_expires_takes_its_matches_and_its_index_along(store: Loca
     expire(store, "okta", timedelta(days=1), at(26).replace(tzinfo=UTC))
     assert indexes(store) == ["okta", "windows", "windows"]
     assert rows(store, "event_uid") == [("okta 2",), ("windows 2",)]
-    assert (ledger.builds(store, matches.TABLE)["2026-03-02T01"].rows, matched(store, tmp_path, [LISTED]).hours) == (
-        0,
-        1,
-    )
+    assert 0 == build_receipts.of_model(store, matches.TABLE)["2026-03-02T01"].rows
+    assert 1 == matched(store, tmp_path, [LISTED]).hours
     assert rows(store, "event_uid") == [("okta 2",), ("windows 1",), ("windows 2",)]
 
 

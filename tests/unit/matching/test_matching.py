@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from lake import ledger
-from lake.ledger import published_tables
+from lake.ledger import build_receipts, published_tables
 from lake.matching import matches
 from lake.storage import duck, paths
 from lake.storage.store import LocalStore, Store
@@ -129,10 +129,10 @@ def test_only_new_indicators_are_sought_in_hours_that_are_as_they_were(store: St
     build(store, [logon(hour, f"at {hour}", OTHER if hour else EVIL) for hour in range(4)])
     first = [Indicator("list", EVIL, 5), *(Indicator("list", f"192.0.2.{n}", 5) for n in range(50))]
     assert matched(store, tmp_path, first).sought == 51
-    marks = {hour: published_tables.mark(each) for hour, each in ledger.builds(store, matches.TABLE).items()}
+    marks = {hour: published_tables.mark(each) for hour, each in build_receipts.of_model(store, matches.TABLE).items()}
     done = matched(store, tmp_path, [*first, Indicator("list", OTHER, 6, uid="new")])
     assert (done.sought, done.hours, done.found) == (1, 4, {"list": 3})
-    after = {hour: published_tables.mark(each) for hour, each in ledger.builds(store, matches.TABLE).items()}
+    after = {hour: published_tables.mark(each) for hour, each in build_receipts.of_model(store, matches.TABLE).items()}
     assert [hour for hour in after if after[hour] != marks[hour]] == [ledger.hour_text(at(n)) for n in (1, 2, 3)]
     build(store, [logon(2, "at 2", EVIL)], mark="2")
     done = matched(store, tmp_path, [*first, Indicator("list", OTHER, 6, uid="new")])
@@ -218,24 +218,24 @@ def test_matches_follow_their_events_when_these_are_mapped_otherwise(store: Stor
     named = Event(1, "e", {"src_endpoint": {"ip": EVIL}, "user": {"name": "ann"}})
     build(store, [named])
     matched(store, tmp_path, [LISTED])
-    first = ledger.builds(store, matches.TABLE)
+    first = build_receipts.of_model(store, matches.TABLE)
     build(store, [Event(1, "e", {"src_endpoint": {"ip": EVIL}, "user": {"name": "bob"}})], mark="2")
     matched(store, tmp_path, [LISTED])
     assert rows(store, "user_name") == [("bob",)]
-    second = ledger.builds(store, matches.TABLE)
+    second = build_receipts.of_model(store, matches.TABLE)
     assert [each.rows_mark for each in first.values()] != [each.rows_mark for each in second.values()]
 
 
 def test_matches_that_come_back_as_they_were_make_nothing_behind(store: Store, tmp_path: Path) -> None:
     build(store, [logon(1, "e", EVIL)])
     matched(store, tmp_path, [LISTED])
-    (built,) = ledger.builds(store, matches.TABLE).values()
+    (built,) = build_receipts.of_model(store, matches.TABLE).values()
     before = msgspec.structs.replace(built, built_at="2026-01-01T00:00:00+00:00")
-    for key, text in ledger.with_builds(store, matches.TABLE, [before]):
+    for key, text in build_receipts.merged_days(store, matches.TABLE, [before]):
         store.write(key, text.encode())
     store.delete(before.file)
     matched(store, tmp_path, [LISTED])
-    (after,) = ledger.builds(store, matches.TABLE).values()
+    (after,) = build_receipts.of_model(store, matches.TABLE).values()
     assert store.info(after.file) is not None
     assert (before.rows_mark, published_tables.mark(before)) == (
         after.rows_mark,

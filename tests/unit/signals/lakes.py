@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 
 from lake import ledger
-from lake.ledger.receipts import BuildReceipt
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import LocalStore
@@ -49,7 +50,7 @@ def built(store: LocalStore, hour: str, at: str) -> None:
     file = f"{paths.GOLD}/{PRODUCT}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"
     told = {"model": PRODUCT, "source": "", "table": PRODUCT, "inputs": (), "mapping": "", "built_at": at}
     receipt = BuildReceipt(**told, hour=hour, rows=1, bytes=1, file=file)  # type: ignore[arg-type]
-    publish(store, lambda: Change(receipts=tuple(ledger.with_builds(store, PRODUCT, [receipt]))))
+    publish(store, lambda: Change(receipts=tuple(build_receipts.merged_days(store, PRODUCT, [receipt]))))
 
 
 def _write(store: LocalStore, key: str, sql: str) -> None:

@@ -18,7 +18,7 @@ from ingest.sources.aws_cloudtrail.digest.files import HASH_ALGORITHM, Digest, N
 from ingest.sources.aws_cloudtrail.digest.places import AccountFolder, Entry, Place, Span, log_entries, places_of
 from ingest.sources.aws_cloudtrail.digest.report import Finding
 from lake import ledger
-from lake.ledger.receipts import LandingReceipt, ObjectMark
+from lake.ledger import LandingReceipt, ObjectMark
 from lake.storage import paths
 from lake.storage.store import Store
 

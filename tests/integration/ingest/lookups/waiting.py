@@ -15,10 +15,10 @@ import duckdb
 from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.provider import Lookup, configured
 from ingest.reference.observables import observable_key
-from lake import ledger
 from lake.base.http import Clock
+from lake.ledger import build_receipts
+from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.lookup_answers import answers_sql, versions
-from lake.ledger.receipts import BuildReceipt
 from lake.storage.duck import connect
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
@@ -80,7 +80,7 @@ def publish_waiting(
         counts={f"pending:{provider}": len(rows)},
         context=versions(store),
     )
-    publish(store, lambda: Change(receipts=tuple(ledger.with_builds(store, model, [receipt]))))
+    publish(store, lambda: Change(receipts=tuple(build_receipts.merged_days(store, model, [receipt]))))
     return key
 
 

@@ -13,7 +13,7 @@ import duckdb
 from ingest.contracts import Contract, load_contract
 from ingest.landing import LandingSettings, land
 from ingest.objects import RawObject
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import LandingReceipt
 from lake.storage.publish import open_store
 from lake.storage.store import Store
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ingest.contracts import Contract, load_contract, load_contracts
 from ingest.decode import Limits
-from lake.ledger.receipts import Coverage
+from lake.ledger import Coverage
 from tests.unit.ingest.landing.landed import Landed, landed, landed_together
 
 AT = 1772427600  # 2026-03-02T05:00:00Z

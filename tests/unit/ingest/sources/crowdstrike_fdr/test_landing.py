@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.contracts import Contract, load_contracts
-from lake.ledger.receipts import LandingReceipt
+from lake.ledger import LandingReceipt
 from tests.unit.ingest.landing.landed import Landed, landed, landed_together, lines
 
 AT = datetime(2026, 3, 2, 5, 0, 0, 123000)
