@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.contracts import Contract, load_contracts
-from ingest.transports.folder import list_places
+from ingest.objects import list_places
 from lake import ledger
 from lake.export.push import Pushed
 from lake.ledger.balance import Balance, balance

@@ -19,9 +19,8 @@ from ingest.landing.land import (
     receipts_since,
 )
 from ingest.landing.queue import Drained, drain, one_drainer
-from ingest.objects import Listing, RawObject, is_bucket_url
+from ingest.objects import Listing, RawObject, is_bucket_url, list_places
 from ingest.sources import ApiPlace, api_of
-from ingest.transports.folder import list_places
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError

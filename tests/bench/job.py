@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.contracts import load_contracts
 from ingest.landing import LandingSettings, land_files
-from ingest.transports.folder import list_places
+from ingest.objects import list_places
 from orchestration.dbt.run import build
 from orchestration.settings import access_of, load_settings, open_lake
 from tests.bench.downloads import with_boto3, with_pyarrow

@@ -16,7 +16,7 @@ import pytest
 
 from ingest.contracts import load_contracts
 from ingest.landing import land_files
-from ingest.transports.folder import list_objects
+from ingest.objects import list_objects
 from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.publish import open_store
 from orchestration.dbt.run import build

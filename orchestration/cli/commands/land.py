@@ -10,8 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from ingest.contracts import Contract
 from ingest.landing import LandingSettings, land_files
 from ingest.landing.land import Landed
-from ingest.objects import Listing
-from ingest.transports.folder import list_places
+from ingest.objects import Listing, list_places
 from lake.ledger import coverage_sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store

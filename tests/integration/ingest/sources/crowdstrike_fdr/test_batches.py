@@ -8,8 +8,8 @@ import pytest
 
 from ingest import sources
 from ingest.contracts import Contract, ContractError, load_contract, load_contracts
-from ingest.objects import Listing
-from ingest.transports import bucket, folder
+from ingest.objects import Listing, list_objects
+from ingest.transports import bucket
 from lake.storage.store import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server, put_all
 
@@ -48,7 +48,7 @@ def keys(listing: Listing) -> list[str]:
 
 
 def test_a_folder_waits_for_the_marker_of_each_batch(falcon: Contract, feed: Path) -> None:
-    found = folder.list_objects(falcon, [feed])
+    found = list_objects(falcon, [feed])
     waiting = [name.split("c9ec-ec39/")[1] for name, why in found.ignored if "_SUCCESS" in why]
     assert (keys(found), waiting) == (COMPLETE, WAITING)
     assert found.notes == [NOTE]
@@ -56,11 +56,11 @@ def test_a_folder_waits_for_the_marker_of_each_batch(falcon: Contract, feed: Pat
 
 def test_a_batch_is_read_when_its_marker_has_come(falcon: Contract, feed: Path) -> None:
     (feed / "data/9f2e/_SUCCESS").touch()
-    assert keys(folder.list_objects(falcon, [feed])) == sorted(COMPLETE + WAITING)
+    assert keys(list_objects(falcon, [feed])) == sorted(COMPLETE + WAITING)
 
 
 def test_a_part_that_is_named_itself_is_read_without_a_marker(falcon: Contract, feed: Path) -> None:
-    assert keys(folder.list_objects(falcon, [feed / WAITING[0]])) == WAITING
+    assert keys(list_objects(falcon, [feed / WAITING[0]])) == WAITING
 
 
 def test_a_bucket_waits_for_the_marker_of_each_batch(

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.contracts import Contract, load_contracts
-from ingest.objects import delivered_at
-from ingest.transports.folder import list_objects
+from ingest.objects import delivered_at, list_objects
 
 ACCOUNT, ORGANIZATION = "111122223333", "o-exampleorgid"
 TRAILS = [f"AWSLogs/{ACCOUNT}", f"AWSLogs/{ORGANIZATION}/{ACCOUNT}", f"any/prefix/AWSLogs/{ORGANIZATION}/{ACCOUNT}"]

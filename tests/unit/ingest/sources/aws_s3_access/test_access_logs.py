@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.contracts import load_contracts
-from ingest.transports.folder import list_objects
+from ingest.objects import list_objects
 from tests.unit.ingest.landing.landed import landed
 
 CONTRACT = load_contracts()["aws_s3_access"]

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.contracts import load_contracts
 from ingest.landing import land, land_files
-from ingest.transports.folder import list_objects
+from ingest.objects import list_objects
 from lake.storage.publish import open_store
 from tests.unit.ingest.landing.landed import Landed, landed, raw
 

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.contracts import load_contracts
 from ingest.landing import land_files
-from ingest.transports.folder import list_objects
+from ingest.objects import list_objects
 from lake.storage.publish import open_store
 from tests.integration.dagster.cloudtrail_hours import SOURCE, call
 from tests.unit.ingest.landing.landed import lines
