@@ -37,17 +37,6 @@ def hour_texts(keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(ledger.hour_text(hour_of_key(key)) for key in keys)
 
 
-def runs_of_hours(hours: Iterable[datetime], longest: int) -> list[list[datetime]]:
-    """Return hours grouped into runs without a gap, oldest first, none of more than `longest` hours."""
-    runs: list[list[datetime]] = []
-    for hour in sorted(hours):
-        if runs and hour - runs[-1][-1] == _HOUR and len(runs[-1]) < longest:
-            runs[-1].append(hour)
-        else:
-            runs.append([hour])
-    return runs
-
-
 def newest_closed(settle: timedelta, now: datetime | None = None) -> datetime:
     """Return the newest arrival hour (naive UTC) that is over and settled."""
     at = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None) - settle

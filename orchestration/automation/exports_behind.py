@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from lake import ledger
+from lake.build.requests import MOST_HOURS, MOST_RUNS, runs_of_hours
 from lake.export.declaration import Export
 from lake.storage.publish import recover
 from orchestration.assets.exports import export_key
-from orchestration.assets.hours import key_of_hour, runs_of_hours
-from orchestration.automation.stale_hours import MOST_HOURS, MOST_RUNS, RANGE_END, RANGE_START
+from orchestration.assets.hours import key_of_hour
+from orchestration.automation.stale_hours import RANGE_END, RANGE_START
 from orchestration.graph import Graph
 from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.exports import ExportState, export_states

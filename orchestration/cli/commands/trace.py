@@ -3,11 +3,9 @@
 import json as json_text
 from typing import Annotated, Any
 
-import duckdb
 import typer
 
-from lake import ledger
-from lake.base.sql import literal, quoted
+from lake.query import trace as following
 from orchestration.cli.app import Json, NotFound, app, lake, print_json, say
 from orchestration.steps.query import reading
 
@@ -19,116 +17,15 @@ def trace(
 ) -> None:
     """Follow an event: its OCSF rows, what became of each copy, the raw text, the object and row, the receipts."""
     store = lake()
-    con = reading(store)
-    events = _published(con, uid)
-    records = _records(con, uid)
-    if not events and not records:
+    found = following.trace(reading(store), store, uid)
+    if not found["events"] and not found["records"]:
         raise NotFound(
             f"no event with uid {uid!r} in silver or bronze (quarantined records have none: try `headwater quarantine`)"
         )
-    batches = sorted({(record["source"], record["batch"]) for record in records})
-    found = {"uid": uid, "events": events, "records": records, "batches": [_batch(store, *each) for each in batches]}
     if json:
         print_json(found)
     else:
         _tell(found)
-
-
-def _published(con: duckdb.DuckDBPyConnection, uid: str) -> list[dict[str, Any]]:
-    found = []
-    for table in _tables(con, "silver"):
-        rows = con.execute(
-            "select source, _batch, _source_object, _source_row, to_json(event)::varchar"
-            f" from silver.{quoted(table)} as event where metadata.uid = {literal(uid)}"
-        ).fetchall()
-        found += [
-            {
-                "class": table,
-                "source": row[0],
-                "batch": row[1],
-                "object": row[2],
-                "row": row[3],
-                "event": _event(row[4]),
-            }
-            for row in rows
-        ]
-    return found
-
-
-def _tables(con: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
-    found = con.execute("select view_name from duckdb_views() where schema_name = ? order by 1", [schema]).fetchall()
-    return [row[0] for row in found]
-
-
-_PARTITION = ("source", "date", "hour")  # where the row lies, no part of the event
-
-
-def _event(text: str) -> Any:
-    return _without_nulls(
-        {
-            key: value
-            for key, value in json_text.loads(text).items()
-            if not key.startswith("_") and key not in _PARTITION
-        }
-    )
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {key: _without_nulls(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in kept.items() if inner is not None}
-    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _records(con: duckdb.DuckDBPyConnection, uid: str) -> list[dict[str, Any]]:
-    has_dispositions = "dispositions" in _tables(con, "ledger")
-    found = []
-    for source in _tables(con, "bronze"):
-        rows = con.execute(
-            "select _batch, _source_object, _source_row, _event_at::varchar, _arrived_at::varchar, _raw, date, hour"
-            f" from bronze.{quoted(source)} where _event_key = {literal(uid)} order by 5, 1, 2, 3"
-        ).fetchall()
-        for batch, name, number, event_at, arrived_at, raw, date, hour in rows:
-            became = "not built"
-            if has_dispositions:
-                row = con.execute(
-                    "select disposition || case when collision then ' (key collision)' else '' end"
-                    " || coalesce(' by ' || filter, '')"
-                    " from ledger.dispositions where source = ? and date = ? and hour = ? and _batch = ?"
-                    " and _source_object = ? and _source_row = ?",
-                    [source, date, hour, batch, name, number],
-                ).fetchone()
-                became = row[0] if row else became
-            found.append(
-                {
-                    "source": source,
-                    "disposition": became,
-                    "batch": batch,
-                    "object": name,
-                    "row": number,
-                    "event_at": event_at,
-                    "arrived_at": arrived_at,
-                    "raw": raw,
-                }
-            )
-    return found
-
-
-def _batch(store: Any, source: str, batch: str) -> dict[str, Any]:
-    receipt = ledger.landing(store, source, batch)
-    if receipt is None:
-        return {"source": source, "batch": batch}
-    return {
-        "source": source,
-        "batch": batch,
-        "status": receipt.status,
-        "landed_at": receipt.landed_at,
-        "read": receipt.read,
-        "landed": receipt.landed,
-        "quarantined": receipt.quarantined,
-        "contract_version": receipt.contract_version,
-        "objects": len(receipt.objects),
-    }
 
 
 def _tell(found: dict[str, Any]) -> None:

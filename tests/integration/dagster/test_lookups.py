@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from ingest.lookups.ask import ask_pending
+from lake.build import requests
 from lake.ledger.staleness import ANSWERED, Stale
 from lake.storage.store import LocalStore
 from orchestration.assets.lookups import WAITS, lookup_assets, lookup_key
-from orchestration.automation import stale_hours
+from orchestration.dbt.project import load_project
 from orchestration.graph import BuiltTable
 from orchestration.settings import PROJECT, load_settings
 from orchestration.steps.lookups import lookups_of
@@ -103,9 +104,9 @@ def test_an_hour_is_asked_for_again_whenever_more_was_answered(
     api: AbuseIpDbSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stale = Stale("okta_system_log", "2026-03-02T05", ("authentication__okta_system_log",), ANSWERED)
-    monkeypatch.setattr(stale_hours, "stale_hours", lambda *_: [stale])
+    monkeypatch.setattr(requests, "stale_hours", lambda *_: [stale])
     store, marks = LocalStore(tmp_path / "lake"), []
     for _ in range(2):
         ask_pending(store, lookups_of(load_settings())["abuse"], limit=1)
-        marks += [each.mark for each in stale_hours.stale_now(store, PROJECT, "okta_system_log")]
+        marks += [each.mark for each in requests.stale_now(store, load_project(PROJECT).mappings, "okta_system_log")]
     assert len(set(marks)) == 2, "Dagster runs nothing again under the same key"

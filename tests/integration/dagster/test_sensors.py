@@ -7,8 +7,7 @@ import dagster as dg
 import pytest
 
 from ingest.contracts import load_contracts
-from lake.ledger.staleness import Stale
-from orchestration.automation.stale_hours import MOST_HOURS, MOST_RUNS, StaleHour, choose, stale_sensor
+from orchestration.automation.stale_hours import stale_sensor
 from orchestration.settings import ObjectSource, Settings
 from orchestration.steps.collect import land_hour
 from tests.integration.dagster import cloudtrail_hours as trail
@@ -75,38 +74,3 @@ def test_hours_before_the_first_partition_are_left_to_the_command_line(
     _land(settings, 5)
     assert _tick(project, None, start=datetime(2026, 3, 2, 6))[0] == []
     assert _tick(project, None, start=datetime(2026, 3, 2, 5))[0] == ["2026-03-02-05:00"]
-
-
-def _stale(hour: str, models: tuple[str, ...] = (MODEL,), mark: str = "m") -> StaleHour:
-    return StaleHour(Stale(trail.SOURCE, hour, models, "never built"), mark)
-
-
-def test_hours_without_a_gap_and_of_the_same_models_are_one_run() -> None:
-    found = [
-        _stale("2026-03-02T05"),
-        _stale("2026-03-02T06"),
-        _stale("2026-03-02T07", (MODEL, "x")),
-        _stale("2026-03-02T09"),
-    ]
-    runs, _ = choose(found, {})
-    hours = [[each.stale.hour for each in run] for run in runs]
-    assert hours == [["2026-03-02T05", "2026-03-02T06"], ["2026-03-02T07"], ["2026-03-02T09"]]
-
-
-def test_one_tick_requests_a_bounded_number_of_runs_and_the_next_goes_on() -> None:
-    days = [_stale(f"2026-03-{day:02d}T05") for day in range(1, MOST_RUNS + 3)]
-    runs, requested = choose(days, {})
-    assert len(runs) == MOST_RUNS
-    runs, requested = choose(days, requested)
-    assert [run[0].stale.hour for run in runs] == [each.stale.hour for each in days[MOST_RUNS:]]
-    assert choose(days, requested)[0] == []
-
-
-def test_a_run_holds_a_bounded_number_of_hours() -> None:
-    hours = [_stale(f"2026-03-{1 + n // 24:02d}T{n % 24:02d}") for n in range(MOST_HOURS + 2)]
-    assert [len(run) for run in choose(hours, {})[0]] == [MOST_HOURS, 2]
-
-
-def test_what_is_no_longer_stale_is_forgotten() -> None:
-    _, requested = choose([_stale("2026-03-02T05")], {})
-    assert choose([], requested)[1] == {}
