@@ -16,7 +16,7 @@ from orchestration.dbt.run import Built, build
 from orchestration.settings import Settings
 from orchestration.steps.exports import declared_exports, push_behind
 from orchestration.steps.match import matched_again
-from orchestration.steps.upkeep import resources
+from orchestration.steps.compact_and_retain import resources
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from orchestration.automation.upkeep import definitions
+from orchestration.automation.compact_and_retain import definitions
 from tests.integration.lakes import files, headwater, leftovers, rows
 from tests.integration.okta_logs import SOURCE, event, write
 

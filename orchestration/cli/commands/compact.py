@@ -24,7 +24,7 @@ from orchestration.cli.app import (
     say,
     settings,
 )
-from orchestration.steps.upkeep import compact_lake, due_hours
+from orchestration.steps.compact_and_retain import compact_lake, due_hours
 
 MOST_ROWS = 40
 _DEFAULT = Policy()

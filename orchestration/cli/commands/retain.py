@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.app import Json, Sources, app, contract, err, lake, print_json, print_table, say
-from orchestration.steps.upkeep import Retained, known_sources, retain_lake, retain_marts
+from orchestration.steps.compact_and_retain import Retained, known_sources, retain_lake, retain_marts
 
 
 @app.command()

@@ -9,7 +9,7 @@ from lake.storage.publish import recover
 from lake.upkeep.compaction import Policy
 from orchestration.graph import Graph
 from orchestration.settings import load_settings, open_lake
-from orchestration.steps.upkeep import compact_lake, due_hours, known_sources, retain_lake, retain_marts
+from orchestration.steps.compact_and_retain import compact_lake, due_hours, known_sources, retain_lake, retain_marts
 
 _DAILY_COMPACTION, _DAILY_RETENTION = "40 2 * * *", "20 3 * * *"  # UTC; away from the hour, when landing is busy
 
