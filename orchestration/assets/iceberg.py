@@ -10,7 +10,7 @@ import dagster as dg
 
 from lake.base.errors import HeadwaterError
 from orchestration.graph import BuiltTable, Graph
-from orchestration.settings import Settings, load_settings, open_lake
+from orchestration.settings import Settings, iceberg_place, load_settings, open_lake
 
 ROOM, JOB = "iceberg", "publish_iceberg"
 _LAYERS = ("silver", "gold")
@@ -55,7 +55,6 @@ def _assets(made_of: Mapping[dg.AssetKey, Sequence[dg.AssetKey]]) -> dg.AssetsDe
     @dg.multi_asset(specs=specs, name="publish_iceberg_tables", can_subset=True, pool=ROOM)
     def publish(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from lake.iceberg import publish_tables, table_status  # pyiceberg takes seconds to import
-        from orchestration.steps.iceberg import iceberg_place
 
         settings = load_settings()
         lake = open_lake(settings)

@@ -16,8 +16,7 @@ from ingest.lookups.pending import LookupStatus, lookup_status
 from ingest.lookups.provider import Lookup
 from lake.storage.publish import recover
 from orchestration.graph import BuiltTable, Graph
-from orchestration.settings import Settings, load_settings, open_lake
-from orchestration.steps.lookups import lookups_of
+from orchestration.settings import Settings, load_settings, lookups_of, open_lake
 
 ROOM = "lookups"
 WAITS = "pending_not_older_than_a_day"

@@ -47,8 +47,7 @@ from lake.storage.publish import Workplace, recover
 from orchestration.dbt.project import project_of_run
 from orchestration.dbt.reference_inventory import held_by, kept_places
 from orchestration.dbt.request import Request, current_request
-from orchestration.settings import load_settings, open_lake
-from orchestration.steps.lookups import lookups_of
+from orchestration.settings import load_settings, lookups_of, open_lake
 
 # Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
 # (50,000 events, two threads, two models side by side).

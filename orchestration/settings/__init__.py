@@ -2,7 +2,7 @@
 
 import os
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,9 @@ from orchestration.settings.models import (
 )
 
 if TYPE_CHECKING:
+    from ingest.lookups.provider import Lookup
     from ingest.sources import ApiPlace
+    from lake.iceberg import Place
 
 __all__ = [
     "FILE_VARIABLE",
@@ -49,7 +51,9 @@ __all__ = [
     "SettingsError",
     "access_of",
     "config_file",
+    "iceberg_place",
     "load_settings",
+    "lookups_of",
     "open_lake",
     "parse_bytes",
 ]
@@ -226,6 +230,30 @@ def _place(source: str, given: Any) -> "ObjectSource | ApiPlace":
 def open_lake(settings: Settings) -> Store:
     """Return the store of the settings' lake; no request is made. Raises UnsupportedStore."""
     return open_store(settings.lake, settings.s3_options())
+
+
+def iceberg_place(settings: Settings, lake: Store) -> "Place":
+    """Return where the Iceberg tables are: in the lake's own folder `iceberg/`, or in the warehouse that is set."""
+    from lake.iceberg import Place  # only those who publish load the catalogue
+
+    used = settings.iceberg
+    properties = {"client.region": settings.s3.region} if settings.s3.region else {}
+    return Place(
+        store=open_store(used.warehouse, settings.s3_options()) if used.warehouse else lake,
+        folder="" if used.warehouse else "iceberg",
+        kind=used.catalog.type,
+        uri=used.catalog.uri,
+        properties={**properties, **used.catalog.properties},
+        namespace=used.namespace,
+        keep=timedelta(days=used.keep_days),
+    )
+
+
+def lookups_of(settings: Settings) -> "dict[str, Lookup]":
+    """Return the lookup providers by their names. Raises BadLookup."""
+    from ingest.lookups.provider import configured
+
+    return {name: configured(name, options) for name, options in settings.lookups.items()}
 
 
 def access_of(settings: Settings, source: str) -> AwsAccess:

@@ -13,10 +13,10 @@ from lake.storage.store import Store
 from lake.upkeep.erasure import Found, Request, begin, erase, finish, search
 from lake.upkeep.erasure_proof import Proof, fingerprints, forget_versions
 from orchestration.dbt.run import Built, build
-from orchestration.settings import Settings
+from orchestration.settings import Settings, iceberg_place
+from orchestration.steps.compact_and_retain import resources
 from orchestration.steps.exports import declared_exports, push_behind
 from orchestration.steps.match import matched_again
-from orchestration.steps.compact_and_retain import resources
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,6 @@ def _iceberg(store: Store, settings: Settings) -> tuple[str, ...]:
     if not settings.iceberg.publish and not store.folders("iceberg"):
         return ()
     from lake.iceberg import IcebergError, forget_history, publish_tables
-    from orchestration.steps.iceberg import iceberg_place
 
     place = iceberg_place(settings, store)
     try:

@@ -15,6 +15,7 @@ import msgspec
 
 from ingest.contracts import generate as contract_artifacts
 from ingest.contracts import load_contracts
+from ingest.lookups.attributes import unknown_attributes
 from ingest.lookups.pending import lookup_status
 from ingest.objects import is_bucket_url
 from ingest.reference.feeds import newest_load
@@ -28,12 +29,12 @@ from lake.export.declaration import Export
 from lake.export.destination import Partition
 from lake.export.errors import BadDeclaration, ExportError
 from lake.ocsf import generate
+from lake.ocsf.attributes import declared_classes
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import ABSENT, Conflict, LocalStore, Store
-from orchestration.settings import ObjectSource, Settings, access_of, config_file, load_settings, open_lake
+from orchestration.settings import ObjectSource, Settings, access_of, config_file, load_settings, lookups_of, open_lake
 from orchestration.steps.exports import declared_exports, export_states, opened
-from orchestration.steps.lookups import lookups_of, wrong_attributes
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
 _LITTLE_SPACE = 5 << 30
@@ -197,7 +198,7 @@ def _ago(hours: float) -> str:
 
 def _lookups(used: Settings, store: Store) -> Iterator[Finding]:
     for name, each in lookups_of(used).items():
-        if wrong := wrong_attributes(each):
+        if wrong := unknown_attributes(each.options.attributes, declared_classes()):
             advice = f"correct lookups.{name}.ask_about"
             yield Finding(f"lookup {name}", "error", wrong[0], advice)
             continue

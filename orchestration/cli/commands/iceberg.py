@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.app import First, Json, Last, app, hour_range, lake, out, print_json, print_table, say, settings
+from orchestration.settings import iceberg_place
 
 iceberg = typer.Typer(help="Silver and gold as Iceberg tables, for engines that read those.", no_args_is_help=True)
 app.add_typer(iceberg, name="iceberg")
@@ -21,7 +22,6 @@ def publish(
 ) -> None:
     """Publish the event hours that were built anew: one snapshot a table and day. What is current is left alone."""
     from lake.iceberg import publish_tables  # pyiceberg takes seconds to import; only its users wait
-    from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
     done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last))
@@ -59,7 +59,6 @@ def publish(
 def list_tables(json: Json = False) -> None:
     """How every table stands: snapshots, rows, event hours to publish; --json also has the metadata file to read."""
     from lake.iceberg import table_status
-    from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
     found = table_status(store, iceberg_place(settings(), store))
@@ -74,7 +73,6 @@ def list_tables(json: Json = False) -> None:
 def forget(table: Tables = None, json: Json = False) -> None:
     """End every snapshot but the current one and remove its files: rows that were erased are then gone here too."""
     from lake.iceberg import forget_history
-    from orchestration.steps.iceberg import iceberg_place
 
     store = lake()
     ended = forget_history(store, iceberg_place(settings(), store), table)

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from ingest.lookups.ask import Asked, ask_pending
+from ingest.lookups.attributes import unknown_attributes
 from ingest.lookups.pending import LookupStatus, lookup_status
 from ingest.lookups.provider import STATUS, Lookup
+from lake.ocsf.attributes import declared_classes
 from lake.storage.publish import sweep
 from orchestration.cli.app import Json, UsageError, app, err, lake, out, print_json, print_table, say, settings
-from orchestration.steps.lookups import lookups_of, wrong_attributes
+from orchestration.settings import lookups_of
 
 _SHOWN = 20
 
@@ -52,7 +54,7 @@ def _chosen(provider: str | None) -> Sequence[Lookup]:
         raise UsageError(f"no lookup provider {provider!r} is set; there are {', '.join(sorted(known)) or 'none'}")
     chosen = [each for name, each in known.items() if provider in (None, name)]
     for each in chosen:
-        if wrong := wrong_attributes(each):
+        if wrong := unknown_attributes(each.options.attributes, declared_classes()):
             raise UsageError(f"lookups.{each.name}.ask_about: {wrong[0]}")
     return chosen
 

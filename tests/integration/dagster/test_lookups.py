@@ -15,8 +15,7 @@ from lake.storage.store import LocalStore
 from orchestration.assets.lookups import WAITS, lookup_assets, lookup_key
 from orchestration.dbt.project import load_project
 from orchestration.graph import BuiltTable
-from orchestration.settings import PROJECT, load_settings
-from orchestration.steps.lookups import lookups_of
+from orchestration.settings import PROJECT, load_settings, lookups_of
 from tests.integration.ingest.lookups.waiting import KEY, KEY_ENV, everything, publish_waiting
 from tests.simulators.lookups_abuseipdb import AbuseIpDbSimulator
 
