@@ -7,8 +7,9 @@ checksums, wherever they lie: compaction makes nothing stale. An hour that has e
 hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending_lookups`).
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lake import ledger
 from lake.ledger import LandingReceipt, build_receipts
@@ -23,10 +24,18 @@ ANSWERED = "answers have come"  # that published events wait for
 class Mappings:
     """The tables that the dbt project makes, each with the fingerprint of what it is made by.
 
-    A table of one source is named `<table>__<source>`; a mart has no source.
+    A table of one source is named `<table>__<source>`; a mart has no source. `parts` are what a table is made by, part
+    by part, with a digest of each.
     """
 
     fingerprints: Mapping[str, str]
+    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, Mapping[str, str]]) -> "Mappings":
+        """Return the tables with fingerprints over their parts."""
+        texts = {model: "\n".join(f"{name} {part}" for name, part in sorted(of.items())) for model, of in parts.items()}
+        return cls({model: hashlib.sha256(text.encode()).hexdigest()[:16] for model, text in texts.items()}, parts)
 
     def models_of(self, source: str) -> list[str]:
         """Return the names of the models that are built per event hour of a source."""

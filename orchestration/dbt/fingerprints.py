@@ -1,10 +1,10 @@
-"""What each table of the dbt project is made by, as one fingerprint: an edit makes stale what it can change.
+"""What each table of the dbt project is made of, part by part: an edit makes stale what it can change.
 
-A table's fingerprint covers, from its own model up through views to the bronze source: SQL and the properties that
-decide rows, the macros that these call (and those call), the rows of seeds that name its source (a seed without a
-`source` column counts whole), the fields of the bronze source and what its contract says of equality. It ends at other
-tables: their rows are compared, not how they are made. An edit that changes no row of any table, of a description, a
-test or an unused macro, changes no fingerprint.
+A table's parts are, from its own model up through views to the bronze source: SQL, the properties that decide rows, the
+macros that these call (and those call), the rows of seeds that name its source (a seed without a `source` column counts
+whole), the fields of the bronze source and what its contract says of equality. They end at other tables: their rows
+are compared, not how they are made. Comments, white space, descriptions, tests, the order of a seed's rows and macros
+that nothing calls are no parts.
 
 The manifest names the macros that a model or a macro calls in its text. These are reached in other ways:
  - the materialization, and the hooks of a run: they count for every table
@@ -17,53 +17,60 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from lake.storage.paths import OUTCOMES
+from orchestration.dbt.tokens import Text, read_text
 
 Manifest = Mapping[str, Any]
 
-_BRONZE_TYPES = "bronze_types"
+_BRONZE_TYPES, _CLASS = "bronze_types", "ocsf_type__"
 _CONFIG = ("materialized", "column_types", "delimiter", "pre-hook", "post-hook")
-_NOT_OF_ROWS = {"exports", "owner", "alert_channel", "retention_days", "contract_version", "freshness", "kept"}
+_NOT_OF_ROWS = {"exports", "owner", "alert_channel", "retention_days", "contract_version", "freshness", "kept", "notes"}
+_REF = re.compile(r"""ref \( (?:"[^"]*"|'[^']*') \) ?,? ?""")
 
 
 class Fingerprints:
-    """The fingerprints of a project's tables."""
+    """The parts of a project's tables."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self._folder, self._manifest = folder, manifest
         self._nodes, self._macros = manifest["nodes"], manifest["macros"]
         self._package = manifest["metadata"]["project_name"]
         self._called = lru_cache(maxsize=None)(self._called_by)
-        self._digest = lru_cache(maxsize=None)(lambda macro: _digest(f"{macro} {self._macros[macro]['macro_sql']}"))
+        self._text = lru_cache(maxsize=None)(read_text)
+        self._macro = lru_cache(maxsize=None)(self._macro_digest)
         hooks = [node for node in self._nodes.values() if node["resource_type"] == "operation"]
         self._hooks = self._closure(macro for node in hooks for macro in node["depends_on"]["macros"])
 
-    def of(self, unique_id: str) -> str:
-        """Return the fingerprint of a table: `<table>__<source>`, or a mart."""
+    def parts_of(self, unique_id: str) -> dict[str, str]:
+        """Return what a table (`<table>__<source>`, or a mart) is made of, as people call it, each with a digest."""
         node = self._nodes[unique_id]
         table, _, source = node["name"].partition("__")
-        parts: list[object] = []
+        parts: dict[str, object] = {}
         macros = {*self._hooks, *self._closure(self._types(table, node))}
-        for each in sorted(self._made_of(unique_id)):
+        for each in self._made_of(unique_id):
             found = self._nodes.get(each) or self._manifest["sources"][each]
-            kind = found["resource_type"]
-            parts.append((each, _config(found)))
+            kind, name = found["resource_type"], found["name"]
+            if kind == "source":
+                fields = [(field, has.get("data_type")) for field, has in found["columns"].items()]
+                parts[f"contract of {name}"] = (fields, _config(found))
+                continue
+            parts[f"properties of {name}"] = _config(found)
             if kind == "seed":
-                parts.append(_seed_rows(self._folder / found["original_file_path"], source))
-            elif kind == "source":
-                parts.append([(name, column.get("data_type")) for name, column in found["columns"].items()])
+                notes = found["config"].get("meta", {}).get("notes", ())
+                parts[f"seed {name}"] = _seed_rows(self._folder / found["original_file_path"], source, notes)
             else:
-                parts.append(found["raw_code"])
+                parts[f"model {name}"] = self._sql(found)
                 macros |= self._closure([*found["depends_on"]["macros"], self._materialization(found)])
         if table == OUTCOMES:
-            parts.append(self._filters(source))
-        parts.append([self._digest(each) for each in sorted(macros)])
-        return _digest(json.dumps(parts, sort_keys=True, default=str))[:16]
+            parts["filters"] = self._filters(source)
+        digests = {name: _digest(json.dumps(part, sort_keys=True, default=str)) for name, part in parts.items()}
+        return digests | {self._macro_name(each): self._macro(each) for each in macros}
 
     def _made_of(self, unique_id: str) -> set[str]:
         """Return a table, and what it reads down to other tables: views, seeds, bronze sources, inline tables."""
@@ -76,9 +83,36 @@ class Fingerprints:
                 found.add(each)
         return found
 
+    def _sql(self, node: Mapping[str, Any]) -> str:
+        """Return what counts of a model's SQL; of a class over all its sources, not which these are."""
+        sql = self._text(node["raw_code"]).tokens
+        read = [each.rsplit(".", 1)[-1] for each in node["depends_on"]["nodes"]]
+        is_class = node["config"]["materialized"] == "view" and all(
+            each.startswith(f"{node['name']}__") for each in read
+        )
+        return _REF.sub("", sql) if read and is_class else sql
+
+    def _macro_digest(self, macro: str) -> str:
+        text = self._text(self._macros[macro]["macro_sql"])
+        return _digest(text.plain if self._macros[macro]["name"] in self._in_quotes else text.tokens)
+
+    def _macro_name(self, macro: str) -> str:
+        name = str(self._macros[macro]["name"])
+        return f"class {name.removeprefix(_CLASS)}" if name.startswith(_CLASS) else f"macro {name}"
+
+    @cached_property
+    def _in_quotes(self) -> set[str]:
+        """Return the macros that give a part of a text literal, where white space and dashes count."""
+        own = [each["macro_sql"] for each in self._macros.values() if each["package_name"] == self._package]
+        texts: list[Text] = [self._text(each) for each in own]
+        texts += [self._text(each["raw_code"]) for each in self._nodes.values() if each["resource_type"] == "model"]
+        named = set().union(*(each.in_quotes for each in texts))
+        called = self._closure(f"macro.{self._package}.{name}" for name in named)
+        return {self._macros[each]["name"] for each in called}
+
     def _types(self, table: str, node: Mapping[str, Any]) -> list[str]:
         name = node["config"].get("meta", {}).get("ocsf_class") or table
-        return [f"macro.{self._package}.ocsf_type__{name}"]
+        return [f"macro.{self._package}.{_CLASS}{name}"]
 
     def _materialization(self, node: Mapping[str, Any]) -> str:
         return f"macro.{self._package}.materialization_{node['config']['materialized']}_duckdb"
@@ -103,7 +137,7 @@ class Fingerprints:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _config(node: Mapping[str, Any]) -> dict[str, object]:
@@ -112,11 +146,13 @@ def _config(node: Mapping[str, Any]) -> dict[str, object]:
     return {**{name: config[name] for name in _CONFIG if config.get(name)}, "meta": meta}
 
 
-def _seed_rows(file: Path, source: str) -> str:
+def _seed_rows(file: Path, source: str, notes: Iterable[str]) -> list[dict[str, str]]:
+    """Return the rows of a seed that count for a source, in an order of their own, without columns that are notes."""
     rows = _rows(file.read_text())
-    if not source or not rows or "source" not in rows[0]:
-        return str(rows)
-    return str([row for row in rows if row["source"] == source])
+    if source and rows and "source" in rows[0]:
+        rows = [row for row in rows if row["source"] == source]
+    kept = [{name: value for name, value in row.items() if name not in notes} for row in rows]
+    return sorted(kept, key=lambda row: [str(value) for value in row.values()])
 
 
 @lru_cache(maxsize=64)

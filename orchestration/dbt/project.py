@@ -60,7 +60,8 @@ class Project:
     def mappings(self) -> Mappings:
         """Return the tables with the fingerprints of what they are made by."""
         fingerprints = Fingerprints(self.folder, self.manifest)
-        return Mappings({self.name(each): fingerprints.of(each) for each in self.models if not self.is_view(each)})
+        tables = [each for each in self.models if not self.is_view(each)]
+        return Mappings.of_parts({self.name(each): fingerprints.parts_of(each) for each in tables})
 
     @cached_property
     def marts(self) -> Marts:

@@ -6,6 +6,7 @@ file is tried once (`test_an_edited_file_is_parsed_again`).
 
 import copy
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,16 +32,16 @@ def made_stale(project: Project, edit: Edit, folder: Path = PROJECT) -> set[str]
     return {name for name in before if before[name] != after[name]}
 
 
-def macro(name: str, text: str = "{# edited #}") -> Edit:
+def macro(name: str, text: str = " edited") -> Edit:
     def edit(manifest: dict[str, Any]) -> None:
         manifest["macros"][f"macro.headwater.{name}"]["macro_sql"] += text
 
     return edit
 
 
-def model(name: str) -> Edit:
+def model(name: str, text: str = " edited") -> Edit:
     def edit(manifest: dict[str, Any]) -> None:
-        manifest["nodes"][f"model.headwater.{name}"]["raw_code"] += "\n-- edited"
+        manifest["nodes"][f"model.headwater.{name}"]["raw_code"] += text
 
     return edit
 
@@ -152,6 +153,68 @@ def test_what_decides_no_row_makes_nothing_stale(project: Project) -> None:
     assert made_stale(project, described) == set()
 
 
+COMMENTS = "\n\n -- it's a comment, {# and #} another\n/* and {# one #} /* more */ */\n  "
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        model("authentication__okta_system_log", COMMENTS),
+        model("stg_okta__system_log", COMMENTS),
+        model("okta_system_log", COMMENTS),
+        model("authentication", COMMENTS),
+        model("lateral_movement_candidates", COMMENTS),
+        macro("okta_metadata", COMMENTS),
+        macro("materialization_lake_partition_duckdb", COMMENTS),
+    ],
+)
+def test_comments_and_white_space_make_nothing_stale(project: Project, edit: Edit) -> None:
+    assert made_stale(project, edit) == set()
+
+
+def test_a_part_of_a_text_literal_is_read_as_it_stands(project: Project) -> None:
+    """`context_listed_found` gives what stands within quotes: dashes are no comment there. Jinja's comments are."""
+    assert made_stale(project, macro("context_listed_found", " -- dashes\n"))
+    assert made_stale(project, macro("context_listed_found", "{# a comment -- #}")) == set()
+
+
+def test_a_source_that_is_added_makes_no_other_stale(project: Project, tmp_path: Path) -> None:
+    """Its views, mappings and routes are its own; of the others' it touches class views and what is generated."""
+    shutil.copytree(PROJECT / "seeds", tmp_path / "seeds")
+    with (tmp_path / "seeds/ocsf_routing.csv").open("a") as file:
+        csv.writer(file).writerow(["new_log", "some.event", "3002", "1", ""])
+
+    def add(manifest: dict[str, Any]) -> None:
+        nodes, sources, package = manifest["nodes"], manifest["sources"], "headwater"
+        for held in (nodes, sources):
+            for each in [each for each in held if "okta" in each and not each.startswith("seed.")]:
+                new = each.replace("okta_system_log", "new_log").replace("stg_okta__system_log", "stg_new__log")
+                text = json.dumps(held[each]).replace("okta_system_log", "new_log")
+                held[new] = json.loads(text.replace("stg_okta__system_log", "stg_new__log"))
+        for view in [each for each in nodes if f"model.{package}.{each.rsplit('.')[-1]}__new_log" in nodes]:
+            table = f"{nodes[view]['name']}__new_log"
+            nodes[view]["raw_code"] = nodes[view]["raw_code"].replace("([", f'([\n    ref("{table}"),')
+            nodes[view]["depends_on"]["nodes"].append(f"model.{package}.{table}")
+        macro("bronze_types")(manifest)
+
+    manifest = copy.deepcopy(dict(project.manifest))
+    add(manifest)
+    after = Project(tmp_path, manifest)
+    assert set(after.mappings.models_of("new_log")) == {
+        name.replace("okta_system_log", "new_log") for name in of(project, "okta_system_log")
+    }
+    assert 'ref("authentication__new_log")' in manifest["nodes"]["model.headwater.authentication"]["raw_code"]
+    assert made_stale(project, add, tmp_path) == set()
+
+
+def test_a_class_view_that_is_more_than_its_sources_counts(project: Project) -> None:
+    def narrowed(manifest: dict[str, Any]) -> None:
+        view = manifest["nodes"]["model.headwater.authentication"]
+        view["raw_code"] = view["raw_code"].replace("union_sources", "other_union")
+
+    assert made_stale(project, narrowed) == reading(project, "authentication")
+
+
 def test_a_field_of_a_contract_makes_its_source_stale(project: Project) -> None:
     """`bronze_types`, which the hook calls, has the fields of all sources; those of the own one count."""
 
@@ -176,6 +239,14 @@ def test_a_route_makes_its_source_stale_and_a_seed_who_reads_it(project: Project
         return made_stale(project, lambda _: None, folder)
 
     assert with_row("ocsf_routing", "okta_system_log", "some.event", "3002", "1", "") == of(project, "okta_system_log")
+    notes = (PROJECT / "seeds/ocsf_routing.csv").read_text().replace("sign-in to the org", "another note")
+    assert notes != (PROJECT / "seeds/ocsf_routing.csv").read_text()
+    head, *rows = notes.splitlines()
+    (tmp_path / "noted/seeds").mkdir(parents=True)
+    for file in PROJECT.glob("seeds/*.csv"):
+        shutil.copy(file, tmp_path / "noted/seeds")
+    (tmp_path / "noted/seeds/ocsf_routing.csv").write_text("\n".join([head, *sorted(rows)]) + "\n")
+    assert made_stale(project, lambda _: None, tmp_path / "noted") == set(), "notes and the order of rows do not count"
     assert with_row("okta_verbs", "frobnicate", "3") == {"api_activity__okta_system_log"}
     marts = {mart for mart in project.marts.by_name if "seed.headwater.signal_factors" in _above(project, mart)}
     assert marts and with_row("signal_factors", *["x"] * 5) == marts
