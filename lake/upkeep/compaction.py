@@ -20,12 +20,12 @@ import msgspec
 from lake import ledger
 from lake.ledger import FileMark, LandingReceipt, encode, marks_of, with_marks
 from lake.ledger.live_files import COMPACTED, LiveFile, by_hour, live_files
-from lake.ledger.upkeep_receipts import CompactionReceipt, Merged
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 from lake.upkeep.merging import Resources, RowsChanged, merge, mergeable
 from lake.upkeep.orphan_files import ROOMS, remove_orphans
+from lake.upkeep.receipts import CompactionReceipt, Merged
 
 _UNIT_BYTES, _UNIT_HOURS = 2 << 30, 24  # what is published at once: a crash costs so much work, scratch holds so much
 _MOST_BYTES = 1 << 30  # of one merged file, about

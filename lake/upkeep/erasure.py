@@ -18,7 +18,6 @@ import msgspec
 from lake import ledger
 from lake.base.sql import literal
 from lake.ledger.live_files import live_files
-from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.query.condition import BadCondition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from lake.storage import paths
@@ -29,6 +28,7 @@ from lake.upkeep.erasure_rewrite import ROWS, Match, NotErased, collect_into, er
 from lake.upkeep.erasure_rules import Asked, Columns, ErasureRule, erasure_rules
 from lake.upkeep.merging import Resources
 from lake.upkeep.orphan_files import ROOMS, remove_orphans
+from lake.upkeep.receipts import ErasureReceipt
 
 _AT_ONCE = 500  # files that one search looks into
 _PART_FILES, _PART_BYTES = 200, 1 << 30  # what is published at once

@@ -14,11 +14,11 @@ from lake import ledger
 from lake.base.sql import literal
 from lake.ledger import build_receipts
 from lake.ledger.live_files import addresses, live_files
-from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.matching.matches import TABLE as MATCHES
 from lake.storage import paths
 from lake.storage.duck import rows_select
 from lake.storage.store import Store
+from lake.upkeep.receipts import ErasureReceipt
 
 Fingerprints = Mapping[str, str]
 _ORIGIN = "_batch, _source_object, _source_row"

@@ -16,11 +16,11 @@ from lake.base.errors import HeadwaterError
 from lake.base.sql import literal
 from lake.ledger import ERASED, FileMark, LandingReceipt, Removed, encode, marks_of, with_removed
 from lake.ledger.live_files import LiveFile
-from lake.ledger.upkeep_receipts import ErasedFile, ErasureReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 from lake.upkeep.erasure_rules import Asked, without
+from lake.upkeep.receipts import ErasedFile, ErasureReceipt
 
 ROWS = "erased_rows"  # the table that collects what went: hour, _batch, _source_object, _source_row, _event_key
 _GONE = "gone"

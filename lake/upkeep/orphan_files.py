@@ -7,10 +7,10 @@ import msgspec
 from lake import ledger
 from lake.ledger import LandingReceipt
 from lake.ledger.live_files import COMPACTED
-from lake.ledger.upkeep_receipts import CompactionReceipt
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
+from lake.upkeep.receipts import CompactionReceipt
 
 ROOMS = (paths.BRONZE, paths.QUARANTINE)
 

@@ -7,11 +7,11 @@ from ingest.contracts import load_contracts
 from ingest.landing.publish import bronze_columns
 from lake.export.declaration import Export
 from lake.ledger.export_receipts import DeliveredHour, delivered_hours, exported, exporting
-from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.storage import paths
 from lake.storage.store import Store
 from lake.upkeep.erasure import Found, Request, begin, erase, finish, search
 from lake.upkeep.erasure_proof import Proof, fingerprints, forget_versions
+from lake.upkeep.receipts import ErasureReceipt
 from orchestration.dbt.run import Built, build
 from orchestration.settings import Settings, iceberg_place
 from orchestration.steps.compact_and_retain import resources

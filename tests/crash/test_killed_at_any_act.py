@@ -7,10 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import LocalStore, Store
+from lake.upkeep.receipts import ErasureReceipt
 from tests.unit.lake.held import SOURCE, copy, keys, landing, receipts_without_times, shown
 from tests.unit.lake.mortal import Killed, Mortal
 from tests.unit.lake.test_compaction import compacted, no_file_too_many, three_batches

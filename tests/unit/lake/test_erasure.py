@@ -11,7 +11,6 @@ import pytest
 from ingest.landing.publish import bronze_columns
 from lake import ledger
 from lake.ledger.balance import balance
-from lake.ledger.upkeep_receipts import ErasureReceipt
 from lake.marts.declaration import Marts
 from lake.query.condition import BadCondition
 from lake.storage import paths
@@ -21,6 +20,7 @@ from lake.upkeep.erasure import Request, begin, end, erase, finish, search
 from lake.upkeep.erasure_proof import Proof, fingerprints
 from lake.upkeep.erasure_rules import erasure_rules
 from lake.upkeep.merging import Resources
+from lake.upkeep.receipts import ErasureReceipt
 from tests.unit.ingest.landing.landed import strange
 from tests.unit.lake.held import SOURCE, build, copy, expected, keys, landing, shown, stale
 from tests.unit.lake.test_compaction import compacted
