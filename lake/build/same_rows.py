@@ -27,7 +27,7 @@ def same_rows(
     An hour without a staged file has no rows. What cannot be read, or has other columns, counts as other rows.
     """
     found = [hour for hour, old in before.items() if not old.expired_at and not old.rows and hour not in staged]
-    asked = []
+    asked: list[str] = []
     for hour, path in staged.items():
         old = before.get(hour)
         if old is None or not old.file or old.rows != pq.read_metadata(path).num_rows:

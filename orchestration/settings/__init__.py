@@ -37,7 +37,7 @@ from orchestration.settings.models import (
 if TYPE_CHECKING:
     from ingest.lookups.provider import Lookup
     from ingest.sources import ApiPlace
-    from lake.iceberg import Place
+    from lake.iceberg import Place as IcebergPlace
 
 __all__ = [
     "FILE_VARIABLE",
@@ -232,13 +232,13 @@ def open_lake(settings: Settings) -> Store:
     return open_store(settings.lake, settings.s3_options())
 
 
-def iceberg_place(settings: Settings, lake: Store) -> "Place":
+def iceberg_place(settings: Settings, lake: Store) -> "IcebergPlace":
     """Return where the Iceberg tables are: in the lake's own folder `iceberg/`, or in the warehouse that is set."""
-    from lake.iceberg import Place  # only those who publish load the catalogue
+    from lake.iceberg import Place as IcebergPlace  # only those who publish load the catalogue
 
     used = settings.iceberg
     properties = {"client.region": settings.s3.region} if settings.s3.region else {}
-    return Place(
+    return IcebergPlace(
         store=open_store(used.warehouse, settings.s3_options()) if used.warehouse else lake,
         folder="" if used.warehouse else "iceberg",
         kind=used.catalog.type,
