@@ -60,7 +60,7 @@ def retire(store: Store, model: str) -> int:
         receipts = build_receipts.of_model(store, model)
         tables = tuple(key for each in receipts.values() if each.file for key in files_of(each))
         days = {build_receipts.day_key(model, ledger.hour(hour).date()) for hour in receipts}
-        gone = (*tables, *sorted(days))
+        gone = (*tables, *sorted(days), *(each.key for each in store.list(paths.made_by(model))))
         return Change(deletes=gone)
 
     publish(store, plan)
@@ -221,8 +221,8 @@ class BuildRun:
             now = _receipts(self.store, model, same)  # another build may have replaced what was compared
             kept = {hour: marks for hour, marks in same.items() if now.get(hour) == before[hour]}
             news = [msgspec.structs.replace(each, same=kept.get(each.hour)) for each in receipts]
-            written = build_receipts.merged_days(self.store, model, news)
-            return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=tuple(written))
+            written = (*self.mappings.record(self.store, model), *build_receipts.merged_days(self.store, model, news))
+            return Change(moves=tuple(moves), deletes=tuple(deletes), receipts=written)
 
         publish(self.store, plan)
         self.tables.forget(model)

@@ -11,12 +11,16 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from lake import ledger
 from lake.ledger import LandingReceipt, build_receipts
 from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.pending_lookups import answered
+from lake.storage import paths
 from lake.storage.store import ObjectInfo, Store
 
+NEVER, FILES, MAPPING = "never built", "other bronze files", "changed mapping"
 ANSWERED = "answers have come"  # that published events wait for
 
 
@@ -45,15 +49,31 @@ class Mappings:
         """Return the fingerprint of a table or mart."""
         return self.fingerprints[model]
 
+    def record(self, store: Store, model: str) -> tuple[tuple[str, str], ...]:
+        """Return (key, text) of what a table is made by, to be written with its receipts; nothing if it is there."""
+        key = f"{paths.made_by(model)}/{self.fingerprint(model)}.json"
+        if model not in self.parts or store.info(key) is not None:
+            return ()
+        return ((key, msgspec.json.encode(dict(sorted(self.parts[model].items()))).decode()),)
+
+
+def recorded_parts(store: Store, model: str, fingerprint: str) -> dict[str, str] | None:
+    """Return what a model was made by when it had a fingerprint; None where no build recorded it."""
+    try:
+        return msgspec.json.decode(store.read(f"{paths.made_by(model)}/{fingerprint}.json"), type=dict[str, str])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
 
 @dataclass(frozen=True)
 class Stale:
-    """One event hour of one source, with the models that must be built and why the first of them must."""
+    """One event hour of one source, with the models that must be built, why the first of them must, and why each."""
 
     source: str
     hour: str
     models: tuple[str, ...]
     why: str
+    whys: Mapping[str, str] = field(default_factory=dict)
 
 
 def bronze_inputs(receipts: Iterable[LandingReceipt]) -> dict[str, list[tuple[str, str]]]:
@@ -94,19 +114,19 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
             or (why := ANSWERED if (model, hour) in come else "")
         }
         if reasons:
-            found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values()))))
+            found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values())), reasons))
     return found
 
 
 def _why(there: Files, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
     if receipt is None:
-        return "never built" if inputs else ""
+        return NEVER if inputs else ""
     if row_marks(receipt.inputs) != row_marks(inputs):
-        return "other bronze files"
+        return FILES
     if receipt.expired_at:
         return ""
     if receipt.mapping != mapping:
-        return "changed mapping"
+        return MAPPING
     return lost_file(receipt, there.get)
 
 

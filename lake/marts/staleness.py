@@ -10,7 +10,7 @@ expire, the mark of that stays.
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -19,10 +19,12 @@ from itertools import accumulate
 from lake import ledger
 from lake.ledger import build_receipts
 from lake.ledger.build_receipts import BuildReceipt
-from lake.ledger.staleness import Mappings, files_there, lost_file
-from lake.marts.declaration import Mart, Read
+from lake.ledger.staleness import NEVER, Mappings, files_there, lost_file
+from lake.marts.declaration import Mart, Marts, Read
 from lake.storage.store import Store
 
+ROWS, SQL = "other rows in what it reads", "changed SQL"
+FOLLOWS = "reads hours that are built first"  # and is built if their rows come out otherwise
 _ALL = 1 << 128
 
 
@@ -101,18 +103,18 @@ def stale_mart(store: Store, mappings: Mappings, mart: Mart, tables: Tables) -> 
         receipt = built.get(hour)
         if tables.expired(mart, hour) or (receipt and receipt.expired_at):
             continue
-        why = lost_file(receipt, there.get) if receipt else "never built"
+        why = lost_file(receipt, there.get) if receipt else NEVER
         if receipt and receipt.inputs != tables.inputs(mart, hour):
-            why = "other rows in what it reads"
+            why = ROWS
         elif receipt and receipt.mapping != fingerprint:
-            why = "changed SQL"
+            why = SQL
         if why:
             found.append(StaleMart(mart.name, hour, why))
     return found
 
 
 def may_become_stale(mart: Mart, tables: Tables, planned: Mapping[str, Iterable[str]]) -> set[str]:
-    """Return the hours of a mart whose windows hold an hour that is about to be built, of `planned` (mart → hours)."""
+    """Return the hours of a mart whose windows hold an hour that is about to be built, of `planned` (table → hours)."""
     found: set[str] = set()
     for read in mart.reads:
         news = sorted({hour for model in read.models for hour in planned.get(model, ())})
@@ -122,6 +124,31 @@ def may_become_stale(mart: Mart, tables: Tables, planned: Mapping[str, Iterable[
             first, last = window(read, hour)
             if bisect_left(news, first) < bisect_right(news, last):
                 found.add(hour)
+    return found
+
+
+def planned(
+    store: Store,
+    mappings: Mappings,
+    marts: Marts,
+    wanted: Callable[[str], bool] = lambda _: True,
+    again: bool = False,
+    first: Mapping[str, Iterable[str]] | None = None,
+) -> dict[str, dict[str, str]]:
+    """Return, by mart in the order of building, the hours that are stale, or may become so, with why.
+
+    `first` are the hours of tables (model → hours) that are built before the marts. With `again`, all hours that marts
+    have something to read of.
+    """
+    tables, found = Tables(store), dict[str, dict[str, str]]()
+    before = dict(first or {})
+    for name in (name for level in marts.levels for name in level):
+        mart = marts.by_name[name]
+        whys = dict.fromkeys(tables.hours(mart) if again else (), "")
+        whys |= dict.fromkeys(may_become_stale(mart, tables, before), FOLLOWS)
+        whys |= {each.hour: each.why for each in stale_mart(store, mappings, mart, tables)}
+        if chosen := {hour: whys[hour] for hour in sorted(filter(wanted, whys))}:
+            found[name] = before[name] = chosen
     return found
 
 

@@ -101,6 +101,11 @@ def shared_file(room: str, source: str, hour: datetime, name: str) -> str:
     return f"{room}/{checked(source)}/{hour_folder(hour)}/{checked(name, BATCH)}.parquet"
 
 
+def made_by(model: str) -> str:
+    """Return the folder of what a model's builds were made by: one file for each fingerprint."""
+    return f"{LEDGER}/made_by/{checked(model)}"
+
+
 def compaction_receipt(key: str) -> str:
     """Return the key of the receipt of a file that compaction made."""
     return f"{LEDGER}/compaction/{key.removesuffix('.parquet')}.json"

@@ -5,13 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from lake import ledger
 from lake.base.errors import HeadwaterError
+from lake.build.reasons import Due, due, removed_marts, removed_models, stale_or_all
 from lake.build.run import Plan, retire
 from lake.ledger import build_receipts
-from lake.ledger.staleness import Mappings, Stale, bronze_inputs, stale_hours
-from lake.marts.staleness import Tables, may_become_stale, stale_mart
-from lake.matching.matches import TABLE as MATCHES
+from lake.ledger.staleness import Mappings, stale_hours
+from lake.marts.staleness import planned
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from orchestration.dbt.invoke import invoke
@@ -64,15 +63,12 @@ def build(
     sweep(store)
     request = Request(settings, store, project or load_project())
     mappings = request.project.mappings
-    done = Built()
-
-    def in_range(hour: str) -> bool:
-        return (not first or hour >= first) and (not last or hour <= last)
-
+    done, in_range = Built(), _between(first, last)
     wanted: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for source in sources:
-        _retire_removed(store, mappings, source)
-        for each in _stale(store, mappings, source, again):
+        for model in removed_models(store, mappings, source):
+            retire(store, model)
+        for each in stale_or_all(store, mappings, source, again):
             if in_range(each.hour) and (only is None or each.hour in only):
                 wanted.setdefault((source, each.models), []).append(each.hour)
     for models, hours in _runs(mappings, wanted):
@@ -87,12 +83,23 @@ def build(
     return done
 
 
+def would_build(
+    store: Store, sources: Iterable[str], first: str | None = None, last: str | None = None, again: bool = False
+) -> Due:
+    """Return what `build` would do with the same arguments, and why. Nothing is built, loaded or removed."""
+    project = load_project()
+    return due(store, project.mappings, project.marts, list(sources), _between(first, last), again)
+
+
+def _between(first: str | None, last: str | None) -> Callable[[str], bool]:
+    return lambda hour: (not first or hour >= first) and (not last or hour <= last)
+
+
 def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool) -> None:
     """Build the stale hours of all marts in one dbt run, which orders them."""
     store, project = request.store, request.project
-    for model in build_receipts.models(store):
-        if "__" not in model and model not in project.marts.by_name and model != MATCHES:
-            retire(store, model)
+    for model in removed_marts(store, project.marts):
+        retire(store, model)
     hours = planned_marts(store, project, wanted, again)
     if not hours:
         return
@@ -116,15 +123,8 @@ def planned_marts(
 
     With `again`, all hours that they have something to read of.
     """
-    tables = Tables(store)
-    planned: dict[str, tuple[str, ...]] = {}
-    for name in (name for level in project.marts.levels for name in level):
-        mart = project.marts.by_name[name]
-        hours = {each.hour for each in stale_mart(store, project.mappings, mart, tables)}
-        hours |= may_become_stale(mart, tables, planned) | (tables.hours(mart) if again else set())
-        if chosen := tuple(sorted(filter(wanted, hours))):
-            planned[name] = chosen
-    return planned
+    found = planned(store, project.mappings, project.marts, wanted, again)
+    return {mart: tuple(hours) for mart, hours in found.items()}
 
 
 def _failures(request: Request, models: Sequence[str], quiet: bool) -> dict[str, str]:
@@ -148,13 +148,6 @@ def _gone(store: Store, failures: Mapping[str, str]) -> bool:
 def unbuilt_hours(store: Store, source: str) -> set[str]:
     """Return the event hours of a source that wait to be built."""
     return {each.hour for each in stale_hours(store, load_project().mappings, source)}
-
-
-def _retire_removed(store: Store, mappings: Mappings, source: str) -> None:
-    held = set(mappings.models_of(source))
-    for model in build_receipts.models(store):
-        if model.endswith(f"__{source}") and model not in held:
-            retire(store, model)
 
 
 def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict[str, str]:
@@ -182,13 +175,6 @@ def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict
         for result in getattr(outcome.result, "results", [])
         if str(result.status) in ("error", "fail", "skipped", "runtime error")
     }
-
-
-def _stale(store: Store, mappings: Mappings, source: str, again: bool) -> list[Stale]:
-    if not again:
-        return stale_hours(store, mappings, source)
-    models = tuple(mappings.models_of(source))
-    return [Stale(source, hour, models, "asked for") for hour in bronze_inputs(ledger.landings(store, source))]
 
 
 def _runs(

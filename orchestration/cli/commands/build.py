@@ -1,13 +1,29 @@
 """The command that builds what is stale."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from ingest.contracts import load_contracts
-from orchestration.cli.app import First, Json, Last, app, contract, err, hour_range, lake, out, print_json, settings
-from orchestration.dbt.run import Built
+from lake.build.reasons import Due
+from orchestration.cli.app import (
+    First,
+    Json,
+    Last,
+    app,
+    contract,
+    err,
+    hour_range,
+    lake,
+    out,
+    print_json,
+    say,
+    settings,
+)
+from orchestration.dbt.run import Built, would_build
 from orchestration.dbt.run import build as build_stale
 from orchestration.steps.feeds import FEED_PROBLEMS, load_configured, load_databases
 
@@ -18,13 +34,18 @@ def build(
     last: Last = None,
     source: Annotated[list[str] | None, typer.Option(help="Only these sources.")] = None,
     again: Annotated[bool, typer.Option(help="Build also what is not stale.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be built, and why, and build nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Build what is stale: normalise landed events to OCSF, then the marts of gold. Without arguments: all of it."""
     wanted = [contract(name).source for name in source] if source else sorted(load_contracts())
-    store = lake()
+    store, hours = lake(), hour_range(first, last)
+    if dry_run:
+        _report_due(would_build(store, wanted, *hours, again=again), json)
+        return
     load_reference(quiet=json)
-    hours = hour_range(first, last)
     with err.status("building …") if not json else nullcontext():
         done = build_stale(settings(), store, wanted, *hours, again=again)
     _report_build(done, json)
@@ -59,3 +80,28 @@ def _report_build(done: Built, json: bool) -> None:
         for mart, hours in sorted(done.marts.items()):
             out.print(f"gold.{mart}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
         out.print(f"{len(done.models)} tables built")
+
+
+def _report_due(due: Due, json: bool) -> None:
+    """Print what a build would do; in JSON the keys of a build, and `if_changed`, `retired` and `reasons` besides."""
+    if json:
+        models = sorted({each.table for each in due.reasons} - due.retired.keys())
+        print_json({**asdict(due), "models": models})
+        return
+    groups: dict[str, dict[tuple[tuple[str, ...], str], list[str]]] = {}
+    for each in due.reasons:
+        table, _, source = each.table.partition("__")
+        groups.setdefault(source or f"gold.{table}", {}).setdefault((each.hours, each.why), []).append(table)
+    for name, reasons in groups.items():
+        hours = sorted({hour for of, _ in reasons for hour in of})
+        say(f"{name}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
+        for (of, why), tables in reasons.items():
+            of_tables = "" if name.startswith("gold.") else f" of {_listed(tables)}"
+            say(f"    {len(of):,} hours{of_tables}: {why}")
+    stale = [sum(map(len, of.values())) for of in (due.hours, due.marts)]
+    more = f"{stale[0]:,} event hours of sources and {stale[1]:,} of marts are stale; nothing was built"
+    say(more if due.reasons else "nothing is stale")
+
+
+def _listed(tables: Sequence[str]) -> str:
+    return ", ".join(tables[:3]) + (f" and {len(tables) - 3} more tables" if len(tables) > 3 else "")
