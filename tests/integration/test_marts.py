@@ -88,5 +88,5 @@ def test_late_events_give_what_events_in_order_give(marts: Path, tmp_path: Path)
     assert headwater("build", "--again").code == 0
     assert late_rows == rows(marts), "building everything at once gives the same"
     assert "nothing is stale" in headwater("build").out
-    kept = "select count(*) from build_receipts.of_model where model = 'new_addresses' and invalid <> '{}'"
+    kept = "select count(*) from ledger.builds where model = 'new_addresses' and invalid <> '{}'"
     assert headwater("query", kept, "--json").json[0] == {"count_star()": 0}
