@@ -8,12 +8,11 @@
     {{ status_id }} as status_id,
     error_code as status_code,
     error_message as status_detail,
-    {{ cloudtrail_metadata() }} as metadata,
+    metadata,
     {'provider': 'AWS', 'region': aws_region, 'account': {{ aws_account("recipient_account") }}} as cloud,
     {{ cloudtrail_actor() }} as actor,
     {{ cloudtrail_api() }} as api,
-    {{ cloudtrail_unmapped(unmapped) }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    {{ cloudtrail_unmapped(unmapped) }} as unmapped
 {%- endmacro %}
 
 
@@ -24,12 +23,6 @@ case
       when coalesce(response_elements ->> event_name, service_details ->> event_name) in ('Failure', 'Failed') then 2
       else 1
     end
-{%- endmacro %}
-
-
-{% macro cloudtrail_metadata() -%}
-{{ ocsf_metadata("AWS", "CloudTrail", event_code="record_type", original_time="event_time",
-      correlation_uid="shared_event_id", feature_name="event_category", version="event_version") }}
 {%- endmacro %}
 
 

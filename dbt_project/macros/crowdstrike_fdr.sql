@@ -61,12 +61,6 @@ case when not regexp_full_match({{ text }}, '[0:.]+') then {{ ip_or_null(text) }
 {%- endmacro %}
 
 
-{% macro fdr_metadata() -%}
-{{ ocsf_metadata("CrowdStrike", "Falcon", event_code="event_name", log_name="'Falcon Data Replicator'",
-    original_time="original_time", tenant_uid="cid", correlation_uid="tree_id", version="sensor_build") }}
-{%- endmacro %}
-
-
 {#- The host of the sensor. Its address is its own where an event tells it, else the one that the Falcon cloud sees
     (aip, which also stays in unmapped). Events of the cloud name none; classes that ask for one get an unknown one. -#}
 {% macro fdr_device(required) -%}
@@ -168,9 +162,8 @@ case when {{ flags }} <> 0 and {{ flags }} & 512 = 0 then [{'algorithm_id': 0, '
 
 {#- The columns that every mapping ends with: where it happened, and the pipeline's own. -#}
 {% macro fdr_event(device_required=true) -%}
-{{ fdr_metadata() }} as metadata,
-    {{ fdr_device(device_required) }} as device,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+metadata,
+    {{ fdr_device(device_required) }} as device
 {%- endmacro %}
 
 

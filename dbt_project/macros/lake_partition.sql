@@ -52,10 +52,9 @@
         "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid, "content": content,
         "mapped": mapped})]) -%}
 
-  {%- if table == "dispositions" or lake_is_read(model) -%}
+  {%- if lake_is_read(model) -%}
     {%- do lake_execute("create or replace view " ~ target ~ " as " ~ (lake_table_select(model.name) if source else lake_mart_select(model, compiled_code))) -%}
   {%- endif -%}
-  {%- if table == "dispositions" -%}{%- do lake_keep_readers() -%}{%- endif -%}
   {{ run_hooks(post_hooks) }}
   {%- do adapter.commit() -%}
   {{ return({"relations": [target]}) }}
@@ -86,15 +85,6 @@
     {{ return(true) }}
   {%- endfor -%}
   {{ return(false) }}
-{%- endmacro %}
-
-{% macro lake_keep_readers() -%}
-  {#- Keeps the events that the mappings of this model's source select from. -#}
-  {%- for node in graph.nodes.values() if node.resource_type == "model" and node.config.get("meta", {}).get("kept")
-        and model.unique_id in node.depends_on.get("nodes", []) and node.unique_id not in selected_resources
-        and lake_is_read(node) -%}
-    {%- do lake_keep(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) -%}
-  {%- endfor -%}
 {%- endmacro %}
 
 {% macro lake_keep(relation) -%}

@@ -78,8 +78,7 @@
 
 {% macro lake_is_filed(node) -%}
   {#- Whether a node stands in by its files alone. -#}
-  {{ return(node.resource_type == "model" and node.config.materialized == "lake_partition" and "__" in node.name
-      and not node.config.get("meta", {}).get("inline")) }}
+  {{ return(node.resource_type == "model" and node.config.materialized == "lake_partition" and "__" in node.name) }}
 {%- endmacro %}
 
 {% macro lake_stand_in(node, project) -%}
@@ -93,7 +92,7 @@
     {%- if casts -%}{%- set select = "select * replace (" ~ casts | join(", ") ~ ") from (" ~ select ~ ")" -%}{%- endif -%}
   {%- elif lake_is_filed(node) -%}
     {%- set select = lake_table_select(node.name) -%}
-  {%- elif node.config.materialized == "lake_partition" and not node.config.get("meta", {}).get("inline") -%}
+  {%- elif node.config.materialized == "lake_partition" -%}
     {%- set select = lake_mart_select(node, render(node.raw_code)) -%}
   {%- else -%}
     {%- set select = render(node.raw_code) -%}

@@ -1,8 +1,7 @@
 {#- Reading tables that live in the lake. -#}
 
 {% macro lake_table_select(model) -%}
-  {#- SELECT over all hours of a lake_partition model, typed also when it has no file yet; of dispositions only the hours
-      of the run, for that is what the run's events are held against. -#}
+  {#- SELECT over all hours of a lake_partition model, typed also when it has no file yet. -#}
   {%- set table, source = model.split("__", 1) -%}
   {{ return(lake_call("hw_table", [table, source])) }}
 {%- endmacro %}

@@ -17,10 +17,9 @@ list_filter(targets, lambda entity: entity.type = '{{ type }}')[1]
     outcome_result as status_code,
     outcome_reason as status_detail,
     {{ okta_control() }},
-    {{ okta_metadata() }} as metadata,
+    metadata,
     {{ okta_device() }} as device,
-    {{ okta_unmapped(taken, others, further) }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    {{ okta_unmapped(taken, others, further) }} as unmapped
 {%- endmacro %}
 
 
@@ -58,12 +57,6 @@ case outcome_result when 'ALLOW' then 1 when 'DENY' then 2 end as action_id,
 {#- Risk is written `{level=LOW, reasons=…}` in debug data and as JSON elsewhere. -#}
 {% macro okta_risk_level() -%}
 regexp_extract(coalesce(security_risk::varchar, debug_data ->> 'risk', debug_data ->> 'logOnlySecurityData'), '\blevel"?[=:]\s*"?([A-Za-z]+)', 1)
-{%- endmacro %}
-
-
-{% macro okta_metadata() -%}
-{{ ocsf_metadata("Okta", "Okta System Log", event_code="event_type", original_time="published", log_level="severity",
-      correlation_uid="transaction_id", version="log_version") }}
 {%- endmacro %}
 
 

@@ -22,12 +22,6 @@ nullif(nullif(trim(coalesce(json_extract_string(event_data, '$.{{ name }}'), jso
 {%- endmacro %}
 
 
-{% macro windows_metadata() -%}
-{{ ocsf_metadata("Microsoft", "Windows", event_code="event_id", log_name="channel", log_provider="provider_name",
-    log_level="level", original_time="original_time", correlation_uid="correlation_uid", sequence="record_number") }}
-{%- endmacro %}
-
-
 {#- The computer on which the event happened. -#}
 {% macro windows_device() -%}
 {'hostname': computer_name, 'type_id': 0, 'type': 'Unknown', 'os': {'name': 'Windows', 'type_id': 100, 'type': 'Windows'}}
@@ -130,9 +124,8 @@ nullif(trim(replace(replace(replace(replace(replace(
 {#- The columns that every mapping ends with: who said it, where, and the pipeline's own. -#}
 {% macro windows_event() -%}
 message,
-    {{ windows_metadata() }} as metadata,
-    {{ windows_device() }} as device,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    metadata,
+    {{ windows_device() }} as device
 {%- endmacro %}
 
 

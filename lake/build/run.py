@@ -113,12 +113,6 @@ class BuildRun:
         """Return the addresses of the bronze files that this run reads for a source."""
         return addresses(self.store, self.files.get(source, []))
 
-    def published_files(self, table: str, source: str) -> list[str]:
-        """Return the addresses of a table's files in the hours of this run."""
-        folder = _folder(table, source)
-        keys = [f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet" for hour in self.inputs.get(source, {})]
-        return [self.store.url(key) for key, held in self.store.infos(keys).items() if held is not None]
-
     def window_files(self, model: str) -> list[str] | None:
         """Return the addresses of a table's files in the hours that this run's marts look at; None without marts."""
         if not self.plan.marts:

@@ -103,8 +103,8 @@ class ConformError(HeadwaterError, ValueError):
 def conform(declared: Sequence[tuple[str, str]], given: Mapping[str, str], relation: str) -> list[str]:
     """Return the select list that turns `relation` into the class's columns, in the declared order.
 
-    `declared` is (column, DuckDB type) of the class; `given` maps the mapping's columns to their types. Columns that
-    start with `_` are the pipeline's own and are not looked at.
+    `declared` is (column, DuckDB type) of the class; `given` maps the mapping's columns to their types. Columns and
+    attributes that start with `_` are the pipeline's own and are not looked at.
 
     Raises:
         ConformError: a given column or attribute is not declared, or its type cannot become the declared one.
@@ -155,7 +155,7 @@ def _struct(expression: str, given: DuckDBPyType, declared: DuckDBPyType, path: 
         raise ConformError(f"{path}: the class declares an object, the mapping gives {given}")
     have, wanted = dict(children(given)), dict(children(declared))
     for name in have:
-        if name not in wanted:
+        if name not in wanted and not name.startswith("_"):
             raise ConformError(
                 f"{path}.{name}: the class declares no such attribute (add it to dbt_project/ocsf/attributes.yml)"
             )
@@ -171,7 +171,8 @@ def _struct(expression: str, given: DuckDBPyType, declared: DuckDBPyType, path: 
 def _filled(expression: str, given: DuckDBPyType) -> str:
     """Whether anything inside is not NULL."""
     if given.id == "struct":
-        inner = [_filled(f"{expression}.{quoted(name)}", type_) for name, type_ in children(given)]
+        own = [(name, type_) for name, type_ in children(given) if not name.startswith("_")]
+        inner = [_filled(f"{expression}.{quoted(name)}", type_) for name, type_ in own]
         return "(" + " or ".join(inner) + ")"
     if given.id == "list":
         return f"coalesce(len({expression}) > 0, false)"

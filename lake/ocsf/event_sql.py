@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
 from lake.base.sql import literal, quoted
 from lake.ocsf.attributes import Attribute, EventClass
-from lake.ocsf.columns import Filled, columns, conform, duckdb_type, filled_by
+from lake.ocsf.columns import Filled, children, columns, conform, duckdb_type, filled_by
 from lake.ocsf.observables import Observed, Subject, observed, subjects
 from lake.ocsf.rules import profiles_filled, rules
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
+RECORD = "_record"  # in a mapping's `metadata`: the pipeline's columns of the record that the event was made of
 _COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata")
 
 
@@ -47,7 +50,7 @@ def event_sql(event_class: EventClass, given: Mapping[str, str]) -> EventSql:
         ConformError: a given column or attribute is not declared, or its type cannot become the declared one.
     """
     declared = columns(event_class)
-    conformed = [*conform(declared, given, "mapped"), *(f"mapped.{name}" for name in PIPELINE)]
+    conformed = [*conform(declared, given, "mapped"), *_pipeline(given)]
     filled = _filled(event_class, given)
     steps = f"""conformed as (
   select
@@ -65,6 +68,14 @@ completed as (
     wanted = {"enrichments", "osint", "observables", *(subject.path.partition(".")[0] for subject in found)}
     types = tuple(_tree(each) for each in event_class.shape.attributes if each.name in wanted)
     return EventSql(steps, _metadata(event_class, filled), tuple(found), tuple(observed(event_class, own)), types)
+
+
+def _pipeline(given: Mapping[str, str]) -> list[str]:
+    """The pipeline's columns: of a mapping they stand in its `metadata` (macro `ocsf_metadata`), a mart gives them itself."""
+    if RECORD in dict(children(duckdb.sqltype(given.get("metadata", "STRUCT(uid VARCHAR)")))):
+        places = ("mapped.metadata.uid", *(f"mapped.metadata.{RECORD}.{name.removeprefix('_')}" for name in PIPELINE[1:]))
+        return [f"{place} as {name}" for place, name in zip(places, PIPELINE, strict=True)]
+    return [f"mapped.{name}" for name in PIPELINE]
 
 
 def _tree(attribute: Attribute) -> list[Any]:
@@ -117,6 +128,8 @@ def _completions(event_class: EventClass, given: Mapping[str, str]) -> list[str]
         "type_name": f"{literal(event_class.caption + ': ')} || coalesce({activity_name}, 'Other')",
         "severity_id": "coalesce(severity_id, 1)",
     }
+    if "unmapped" in given:
+        made["unmapped"] = "nullif(unmapped, '{}')"
     for name, attribute in enums.items():
         sibling = name.removesuffix("_id")
         if name in ("activity_id", sibling) or sibling not in names or name not in (*given, "severity_id"):

@@ -10,7 +10,6 @@ The manifest names the macros that a model or a macro calls in its text. These a
  - the materialization, and the hooks of a run: they count for every table
  - `ocsf_type__<class>`, by a name that is put together: what a class declares counts for its tables
  - `bronze_types` has the fields of every source, and counts for none: the fields of a table's own source do
- - `filter_name` reads the filters that the mappings of a source declare: they count for the source's dispositions
 """
 
 import csv
@@ -23,7 +22,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from lake.storage.paths import OUTCOMES
 from orchestration.dbt.tokens import Text, read_text
 
 Manifest = Mapping[str, Any]
@@ -67,17 +65,14 @@ class Fingerprints:
             else:
                 parts[f"model {name}"] = self._sql(found)
                 macros |= self._closure([*found["depends_on"]["macros"], self._materialization(found)])
-        if table == OUTCOMES:
-            parts["filters"] = self._filters(source)
         digests = {name: _digest(json.dumps(part, sort_keys=True, default=str)) for name, part in parts.items()}
         return digests | {self._macro_name(each): self._macro(each) for each in macros}
 
     def _made_of(self, unique_id: str) -> set[str]:
-        """Return a table, and what it reads down to other tables: views, seeds, bronze sources, inline tables."""
+        """Return a table, and what it reads down to other tables: views, seeds, bronze sources."""
         found = {unique_id}
         for each in self._nodes[unique_id]["depends_on"]["nodes"]:
-            config = self._nodes[each]["config"] if each in self._nodes else {}
-            if config.get("materialized") == "view" or config.get("meta", {}).get("inline"):
+            if each in self._nodes and self._nodes[each]["config"].get("materialized") == "view":
                 found |= self._made_of(each)
             elif each.startswith("seed.") or each.startswith(f"source.{self._package}.bronze."):
                 found.add(each)
@@ -116,10 +111,6 @@ class Fingerprints:
 
     def _materialization(self, node: Mapping[str, Any]) -> str:
         return f"macro.{self._package}.materialization_{node['config']['materialized']}_duckdb"
-
-    def _filters(self, source: str) -> list[object]:
-        models = sorted((n["name"], n["config"].get("meta", {}).get("filters")) for n in self._nodes.values())
-        return [(name, filters) for name, filters in models if filters and name.endswith(f"__{source}")]
 
     def _closure(self, macros: Iterable[str]) -> set[str]:
         return set().union(*(self._called(each) for each in macros))

@@ -216,9 +216,8 @@ class Plugin(BasePlugin):
 
     def _table(self, table: str, source: str) -> str:
         run = self._current()
-        if table == paths.OUTCOMES:
-            return typed_select(DISPOSITION_COLUMNS, run.published_files(table, source), hive=True)
-        wanted = [*columns(self._class(table)), *PIPELINE_COLUMNS]
+        outcomes = table == paths.OUTCOMES
+        wanted = DISPOSITION_COLUMNS if outcomes else (*columns(self._class(table)), *PIPELINE_COLUMNS)
         files = run.window_files(f"{table}__{source}")
         return lake_table(run.store, table, source, wanted) if files is None else typed_select(wanted, files)
 

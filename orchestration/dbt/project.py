@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -88,6 +88,16 @@ class Project:
         """Return the views of gold, with their SQL where it is plain but for `ref`."""
         found = (self._props(each) for each in self.views if self._layer(each) == GOLD)
         return [GoldView(node["name"], tuple(self._reads(node)), _plain_sql(node["raw_code"])) for node in found]
+
+    def kept_for(self, models: Collection[str]) -> list[str]:
+        """Return the names of the views that a run of these models computes once: those that several of them read."""
+        readers: dict[str, set[str]] = {}
+        for each in self.models:
+            if self.name(each) in models:
+                for parent in self.manifest["parent_map"][each]:
+                    if self.is_view(parent) and self._props(parent)["config"]["meta"].get("kept"):
+                        readers.setdefault(self.name(parent), set()).add(each)
+        return sorted(view for view, found in readers.items() if len(found) > 1)
 
     def tables_of(self, source: str) -> list[str]:
         """Return the ids of the tables that read this source and no other."""

@@ -160,7 +160,7 @@ def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict
 
     project = request.project
     # Nobody reads what dbt writes of a run: it is a tenth of an empty run in a profile. Errors come back as results.
-    words = ["--select", " ".join(models), "--no-write-json", "--no-populate-cache"]
+    words = ["--select", " ".join([*project.kept_for(models), *models]), "--no-write-json", "--no-populate-cache"]
     with requested(request):
         end_runs()  # of a dbt that somebody else started in this process
         try:

@@ -1,7 +1,26 @@
 -- The states of GuardDuty findings that the mapping sees: routed to a class, each state once, with what stands in the
 -- JSON of actions and resources.
 with published as (
-{{ published_events("aws_guardduty", ref("stg_aws__guardduty"), ref("dispositions__aws_guardduty")) }}
+    select
+        event.*,
+        coalesce(route.class_uid, 0) as routed_class_uid, -- an event type without a route is a Base Event
+        route.activity_id,
+        null::varchar as filter,
+        case
+            when repeated.number > 1 then 'duplicate'
+            when filter is not null then 'filtered'
+            else 'published'
+        end as outcome,
+        coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
+        case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
+        {{ guardduty_text("additional_info", "sample") }} = 'true' or title like '[SAMPLE]%' as is_sample,
+        {{ ocsf_metadata(
+            "AWS", "GuardDuty", event_code="event_type", original_time="updated_at", feature_name="feature_name",
+            version="schema_version", correlation_uid="attack_sequence_arn", labels="case when is_sample then ['sample'] end") }} as metadata
+    from {{ ref("stg_aws__guardduty") }} as event
+    left join {{ routes("aws_guardduty", ref("stg_aws__guardduty")) }} as route using (event_type)
+    left join {{ repeated_keys("aws_guardduty", ref("stg_aws__guardduty")) }} as repeated
+        using (_batch, _source_object, _source_row)
 ),
 
 looked_up as (

@@ -1,7 +1,25 @@
 -- The Okta events that mappings see: routed to a class, each event once, without filtered ones. What takes work is made
 -- here and not in staging, so that a mapping pays for the events of its own class only.
 with published as (
-{{ published_events("okta_system_log", ref("stg_okta__system_log"), ref("dispositions__okta_system_log")) }}
+    select
+        event.*,
+        coalesce(route.class_uid, 0) as routed_class_uid, -- an event type without a route is a Base Event
+        route.activity_id,
+        null::varchar as filter,
+        case
+            when repeated.number > 1 then 'duplicate'
+            when filter is not null then 'filtered'
+            else 'published'
+        end as outcome,
+        coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
+        case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
+        {{ ocsf_metadata(
+            "Okta", "Okta System Log", event_code="event_type", original_time="published", log_level="severity",
+            correlation_uid="transaction_id", version="log_version") }} as metadata
+    from {{ ref("stg_okta__system_log") }} as event
+    left join {{ routes("okta_system_log", ref("stg_okta__system_log")) }} as route using (event_type)
+    left join {{ repeated_keys("okta_system_log", ref("stg_okta__system_log")) }} as repeated
+        using (_batch, _source_object, _source_row)
 )
 
 select

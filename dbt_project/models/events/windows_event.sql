@@ -1,2 +1,27 @@
 -- The Windows events that mappings see: routed to a class, each event once, without filtered ones.
-{{ published_events("windows_event", ref("stg_windows__event"), ref("dispositions__windows_event")) }}
+select
+    event.*,
+    coalesce(route.class_uid, 0) as routed_class_uid, -- an event type without a route is a Base Event
+    route.activity_id,
+    case
+        when routed_class_uid = 1001 and (
+            event_type = 'sysmon:2'
+            or (event_type = 'sysmon:11' and not coalesce(regexp_matches(target_filename, '(?i)[.]('
+                || 'exe|dll|sys|scr|com|cpl|ocx|msi|msp|bat|cmd|ps1|psm1|psd1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|url|jar|py|'
+                || 'docm|xlsm|pptm|dotm|xlam|iso|img|vhd|vhdx|zip|rar|7z|cab)$'), false))
+        ) then 'endpoint_file_modifications'
+    end as filter,
+    case
+        when repeated.number > 1 then 'duplicate'
+        when filter is not null then 'filtered'
+        else 'published'
+    end as outcome,
+    coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
+    case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
+    {{ ocsf_metadata(
+        "Microsoft", "Windows", event_code="event_id", log_name="channel", log_provider="provider_name",
+        log_level="level", original_time="original_time", correlation_uid="correlation_uid", sequence="record_number") }} as metadata
+from {{ ref("stg_windows__event") }} as event
+left join {{ routes("windows_event", ref("stg_windows__event")) }} as route using (event_type)
+left join {{ repeated_keys("windows_event", ref("stg_windows__event")) }} as repeated
+    using (_batch, _source_object, _source_row)

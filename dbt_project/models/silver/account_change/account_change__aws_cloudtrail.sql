@@ -53,8 +53,8 @@ named as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then event_name end as activity_name,
+    activity_id,
+    case when activity_id = 99 then event_name end as activity_name,
     case
         when own_account then {{ cloudtrail_user() }}
         else {
@@ -77,7 +77,7 @@ select
     case
         when coalesce(policy_arn, policy_name) is not null then [{'uid': policy_arn, 'name': policy_name}]
     end as policies,
-    case when mfa_device is not null and routed_activity_id in (10, 11) then [{
+    case when mfa_device is not null and activity_id in (10, 11) then [{
       'factor_type_id': case when mfa_device like '%:mfa/%' then 7 when mfa_device like '%:u2f/%' then 9 else 6 end,
       'factor_type': case
           when mfa_device like '%:mfa/%' then 'OTP' when mfa_device like '%:u2f/%' then 'U2F' else 'Hardware Token'

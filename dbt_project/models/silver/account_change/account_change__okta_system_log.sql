@@ -7,8 +7,8 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then event_type end as activity_name,
+    activity_id,
+    case when activity_id = 99 then event_type end as activity_name,
     {{ okta_status() }},
     {{ okta_user("subject", required=true) }} as user,
     {{ okta_actor() }} as actor,

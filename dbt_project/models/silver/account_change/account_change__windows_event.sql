@@ -1,6 +1,6 @@
 -- Accounts that were created, changed, locked or deleted (Security 4720-4726, 4738, 4740-4743, 4767, 4781).
 select
-    routed_activity_id as activity_id,
+    activity_id,
     case event_id when 4738 then 'Modify' when 4742 then 'Modify' when 4781 then 'Rename' end as activity_name,
     severity_id,
     status_id,

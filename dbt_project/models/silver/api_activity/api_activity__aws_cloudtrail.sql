@@ -2,8 +2,8 @@
 -- says it; for a verb that is not listed, CloudTrail's own readOnly tells a read.
 with activity as (
     select
-        event.*,
-        coalesce(routed_activity_id, verb.activity_id, case when read_only then 2 else 99 end) as activity_id
+        event.* exclude (activity_id),
+        coalesce(event.activity_id, verb.activity_id, case when read_only then 2 else 99 end) as activity_id
     from {{ ref("aws_cloudtrail") }} as event
     left join {{ ref("aws_api_verbs") }} as verb
         on verb.verb = regexp_extract(event.event_name, '^(?:Batch|Admin)?([A-Z][a-z]*)', 1)

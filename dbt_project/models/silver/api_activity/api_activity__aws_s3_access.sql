@@ -1,10 +1,10 @@
 -- Requests to S3 buckets. What a request does follows from its operation (routing seed).
 with requests as (
-    select *,
-        coalesce(routed_activity_id, 99) as activity_id,
+    select * exclude (activity_id),
+        coalesce(requests.activity_id, 99) as activity_id,
         'arn:aws' || case when host_header like '%.cn' then '-cn' when host_header like '%us-gov-%' then '-us-gov' else '' end
             || ':s3:::' || bucket as bucket_arn
-    from {{ ref("aws_s3_access") }}
+    from {{ ref("aws_s3_access") }} as requests
     where class_uid = 6003
 )
 
@@ -41,12 +41,11 @@ select
     } end as http_response,
     {{ s3_access_resources() }} as resources,
     {'provider': 'AWS', 'region': {{ s3_access_region() }}} as cloud,
-    {{ ocsf_metadata("AWS", "Amazon S3", event_code="event_type", original_time="request_time", feature_name="'Server Access Logs'") }} as metadata,
+    metadata,
     {{ observables([
         observable("src_endpoint.ip", 2, "source_ip"),
         observable("actor.user.uid", 31, "case when not " ~ s3_access_is_service() ~ " then requester end"),
         observable("http_request.user_agent", 16, "user_agent"),
     ]) }} as observables,
-    {{ s3_access_unmapped() }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    {{ s3_access_unmapped() }} as unmapped
 from requests

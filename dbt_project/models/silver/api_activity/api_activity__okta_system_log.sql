@@ -1,8 +1,8 @@
 -- Changes of the org by administrators and jobs, and what its API refused. What is done follows from the verb that begins
 -- the last part of the event type (seed okta_verbs), unless the route says it.
 select
-    coalesce(routed_activity_id, verb.activity_id, 99) as activity_id,
-    case when coalesce(routed_activity_id, verb.activity_id, 99) = 99 then event_type end as activity_name,
+    coalesce(event.activity_id, verb.activity_id, 99) as activity_id,
+    case when coalesce(event.activity_id, verb.activity_id, 99) = 99 then event_type end as activity_name,
     {{ okta_status() }},
     {{ okta_actor(required=true) }} as actor,
     {

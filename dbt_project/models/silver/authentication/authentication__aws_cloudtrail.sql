@@ -1,10 +1,10 @@
 -- Sign-ins to the console and to IAM Identity Center, their steps, and switches of role in the console.
 -- Calls of AWS STS are API Activity: most of them are services that fetch credentials, nobody signs in.
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then event_name end as activity_name,
-    case when routed_activity_id = 7 then 99 end as account_switch_type_id,
-    case when routed_activity_id = 7 then event_name end as account_switch_type,
+    activity_id,
+    case when activity_id = 99 then event_name end as activity_name,
+    case when activity_id = 7 then 99 end as account_switch_type_id,
+    case when activity_id = 7 then event_name end as account_switch_type,
     {{ cloudtrail_user() }} as user,
     coalesce((additional_data ->> 'MFAUsed') = 'Yes', session_is_mfa) as is_mfa,
     case when additional_data ->> 'CredentialType' is not null then [{

@@ -16,7 +16,7 @@ events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     case when event_name like 'UserLogonFailed%' then 2 else 1 end as status_id,
     coalesce(sub_status, status) as status_code,

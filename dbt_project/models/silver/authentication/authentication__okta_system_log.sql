@@ -15,8 +15,8 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then event_type end as activity_name,
+    activity_id,
+    case when activity_id = 99 then event_type end as activity_name,
     {{ okta_status() }},
     {{ okta_user("subject", required=true) }} as user,
     {{ okta_actor() }} as actor,
@@ -30,7 +30,7 @@ select
     {{ okta_policy() }} as policy,
     {{ okta_auth_factors() }} as auth_factors,
     case
-        when event_type = 'user.authentication.auth_via_mfa' or starts_with(event_type, 'user.mfa.') or routed_activity_id = 6 then true
+        when event_type = 'user.authentication.auth_via_mfa' or starts_with(event_type, 'user.mfa.') or activity_id = 6 then true
     end as is_mfa,
     case
         when event_type = 'user.authentication.auth_via_radius' then 10

@@ -12,7 +12,7 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     case
         when event_id in (4625, 4771) then 2

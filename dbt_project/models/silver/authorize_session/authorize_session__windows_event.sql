@@ -1,6 +1,6 @@
 -- Logon sessions that were given special privileges (Security 4672).
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     status_id,
     {{ windows_user("coalesce(subject_user_name, 'Unknown')", "subject_user_sid", "subject_domain_name") }} as user,

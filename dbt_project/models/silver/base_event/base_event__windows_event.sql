@@ -15,7 +15,7 @@ select
     status_id,
     -- The classic PowerShell log says everything in its text.
     case when event_type like 'windows_powershell:%' then message_text else message end as message,
-    {{ windows_metadata() }} as metadata,
+    metadata,
     {'user': {{ windows_user("user_name", "subject_user_sid", "subject_domain_name") }}, 'session': {'uid': subject_logon_id},
      'process': {{ windows_process("coalesce(process_name, image)", "process_id", "process_guid") }}} as actor,
     {{ windows_device() }} as device,
@@ -31,6 +31,5 @@ select
         "EventTime": null, "TimeCreated": null, "EventReceivedTime": null, "@timestamp": null, "@version": null,
         "host": null, "port": null, "tags": null, "SourceModuleName": null, "SourceModuleType": null,
         "SubjectUserSid": null, "SubjectUserName": null, "SubjectDomainName": null, "SubjectLogonId": null,
-        "ProcessName": null, "ProcessId": null, "ProcessGuid": null, "Image": null}'))::varchar, '{}') as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+        "ProcessName": null, "ProcessId": null, "ProcessGuid": null, "Image": null}'))::varchar, '{}') as unmapped
 from events

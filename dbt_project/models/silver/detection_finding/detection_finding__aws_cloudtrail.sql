@@ -8,7 +8,7 @@ select
     0 as severity_id,
     true as is_alert,
     {
-      'uid': coalesce(shared_event_id, _event_key),
+      'uid': coalesce(shared_event_id, metadata.uid),
       'title': concat_ws(
           ' ', coalesce(insight_details ->> 'insightType', 'CloudTrail Insight'), 'of', event_source, event_name
       ),

@@ -3,7 +3,6 @@
 with events as (
     select
         event.*,
-        {{ guardduty_text("additional_info", "sample") }} = 'true' or title like '[SAMPLE]%' as is_sample,
         case
             when is_archived then 3
             when created_millis is null then case when seen_count > 1 then 2 else 1 end
@@ -34,7 +33,7 @@ with events as (
 )
 
 select
-    coalesce(routed_activity_id, made_activity_id) as activity_id,
+    coalesce(activity_id, made_activity_id) as activity_id,
     coalesce(level.severity_id, 0) as severity_id,
     case when is_archived then 5 else 1 end as status_id,
     title as message,
@@ -109,9 +108,7 @@ select
         observable("actor.process.name", 9, "process.name"),
         observable("device.uid", 10, "instance_id"),
     ]) }} as observables,
-    {{ ocsf_metadata("AWS", "GuardDuty", event_code="event_type", original_time="updated_at", feature_name="feature_name",
-          version="schema_version", correlation_uid="attack_sequence_arn",
-          labels="case when is_sample then ['sample'] end") }} as metadata,
+    metadata,
     {{ unmapped_json({
           "severity": "severity",
           "partition": "aws_partition",
@@ -127,8 +124,7 @@ select
           "service.action.kubernetesRoleDetails": "kubernetes_role",
           "service.ebsVolumeScanDetails": "volume_scan",
           "service.malwareScanDetails": "malware_scan",
-    }) }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    }) }} as unmapped
 from events
 left join {{ ref("guardduty_severities") }} as level
     on events.severity >= level.from_severity and events.severity < level.below_severity

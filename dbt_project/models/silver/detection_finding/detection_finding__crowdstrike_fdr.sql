@@ -41,13 +41,13 @@ events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     level_id as severity_id,
     1 as status_id,
     true as is_alert,
     case when outcome_id in (2, 3) then 2 when outcome_id = 15 then 1 end as action_id,
     coalesce(outcome_id, 15) as disposition_id,
-    {'uid': coalesce("CompositeId", "DetectId", "EventUUID", _event_key),
+    {'uid': coalesce("CompositeId", "DetectId", "EventUUID", metadata.uid),
      'title': coalesce("DetectName", "Name", event_name),
      'desc': coalesce("DetectDescription", "Description"),
      'types': [event_name],

@@ -7,11 +7,11 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     1 as status_id,
     true as is_alert,
     {
-      'uid': _event_key,
+      'uid': metadata.uid,
       'title': coalesce(display_message, event_type),
       'desc': outcome_reason,
       'types': [event_type],

@@ -1,3 +1,13 @@
 -- What became of every landed CloudTrail record.
-{{ config(meta={"inline": true}) }}
-{{ dispositions("aws_cloudtrail", ref("stg_aws__cloudtrail")) }}
+select
+    _event_key,
+    _event_at,
+    _batch,
+    _source_object,
+    _source_row,
+    event_type,
+    routed_class_uid as class_uid,
+    outcome as disposition,
+    case when outcome = 'filtered' then filter end as filter,
+    collision
+from {{ ref("aws_cloudtrail") }}

@@ -1,3 +1,13 @@
 -- What became of every landed DNS query of the Route 53 Resolver.
-{{ config(meta={"inline": true}) }}
-{{ dispositions("aws_route53_resolver", ref("stg_aws__route53_resolver")) }}
+select
+    _event_key,
+    _event_at,
+    _batch,
+    _source_object,
+    _source_row,
+    event_type,
+    routed_class_uid as class_uid,
+    outcome as disposition,
+    case when outcome = 'filtered' then filter end as filter,
+    collision
+from {{ ref("aws_route53_resolver") }}

@@ -1,3 +1,13 @@
 -- What became of every landed S3 request.
-{{ config(meta={"inline": true}) }}
-{{ dispositions("aws_s3_access", ref("stg_aws__s3_access")) }}
+select
+    _event_key,
+    _event_at,
+    _batch,
+    _source_object,
+    _source_row,
+    event_type,
+    routed_class_uid as class_uid,
+    outcome as disposition,
+    case when outcome = 'filtered' then filter end as filter,
+    collision
+from {{ ref("aws_s3_access") }}

@@ -1,3 +1,13 @@
 -- What became of every landed VPC flow.
-{{ config(meta={"inline": true}) }}
-{{ dispositions("aws_vpc_flow", ref("stg_aws__vpc_flow")) }}
+select
+    _event_key,
+    _event_at,
+    _batch,
+    _source_object,
+    _source_row,
+    event_type,
+    routed_class_uid as class_uid,
+    outcome as disposition,
+    case when outcome = 'filtered' then filter end as filter,
+    collision
+from {{ ref("aws_vpc_flow") }}

@@ -1,3 +1,13 @@
 -- What became of every landed Falcon event.
-{{ config(meta={"inline": true}) }}
-{{ dispositions("crowdstrike_fdr", ref("stg_crowdstrike__fdr")) }}
+select
+    _event_key,
+    _event_at,
+    _batch,
+    _source_object,
+    _source_row,
+    event_type,
+    routed_class_uid as class_uid,
+    outcome as disposition,
+    case when outcome = 'filtered' then filter end as filter,
+    collision
+from {{ ref("crowdstrike_fdr") }}

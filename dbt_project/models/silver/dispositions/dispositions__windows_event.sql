@@ -1,3 +1,13 @@
 -- What became of every landed Windows event.
-{{ config(meta={"inline": true}) }}
-{{ dispositions("windows_event", ref("stg_windows__event")) }}
+select
+    _event_key,
+    _event_at,
+    _batch,
+    _source_object,
+    _source_row,
+    event_type,
+    routed_class_uid as class_uid,
+    outcome as disposition,
+    case when outcome = 'filtered' then filter end as filter,
+    collision
+from {{ ref("windows_event") }}

@@ -18,7 +18,7 @@ with events as (
 )
 
 select
-    coalesce(routed_activity_id, case when len(answers) > 0 then 2 else 1 end) as activity_id,
+    coalesce(activity_id, case when len(answers) > 0 then 2 else 1 end) as activity_id,
     1 as severity_id,
     case when rcode_number = 0 then 1 when rcode_number is not null then 2 else 0 end as status_id,
     rcode_name as status_code,
@@ -73,13 +73,11 @@ select
       list_transform(coalesce(answers, []), lambda answer: {{ observable("answers[].rdata", 2, ip_or_null("answer.Rdata")) }}),
       lambda entry: entry.value is not null
     ) as observables,
-    {{ ocsf_metadata("AWS", "Route 53", event_code="event_type", original_time="query_timestamp",
-          feature_name="'Resolver Query Logs'", version="log_version") }} as metadata,
+    metadata,
     {{ unmapped_json({
           "srcport": "case when port is null or port not between 0 and 65535 then source_port end",
           "firewall_domain_list_id": "firewall_domain_list",
           "firewall_protection": "firewall_protection",
           "additional_properties": "additional_properties",
-    }) }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    }) }} as unmapped
 from events

@@ -13,7 +13,7 @@ with events as (
 )
 
 select
-    coalesce(routed_activity_id, case when len(found) > 0 or query_error is not null then 6 else 1 end) as activity_id,
+    coalesce(activity_id, case when len(found) > 0 or query_error is not null then 6 else 1 end) as activity_id,
     severity_id,
     case when query_error = 0 or (query_error is null and len(found) > 0) then 1 when query_error is not null then 2 else 0 end as status_id,
     query_status as status_code,

@@ -6,7 +6,7 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     case when query_error = 0 then 1 when query_error is not null then 2 else 0 end as status_id,
     query_status as status_code,

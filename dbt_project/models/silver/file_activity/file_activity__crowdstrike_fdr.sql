@@ -2,16 +2,16 @@
 -- sensor tells that its content came to the disk, not whether there was a file of that name before.
 with events as (
     select *,
-        routed_activity_id = 5 and source_file_name is not null as renamed,
+        activity_id = 5 and source_file_name is not null as renamed,
         event_name like 'Directory%' as is_folder,
-        case when routed_activity_id = 5 and source_file_name is not null then source_file_name
+        case when activity_id = 5 and source_file_name is not null then source_file_name
             else coalesce(target_file_name, target_directory_name) end as path
     from {{ ref("crowdstrike_fdr") }}
     where class_uid = 1001
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     -- Windows sensors tell the status of the file system's answer.
     case when coalesce(try_cast(nt_status as bigint), 0) = 0 then 1 else 2 end as status_id,

@@ -1,10 +1,4 @@
 -- Files that were created, changed, read or deleted (Sysmon 2, 11, 15, 23, 26; Security 4663 on files, 5145).
-{{ config(meta={"filters": [{
-    "name": "endpoint_file_modifications",
-    "drop": "event_type in ('sysmon:2', 'sysmon:11')",
-    "keep": "event_type = 'sysmon:11' and regexp_matches(target_filename, '(?i)[.](exe|dll|sys|scr|com|cpl|ocx|msi|msp|bat|cmd|ps1|psm1|psd1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|url|jar|py|docm|xlsm|pptm|dotm|xlam|iso|img|vhd|vhdx|zip|rar|7z|cab)$')",
-}]}) }}
-
 with events as (
     select *,
         case event_type
@@ -19,7 +13,7 @@ with events as (
 
 select
     -- What was tried on an audited file follows from the access mask (Microsoft, file access rights).
-    coalesce(routed_activity_id, case
+    coalesce(activity_id, case
         when mask & 65536 <> 0 then 4
         when mask & 786432 <> 0 then 7
         when mask & 6 <> 0 then 3

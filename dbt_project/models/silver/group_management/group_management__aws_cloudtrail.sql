@@ -30,10 +30,10 @@ with membership as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then event_name end as activity_name,
+    activity_id,
+    case when activity_id = 99 then event_name end as activity_name,
     {'name': coalesce(group_name, case when group_uid is null then 'Unknown' end), 'uid': group_uid} as group,
-    case when routed_activity_id in (3, 4) then {'name': member_name, 'uid': member_uid} end as user,
+    case when activity_id in (3, 4) then {'name': member_name, 'uid': member_uid} end as user,
     case when coalesce(policy_arn, policy_name) is not null then [coalesce(policy_arn, policy_name)] end as privileges,
     {'uid': policy_arn, 'name': policy_name} as policy,
     {{ cloudtrail_src_endpoint() }} as src_endpoint,

@@ -6,8 +6,8 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then event_type end as activity_name,
+    activity_id,
+    case when activity_id = 99 then event_type end as activity_name,
     {{ okta_status() }},
     {
       'name': coalesce(nullif(target_group.displayName, 'unknown'), case when target_group.id is null then 'Unknown' end),
@@ -15,7 +15,7 @@ select
       'type': target_group.type
     } as "group",
     {{ okta_user("member") }} as user,
-    case when routed_activity_id in (1, 2) then
+    case when activity_id in (1, 2) then
         {{ okta_privileges("case when starts_with(event_type, 'group.application_assignment.') then 'Application access' else 'Unknown' end") }}
     end as privileges,
     case when target_app is not null then {{ okta_resources("[target_app]") }}[1] end as resource,

@@ -8,8 +8,8 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then 'Modify' end as activity_name,
+    activity_id,
+    case when activity_id = 99 then 'Modify' end as activity_name,
     severity_id,
     status_id,
     {{ security_actor() }} as actor,

@@ -11,7 +11,7 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     1 as status_id,
     {{ fdr_actor("actor_uid", "actor_path", extra={"cmd_line": "command_line"}) }} as actor,

@@ -1,6 +1,6 @@
 -- Libraries that a process loaded (Sysmon 7).
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     status_id,
     {{ sysmon_actor() }} as actor,

@@ -24,7 +24,7 @@ with flows as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     1 as severity_id,
     case event_type when 'ACCEPT' then 1 when 'REJECT' then 2 else 0 end as status_id,
     log_status as status_code,
@@ -46,7 +46,7 @@ select
         'type': case when owner_account is not null then 'AWS Account' end
       }
     } as cloud,
-    {{ ocsf_metadata("AWS", "Amazon VPC", event_code="event_type", feature_name="'Flowlogs'", version="format_version") }} as metadata,
+    metadata,
     {{ observables([
         observable("src_endpoint.ip", 2, "coalesce(packet_source_ip, source_ip)"),
         observable("dst_endpoint.ip", 2, "coalesce(packet_destination_ip, destination_ip)"),
@@ -55,6 +55,5 @@ select
         observable("src_endpoint.instance_uid", 10, "case when flow_direction = 'egress' then instance_id end"),
         observable("dst_endpoint.instance_uid", 10, "case when flow_direction = 'ingress' then instance_id end"),
     ]) }} as observables,
-    {{ vpc_flow_unmapped() }} as unmapped,
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row
+    {{ vpc_flow_unmapped() }} as unmapped
 from flows

@@ -24,8 +24,8 @@ events as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then 'Bind' end as activity_name,
+    activity_id,
+    case when activity_id = 99 then 'Bind' end as activity_name,
     severity_id,
     1 as status_id,
     {{ fdr_actor() }} as actor,

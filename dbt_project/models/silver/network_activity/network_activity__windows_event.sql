@@ -16,8 +16,8 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then 'Bind' end as activity_name,
+    activity_id,
+    case when activity_id = 99 then 'Bind' end as activity_name,
     severity_id,
     case when blocked then 2 else status_id end as status_id,
     case when blocked then 2 when event_type like 'security:%' then 1 end as action_id,

@@ -2,15 +2,15 @@
 -- operating system's, which only starts and ends carry.
 with events as (
     select *,
-        routed_activity_id in (1, 2) as about_itself,
+        activity_id in (1, 2) as about_itself,
         -- The process that made it, mostly its parent; the end of a process names none: it is written in that process itself.
-        case when routed_activity_id = 1 then coalesce(source_process_id, parent_process_id)
+        case when activity_id = 1 then coalesce(source_process_id, parent_process_id)
             else coalesce(context_process_id, target_process_id) end as actor_uid,
-        case when routed_activity_id = 1 then parent_image_file_name
-            when routed_activity_id = 2 then image_file_name
+        case when activity_id = 1 then parent_image_file_name
+            when activity_id = 2 then image_file_name
             else coalesce(context_image_file_name, image_file_name) end as actor_path,
-        case when routed_activity_id = 1 then parent_base_file_name else context_base_file_name end as actor_name,
-        case when routed_activity_id in (1, 2) then image_file_name else target_image_file_name end as path,
+        case when activity_id = 1 then parent_base_file_name else context_base_file_name end as actor_name,
+        case when activity_id in (1, 2) then image_file_name else target_image_file_name end as path,
         case try_cast(integrity_level as bigint)
             when 0 then 1 when 4096 then 2 when 8192 then 3 when 8448 then 3 when 12288 then 4 when 16384 then 5 when 20480 then 6
             else case when integrity_level is not null then 99 end
@@ -20,12 +20,12 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     1 as status_id,
     {{ fdr_actor("actor_uid", "actor_path", "actor_name",
-        pid="case when routed_activity_id = 2 and actor_uid = target_process_id then raw_process_id end",
-        extra={"cmd_line": "case when routed_activity_id = 1 then parent_command_line when not about_itself then command_line end"}) }} as actor,
+        pid="case when activity_id = 2 and actor_uid = target_process_id then raw_process_id end",
+        extra={"cmd_line": "case when activity_id = 1 then parent_command_line when not about_itself then command_line end"}) }} as actor,
     {'uid': target_process_id,
      'pid': coalesce(case when about_itself then raw_process_id end, case when target_process_id is null then 0 end),
      'name': coalesce({{ windows_file_name("path") }}, case when target_process_id is null then 'Unknown' end),
@@ -40,8 +40,8 @@ select
      'parent_process': {{ fdr_process("parent_process_id", "parent_image_file_name", "parent_base_file_name", extra={
         "cmd_line": "parent_command_line"}) }}} as process,
     {{ fdr_int32("exit_code") }} as exit_code,
-    case when routed_activity_id = 4 then case when injected_dll is not null or event_name = 'DllInjection' then 2 else 1 end end as injection_type_id,
-    case when routed_activity_id = 1 then 1 end as launch_type_id,
+    case when activity_id = 4 then case when injected_dll is not null or event_name = 'DllInjection' then 2 else 1 end end as injection_type_id,
+    case when activity_id = 1 then 1 end as launch_type_id,
     {{ fdr_int32("desired_access") }} as requested_permissions,
     {'file': {{ windows_file("coalesce(injected_dll, target_thread_module)") }},
      'start_address': case when coalesce(injected_dll, target_thread_module) is not null then thread_start_address end,

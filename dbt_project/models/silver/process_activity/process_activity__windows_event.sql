@@ -53,7 +53,7 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     status_id,
     {'user': case when event_type like 'sysmon:%' then {{ windows_account("actor_account") }} else {{ windows_subject() }} end,

@@ -9,7 +9,7 @@ with events as (
 
 select
     -- What was tried on an audited key follows from the access mask (Microsoft, registry key access rights).
-    coalesce(routed_activity_id, case
+    coalesce(activity_id, case
         when mask & 65536 <> 0 then 4
         when mask & 786432 <> 0 then 6
         when mask & 4 <> 0 then 1

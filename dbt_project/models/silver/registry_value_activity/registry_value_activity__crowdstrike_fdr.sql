@@ -8,7 +8,7 @@ with events as (
 )
 
 select
-    coalesce(routed_activity_id, case reg_operation_type when '1' then 2 when '2' then 4 else 0 end) as activity_id,
+    coalesce(activity_id, case reg_operation_type when '1' then 2 when '2' then 4 else 0 end) as activity_id,
     severity_id,
     1 as status_id,
     {{ fdr_actor("context_process_id", "coalesce(context_image_file_name, image_file_name)", extra={"cmd_line": "command_line"}) }} as actor,

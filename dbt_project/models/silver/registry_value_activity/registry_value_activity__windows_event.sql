@@ -29,7 +29,7 @@ events as (
 )
 
 select
-    coalesce(routed_activity_id, case operation when '%%1904' then 2 when '%%1905' then 3 when '%%1906' then 4 else 0 end) as activity_id,
+    coalesce(activity_id, case operation when '%%1904' then 2 when '%%1905' then 3 when '%%1906' then 4 else 0 end) as activity_id,
     severity_id,
     status_id,
     {'user': case when event_type like 'sysmon:%' then {{ windows_account("user_account") }} else {{ windows_subject() }} end,

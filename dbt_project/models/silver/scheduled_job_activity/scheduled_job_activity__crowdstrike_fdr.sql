@@ -1,6 +1,6 @@
 -- Scheduled tasks that were registered, changed or deleted. The process is the one that asked the service for it.
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     1 as status_id,
     {{ fdr_actor("coalesce(rpc_client_process_id, context_process_id)") }} as actor,

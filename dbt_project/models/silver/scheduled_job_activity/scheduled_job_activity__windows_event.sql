@@ -15,7 +15,7 @@ events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     status_id,
     {{ security_actor() }} as actor,

@@ -21,7 +21,7 @@ typed as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     1 as status_id,
     {{ fdr_actor("coalesce(context_process_id, target_process_id)", "image_file_name", extra={"cmd_line": "command_line"}) }} as actor,

@@ -10,7 +10,7 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     status_id,
     -- PowerShell itself writes the event: the process of the header is the one that ran the script.

@@ -16,7 +16,7 @@ with access as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     {
       'uid': principal_uid,
       'name': coalesce(

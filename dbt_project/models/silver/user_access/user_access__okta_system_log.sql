@@ -10,8 +10,8 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
-    case when routed_activity_id = 99 then event_type end as activity_name,
+    activity_id,
+    case when activity_id = 99 then event_type end as activity_name,
     {{ okta_status() }},
     {{ okta_user("subject", required=true) }} as user,
     {{ okta_privileges("case when starts_with(event_type, 'application.user_membership.') or event_type = 'app.access_request.grant' then 'Application access' else 'Unknown' end") }} as privileges,

@@ -8,7 +8,7 @@ with events as (
 )
 
 select
-    routed_activity_id as activity_id,
+    activity_id,
     severity_id,
     status_id,
     {{ security_actor() }} as actor,

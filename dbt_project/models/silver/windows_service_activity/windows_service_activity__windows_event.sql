@@ -41,7 +41,7 @@ typed as (
 )
 
 select
-    coalesce(routed_activity_id, case lower(param2) when 'running' then 3 when 'stopped' then 4 when 'paused' then 5 else 99 end) as activity_id,
+    coalesce(activity_id, case lower(param2) when 'running' then 3 when 'stopped' then 4 when 'paused' then 5 else 99 end) as activity_id,
     severity_id,
     status_id,
     {'user': case when event_id = 4697 then {{ windows_subject() }} else {{ windows_user("null::varchar", "account_sid") }} end,
