@@ -80,8 +80,8 @@ def test_a_mapping_makes_stale_itself_alone(project: Project) -> None:
 
 
 def test_a_macro_of_one_vendor_makes_stale_what_calls_it(project: Project) -> None:
-    """`okta_metadata` is called by `okta_event`, which every mapping of Okta calls; its dispositions do not."""
-    assert made_stale(project, macro("okta_metadata")) == of(project, "okta_system_log", dispositions=False)
+    """`okta_event` is called by every mapping of Okta; its dispositions do not."""
+    assert made_stale(project, macro("okta_event")) == of(project, "okta_system_log", dispositions=False)
     assert made_stale(project, macro("okta_auth_factors")) == {
         "account_change__okta_system_log",
         "authentication__okta_system_log",
@@ -90,7 +90,7 @@ def test_a_macro_of_one_vendor_makes_stale_what_calls_it(project: Project) -> No
 
 def test_a_macro_that_nothing_calls_makes_nothing_stale(project: Project) -> None:
     def unused(manifest: dict[str, Any]) -> None:
-        added = copy.deepcopy(manifest["macros"]["macro.headwater.okta_metadata"])
+        added = copy.deepcopy(manifest["macros"]["macro.headwater.okta_event"])
         manifest["macros"]["macro.headwater.nobody"] = added | {"unique_id": "macro.headwater.nobody"}
 
     assert made_stale(project, unused) == set()
@@ -106,7 +106,7 @@ def test_what_runs_every_table_makes_all_stale(project: Project, name: str) -> N
 
 
 def test_views_that_are_kept_count_for_who_reads_them(project: Project) -> None:
-    """`materialization_view_duckdb` makes the events that mappings select from; no dispositions read a kept view."""
+    """`materialization_view_duckdb` makes the events that mappings select from."""
     stale = made_stale(project, macro("materialization_view_duckdb"))
     assert of(project, "okta_system_log", "windows_event") <= stale
 
@@ -120,26 +120,18 @@ def test_a_class_that_is_declared_otherwise_makes_its_tables_stale(project: Proj
 
 
 def test_routing_macros_make_every_source_stale_but_no_mart(project: Project) -> None:
-    stale = made_stale(project, macro("routed"))
+    stale = made_stale(project, macro("routes"))
     assert stale == everything(project) - project.marts.by_name.keys()
 
 
 def test_staging_and_events_make_their_source_stale(project: Project) -> None:
     assert made_stale(project, model("stg_okta__system_log")) == of(project, "okta_system_log")
-    assert made_stale(project, model("okta_system_log")) == of(project, "okta_system_log", dispositions=False)
+    assert made_stale(project, model("okta_system_log")) == of(project, "okta_system_log")
 
 
 def test_a_class_view_makes_the_marts_stale_that_read_it(project: Project) -> None:
     stale = made_stale(project, model("authentication"))
     assert stale and stale == reading(project, "authentication")
-
-
-def test_a_filter_makes_its_table_and_the_dispositions_stale(project: Project) -> None:
-    drop = [{"name": "noise", "drop": "true"}]
-    assert made_stale(project, meta("base_event__okta_system_log", filters=drop)) == {
-        "base_event__okta_system_log",
-        "dispositions__okta_system_log",
-    }
 
 
 def test_what_decides_no_row_makes_nothing_stale(project: Project) -> None:

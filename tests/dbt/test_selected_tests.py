@@ -23,7 +23,7 @@ unit_tests:
     model: {TABLE}
     given:
       - input: ref('okta_system_log')
-        rows: [{{class_uid: 3002, routed_activity_id: 1}}]
+        rows: [{{class_uid: 3002, activity_id: 1}}]
     expect: {{rows: [{{activity_id: 1}}]}}
 """
 
