@@ -73,7 +73,10 @@ completed as (
 def _pipeline(given: Mapping[str, str]) -> list[str]:
     """The pipeline's columns: of a mapping they stand in its `metadata` (macro `ocsf_metadata`), a mart gives them itself."""
     if RECORD in dict(children(duckdb.sqltype(given.get("metadata", "STRUCT(uid VARCHAR)")))):
-        places = ("mapped.metadata.uid", *(f"mapped.metadata.{RECORD}.{name.removeprefix('_')}" for name in PIPELINE[1:]))
+        places = (
+            "mapped.metadata.uid",
+            *(f"mapped.metadata.{RECORD}.{name.removeprefix('_')}" for name in PIPELINE[1:]),
+        )
         return [f"{place} as {name}" for place, name in zip(places, PIPELINE, strict=True)]
     return [f"mapped.{name}" for name in PIPELINE]
 

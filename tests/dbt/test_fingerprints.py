@@ -156,7 +156,7 @@ COMMENTS = "\n\n -- it's a comment, {# and #} another\n/* and {# one #} /* more 
         model("okta_system_log", COMMENTS),
         model("authentication", COMMENTS),
         model("lateral_movement_candidates", COMMENTS),
-        macro("okta_metadata", COMMENTS),
+        macro("okta_actor", COMMENTS),
         macro("materialization_lake_partition_duckdb", COMMENTS),
     ],
 )
