@@ -71,7 +71,7 @@ completed as (
 
 
 def _pipeline(given: Mapping[str, str]) -> list[str]:
-    """The pipeline's columns: of a mapping they stand in its `metadata` (macro `ocsf_metadata`), a mart gives them itself."""
+    """The pipeline's columns. A mapping has them in `metadata` (macro `ocsf_metadata`); a mart gives them itself."""
     if RECORD in dict(children(duckdb.sqltype(given.get("metadata", "STRUCT(uid VARCHAR)")))):
         places = (
             "mapped.metadata.uid",
