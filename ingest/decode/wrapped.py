@@ -50,49 +50,37 @@ def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
     A document longer than `most` bytes, or damaged, passes as it is; Broken comes after all that could be read.
     """
     text, looked = b"", 1
-    broken: Broken | None = None
-    while broken is None:
-        try:
-            chunk = next(chunks)
-        except StopIteration:
-            break
-        except Broken as problem:
-            broken = problem
-            break
-        text += chunk
-        cuts = [0, *(found.start() for found in SUBSCRIPTION_BEGIN.finditer(text, looked))]
-        for begin, end in pairwise(cuts):
-            yield _texts(text[begin:end])
-        text = text[cuts[-1] :]
-        looked = max(1, len(text) - _LONGEST_BEGIN)
-        if len(text) > most:
-            yield text
-            text, looked = b"", 1
-    if broken is not None:
+    try:
+        for chunk in chunks:
+            text += chunk
+            cuts = [0, *(found.start() for found in SUBSCRIPTION_BEGIN.finditer(text, looked))]
+            for begin, end in pairwise(cuts):
+                yield _texts(text[begin:end])
+            text = text[cuts[-1] :]
+            looked = max(1, len(text) - _LONGEST_BEGIN)
+            if len(text) > most:
+                yield text
+                text, looked = b"", 1
+    except Broken:
         yield text  # cut off: the decoder makes it one record, with the reason
-        raise broken
+        raise
     yield _texts(text)
 
 
 def unstamped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The lines of an export without the time in front of them. Broken comes after all that could be read."""
     text, at_begin = b"", True
-    broken: Broken | None = None
-    while broken is None:
-        try:
-            text += next(chunks)
-        except StopIteration:
-            break
-        except Broken as problem:
-            broken = problem
-            break
-        end = text.rfind(b"\n") + 1 or (len(text) if len(text) > _LONGEST_LINE else 0)
-        if end:
-            yield _without_stamps(text[:end], at_begin)
-            at_begin, text = text[:end].endswith(b"\n"), text[end:]
+    try:
+        for chunk in chunks:
+            text += chunk
+            end = text.rfind(b"\n") + 1 or (len(text) if len(text) > _LONGEST_LINE else 0)
+            if end:
+                yield _without_stamps(text[:end], at_begin)
+                at_begin, text = text[:end].endswith(b"\n"), text[end:]
+    except Broken:
+        yield _without_stamps(text, at_begin)
+        raise
     yield _without_stamps(text, at_begin)
-    if broken is not None:
-        raise broken
 
 
 def _without_stamps(text: bytes, at_begin: bool) -> bytes:

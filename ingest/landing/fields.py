@@ -236,18 +236,19 @@ class DriftCounter:
     def count(self, name: str, records: int, sample: str) -> None:
         """Count an unknown field that was found elsewhere, in a header or a pattern."""
         with self._lock:
-            if name not in self._records and len(self._records) >= _MOST_FIELDS:
-                name = "(further fields)"
-            self._records[name] = self._records.get(name, 0) + records
-            self._samples.setdefault(name, sample)
+            self._samples.setdefault(self._counted(name, records), sample)
 
     def _count(self, path: str, name: str, records: int, line: str) -> None:
         shown = name if path == _RECORD else f"{path[2:].replace(chr(34), '')}.{name}"
-        if shown not in self._records and len(self._records) >= _MOST_FIELDS:
-            shown = "(further fields)"
-        self._records[shown] = self._records.get(shown, 0) + records
-        if shown not in self._samples:
-            self._samples[shown] = self._sample(path, name, line)
+        if (counted := self._counted(shown, records)) not in self._samples:
+            self._samples[counted] = self._sample(path, name, line)
+
+    def _counted(self, name: str, records: int) -> str:
+        """Count a field, and return under which name."""
+        if name not in self._records and len(self._records) >= _MOST_FIELDS:
+            name = "(further fields)"
+        self._records[name] = self._records.get(name, 0) + records
+        return name
 
     def _sample(self, path: str, name: str, line: str) -> str:
         if '"' in name:
@@ -287,3 +288,7 @@ class Reader(ABC):
     def coverage(self) -> tuple[Coverage, ...]:
         """Return what the source told of its coverage."""
         return ()
+
+    def consequence(self, declared: Field) -> str:
+        """Return what a violation of a field does: quarantine, null or stall."""
+        return self.stalls_as if declared.on_violation == "stall" else declared.on_violation

@@ -42,7 +42,7 @@ class JsonReader(Reader):
         super().__init__(contract, stalls_as)
         self.fast_path = FastPath(self.paths)
         self._fast = FastPathSql(self.paths)
-        self._strict = StrictSql(contract, self.paths, stalls_as)
+        self._strict = StrictSql(contract, self.paths, self.consequence)
 
     def stream(self, batches: Iterator[pa.RecordBatch], report: DecodeReport) -> pa.RecordBatchReader:
         """Return the decoded batches with `arrived_at` and `checked` (0, 1 or 2).
@@ -117,8 +117,8 @@ class StrictSql:
     list).
     """
 
-    def __init__(self, contract: Contract, paths: FieldPaths, stalls_as: str) -> None:
-        self._contract, self._paths, self._stalls_as = contract, paths, stalls_as
+    def __init__(self, contract: Contract, paths: FieldPaths, consequence: Callable[[Field], str]) -> None:
+        self._contract, self._paths, self._consequence = contract, paths, consequence
         self._slots: dict[str, int] = {_RECORD: 1}
         self._json_slots: dict[str, int] = {}
         for each in paths.fields:
@@ -158,9 +158,6 @@ class StrictSql:
         optional = [each for each in self._paths.fields if self._consequence(each) == "null" and each.type != "any"]
         named = ", ".join(f"case when {self._wrong_anywhere(each)} then {literal(each.path)} end" for each in optional)
         return f"list_filter([{named}]::varchar[], lambda x: x is not null)"
-
-    def _consequence(self, declared: Field) -> str:
-        return self._stalls_as if declared.on_violation == "stall" else declared.on_violation
 
     def _field_checks(self, declared: Field) -> list[Check]:
         expected = " or ".join((declared.type, *declared.accepts))

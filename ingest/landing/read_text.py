@@ -128,7 +128,7 @@ class TextReader(Reader):
         cases = ["when r.problem is not null then [r.problem, '', '', coalesce(r.detail, '')]"]
         for at, each in enumerate(self.contract.fields):
             expected, name = literal(each.type), literal(each.path)
-            if self._consequence(each) != "null":
+            if self.consequence(each) != "null":
                 found = f"left(r.wrong_found[list_position(r.wrong, {name})], 120)"
                 wrong = f"r.wrong is not null and list_contains(r.wrong, {name})"
                 cases.append(f"when {wrong} then ['wrong_type', {name}, {expected}, {found}]")
@@ -139,12 +139,9 @@ class TextReader(Reader):
 
     def _violations(self) -> str:
         """The list of optional fields that were emptied."""
-        emptied = [each.path for each in self.contract.fields if self._consequence(each) == "null"]
+        emptied = [each.path for each in self.contract.fields if self.consequence(each) == "null"]
         kept = f"list_filter(r.wrong, lambda name: list_contains({listed(emptied)}::varchar[], name))"
         return f"case when r.wrong is null then []::varchar[] else {kept} end"
-
-    def _consequence(self, declared: Field) -> str:
-        return self.stalls_as if declared.on_violation == "stall" else declared.on_violation
 
 
 def _converted(values: pa.Array, declared: Field, wanted: pa.DataType) -> tuple[pa.Array, Iterable[tuple[int, str]]]:
