@@ -1,6 +1,7 @@
 """Queues: what is announced lands once, whatever is repeated, killed or unreadable; messages go when receipts stand."""
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -392,7 +393,7 @@ def test_bucket_and_queue_land_in_a_lake_in_a_bucket_too(
 
 
 def test_a_large_set_becomes_several_batches(trail: Announcing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.landing.land.BATCH_BYTES", 1)
+    monkeypatch.setattr(sys.modules["ingest.landing.land"], "BATCH_BYTES", 1)
     for minute in (5, 6):
         trail.announce(trail.deliver(at(minute), f"a{minute}"))
     gone = trail.deliver(at(7), "gone")
