@@ -8,7 +8,7 @@ import pytest
 from ingest.sources.aws_cloudtrail.digest.keys import AwsKeys
 from ingest.sources.aws_cloudtrail.digest.logs import Landed
 from ingest.sources.aws_cloudtrail.digest.report import Report
-from ingest.sources.aws_cloudtrail.digest.verify import open_root, verify
+from ingest.sources.aws_cloudtrail.integrity import open_root, verify
 from lake.storage.aws import NoSuchBucket
 from lake.storage.store import AwsAccess
 from orchestration.demo.simulators.s3 import S3Server

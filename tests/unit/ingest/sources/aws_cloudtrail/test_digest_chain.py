@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ingest.sources.aws_cloudtrail.digest.keys import FileKeys, PublicKeyError, PublicKeys
 from ingest.sources.aws_cloudtrail.digest.logs import Landed
 from ingest.sources.aws_cloudtrail.digest.report import KINDS, Report
-from ingest.sources.aws_cloudtrail.digest.verify import open_root, verify
+from ingest.sources.aws_cloudtrail.integrity import open_root, verify
 from tests.unit.ingest.sources.aws_cloudtrail.trail import ACCOUNT, BUCKET, Trail, fingerprint, key_pair, listed, regzip
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
