@@ -59,12 +59,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Between two files everything is as at the start: fixtures of a file or a session hold on to files alone."""
     yield
     if nextitem is None or nextitem.path != item.path:
-        _complain(item.config.stash.setdefault(_START, isolation.State.now()))
+        _complain(item.config.stash[_START])
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.config.stash.setdefault(_START, isolation.State.now())
+    if _START not in item.config.stash:
+        item.config.stash[_START] = isolation.State.now()
 
 
 _START = pytest.StashKey[isolation.State]()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import is_
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,22 +49,24 @@ class State:
     def now(cls) -> "State":
         return cls(
             plain=_plain(),
-            environment={name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS},
+            environment=_environment(),
             modules={name: dict(vars(module)) for name, module in _modules()},
         )
 
     def differences(self) -> Iterator[str]:
         """Yield what is no longer as it was, one sentence each."""
-        now = State.now()
+        plain, environment = _plain(), _environment()
         for what, before in self.plain.items():
-            if now.plain[what] != before:
-                yield f"{what} was {before!r} and is {now.plain[what]!r}"
-        for name in sorted(self.environment.keys() | now.environment.keys()):
-            before, after = self.environment.get(name), now.environment.get(name)
+            if plain[what] != before:
+                yield f"{what} was {before!r} and is {plain[what]!r}"
+        for name in sorted(self.environment.keys() | environment.keys()):
+            before, after = self.environment.get(name), environment.get(name)
             if before != after:
                 yield f"the variable {name} was {before!r} and is {after!r}"
         for module, names in self.modules.items():
-            after = now.modules.get(module, names)
+            after = vars(sys.modules[module]) if module in sys.modules else names
+            if len(after) == len(names) and all(map(is_, names.values(), after.values())):
+                continue
             for name, value in names.items():
                 if after.get(name) is not value and not name.startswith("__") and _counts(module, name, value):
                     yield f"{module}.{name} was {value!r:.200} and is {after.get(name)!r:.200}"
@@ -88,6 +91,10 @@ class State:
 
 def _counts(module: str, name: str, value: Any) -> bool:
     return not isinstance(value, ModuleType) and f"{module}.{name}" not in FILLED_ONCE
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
 
 
 def _modules() -> Iterator[tuple[str, ModuleType]]:

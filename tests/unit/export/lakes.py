@@ -14,10 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import msgspec
 
-from lake.base.sql import literal
+from lake.base.sql import at_hand, literal
 from lake.export.declaration import Export, exports_of
 from lake.export.destination import Destination, Held, Place, configured
 from lake.export.push import Limits, push_hour
@@ -238,15 +237,15 @@ def _write_rows(path: Path, hour: str, numbers: Sequence[int], columns: str) -> 
         given = f"(select range as n from range({numbers.start}, {numbers.stop}))"
     else:
         given = f"(select unnest([{', '.join(map(str, numbers))}]::bigint[]) as n)"
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with at_hand() as con:
         con.execute(f"copy (select {columns} from (select n, {began} as began from {given})) to {literal(str(path))}")
 
 
 def rows_of(reader: Reader, columns: str = "*") -> list[dict[str, Any]]:
     """Return rows as Python values, in their order."""
-    with reader.connect() as con:
-        rows: list[dict[str, Any]] = con.execute(f"select {columns} from exported").to_arrow_table().to_pylist()
+    with at_hand() as con:
+        exported = f"read_parquet({literal(str(reader.path))})"
+        rows: list[dict[str, Any]] = con.execute(f"select {columns} from {exported}").to_arrow_table().to_pylist()
         return rows
 
 

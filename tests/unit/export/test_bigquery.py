@@ -6,10 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pytest
 
 from lake.base.http import Clock, FailedTry
+from lake.base.sql import at_hand
 from lake.export.destination import Partition
 from lake.export.destinations.bigquery.columns import planned, table_fields
 from lake.export.destinations.bigquery.jobs import Missing, Requests, Taken
@@ -28,7 +28,7 @@ PLAIN = "began as time_dt, {'uid': 'm' || n} as metadata"
 
 
 def fields(select: str) -> list[dict[str, Any]]:
-    with duckdb.connect() as con:
+    with at_hand() as con:
         return table_fields("t", columns_of(con.sql(f"select {select}")))
 
 

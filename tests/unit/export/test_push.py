@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from lake import ledger
+from lake.base.sql import at_hand
 from lake.export import push
 from lake.export.declaration import Export
 from lake.export.destination import Delivery, Held, Partition
@@ -160,7 +161,7 @@ class TestRefused:
         key = paths.refused_file("there", "authentication", ledger.hour(HOUR))
         file = lake.scratch / "refused.parquet"
         file.write_bytes(lake.store.read(key))
-        with duckdb.connect() as con:
+        with at_hand() as con:
             return con.execute(
                 "select _event_id, source, code, said, event ->> 'message', event ->> 'time_dt'"
                 f" from '{file}' order by source desc, _event_id"

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from lake.base.sql import at_hand
 from lake.export import rows
 from lake.export.errors import BadDeclaration, ExportError
 from lake.export.rows import Reader, RowsMoved, checksum_over
@@ -235,13 +236,13 @@ class TestMinutes:
         aggregate = {"by": list(self.BY), "sum": ["traffic.bytes", "severity_id", "src_endpoint.location.lat"]}
         reader = lake.read(export(filter="status_id = 1", reduction={"aggregate": aggregate}))
         held = f"{lake.store.url('silver/authentication')}/source=*/*/*/*.parquet"
-        with duckdb.connect() as con:
+        with at_hand() as con:
             expected = con.execute(
                 "select source, date_trunc('minute', time_dt), src_endpoint.ip, message, count(*), min(time_dt),"
                 " max(time_dt), sum(traffic.bytes)::bigint, sum(severity_id)::bigint, sum(src_endpoint.location.lat)"
                 f" from read_parquet('{held}', hive_partitioning = true) where status_id = 1 group by all"
             ).fetchall()
-            con.execute(f"create view made as from read_parquet('{reader.path}')")
+            con.execute(f"create temp view made as from read_parquet('{reader.path}')")
             made = con.execute(
                 "select source, time_dt, src_endpoint.ip, message, count, start_time_dt, end_time_dt, traffic.bytes,"
                 " severity_id, src_endpoint.location.lat from made"

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from lake.base.sql import at_hand
 from lake.export.destination import Partition, configured
 from lake.export.destinations.snowflake import sql
 from lake.export.destinations.snowflake.columns import columns_of, plain_type
@@ -111,7 +111,7 @@ def test_without_the_client_the_error_names_the_extra(lake: SmallLake, monkeypat
 
 
 def given(select: str) -> list[Given]:
-    with duckdb.connect() as con:
+    with at_hand() as con:
         return given_columns(con.sql(select))
 
 

@@ -2,14 +2,13 @@
 
 import json
 
-import duckdb
 import pyarrow as pa
 import pytest
 
 from ingest.contracts import Field, load_contracts
 from ingest.contracts.model import split_path
 from ingest.landing.fields import FieldPaths, paths_of
-from lake.base.sql import json_path
+from lake.base.sql import at_hand, json_path
 
 OWNER = Field(
     "owner",
@@ -62,7 +61,7 @@ def test_column_type(field: Field, expected: str) -> None:
 
 def test_shape_and_type_agree_in_duckdb() -> None:
     """What from_json gives for the shape of any contract has the type that the contract states for the column."""
-    connection = duckdb.connect()
+    connection = at_hand()
     for contract in load_contracts().values():
         shape = json.dumps({each.name: each.from_json_shape for each in contract.fields})
         found = connection.execute("select unnest(from_json('{}', ?))", [shape]).description
@@ -76,7 +75,7 @@ def test_shape_and_type_agree_in_duckdb() -> None:
 
 def test_every_path_of_every_contract_is_read_by_duckdb() -> None:
     """A record that holds one value under each path, of names and aliases, gives that value back."""
-    connection = duckdb.connect()
+    connection = at_hand()
     for contract in load_contracts().values():
         paths = FieldPaths(contract)
         found = [steps for field in paths.fields for steps in paths.of(field)]

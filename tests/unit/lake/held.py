@@ -14,10 +14,11 @@ from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.live_files import addresses, by_hour, live_files
 from lake.ledger.staleness import Mappings, bronze_inputs, stale_hours
 from lake.storage import paths
-from lake.storage.duck import connect, rows_select
+from lake.storage.duck import rows_select
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import LocalStore, Store
 from tests.unit.ingest.landing.landed import lines, raw, strange
+from tests.unit.lake.stores import asked
 
 SOURCE = "strange"
 Records = Sequence[tuple[int, str]]  # hour of 2026-03-02, label
@@ -48,7 +49,7 @@ def shown(store: Store, room: str = paths.BRONZE) -> Rows:
     if not files:
         return Counter()
     column = "host" if room == paths.BRONZE else "_raw"
-    with connect(store) as con:
+    with asked(store) as con:
         rows = con.execute(f"select _batch, {column} from ({rows_select(addresses(store, files))})").fetchall()
     return Counter((str(batch), str(label)) for batch, label in rows)
 
@@ -102,7 +103,7 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
         files = addresses(store, found.get(hour, []))
         rows = sum(file.rows for file in found.get(hour, []))
         for model in MAPPINGS.models_of(SOURCE):
-            with Workplace(store, "build") as place, connect(store) as con:
+            with Workplace(store, "build") as place, asked(store) as con:
                 table = model.split("__")[0]
                 folder = paths.outcomes_folder(SOURCE) if table == "dispositions" else f"silver/{table}/source={SOURCE}"
                 key = f"{folder}/{paths.hour_folder(ledger.hour(hour))}/part.parquet"

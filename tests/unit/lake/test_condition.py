@@ -1,8 +1,8 @@
 """A condition only looks at the row: whatever else SQL can do is refused, in one line."""
 
-import duckdb
 import pytest
 
+from lake.base.sql import at_hand
 from lake.query.condition import BadCondition, condition
 
 COLUMNS = [
@@ -29,7 +29,7 @@ COLUMNS = [
 def test_an_expression_over_columns_is_taken(text: str, columns: tuple[str, ...]) -> None:
     found = condition(text)
     assert found.columns == columns
-    with duckdb.connect() as con:
+    with at_hand() as con:
         assert found.fits(con, COLUMNS) == ""
 
 
@@ -67,11 +67,11 @@ def test_anything_else_is_refused(text: str, why: str) -> None:
     ("text", "why"), [("nobody = 'x'", "nobody"), ("actor.id", "VARCHAR"), ("actor.email = 'x'", "email")]
 )
 def test_a_condition_that_does_not_fit_a_table_says_why(text: str, why: str) -> None:
-    with duckdb.connect() as con:
+    with at_hand() as con:
         assert why in condition(text).fits(con, COLUMNS)
 
 
 def test_a_comment_at_the_end_takes_nothing_along() -> None:
-    with duckdb.connect() as con:
+    with at_hand() as con:
         row = con.execute(f"select 1 where {condition('x = 1 -- or').sql.replace('x = 1', '2 = 1')}").fetchone()
     assert row is None

@@ -30,14 +30,19 @@ def at(hour: float) -> datetime:
     return datetime(2026, 3, 12, tzinfo=UTC) + timedelta(hours=hour)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     """Three built batches of three hours, with broken records that arrived in hour 6."""
-    made = LocalStore(tmp_path / "lake")
+    made = LocalStore(tmp_path_factory.mktemp("built"))
     for batch, records in ROWS.items():
         landing(made, batch, records, broken=1)
     build(made)
     return made
+
+
+@pytest.fixture
+def store(built: LocalStore, tmp_path: Path) -> LocalStore:
+    return copy(built, tmp_path / "lake")
 
 
 def files(store: Store) -> dict[str, str]:

@@ -20,9 +20,10 @@ from lake.matching.index import staged_indexes, staged_statements
 from lake.matching.match import Matched, match
 from lake.ocsf.attributes import declared_classes
 from lake.ocsf.columns import columns, conform
-from lake.storage import duck, paths
+from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
+from tests.unit.lake.stores import asked
 
 CLASSES = declared_classes()
 START = datetime(2026, 3, 2)
@@ -88,8 +89,7 @@ def reference(folder: Path, indicators: Iterable[Indicator]) -> str:
     types = ", ".join(f"{quoted(name)}::{type_} as {quoted(name)}" for name, type_ in columns_of(INDICATORS).items())
     rows = [each.row for each in indicators]
     path = folder / f"indicators-{len(list(folder.glob('indicators-*')))}.parquet"
-    con = duckdb.connect()
-    con.execute("set timezone = 'UTC'")
+    con = at_hand()
     given = pa.Table.from_pylist(rows or [dict.fromkeys(columns_of(INDICATORS))])  # noqa: F841
     con.execute(
         f"copy (select {types} from given{'' if rows else ' limit 0'}) to {literal(str(path))} (format parquet)"
@@ -195,7 +195,7 @@ def matched(store: Store, folder: Path, indicators: Iterable[Indicator], **optio
 
 def rows(store: Store, columns: str = "event_uid, indicator_value", order: str = "all") -> list[tuple[Any, ...]]:
     """What `gold.threat_matches` holds."""
-    with duck.connect(store) as con:
+    with asked(store) as con:
         return con.execute(f"select {columns} from ({matches.select(store)}) order by {order}").fetchall()
 
 

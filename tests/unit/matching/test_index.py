@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from lake.base.sql import at_hand
 from lake.build.run import retire
 from lake.ledger import build_receipts
 from lake.ocsf.observables import observable_paths
-from lake.storage import duck, paths
+from lake.storage import paths
 from lake.storage.store import LocalStore
 from tests.unit.matching.lakes import CLASSES, Event, at, build, logon
 
@@ -15,7 +16,7 @@ HASH, OTHER_HASH = "a" * 64, "B" * 40
 
 def index_of(store: LocalStore, columns: str = "kind, value") -> list[tuple[Any, ...]]:
     """The rows of all index files."""
-    with duck.connect(store) as con:
+    with at_hand() as con:
         files = store.url(f"{paths.INDEX}/*/*/*/*/*.parquet")
         return con.execute(f"select {columns} from read_parquet(?) order by all", [files]).fetchall()
 

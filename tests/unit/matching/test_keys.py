@@ -1,11 +1,11 @@
 """Observables of events get the same keys in SQL as indicators get in Python."""
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reference.observables import NotObservable, observable_key
+from lake.base.sql import at_hand
 from lake.matching.keys import keyed
 
 SPELLINGS = {
@@ -29,8 +29,8 @@ WHAT = {"domain": "host"}
 
 
 def keys_in_sql(kind: str, texts: list[str]) -> dict[str, tuple[str, int, int]]:
-    con = duckdb.connect()
-    con.execute("create table texts (what varchar, text varchar, given varchar)")
+    con = at_hand()
+    con.execute("create temp table texts (what varchar, text varchar, given varchar)")
     con.executemany("insert into texts values (?, ?, ?)", [(WHAT.get(kind, kind), text, text) for text in texts])
     rows = con.execute(f"select given, kind, key_high, key_low from ({keyed('texts', 'given')})").fetchall()
     return {given: (found, high, low) for given, found, high, low in rows if found == kind}
@@ -59,14 +59,14 @@ def test_any_address_has_the_same_key(addresses: list[object]) -> None:
 
 
 def test_a_url_is_also_held_against_lists_by_its_host() -> None:
-    con = duckdb.connect()
-    con.execute("create table texts as select * from (values ('url', 'https://u:p@Evil.Example:8443/x'),"
+    con = at_hand()
+    con.execute("create temp table texts as select * from (values ('url', 'https://u:p@Evil.Example:8443/x'),"
                 " ('url', 'http://203.0.113.7/'), ('url', 'http://[2001:db8::7]:80/')) t(what, text)")  # fmt: skip
     found = {(kind, value) for kind, value, *_ in con.execute(keyed("texts")).fetchall() if kind != "url"}
     assert found == {("domain", "evil.example"), ("ip", "203.0.113.7"), ("ip", "2001:db8::7")}
 
 
 def test_a_host_name_that_is_an_address_is_an_address() -> None:
-    con = duckdb.connect()
-    con.execute("create table texts as select 'host' as what, '203.0.113.7' as text")
+    con = at_hand()
+    con.execute("create temp table texts as select 'host' as what, '203.0.113.7' as text")
     assert [row[:2] for row in con.execute(keyed("texts")).fetchall()] == [("ip", "203.0.113.7")]

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from lake import ledger
+from lake.base.sql import at_hand
 from lake.ledger import build_receipts, published_tables
 from lake.matching import matches
-from lake.storage import duck, paths
+from lake.storage import paths
 from lake.storage.store import LocalStore, Store
 from tests.unit.matching.lakes import Event, Indicator, at, build, everything, logon, matched, rows
 
@@ -165,7 +166,7 @@ def test_two_events_of_one_uid_are_two_matches(store: Store, tmp_path: Path) -> 
 def test_without_any_match_the_table_has_its_columns(store: Store, tmp_path: Path) -> None:
     build(store, [logon(1, "e", OTHER)])
     assert matched(store, tmp_path, [LISTED]).hours == 1
-    with duck.connect(store) as con:
+    with at_hand() as con:
         described = con.execute(f"describe {matches.select(store)}").fetchall()
     assert [row[:2] for row in described] == [*matches.COLUMNS]
 

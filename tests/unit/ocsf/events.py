@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from lake.base.sql import at_hand
 from lake.ocsf.attributes import Attribute, EventClass, Shape
 from lake.ocsf.columns import columns
 from lake.ocsf.rules import rules
@@ -156,9 +157,9 @@ def without_nulls(value: Any) -> Any:
 
 def table_of(event_class: EventClass, events: list[Event]) -> duckdb.DuckDBPyConnection:
     """A connection whose table `event` holds the events in the columns of the class, in order."""
-    connection = duckdb.connect()
+    connection = at_hand()
     described = ", ".join(f'"{name}" {type_}' for name, type_ in columns(event_class))
-    connection.execute(f"create table event ({described})")
+    connection.execute(f"create temp table event ({described})")
     texts, structure = [json.dumps(event) for event in events], json.dumps(_structure(event_class.shape))
     connection.execute(
         f"insert into event select unnest(from_json(text, '{structure}')) from (select unnest(?::varchar[]) as text)",

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ingest.contracts import Contract, load_contract
 from ingest.landing import LandingSettings, land
 from ingest.objects import RawObject
+from lake.base.sql import at_hand
 from lake.ledger import LandingReceipt
 from lake.storage.publish import open_store
 from lake.storage.store import Store
@@ -65,7 +64,7 @@ class Landed:
         files = [self.store.url(entry.key) for entry in self.store.list(room)]
         if not files:
             return []
-        with duckdb.connect() as con:
+        with at_hand() as con:
             return con.execute(
                 f"select {columns} from read_parquet({files!r}, hive_partitioning = false)"
                 " where $1 in ('', _source_object) order by _source_object, _source_row",
