@@ -44,10 +44,10 @@
     {%- set counts = lake_disposition_counts(check.staged) -%}
   {%- elif check and ocsf_class -%}
     {%- set invalid = lake_rule_breaks(check) -%}
-    {%- if check.waits and source -%}{%- set counts = lake_pending_counts(check.staged) -%}{%- endif -%}
+    {%- if check.pending_sql -%}{%- set counts = fromjson(run_query(check.pending_sql).columns[0].values()[0]) -%}{%- endif -%}
   {%- endif -%}
   {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
-  {%- if check and source and table != "dispositions" -%}{%- do lake_index(model.name, table) -%}{%- endif -%}
+  {%- for statement in check.index or [] -%}{%- do lake_execute(statement) -%}{%- endfor -%}
   {%- do lake_call("hw_publish", [tojson({
         "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid, "content": content,
         "mapped": mapped})]) -%}
@@ -61,14 +61,15 @@
 {% endmaterialization %}
 
 {% macro lake_mapped_rows(sql, made) -%}
-  {#- hour → rows that the mapping gives, with what is asked about them looked up. As many must be written: context never
-      changes their number. A mapping without rows is not run further, which spares most models most of their time. -#}
-  {%- do lake_execute(context_rows_sql(sql, made)) -%}
+  {#- hour → rows that the mapping gives, with what is asked about them looked up (lake/ocsf/context/statements.py). As many
+      must be written: context never changes their number. A mapping without rows is not run further, which spares most
+      models most of their time. -#}
+  {%- do lake_execute("create or replace temp table context_rows as\nwith mapped as (\n" ~ sql ~ "\n),\n" ~ made.steps ~ "\n" ~ made.rows) -%}
   {%- set counts = {} -%}
   {%- for row in run_query("select strftime(event_hour, '%Y-%m-%dT%H'), sum(events) from context_rows group by 1").rows -%}
     {%- do counts.update({row[0]: row[1] | int}) -%}
   {%- endfor -%}
-  {%- if counts and made.asked -%}{%- do lake_execute(context_found_sql(made)) -%}{%- endif -%}
+  {%- if counts and made.found -%}{%- do lake_execute(made.found) -%}{%- endif -%}
   {{ return(counts) }}
 {%- endmacro %}
 

@@ -18,7 +18,7 @@ with mapped as (
 ),
 {{ made.steps }},
 enriched as (
-{% if enrich %}{{ context_events("completed", made) }}{% else %}select * from completed{% endif %}
+{{ made.events if enrich else "select * from completed" }}
 )
 select * exclude (_event_key, _event_at, _arrived_at) replace (
     {{ made.metadata }} as metadata

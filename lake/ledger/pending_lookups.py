@@ -52,6 +52,19 @@ class Backlog:
     first: tuple[Waiting, ...] = ()
 
 
+def pending_sql(events: str) -> str:
+    """Return the query for hour → `pending:<provider>` → events that wait for an answer, as one JSON text."""
+    return f"""select coalesce(json_group_object(hour, counts), '{{}}')::varchar from (
+  select hour, json_group_object('{PREFIX}' || provider, events) as counts from (
+    select hour, provider, count(*) as events from (
+      select date || 'T' || hour as hour, unnest(list_distinct(list_transform(
+        list_filter(enrichments, lambda each: each.type = 'pending'), lambda each: each.provider))) as provider
+      from {events}
+    ) group by all
+  ) group by hour
+)"""
+
+
 def pending_counts(receipt: BuildReceipt) -> dict[str, int]:
     """Return how many events of an hour wait, by provider."""
     return {name.removeprefix(PREFIX): number for name, number in receipt.counts.items() if name.startswith(PREFIX)}

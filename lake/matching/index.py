@@ -19,8 +19,8 @@ from lake import ledger
 from lake.base.sql import empty_select, listed, literal
 from lake.ledger import build_receipts
 from lake.ledger.build_receipts import BuildReceipt, IndexMark
-from lake.matching.keys import keyed
 from lake.ocsf.attributes import EventClass
+from lake.ocsf.keys import keyed
 from lake.ocsf.observables import OBSERVABLES, ObservablePath, filled_paths, given_text, observable_paths
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish

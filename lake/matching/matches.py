@@ -12,8 +12,8 @@ from lake.ledger.build_receipts import BuildReceipt
 from lake.matching.index import leaves_held, reading
 from lake.matching.indicators import OF_INDICATOR
 from lake.matching.indicators import TABLE as INDICATOR
-from lake.matching.keys import keyed
 from lake.ocsf.attributes import EventClass
+from lake.ocsf.keys import keyed
 from lake.ocsf.observables import OBSERVABLES, filled_paths, given_text, observable_paths
 from lake.storage import paths
 from lake.storage.duck import typed_select

@@ -1,18 +1,18 @@
 """From a mapping's columns to whole OCSF events, as SQL text.
 
 Pure functions from a class and the types that a mapping gives to the steps of a SELECT, and to the query that checks
-its rows with the rules. What does not belong here: running SQL, context (`dbt_project/macros/context.sql`).
+its rows with the rules. What does not belong here: running SQL, context (`lake/ocsf/context/`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
 from lake.base.sql import literal, quoted
-from lake.ocsf.attributes import Attribute, EventClass
-from lake.ocsf.columns import Filled, children, columns, conform, duckdb_type, filled_by
+from lake.ocsf.attributes import EventClass
+from lake.ocsf.columns import Filled, children, columns, conform, filled_by
+from lake.ocsf.context.fill import PLACES
 from lake.ocsf.observables import Observed, Subject, observed, subjects
 from lake.ocsf.rules import profiles_filled, rules
 
@@ -21,26 +21,17 @@ RECORD = "_record"  # in a mapping's `metadata`: the pipeline's columns of the r
 _COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata")
 
 
-# What context may fill of a machine and of an account, where the log itself gives nothing.
-PLACES = {
-    "machine": ("location", "autonomous_system", "isp", "hostname", "name", "type", "type_id", "owner"),
-    "account": ("full_name", "email_addr", "groups", "type", "type_id", "ldap_person"),
-}
-
-
 @dataclass(frozen=True)
 class EventSql:
     """`steps` are CTEs from `mapped` to `completed`; `metadata` is the object of a whole event of its rows.
 
-    `subjects` and `observed` are what a row may be asked about. `types` has, for `enrichments`, `osint`, `observables`
-    and every column with a subject, its name, type and, of an object outside lists, its attributes in the same way.
+    `subjects` and `observed` are what a row may be asked about.
     """
 
     steps: str
     metadata: str
     subjects: tuple[Subject, ...]
     observed: tuple[Observed, ...]
-    types: tuple[list[Any], ...]
 
 
 def event_sql(event_class: EventClass, given: Mapping[str, str]) -> EventSql:
@@ -64,10 +55,8 @@ completed as (
   from conformed
 )"""
     own = filled_by(given)
-    found = subjects(event_class, own)
-    wanted = {"enrichments", "osint", "observables", *(subject.path.partition(".")[0] for subject in found)}
-    types = tuple(_tree(each) for each in event_class.shape.attributes if each.name in wanted)
-    return EventSql(steps, _metadata(event_class, filled), tuple(found), tuple(observed(event_class, own)), types)
+    found = tuple(subjects(event_class, own))
+    return EventSql(steps, _metadata(event_class, filled), found, tuple(observed(event_class, own)))
 
 
 def _pipeline(given: Mapping[str, str]) -> list[str]:
@@ -79,11 +68,6 @@ def _pipeline(given: Mapping[str, str]) -> list[str]:
         )
         return [f"{place} as {name}" for place, name in zip(places, PIPELINE, strict=True)]
     return [f"mapped.{name}" for name in PIPELINE]
-
-
-def _tree(attribute: Attribute) -> list[Any]:
-    inner = attribute.shape.attributes if attribute.shape and not attribute.is_list else ()
-    return [attribute.name, duckdb_type(attribute), [_tree(each) for each in inner]]
 
 
 def broken_sql(event_class: EventClass, given: Mapping[str, str], relation: str) -> tuple[str, str]:

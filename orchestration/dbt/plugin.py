@@ -5,21 +5,20 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_stage(model)               → folder to write partitions to
   hw_hours(mart)                → JSON: the hours of a mart that are built
   hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
-  hw_events(table, columns)     → JSON: steps from a mapping's columns to whole events, and what they are asked about
-  hw_check(model, table, columns) → JSON: what was staged, and queries for broken OCSF rules; {} when nothing was
-  hw_index(model, table)        → JSON: statements that write the observables of what was staged
+  hw_events(table, columns)     → JSON: SQL from a mapping's columns to whole events with their context
+  hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
+                                  statements that write its observables; {} when nothing was staged
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour
   hw_table(table, source)       → SELECT over a lake table
   hw_mart(mart, class, empty)   → SELECT over a mart; `empty` is a SELECT of no rows that has its columns
-  hw_lookups("")                → JSON: by lookup provider and kind, the condition under which it may be asked
 """
 
 import atexit
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,14 @@ from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import empty_select, literal, quoted
 from lake.build.run import BuildRun, Plan
+from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
 from lake.ocsf.attributes import EventClass, declared_classes
 from lake.ocsf.columns import ConformError, columns
-from lake.ocsf.context_plan import ReferenceInventory, event_plan
+from lake.ocsf.context.plan import ReferenceInventory
+from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.query.views import bronze_view, lake_table, mart_files
 from lake.storage import paths
@@ -107,12 +108,10 @@ class Plugin(BasePlugin):
             ("hw_days", self._days, 2),
             ("hw_events", self._events, 2),
             ("hw_check", self._check, 3),
-            ("hw_index", self._index, 2),
             ("hw_kept", self._kept, 2),
             ("hw_publish", self._publish, 1),
             ("hw_table", self._table, 2),
             ("hw_mart", self._mart, 3),
-            ("hw_lookups", self._lookups, 1),
         ):
             conn.create_function(name, _as_text(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
         self._connection = conn
@@ -157,16 +156,19 @@ class Plugin(BasePlugin):
         return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
 
     def _events(self, table: str, described: str) -> str:
+        event_class = self._class(table)
         try:
-            made = event_sql(self._class(table), dict(json.loads(described)))
+            made = event_sql(event_class, dict(json.loads(described)))
         except ConformError as problem:
             return f"!{table}: {problem}"
-        return json.dumps(event_plan(made, self._held_for(table)))
+        context = context_sql(event_class, made.subjects, made.observed, self._held_for(table))
+        return json.dumps({"steps": made.steps, "metadata": made.metadata, **asdict(context)})
 
     def _held_for(self, table: str) -> ReferenceInventory:
         if self._held is None:
             self._held = held_by(self._connection.cursor())
-        return replace(self._held, lookups=asked_paths(lookups_of(self._request.settings).values(), table))
+        lookups = lookups_of(self._request.settings).values()
+        return replace(self._held, lookups=asked_paths(lookups, table), sendable=sendable_sql(lookups))
 
     def _check(self, model: str, table: str, described: str) -> str:
         folder = self._current().staging_folder(model)
@@ -179,16 +181,13 @@ class Plugin(BasePlugin):
         if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
-        waits = bool(asked_paths(lookups_of(self._request.settings).values(), table))
-        return json.dumps({"staged": staged, "count_sql": count, "rules_sql": each, "waits": waits})
-
-    def _lookups(self, _: str) -> str:
-        return json.dumps(sendable_sql(lookups_of(self._request.settings).values()))
-
-    def _index(self, model: str, table: str) -> str:
-        folder = self._current().staging_folder(model)
-        days = json.loads(self._days(table, model.split("__", 1)[1]))
-        return json.dumps(staged_statements(self._class(table), folder, folder / UNSORTED, days))
+        check = {"staged": staged, "count_sql": count, "rules_sql": each}
+        if source := model.partition("__")[2]:  # a table of silver
+            days = json.loads(self._days(table, source))
+            check["index"] = staged_statements(self._class(table), folder, folder / UNSORTED, days)
+            if asked_paths(lookups_of(self._request.settings).values(), table):
+                check["pending_sql"] = pending_sql(staged)
+        return json.dumps(check)
 
     def _kept(self, model: str, described: str) -> str:
         columns = json.loads(described)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import duckdb
 
 from ingest.reference.tables import ASSETS, IDENTITIES, OBSERVABLE_TABLES
-from lake.ocsf.context_plan import GEOIP, ReferenceInventory
+from lake.ocsf.context.plan import GEOIP, ReferenceInventory
 
 _NAMES = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
 
@@ -14,7 +14,7 @@ def kept_places(views: Iterable[str]) -> list[str]:
     """Return statements that make what a run keeps in memory of each GeoIP table, before its first model.
 
     `<table>_versions` and `<table>_index` (the first address of every block): what every model starts from.
-    `<table>_found`: what models have found of an address at an hour (`context_places.sql`); empty at first.
+    `<table>_found`: what models have found of an address at an hour (`lake/ocsf/context/places.py`); empty at first.
     """
     held = set(views)
     return [statement for table in GEOIP if table in held for statement in _kept(table)]

@@ -1,35 +1,28 @@
-"""The context macros without dbt: rows of a class in, the same rows with their context out.
+"""Context without dbt: rows of a class in, the same rows with their context out.
 
-Macros are rendered as dbt renders them, with the one Jinja extension that they use; reference tables are made of plain
-rows; what the tables hold and what is asked comes from the code that a run uses.
+Reference tables are made of plain rows; what the tables hold and what is asked comes from the code that a run uses.
 """
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import duckdb
-import jinja2
 
 from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
 from ingest.reference.observables import observable_key
 from ingest.reference.tables import FEED_RANK, NAME_COLUMNS, NAME_VIEWS, OBSERVABLE_TABLES, TABLES, columns_of
 from lake.base.sql import literal
-from lake.ocsf.attributes import DBT_PROJECT, declared_classes
-from lake.ocsf.context_plan import event_plan
+from lake.ocsf.attributes import declared_classes
+from lake.ocsf.context.plan import ReferenceInventory
+from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import event_sql
 from lake.ocsf.validate import event_texts, validate_event_text
 from orchestration.dbt.reference_inventory import held_by, kept_places
 
 Row = Mapping[str, Any]
 
-_MACROS = (
-    "geoip.sql", "mapping.sql", "observable_key.sql", "context.sql", "context_places.sql", "context_entities.sql",
-    "context_listed.sql", "context_fill.sql", "context_read.sql",
-)  # fmt: skip
 FIRST, LAST = datetime(1970, 1, 1), datetime(9999, 12, 31)
 LEARNED = datetime(2026, 1, 1)
 _OPEN = {
@@ -47,17 +40,6 @@ REQUIRED = {
 }
 PIPELINE = """'k' || i as _event_key, moment as _event_at, moment as _arrived_at,
   'b' as _batch, 'o' as _source_object, i as _source_row"""
-
-
-@lru_cache(maxsize=1)
-def _module() -> Any:
-    texts = [(DBT_PROJECT / "macros" / name).read_text(encoding="utf-8") for name in _MACROS]
-    return jinja2.Environment(extensions=["jinja2.ext.do"]).from_string("\n".join(texts)).make_module()
-
-
-def render(macro: str, *arguments: Any) -> str:
-    """The SQL of one macro."""
-    return str(getattr(_module(), macro)(*arguments))
 
 
 def reference(**rows: Iterable[Row]) -> duckdb.DuckDBPyConnection:
@@ -132,16 +114,19 @@ def geoip(
         con.execute(statement)
 
 
-def whole_sql(con: duckdb.DuckDBPyConnection, class_name: str, mapped: str) -> str:
+def whole_sql(
+    con: duckdb.DuckDBPyConnection, class_name: str, mapped: str, inventory: ReferenceInventory | None = None
+) -> str:
     """Look up what the rows of a mapping's SELECT ask; return the SELECT of whole events, as `lake_events` makes it."""
     described = {name: type_ for name, type_, *_ in con.execute(f"describe ({mapped})").fetchall()}
-    made = json.loads(json.dumps(event_plan(event_sql(declared_classes()[class_name], described), held_by(con))))
-    con.execute(render("context_rows_sql", mapped, made))
-    if made["asked"]:
-        con.execute(render("context_found_sql", made))
+    event_class = declared_classes()[class_name]
+    made = event_sql(event_class, described)
+    context = context_sql(event_class, made.subjects, made.observed, inventory or held_by(con))
+    con.execute(f"create or replace temp table context_rows as with mapped as ({mapped}), {made.steps} {context.rows}")
+    con.execute(context.found)
     return (
-        f"with mapped as ({mapped}), {made['steps']}, enriched as ({render('context_events', 'completed', made)})"
-        f" select * replace ({made['metadata']} as metadata) from enriched"
+        f"with mapped as ({mapped}), {made.steps}, enriched as ({context.events})"
+        f" select * replace ({made.metadata} as metadata) from enriched"
     )
 
 

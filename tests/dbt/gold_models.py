@@ -24,7 +24,7 @@ from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 
 Row = dict[str, Any]
-MACROS = ("geoip", "context_read", "signals", "sentences", "lateral_movement")
+MACROS = ("ip_hex", "enrichments", "signals", "sentences", "lateral_movement")
 SILVER = (
     "authentication",
     "api_activity",

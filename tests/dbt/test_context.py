@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dbt.context_events import Row, events, geoip, indicator, named, reference, render, whole_sql
+from lake.ocsf.keys import ip_hex
+from tests.dbt.context_events import Row, events, geoip, indicator, named, reference, whole_sql
+from tests.dbt.macros import render
 
 DB1 = {
     "entry": "DB1",
@@ -557,6 +559,25 @@ def test_analysts_read_context_by_name_type_and_field() -> None:
         "no_tags": [],
         "any": 1,
     }
+
+
+def test_mappings_read_addresses_as_context_does() -> None:
+    texts = [
+        "1.2.3.4",
+        "01.2.3.4",
+        "::ffff:1.2.3.4",
+        "FE80::1%eth0",
+        "1:2:3:4:5:6:7:8",
+        "1::2::3",
+        "1:2",
+        "::",
+        "x",
+        "",
+    ]
+    both = f"{render('ip_hex', 'text')}, {ip_hex('text')}"
+    rows = duckdb.execute(f"select {both} from (select unnest($1::varchar[]) as text)", [texts]).fetchall()
+    assert [mapping for mapping, _ in rows] == [context for _, context in rows]
+    assert sum(context is not None for _, context in rows) == 5
 
 
 def test_the_views_may_be_absent_altogether() -> None:

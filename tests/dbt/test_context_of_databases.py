@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.reference.geoip.records import TABLES
-from lake.ocsf.context_plan import GEOIP
+from lake.ocsf.context.plan import GEOIP
 from tests.dbt.context_events import events, geoip, reference
 from tests.dbt.test_context import facts, of
 

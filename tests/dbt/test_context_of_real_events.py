@@ -1,4 +1,4 @@
-"""Real logs held against real lists, by the macros of the product: the counts are those known of these files.
+"""Real logs held against real lists, by the SQL of the product: the counts are those known of these files.
 
 An event counts once, when either side of its connection is listed; an address counts once, however it was met.
 """

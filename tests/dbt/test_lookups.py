@@ -1,22 +1,18 @@
 """What lookup providers said of the observables of an event: the answer that held at its time, or that it waits."""
 
-import json
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import duckdb
-import jinja2
 import pytest
 
 from ingest.lookups.provider import Lookup, asked_paths, configured, sendable_sql
 from ingest.reference.observables import observable_key
 from lake.ledger.lookup_answers import COLUMNS
-from lake.ocsf.attributes import DBT_PROJECT, declared_classes
-from lake.ocsf.context_plan import ReferenceInventory
-from lake.ocsf.validate import validate_event_text
-from tests.dbt import context_events
-from tests.dbt.context_events import FIRST, fill, reference
+from lake.ocsf.context.plan import ReferenceInventory
+from lake.ocsf.validate import event_texts, validate_event_text
+from tests.dbt.context_events import FIRST, PIPELINE, fill, reference, whole_sql
+from tests.dbt.macros import render
 
 BAD, GOOD, PRIVATE = "8.8.4.4", "9.9.9.9", "10.0.0.1"
 SHA256 = "ab" * 32
@@ -34,21 +30,9 @@ LOOKUPS = [
 ]
 
 
-@lru_cache(maxsize=1)
-def module() -> Any:
-    """The macros of context with those of lookups, and what they ask of a run."""
-    names = [*context_events._MACROS, "context_lookups.sql"]
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    shape = {each.name: each for each in declared_classes()["authentication"].shape.attributes}["enrichments"].shape
-    reputation = {each.name: each for each in shape.attributes}["reputation"].shape if shape else None
-    scores = {each.name: each.enum for each in reputation.attributes}["score_id"] if reputation else {}
-    environment.globals |= {
-        "fromjson": json.loads,
-        "lake_call": lambda function, texts: {"hw_lookups": json.dumps(sendable_sql(LOOKUPS))}[function],
-        "ocsf_enums": lambda: {"reputation.score_id": scores},
-    }
-    texts = [(DBT_PROJECT / "macros" / name).read_text(encoding="utf-8") for name in names]
-    return environment.from_string("\n".join(texts)).make_module()
+def asked(class_name: str = "authentication", lookups: list[Lookup] = LOOKUPS) -> ReferenceInventory:
+    """An inventory of nothing but what providers are asked about."""
+    return ReferenceInventory(lookups=asked_paths(lookups, class_name), sendable=sendable_sql(lookups))
 
 
 def answer(provider: str, value: str, kind: str = "ip", **more: Any) -> dict[str, Any]:
@@ -68,26 +52,24 @@ def events(
     lookups: list[Lookup] = LOOKUPS,
 ) -> list[list[dict[str, Any]]]:
     """The enrichments of events (time, attributes as SQL), in their order; these keep the official schema."""
-    with reference() as con, pytest.MonkeyPatch.context() as patch:
+    with reference() as con:
         fill(con, "lookups", COLUMNS, answers)
-        patch.setattr(context_events, "_module", module)
-        patch.setattr(context_events, "held_by", lambda _: ReferenceInventory(lookups=asked_paths(lookups, class_name)))
         mapped = " union all by name ".join(_row(i, at, sql, class_name) for i, (at, sql) in enumerate(rows))
-        con.execute(f"create table main.whole as {context_events.whole_sql(con, class_name, mapped)}")
+        con.execute(f"create table main.whole as {whole_sql(con, class_name, mapped, asked(class_name, lookups))}")
         return _checked(con, class_name)
 
 
 def _row(number: int, at: datetime, sql: str, class_name: str) -> str:
     required = {"user": "{'uid': 'u'}", "dst_endpoint": "{'uid': 'd'}"} if class_name == "authentication" else {}
     given = ", ".join([sql, *(f"{value} as {name}" for name, value in required.items())])
-    pipeline = context_events.PIPELINE.replace("moment", f"timestamp '{at}'").replace("i as", f"{number} as")
+    pipeline = PIPELINE.replace("moment", f"timestamp '{at}'").replace("i as", f"{number} as")
     base = "1 as activity_id, {'product': {'name': 'p', 'vendor_name': 'v'}} as metadata"
     return f"select {given}, {base}, {pipeline.replace(chr(39) + 'k' + chr(39) + ' || i', repr(f'k{number}'))}"
 
 
 def _checked(con: duckdb.DuckDBPyConnection, class_name: str) -> list[list[dict[str, Any]]]:
     found = con.sql("select * from main.whole order by _source_row")
-    checked = [validate_event_text(text, class_name) for text in context_events.event_texts(found)]
+    checked = [validate_event_text(text, class_name) for text in event_texts(found)]
     assert [each for _, findings in checked for each in findings if "enrichments" in each.rule] == []
     return [[each for each in event.get("enrichments", ())] for event, _ in checked]
 
@@ -186,23 +168,19 @@ def test_an_answer_without_useful_fields_is_told_as_well() -> None:
 
 
 def test_analysts_read_what_one_provider_said() -> None:
-    with reference() as con, pytest.MonkeyPatch.context() as patch:
+    with reference() as con:
         fill(con, "lookups", COLUMNS, [answer("abuse", BAD), answer("noise", BAD, data='{"noise":true}', score_id=9)])
-        patch.setattr(context_events, "_module", module)
-        patch.setattr(
-            context_events, "held_by", lambda _: ReferenceInventory(lookups=asked_paths(LOOKUPS, "authentication"))
-        )
         mapped = _row(0, NOON, sign_in(BAD), "authentication")
-        con.execute(f"create table main.whole as {context_events.whole_sql(con, 'authentication', mapped)}")
-        asked = [
+        con.execute(f"create table main.whole as {whole_sql(con, 'authentication', mapped, asked())}")
+        fields = [
             ("abuse", "reports"),
             ("noise", "noise"),
             ("abuse", "score"),
             ("noise", "score_id"),
             ("noise", "reports"),
         ]
-        columns = ", ".join(module().looked_up("src_endpoint.ip", *each) for each in asked)
+        columns = ", ".join(render("looked_up", "src_endpoint.ip", *each) for each in fields)
         assert con.execute(f"select {columns} from main.whole").fetchall() == [("7", "true", "100.0", "9", None)]
-        assert con.execute(f"select {module().looked_up('', 'vt', 'status', 'whole')} from main.whole").fetchall() == [
+        assert con.execute(f"select {render('looked_up', '', 'vt', 'status', 'whole')} from main.whole").fetchall() == [
             (None,)
         ]

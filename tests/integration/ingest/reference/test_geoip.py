@@ -17,9 +17,10 @@ from ingest.reference.geoip.load import GeoIpDatabase, load_geoip
 from ingest.reference.geoip.networks import ReadCounts, ranges_of
 from ingest.reference.geoip.records import GeoIpError
 from ingest.reference.geoip.versions import geoip_sql
+from lake.ocsf.context.places import hits
+from lake.ocsf.keys import carried_number, ip_hex
 from lake.storage.store import LocalStore
 from orchestration.dbt.reference_inventory import kept_places
-from tests.integration.ingest.reference.geoip_macro import render
 
 NOON = datetime(2026, 3, 1, 12, 30)
 OXFORD = {
@@ -65,13 +66,13 @@ def resolve(lake: Path, addresses: list[str | None], at: datetime = NOON) -> dic
     )
     rows = con.execute(f"""
         with address as (
-            select ip, event_hour, {render("geoip_address_key", "hex")} as key
-            from (select distinct *, {render("ip_hex", "ip")} as hex from asked) where hex is not null
+            select ip, event_hour, {carried_number("hex")} as key
+            from (select distinct *, {ip_hex("ip")} as hex from asked) where hex is not null
         )
         select ip, event_hour, city, country_code, region, continent, postal_code, latitude, longitude,
           as_number, as_org
-        from ({render("geoip_hits", "address", "geoip_city")}) as city
-        full join ({render("geoip_hits", "address", "geoip_asn")}) as asn using (ip, event_hour)
+        from ({hits("address", "geoip_city")}) as city
+        full join ({hits("address", "geoip_asn")}) as asn using (ip, event_hour)
     """).fetchall()
     return {row[0]: row[2:] for row in rows}
 

@@ -8,8 +8,9 @@ import pytest
 
 from ingest.reference.geoip.load import GeoIpDatabase, databases_of, load_geoip
 from ingest.reference.geoip.records import ANONYMOUS_COLUMNS, ISP_COLUMNS, TABLES, GeoIpError
+from lake.ocsf.context import places
+from lake.ocsf.keys import carried_number, ip_hex
 from lake.storage.store import LocalStore
-from tests.integration.ingest.reference.geoip_macro import render
 from tests.integration.ingest.reference.test_geoip import NOON, OXFORD, connection, ends, truth, write_database
 
 NETWORK, ADDRESS = "81.2.69.0/24", "81.2.69.1"
@@ -24,9 +25,9 @@ def hits(lake: Path, table: str, addresses: list[str]) -> dict[str, dict[str, An
     con.execute("create table asked as select unnest($1::varchar[]) as ip", [addresses])
     con.execute(f"""
         create table address as
-        select ip, timestamp '{NOON}' as event_hour, {render("geoip_address_key", "hex")} as key
-        from (select distinct ip, {render("ip_hex", "ip")} as hex from asked)""")
-    found = con.execute(f"select ip, {', '.join(TABLES[table])} from ({render('geoip_hits', 'address', table)})")
+        select ip, timestamp '{NOON}' as event_hour, {carried_number("hex")} as key
+        from (select distinct ip, {ip_hex("ip")} as hex from asked)""")
+    found = con.execute(f"select ip, {', '.join(TABLES[table])} from ({places.hits('address', table)})")
     rows = found.fetchall()
     return {ip: {n: v for n, v in zip(TABLES[table], values, strict=True) if v is not None} for ip, *values in rows}
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ingest.reference.observables import NotObservable, observable_key
 from lake.base.sql import at_hand
-from lake.matching.keys import keyed
+from lake.ocsf.keys import keyed
 
 SPELLINGS = {
     "ip": [

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reference.observables import KINDS, NotObservable, observable_key
-from tests.dbt.context_events import render
+from lake.ocsf.keys import address_hexes, ip_hex, key_of, networks_of, text_of
 
 _TEXTS = {
     "domain": [
@@ -38,8 +38,8 @@ _TEXTS = {
 
 def in_sql(kind: str, texts: list[str]) -> list[tuple[str | None, int | None, int | None]]:
     """(normalised text, high, low) of texts of one kind."""
-    text = render("observable_text", "kind", "value")
-    sql = f"select text, {render('observable_high', 'kind', 'text')}, {render('observable_low', 'kind', 'text')}"
+    text = text_of("kind", "value")
+    sql = f"select text, {key_of('kind', 'text')}"
     con = duckdb.connect()
     con.execute("create table asked (i integer, kind varchar, value varchar)")
     con.executemany("insert into asked values (?, ?, ?)", [(i, kind, each) for i, each in enumerate(texts)])
@@ -77,7 +77,7 @@ def test_an_address_lies_in_the_networks_that_contain_it() -> None:
     for text in addresses:
         key = observable_key("ip", text)
         con.execute("insert into address values (?, ?, ?)", [text, key.high, key.low])
-    rows = con.execute(render("networks_of", "address", sorted({key.prefix for key in keys.values()}))).fetchall()
+    rows = con.execute(networks_of("address", sorted({key.prefix for key in keys.values()}))).fetchall()
     found = {(value, text) for value, *key in rows for text, held in keys.items() if tuple(key) == held[2:]}
     assert found == {
         ("203.0.113.77", "203.0.113.77"),
@@ -108,6 +108,6 @@ def test_many_addresses_are_read_as_one_is(texts: list[str]) -> None:
     con = duckdb.connect()
     con.execute("create table asked (value varchar)")
     con.executemany("insert into asked values (?)", [(each,) for each in texts])
-    many = con.execute(f"select distinct value, hex from ({render('ip_hexes', 'asked')}) order by 1").fetchall()
-    assert many == con.execute(f"select distinct value, {render('ip_hex', 'value')} from asked order by 1").fetchall()
+    many = con.execute(f"select distinct value, hex from ({address_hexes('asked')}) order by 1").fetchall()
+    assert many == con.execute(f"select distinct value, {ip_hex('value')} from asked order by 1").fetchall()
     assert sum(hex_ is not None for _, hex_ in many) >= 5

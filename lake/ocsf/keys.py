@@ -1,4 +1,11 @@
-"""The key of an observable in SQL, for events: two unsigned 64-bit numbers, the same as those of indicators."""
+"""The key of an observable in SQL, for events: two unsigned 64-bit numbers, as `ingest/reference/observables.py` makes
+them for reference tables.
+
+Addresses and networks have the number of their IPv6 form, everything else the MD5 of `kind:text`. DuckDB's own here:
+md5_number_upper and md5_number_lower, which read the digest as two little-endian numbers.
+"""
+
+from collections.abc import Iterable
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = f"({_OCTET}[.]){{3}}{_OCTET}"
@@ -72,6 +79,93 @@ def ip_hex(text: str) -> str:
   when regexp_full_match({text}, '{_IPV4}') then repeat('0', 20) || 'ffff' || replace({_groups(text)}, ':', '')
   when contains({text}, ':') and (not contains({bare}, '.') or regexp_full_match({bare}, '[0-9a-f:]*:{_IPV4}'))
     then {_ipv6_hex(f"({groups})")} end"""
+
+
+def address_hexes(relation: str) -> str:
+    """Return a SELECT (value, hex) over the column `value` of a relation; `hex` as `ip_hex` makes it of one text.
+
+    Step by step, for an expression that repeats its parts takes longer to plan than to compute (45 ms).
+    """
+    return f"""select value, case when is_ipv4 then repeat('0', 20) || 'ffff' || replace(tail_groups, ':', '')
+  when is_ipv6 then {_ipv6_hex("groups")} end as hex
+from (
+  select value, is_ipv4, tail_groups, contains(bare, ':') and (tail is null or tail_is_ipv4) as is_ipv6,
+    case when tail is null then bare else left(bare, length(bare) - length(tail)) || tail_groups end as groups
+  from (
+    select value, bare, tail, value = tail and tail_is_ipv4 as is_ipv4, tail_is_ipv4,
+      case when tail_is_ipv4 then {_groups("tail")} end as tail_groups
+    from (
+      select value, bare, tail, regexp_full_match(tail, '{_IPV4}') as tail_is_ipv4
+      from (
+        select value, bare, case when contains(bare, '.') then regexp_extract(bare, '[0-9.]+$') end as tail
+        from (select value, lower(split_part(value, '%', 1)) as bare from {relation})
+      )
+    )
+  )
+)"""
+
+
+def carried_number(hex_digits: str) -> str:
+    """Return SQL of the number of an address, from its 32 hex digits; of one that carries an IPv4 address, that one's.
+
+    IPv4-compatible (::/96), 6to4 (2002::/16, RFC 3056) and NAT64 (64:ff9b::/96, RFC 6052). Teredo (2001::/32) is not
+    among them: its readable IPv4 address is the relay server's, and a wrong place is worse than none.
+    """
+    ipv4 = "('0xffff' || {})::ubigint::uhugeint".format
+    high, low = (f"('0x' || {half}({hex_digits}, 16))::ubigint" for half in ("left", "right"))
+    return f"""case
+  when left({hex_digits}, 24) = repeat('0', 24) then {ipv4(f"right({hex_digits}, 8)")}
+  when left({hex_digits}, 24) = '0064ff9b' || repeat('0', 16) then {ipv4(f"right({hex_digits}, 8)")}
+  when left({hex_digits}, 4) = '2002' then {ipv4(f"substr({hex_digits}, 5, 8)")}
+  else {number(high, low)} end"""
+
+
+def number(high: str, low: str) -> str:
+    """Return SQL of the 128-bit number of two UBIGINT halves."""
+    return f"({high}::uhugeint << 64 | {low}::uhugeint)"
+
+
+def text_of(kind: str, text: str) -> str:
+    """Return SQL of the text under which an observable has its key, NULL where it is none of its kind.
+
+    Internationalised names are looked up as they are written in DNS (xn--…): SQL does not know IDNA.
+    """
+    bare = f"trim({text}, {_BLANKS})"
+    lowered = f"lower({bare})"
+    domain = f"rtrim({lowered}, '.')"
+    return f"""case {kind}
+  when 'domain' then case when length({domain}) between 1 and 253 and regexp_full_match({domain}, '{_DOMAIN}')
+    then {domain} end
+  when 'hash' then case when regexp_full_match({lowered}, '{_HASH}') then {lowered} end
+  when 'email' then case when regexp_full_match({lowered}, '[^@\\s]+@[^@\\s]+') then {lowered} end
+  when 'cve' then case when regexp_full_match({lowered}, 'cve-[0-9]{{4}}-[0-9]{{4,}}') then {lowered} end
+  when 'url' then case when regexp_full_match({bare}, '[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\s]+\\S*') then
+    lower(regexp_extract({bare}, '^[^/]+//[^/?#]+'))
+    || coalesce(nullif(regexp_extract({bare}, '^[^/]+//[^/?#]+(.*)$', 1), ''), '/') end
+  when 'name' then nullif({lowered}, '')
+end"""
+
+
+def key_of(kind: str, text: str) -> str:
+    """Return the columns `key_high` and `key_low` of a text that `text_of` made."""
+    key = f"{kind} || ':' || {text}"
+    return f"md5_number_upper({key}) as key_high, md5_number_lower({key}) as key_low"
+
+
+def networks_of(addresses: str, prefixes: Iterable[int]) -> str:
+    """Return a SELECT (value, prefix, key_high, key_low): every network of these prefix lengths that an address is in.
+
+    `addresses` has value, key_high and key_low. Lengths are out of 128; an IPv4 address lies in networks of IPv4 only.
+    """
+    masks = []
+    for prefix in prefixes:
+        mask = (1 << 128) - (1 << 128 - prefix)
+        masks.append(f"({prefix}::utinyint, {mask >> 64}::ubigint, {mask & (1 << 64) - 1}::ubigint)")
+    return f"""select address.value, mask.prefix, address.key_high & mask.mask_high as key_high,
+  address.key_low & mask.mask_low as key_low
+from {addresses} as address
+cross join (values {", ".join(masks)}) as mask (prefix, mask_high, mask_low)
+where mask.prefix >= 96 or address.key_high <> 0 or address.key_low >> 32 <> 65535"""
 
 
 def _groups(ipv4: str) -> str:

@@ -26,3 +26,18 @@ coalesce(from_json(({{ enrichments_of(name, type, events) }}[1]).data -> '$.{{ f
 {% macro enrichments_of(name, type, events='') -%}
 list_filter({{ events ~ '.' if events }}enrichments, lambda each: each.type = '{{ type }}'{{ " and each.name = '" ~ name ~ "'" if name }})
 {%- endmacro %}
+
+
+{#- Text of `field` of what a provider said of an attribute; NULL when it said nothing (yet).
+    name: 'src_endpoint.ip', …; '' for any. provider: as the settings name it. field: a key of `data` ('confidence',
+    'status'), or score, score_id of its reputation. events: alias of the table, where several have enrichments. -#}
+{% macro looked_up(name, provider, field, events='') -%}
+{%- set first = "list_filter(" ~ enrichments_of(name, 'reputation', events) ~ ", lambda each: each.provider = '" ~ provider ~ "')[1]" -%}
+{%- if field == 'score' -%}
+(({{ first }}).reputation.base_score::varchar)
+{%- elif field == 'score_id' -%}
+(({{ first }}).reputation.score_id::varchar)
+{%- else -%}
+(({{ first }}).data ->> '$.{{ field }}')
+{%- endif -%}
+{%- endmacro %}
