@@ -7,6 +7,7 @@ that the class does not declare is an error that names the path: nothing is drop
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
@@ -75,8 +76,13 @@ EVERYTHING = _Everything()
 
 def filled_by(given: Mapping[str, str], whole: Iterable[str] = ()) -> Filled:
     """Return what columns of these DuckDB types may fill; `whole` is filled by others, all of it."""
-    paths = (path for name, type_ in given.items() for path in _paths(name, duckdb.sqltype(type_)))
+    paths = (path for name, type_ in given.items() for path in _paths(name, _parsed(type_)))
     return Filled(frozenset(paths), tuple(whole))
+
+
+@lru_cache(maxsize=4096)  # a type of a class is some hundred characters, and each model's are parsed again
+def _parsed(type_: str) -> DuckDBPyType:
+    return duckdb.sqltype(type_)
 
 
 def children(type_: DuckDBPyType) -> list[tuple[str, DuckDBPyType]]:
@@ -117,7 +123,7 @@ def conform(declared: Sequence[tuple[str, str]], given: Mapping[str, str], relat
     for name, type_ in declared:
         value = f"null::{type_}"
         if name in given:
-            value = _value(f"{relation}.{quoted(name)}", duckdb.sqltype(given[name]), duckdb.sqltype(type_), name)
+            value = _value(f"{relation}.{quoted(name)}", _parsed(given[name]), _parsed(type_), name)
         selected.append(f"{value} as {quoted(name)}")
     return selected
 

@@ -2,8 +2,8 @@
 
 A table's parts are, from its own model up through views to the bronze source: SQL, the properties that decide rows, the
 macros that these call (and those call), the rows of seeds that name its source (a seed without a `source` column counts
-whole), the fields of the bronze source and what its contract says of equality. They end at other tables: their rows
-are compared, not how they are made. Comments, white space, descriptions, tests, the order of a seed's rows and macros
+whole), the fields of the bronze source and what its contract says of equality, and the SQL that makes whole OCSF events
+with their context (`lake/ocsf`). They end at other tables: their rows are compared, not how they are made. Comments, white space, descriptions, tests, the order of a seed's rows and macros
 that nothing calls are no parts.
 
 The manifest names the macros that a model or a macro calls in its text. These are reached in other ways:
@@ -22,6 +22,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from lake.ocsf.attributes import declared_classes
+from lake.ocsf.context.statements import events_version
 from orchestration.dbt.tokens import Text, read_text
 
 Manifest = Mapping[str, Any]
@@ -42,6 +44,8 @@ class Fingerprints:
         self._called = lru_cache(maxsize=None)(self._called_by)
         self._text = lru_cache(maxsize=None)(read_text)
         self._macro = lru_cache(maxsize=None)(self._macro_digest)
+        self._classes = declared_classes(folder)
+        self._events = lru_cache(maxsize=None)(lambda name, enriched: events_version(self._classes[name], enriched))
         hooks = [node for node in self._nodes.values() if node["resource_type"] == "operation"]
         self._hooks = self._closure(macro for node in hooks for macro in node["depends_on"]["macros"])
 
@@ -65,6 +69,8 @@ class Fingerprints:
             else:
                 parts[f"model {name}"] = self._sql(found)
                 macros |= self._closure([*found["depends_on"]["macros"], self._materialization(found)])
+        if (name := _class(table, node)) in self._classes:
+            parts[f"OCSF events of {name}"] = self._events(name, bool(source))
         digests = {name: _digest(json.dumps(part, sort_keys=True, default=str)) for name, part in parts.items()}
         return digests | {self._macro_name(each): self._macro(each) for each in macros}
 
@@ -106,8 +112,7 @@ class Fingerprints:
         return {self._macros[each]["name"] for each in called}
 
     def _types(self, table: str, node: Mapping[str, Any]) -> list[str]:
-        name = node["config"].get("meta", {}).get("ocsf_class") or table
-        return [f"macro.{self._package}.{_CLASS}{name}"]
+        return [f"macro.{self._package}.{_CLASS}{_class(table, node)}"]
 
     def _materialization(self, node: Mapping[str, Any]) -> str:
         return f"macro.{self._package}.materialization_{node['config']['materialized']}_duckdb"
@@ -125,6 +130,11 @@ class Fingerprints:
                 found.add(each)
                 waiting += held["depends_on"]["macros"]
         return frozenset(found)
+
+
+def _class(table: str, node: Mapping[str, Any]) -> str:
+    """Return the OCSF class of a table, if it has one."""
+    return str(node["config"].get("meta", {}).get("ocsf_class") or table)
 
 
 def _digest(text: str) -> str:

@@ -161,7 +161,7 @@ class Plugin(BasePlugin):
             made = event_sql(event_class, dict(json.loads(described)))
         except ConformError as problem:
             return f"!{table}: {problem}"
-        context = context_sql(event_class, made.subjects, made.observed, self._held_for(table))
+        context = context_sql(event_class, made, self._held_for(table))
         return json.dumps({"steps": made.steps, "metadata": made.metadata, **asdict(context)})
 
     def _held_for(self, table: str) -> ReferenceInventory:

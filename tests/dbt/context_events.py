@@ -121,7 +121,7 @@ def whole_sql(
     described = {name: type_ for name, type_, *_ in con.execute(f"describe ({mapped})").fetchall()}
     event_class = declared_classes()[class_name]
     made = event_sql(event_class, described)
-    context = context_sql(event_class, made.subjects, made.observed, inventory or held_by(con))
+    context = context_sql(event_class, made, inventory or held_by(con))
     con.execute(f"create or replace temp table context_rows as with mapped as ({mapped}), {made.steps} {context.rows}")
     con.execute(context.found)
     return (

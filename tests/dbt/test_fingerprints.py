@@ -9,11 +9,13 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lake.ocsf.context import entities
 from orchestration.dbt.project import Project, load_project
 from orchestration.settings import PROJECT
 
@@ -111,6 +113,17 @@ def test_views_that_are_kept_count_for_who_reads_them(project: Project) -> None:
     assert of(project, "okta_system_log", "windows_event") <= stale
 
 
+def test_context_makes_stale_what_is_enriched(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Context is SQL that `lake/ocsf` makes, for whatever a row may have; every class has an actor."""
+    before = project.mappings.fingerprints
+    identities = entities.TABLES["identities"]
+    monkeypatch.setitem(entities.TABLES, "identities", replace(identities, data=f"upper({identities.data})"))
+    after = Project(PROJECT, project.manifest).mappings.fingerprints
+    dispositions = {name for name in before if name.startswith("dispositions__")}
+    stale = {name for name in before if before[name] != after[name]}
+    assert stale == everything(project) - dispositions - project.marts.by_name.keys()
+
+
 def test_a_class_that_is_declared_otherwise_makes_its_tables_stale(project: Project) -> None:
     """`ocsf_type__<class>` is called by a name that is put together; marts of the class follow as well."""
     findings = {name for name in everything(project) if name.startswith("detection_finding__")}
@@ -172,7 +185,8 @@ def test_a_part_of_a_text_literal_is_read_as_it_stands(project: Project) -> None
 
 def test_a_source_that_is_added_makes_no_other_stale(project: Project, tmp_path: Path) -> None:
     """Its views, mappings and routes are its own; of the others' it touches class views and what is generated."""
-    shutil.copytree(PROJECT / "seeds", tmp_path / "seeds")
+    for part in ("seeds", "ocsf"):
+        shutil.copytree(PROJECT / part, tmp_path / part)
     with (tmp_path / "seeds/ocsf_routing.csv").open("a") as file:
         csv.writer(file).writerow(["new_log", "some.event", "3002", "1", ""])
 
@@ -225,7 +239,8 @@ def test_a_field_of_a_contract_makes_its_source_stale(project: Project) -> None:
 def test_a_route_makes_its_source_stale_and_a_seed_who_reads_it(project: Project, tmp_path: Path) -> None:
     def with_row(seed: str, *row: str) -> set[str]:
         folder = tmp_path / seed
-        shutil.copytree(PROJECT / "seeds", folder / "seeds")
+        for part in ("seeds", "ocsf"):
+            shutil.copytree(PROJECT / part, folder / part)
         with (folder / "seeds" / f"{seed}.csv").open("a") as file:
             csv.writer(file).writerow(row)
         return made_stale(project, lambda _: None, folder)

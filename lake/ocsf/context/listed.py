@@ -59,7 +59,7 @@ class List:
     where: str = ""
 
 
-_LISTS = {
+LISTS = {
     INDICATORS: List(
         30, "threat_intelligence", "greatest(list.valid_from, list.learned_at)",
         json_object({
@@ -81,7 +81,7 @@ def hits(name: str, kinds: Mapping[str, Sequence[int]]) -> str:
 
     Keys are held against keys alone first, for few of them are on a list: what a list says is read of those.
     """
-    found = _LISTS[name]
+    found = LISTS[name]
     return table(
         f"{name}_key",
         f"""with key as ({_keys(name, kinds)}
@@ -119,7 +119,7 @@ def _keys(name: str, kinds: Mapping[str, Sequence[int]]) -> str:
 
 def entries(name: str) -> str:
     """Return a SELECT of rows of `entry`."""
-    found = _LISTS[name]
+    found = LISTS[name]
     said = f"{found.position}, asked.path, '{found.type}', asked.value, hit.provider, epoch_ms(hit.learned_at)"
     return _found(name, f"{said}, hit.data, null")
 

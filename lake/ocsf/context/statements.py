@@ -22,17 +22,19 @@ DuckDB's own, to be written differently for Spark: ASOF JOIN and UHUGEINT (`plac
 `unnest` in a SELECT list (EXPLODE), list functions with lambdas, `list(… order by …)`.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lake.ocsf.attributes import Attribute, EventClass
-from lake.ocsf.columns import duckdb_type
+from lake.ocsf.columns import columns, duckdb_type
 from lake.ocsf.context import answers, entities, listed, places
 from lake.ocsf.context.fill import filled
 from lake.ocsf.context.fragments import lists, same, struct, table
-from lake.ocsf.context.plan import Lookup, ReferenceInventory, lookups_of
+from lake.ocsf.context.plan import ENTITIES, GEOIP, Lookup, ReferenceInventory, lookups_of
+from lake.ocsf.event_sql import EventSql, event_sql
 from lake.ocsf.keys import address_hexes, carried_number, key_of, text_of
-from lake.ocsf.observables import Observed, Subject
+from lake.ocsf.observables import Observed
 
 _ENRICHMENT = struct(same(("name", "value", "type", "provider", "created_time", "reputation", "data")))
 
@@ -49,21 +51,29 @@ class ContextSql:
     events: str
 
 
-def context_sql(
-    event_class: EventClass, subjects: Iterable[Subject], observed: Sequence[Observed], inventory: ReferenceInventory
-) -> ContextSql:
-    """Return the SQL of a model's context: what its rows may be asked about, and what the tables hold."""
-    lookups = lookups_of(subjects, inventory)
+def context_sql(event_class: EventClass, made: EventSql, inventory: ReferenceInventory) -> ContextSql:
+    """Return the SQL of a model's context: of what its rows may be asked about, and what the tables hold."""
+    lookups = lookups_of(made.subjects, inventory)
     found = "".join(_found(event_class, lookups, inventory)) if lookups else ""
-    return ContextSql(_rows(lookups), found, _events(event_class, lookups, observed, inventory))
+    return ContextSql(_rows(lookups), found, _events(event_class, lookups, made.observed, inventory))
 
 
-def context_version(event_class: EventClass) -> str:
-    """Return a digest of the SQL with which rows of a class get their context, whatever they have and tables hold.
+def events_version(event_class: EventClass, enriched: bool) -> str:
+    """Return a digest of the SQL that makes events of a class, with their context or without.
 
-    An edit of this code that changes no SQL of a class changes no digest.
+    It covers whatever rows may have and tables may hold. An edit of this code that changes no SQL changes no digest.
     """
-    return ""
+    made = event_sql(event_class, dict(columns(event_class)))
+    kinds = dict.fromkeys(sorted({each.kind for each in made.observed}), (32, 128))
+    everything = ReferenceInventory(
+        dict.fromkeys(listed.LISTS, kinds),
+        frozenset((*ENTITIES, *GEOIP)),
+        dict.fromkeys(ENTITIES, (32, 128)),
+        tuple(("provider", each.path.replace("[]", "")) for each in made.observed),
+        {"provider": dict.fromkeys(kinds, "true")},
+    )
+    sql = (made.steps, made.metadata, context_sql(event_class, made, everything) if enriched else "")
+    return hashlib.sha256(repr(sql).encode()).hexdigest()[:16]
 
 
 def _rows(lookups: Iterable[Lookup]) -> str:
