@@ -5,10 +5,14 @@
 {#- The text if it is an IPv4 or IPv6 address, else NULL: names of services and '-' never land in an `ip`. An IPv4
     address mapped into IPv6 (::ffff:a.b.c.d) becomes the IPv4 address; a zone index (%eth0) is left out. -#}
 {% macro ip_or_null(text) -%}
-{%- set octet = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])' -%}
+{%- set octet, group = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])', '[0-9a-f]{1,4}' -%}
+{%- set ipv4 = '(' ~ octet ~ '[.]){3}' ~ octet -%}
+{%- set ipv6 = ['(' ~ group ~ ':){7}' ~ group, '(' ~ group ~ ':){1,7}:', ':((:' ~ group ~ '){1,7}|:)'] -%}
+{%- for n in range(1, 7) -%}{%- do ipv6.append('(' ~ group ~ ':){1,' ~ n ~ '}(:' ~ group ~ '){1,' ~ (7 - n) ~ '}') -%}{%- endfor -%}
 case
-  when regexp_full_match({{ text }}, '({{ octet }}[.]){3}{{ octet }}') then {{ text }}
-  when contains({{ text }}, ':') and ({{ ip_hex(text) }}) is not null
+  when regexp_full_match({{ text }}, '{{ ipv4 }}') then {{ text }}
+  when contains({{ text }}, ':')
+    and regexp_full_match(regexp_replace(lower(split_part({{ text }}, '%', 1)), ':{{ ipv4 }}$', ':0:0'), '{{ ipv6 | join("|") }}')
     then regexp_replace(split_part({{ text }}, '%', 1), '^::[fF]{4}:([0-9.]+)$', '\1')
 end
 {%- endmacro %}

@@ -292,6 +292,6 @@ def _rows(
 
 
 def _compact(data: Mapping[str, object]) -> str:
-    """Return useful fields as JSON, without names that an event adds of itself (`context_lookups.sql`)."""
+    """Return useful fields as JSON, without names that an event adds of itself (`lake/ocsf/context/answers.py`)."""
     kept = {name: value for name, value in data.items() if name not in _ADDED}
     return json.dumps(kept, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

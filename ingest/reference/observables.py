@@ -2,7 +2,7 @@
 
 An address has the number of its IPv6 form as key (IPv4 as ::ffff:a.b.c.d), a network that of its first address and the
 bits of its prefix out of 128. Everything else has the MD5 of `kind:value`; its prefix is 128. The SQL that does the
-same for events is `dbt_project/macros/observable_key.sql`, and a test holds both against each other.
+same for events is `lake/ocsf/keys.py`, and a test holds both against each other.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lake.ocsf.keys import ip_hex
+from lake.ocsf.keys import address_hexes
 from tests.dbt.context_events import Row, events, geoip, indicator, named, reference, whole_sql
 from tests.dbt.macros import render
 
@@ -561,23 +561,29 @@ def test_analysts_read_context_by_name_type_and_field() -> None:
     }
 
 
-def test_mappings_read_addresses_as_context_does() -> None:
-    texts = [
-        "1.2.3.4",
-        "01.2.3.4",
-        "::ffff:1.2.3.4",
-        "FE80::1%eth0",
-        "1:2:3:4:5:6:7:8",
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.text(alphabet="012fF:.%ag", max_size=14), min_size=1, max_size=200))
+def test_mappings_read_addresses_as_context_does(texts: list[str]) -> None:
+    plain, mapped = ["1.2.3.4", "1:2:3:4:5:6:7:8", "1::", "::", "ABCD::1.2.3.4"], "::ffff:1.2.3.4"
+    texts += [
+        *plain,
+        mapped,
+        "1:2:3:4:5:6:1.2.3.4",
+        "fe80::1%eth0",
         "1::2::3",
-        "1:2",
-        "::",
-        "x",
-        "",
+        "1:2:3:4:5:6:7::8",
+        "::1.2.3.4.5",
+        "1.2%0",
     ]
-    both = f"{render('ip_hex', 'text')}, {ip_hex('text')}"
-    rows = duckdb.execute(f"select {both} from (select unnest($1::varchar[]) as text)", [texts]).fetchall()
-    assert [mapping for mapping, _ in rows] == [context for _, context in rows]
-    assert sum(context is not None for _, context in rows) == 5
+    hexes = address_hexes("(select unnest($1::varchar[]) as value)")
+    sql = f"select value, hex, {render('ip_hex', 'value')}, {render('ip_or_null', 'value')} from ({hexes})"
+    rows = duckdb.execute(sql, [texts]).fetchall()
+    assert [(text, hex_, ip is None) for text, hex_, _, ip in rows] == [
+        (text, hex_, hex_ is None) for text, _, hex_, _ in rows
+    ]
+    found = {text: ip for text, _, _, ip in rows}
+    assert {text: found[text] for text in plain} == {text: text for text in plain}
+    assert found[mapped] == "1.2.3.4" and found["fe80::1%eth0"] == "fe80::1"
 
 
 def test_the_views_may_be_absent_altogether() -> None:

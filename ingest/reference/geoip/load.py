@@ -2,7 +2,7 @@
 
 `reference/<table>/version=<v>/` for each of `geoip_records.TABLES` that a database can feed (City, Country, Enterprise,
 ASN, ISP, Anonymous IP, Connection Type, Domain), a version being the database's build time and the start of its sha256.
-The join lives in `dbt_project/macros/geoip.sql`, the views it reads in `versions`.
+The join lives in `lake/ocsf/context/places.py`, the views it reads in `versions`.
 """
 
 import hashlib

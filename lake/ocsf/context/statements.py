@@ -58,21 +58,25 @@ def context_sql(event_class: EventClass, made: EventSql, inventory: ReferenceInv
     return ContextSql(_rows(lookups), found, _events(event_class, lookups, made.observed, inventory))
 
 
-def events_version(event_class: EventClass, enriched: bool) -> str:
-    """Return a digest of the SQL that makes events of a class, with their context or without.
-
-    It covers whatever rows may have and tables may hold. An edit of this code that changes no SQL changes no digest.
-    """
-    made = event_sql(event_class, dict(columns(event_class)))
+def everything(made: EventSql) -> ReferenceInventory:
+    """Return the inventory of tables that hold something of every kind, and of a provider that is asked about all."""
     kinds = dict.fromkeys(sorted({each.kind for each in made.observed}), (32, 128))
-    everything = ReferenceInventory(
+    return ReferenceInventory(
         dict.fromkeys(listed.LISTS, kinds),
         frozenset((*ENTITIES, *GEOIP)),
         dict.fromkeys(ENTITIES, (32, 128)),
         tuple(("provider", each.path.replace("[]", "")) for each in made.observed),
         {"provider": dict.fromkeys(kinds, "true")},
     )
-    sql = (made.steps, made.metadata, context_sql(event_class, made, everything) if enriched else "")
+
+
+def events_version(event_class: EventClass, enriched: bool) -> str:
+    """Return a digest of the SQL that makes events of a class, with their context or without.
+
+    It covers whatever rows may have and tables may hold. An edit of this code that changes no SQL changes no digest.
+    """
+    made = event_sql(event_class, dict(columns(event_class)))
+    sql = (made.steps, made.metadata, context_sql(event_class, made, everything(made)) if enriched else "")
     return hashlib.sha256(repr(sql).encode()).hexdigest()[:16]
 
 

@@ -18,7 +18,7 @@ from ingest.reference.geoip.networks import ReadCounts, ranges_of
 from ingest.reference.geoip.records import GeoIpError
 from ingest.reference.geoip.versions import geoip_sql
 from lake.ocsf.context.places import hits
-from lake.ocsf.keys import carried_number, ip_hex
+from lake.ocsf.keys import address_hexes, carried_number
 from lake.storage.store import LocalStore
 from orchestration.dbt.reference_inventory import kept_places
 
@@ -67,7 +67,7 @@ def resolve(lake: Path, addresses: list[str | None], at: datetime = NOON) -> dic
     rows = con.execute(f"""
         with address as (
             select ip, event_hour, {carried_number("hex")} as key
-            from (select distinct *, {ip_hex("ip")} as hex from asked) where hex is not null
+            from ({address_hexes("(select distinct *, ip as value from asked)")}) where hex is not null
         )
         select ip, event_hour, city, country_code, region, continent, postal_code, latitude, longitude,
           as_number, as_org

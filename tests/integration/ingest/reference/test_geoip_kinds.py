@@ -9,7 +9,7 @@ import pytest
 from ingest.reference.geoip.load import GeoIpDatabase, databases_of, load_geoip
 from ingest.reference.geoip.records import ANONYMOUS_COLUMNS, ISP_COLUMNS, TABLES, GeoIpError
 from lake.ocsf.context import places
-from lake.ocsf.keys import carried_number, ip_hex
+from lake.ocsf.keys import address_hexes, carried_number
 from lake.storage.store import LocalStore
 from tests.integration.ingest.reference.test_geoip import NOON, OXFORD, connection, ends, truth, write_database
 
@@ -26,7 +26,7 @@ def hits(lake: Path, table: str, addresses: list[str]) -> dict[str, dict[str, An
     con.execute(f"""
         create table address as
         select ip, timestamp '{NOON}' as event_hour, {carried_number("hex")} as key
-        from (select distinct ip, {ip_hex("ip")} as hex from asked)""")
+        from ({address_hexes("(select distinct *, ip as value from asked)")})""")
     found = con.execute(f"select ip, {', '.join(TABLES[table])} from ({places.hits('address', table)})")
     rows = found.fetchall()
     return {ip: {n: v for n, v in zip(TABLES[table], values, strict=True) if v is not None} for ip, *values in rows}
