@@ -3,8 +3,8 @@
 A table's parts are, from its own model up through views to the bronze source: SQL, the properties that decide rows, the
 macros that these call (and those call), the rows of seeds that name its source (a seed without a `source` column counts
 whole), the fields of the bronze source and what its contract says of equality, and the SQL that makes whole OCSF events
-with their context (`lake/ocsf`). They end at other tables: their rows are compared, not how they are made. Comments, white space, descriptions, tests, the order of a seed's rows and macros
-that nothing calls are no parts.
+with their context (`lake/ocsf`). They end at other tables: their rows are compared, not how they are made. Comments,
+white space, descriptions, tests, the order of a seed's rows and macros that nothing calls are no parts.
 
 The manifest names the macros that a model or a macro calls in its text. These are reached in other ways:
  - the materialization, and the hooks of a run: they count for every table

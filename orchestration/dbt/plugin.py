@@ -181,7 +181,7 @@ class Plugin(BasePlugin):
         if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
-        check = {"staged": staged, "count_sql": count, "rules_sql": each}
+        check: dict[str, object] = {"staged": staged, "count_sql": count, "rules_sql": each}
         if source := model.partition("__")[2]:  # a table of silver
             days = json.loads(self._days(table, source))
             check["index"] = staged_statements(self._class(table), folder, folder / UNSORTED, days)

@@ -178,9 +178,9 @@ def test_comments_and_white_space_make_nothing_stale(project: Project, edit: Edi
 
 
 def test_a_part_of_a_text_literal_is_read_as_it_stands(project: Project) -> None:
-    """`context_listed_found` gives what stands within quotes: dashes are no comment there. Jinja's comments are."""
-    assert made_stale(project, macro("context_listed_found", " -- dashes\n"))
-    assert made_stale(project, macro("context_listed_found", "{# a comment -- #}")) == set()
+    """`enrichments_of` gives what stands within quotes: dashes are no comment there. Jinja's comments are."""
+    assert made_stale(project, macro("enrichments_of", " -- dashes\n"))
+    assert made_stale(project, macro("enrichments_of", "{# a comment -- #}")) == set()
 
 
 def test_a_source_that_is_added_makes_no_other_stale(project: Project, tmp_path: Path) -> None:
@@ -249,9 +249,8 @@ def test_a_route_makes_its_source_stale_and_a_seed_who_reads_it(project: Project
     notes = (PROJECT / "seeds/ocsf_routing.csv").read_text().replace("sign-in to the org", "another note")
     assert notes != (PROJECT / "seeds/ocsf_routing.csv").read_text()
     head, *rows = notes.splitlines()
-    (tmp_path / "noted/seeds").mkdir(parents=True)
-    for file in PROJECT.glob("seeds/*.csv"):
-        shutil.copy(file, tmp_path / "noted/seeds")
+    for part in ("seeds", "ocsf"):
+        shutil.copytree(PROJECT / part, tmp_path / "noted" / part)
     (tmp_path / "noted/seeds/ocsf_routing.csv").write_text("\n".join([head, *sorted(rows)]) + "\n")
     assert made_stale(project, lambda _: None, tmp_path / "noted") == set(), "notes and the order of rows do not count"
     assert with_row("okta_verbs", "frobnicate", "3") == {"api_activity__okta_system_log"}
