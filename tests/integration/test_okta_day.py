@@ -148,7 +148,9 @@ class TestAChangedProject:
         assert self._stale(lake, project) == set()
         self._append(routing, "another_source,some.event,3002,1,")
         assert self._stale(lake, project) == set(), "a route of another source changes nothing here"
-        self._append(mapping, "-- an edit")
+        self._append(mapping, "-- a comment")
+        assert self._stale(lake, project) == set()
+        mapping.write_text(f"select * from (\n{mapping.read_text()})")
         assert self._stale(lake, project) == {f"authentication__{SOURCE}"}
         base = project / f"models/silver/base_event/base_event__{SOURCE}.sql"
         base.write_text(base.read_text().replace("noise", "din"))
