@@ -16,7 +16,7 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
 
 import atexit
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import wraps
@@ -29,6 +29,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 
 from ingest.lookups.provider import asked_paths, sendable_sql
+from ingest.reference.tables import ASSETS, IDENTITIES, OBSERVABLE_TABLES
 from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import empty_select, literal, quoted
 from lake.build.run import BuildRun, Plan
@@ -38,7 +39,7 @@ from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
 from lake.ocsf.attributes import EventClass, declared_classes
 from lake.ocsf.columns import ConformError, columns
-from lake.ocsf.context.plan import ReferenceInventory
+from lake.ocsf.context.plan import GEOIP, ReferenceInventory
 from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.query.views import bronze_view, lake_table, mart_files
@@ -46,7 +47,6 @@ from lake.storage import paths
 from lake.storage.duck import Signed, rows_select, typed_select
 from lake.storage.publish import Workplace, recover
 from orchestration.dbt.project import project_of_run
-from orchestration.dbt.reference_inventory import held_by, kept_places
 from orchestration.dbt.request import Request, current_request
 from orchestration.settings import load_settings, lookups_of, open_lake
 
@@ -54,6 +54,7 @@ from orchestration.settings import load_settings, lookups_of, open_lake
 # (50,000 events, two threads, two models side by side).
 HOURS_AT_ONCE = 24
 KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
+_NAMES = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
 UNSORTED = "unsorted.parquet"
 PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 DISPOSITION_COLUMNS = (
@@ -258,3 +259,54 @@ def _as_text(function: Callable[..., str]) -> Callable[..., str]:
             return f"!{type(problem).__name__}: {problem}"
 
     return call
+
+
+def kept_places(views: Iterable[str]) -> list[str]:
+    """Return statements that make what a run keeps in memory of each GeoIP table, before its first model.
+
+    `<table>_versions` and `<table>_index` (the first address of every block): what every model starts from.
+    `<table>_found`: what models have found of an address at an hour (`lake/ocsf/context/places.py`); empty at first.
+    """
+    held = set(views)
+    return [statement for table in GEOIP if table in held for statement in _kept(table)]
+
+
+def _kept(table: str) -> tuple[str, str, str]:
+    index = "block, ip_version, start_high, start_low, end_high, end_low, valid_from, valid_to"
+    return (
+        f"create or replace table reference.{table}_versions as"
+        f" select distinct version, ip_version, valid_from, valid_to from reference.{table}_blocks",
+        f"create or replace table reference.{table}_index as select version, ip_version, block,"
+        f" (start_high::uhugeint << 64 | start_low::uhugeint) as start_key from reference.{table}_blocks order by all",
+        f"create or replace table reference.{table}_found as select null::varchar as ip, null::timestamp as event_hour,"
+        f" * exclude ({index}) from reference.{table} limit 0",
+    )
+
+
+def held_by(connection: duckdb.DuckDBPyConnection) -> ReferenceInventory:
+    """Return what the tables and views of schema `reference` hold. One that is not there holds nothing."""
+    found = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'reference'"
+    ).fetchall()
+    views = {name for (name,) in found}
+    observables = {table: _kinds(connection, table) for table in OBSERVABLE_TABLES if table in views}
+    entities = {table: _prefixes(connection, names) for table, names in _NAMES.items() if names in views}
+    places = {table for table in GEOIP if f"{table}_blocks" in views and _has_rows(connection, f"{table}_blocks")}
+    called = {table for table in entities if _has_rows(connection, _NAMES[table])}
+    return ReferenceInventory(
+        {table: kinds for table, kinds in observables.items() if kinds}, frozenset(places | called), entities
+    )
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[int, ...]]:
+    sql = f"select kind, list(distinct prefix order by prefix) from reference.{table} group by kind order by kind"
+    return {kind: tuple(prefixes) for kind, prefixes in connection.execute(sql).fetchall()}
+
+
+def _prefixes(connection: duckdb.DuckDBPyConnection, names: str) -> tuple[int, ...]:
+    sql = f"select distinct prefix from reference.{names} where kind = 'ip' order by 1"
+    return tuple(prefix for (prefix,) in connection.execute(sql).fetchall())
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, view: str) -> bool:
+    return bool(connection.execute(f"select 1 from reference.{view} limit 1").fetchall())

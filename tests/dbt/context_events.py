@@ -19,7 +19,7 @@ from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import event_sql
 from lake.ocsf.validate import event_texts, validate_event_text
-from orchestration.dbt.reference_inventory import held_by, kept_places
+from orchestration.dbt.plugin import held_by, kept_places
 
 Row = Mapping[str, Any]
 

@@ -20,7 +20,7 @@ from ingest.reference.geoip.versions import geoip_sql
 from lake.ocsf.context.places import hits
 from lake.ocsf.keys import address_hexes, carried_number
 from lake.storage.store import LocalStore
-from orchestration.dbt.reference_inventory import kept_places
+from orchestration.dbt.plugin import kept_places
 
 NOON = datetime(2026, 3, 1, 12, 30)
 OXFORD = {
