@@ -57,7 +57,7 @@ def test_a_query_gives_an_array_of_objects(okta_lake: Path) -> None:
         "silver.api_activity",
         "quarantine.windows_event",
         "ledger.landings",
-        "build_receipts.of_model",
+        "ledger.builds",
         "ledger.balance",
         "ledger.dispositions",
         "reference.geoip_city",
