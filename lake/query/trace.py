@@ -10,6 +10,8 @@ from lake.base.sql import literal, quoted
 from lake.storage.store import Store
 
 _PARTITION = ("source", "date", "hour")  # where the row lies, no part of the event
+_RECORD = ("batch", "object", "row", "event_at", "arrived_at", "raw")
+_RECEIPT = ("status", "landed_at", "read", "landed", "quarantined", "contract_version")
 
 
 def trace(con: duckdb.DuckDBPyConnection, store: Store, uid: str) -> dict[str, Any]:
@@ -30,17 +32,9 @@ def _published(con: duckdb.DuckDBPyConnection, uid: str) -> list[dict[str, Any]]
             "select source, _batch, _source_object, _source_row, to_json(event)::varchar"
             f" from silver.{quoted(table)} as event where metadata.uid = {literal(uid)}"
         ).fetchall()
-        found += [
-            {
-                "class": table,
-                "source": row[0],
-                "batch": row[1],
-                "object": row[2],
-                "row": row[3],
-                "event": _event(row[4]),
-            }
-            for row in rows
-        ]
+        for *where, event in rows:
+            told = dict(zip(("source", "batch", "object", "row"), where, strict=True))
+            found.append({"class": table, **told, "event": _event(event)})
     return found
 
 
@@ -70,7 +64,7 @@ def _records(con: duckdb.DuckDBPyConnection, uid: str) -> list[dict[str, Any]]:
             "select _batch, _source_object, _source_row, _event_at::varchar, _arrived_at::varchar, _raw, date, hour"
             f" from bronze.{quoted(source)} where _event_key = {literal(uid)} order by 5, 1, 2, 3"
         ).fetchall()
-        for batch, name, number, event_at, arrived_at, raw, date, hour in rows:
+        for *told, date, hour in rows:
             became = "not built"
             if has_dispositions:
                 row = con.execute(
@@ -78,21 +72,10 @@ def _records(con: duckdb.DuckDBPyConnection, uid: str) -> list[dict[str, Any]]:
                     " || coalesce(' by ' || filter, '')"
                     " from ledger.dispositions where source = ? and date = ? and hour = ? and _batch = ?"
                     " and _source_object = ? and _source_row = ?",
-                    [source, date, hour, batch, name, number],
+                    [source, date, hour, *told[:3]],
                 ).fetchone()
                 became = row[0] if row else became
-            found.append(
-                {
-                    "source": source,
-                    "disposition": became,
-                    "batch": batch,
-                    "object": name,
-                    "row": number,
-                    "event_at": event_at,
-                    "arrived_at": arrived_at,
-                    "raw": raw,
-                }
-            )
+            found.append({"source": source, "disposition": became, **dict(zip(_RECORD, told, strict=True))})
     return found
 
 
@@ -100,14 +83,5 @@ def _batch(store: Store, source: str, batch: str) -> dict[str, Any]:
     receipt = ledger.landing(store, source, batch)
     if receipt is None:
         return {"source": source, "batch": batch}
-    return {
-        "source": source,
-        "batch": batch,
-        "status": receipt.status,
-        "landed_at": receipt.landed_at,
-        "read": receipt.read,
-        "landed": receipt.landed,
-        "quarantined": receipt.quarantined,
-        "contract_version": receipt.contract_version,
-        "objects": len(receipt.objects),
-    }
+    told = {name: getattr(receipt, name) for name in _RECEIPT}
+    return {"source": source, "batch": batch, **told, "objects": len(receipt.objects)}
