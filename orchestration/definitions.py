@@ -20,7 +20,7 @@ def definitions(folder: Path = PROJECT) -> dg.Definitions:
     """Return the definitions over a dbt project.
 
     Raises:
-        SettingsError, ContractError, ManifestFailed, BadDeclaration: each says what to change.
+        SettingsError, ManifestFailed: each says what to change.
     """
     graph = Graph.read(folder)
     modules = [plugins.load(room, name) for room in (assets, checks, automation) for name in plugins.names(room)]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from ingest.contracts import Contract, load_contracts
+from ingest.contracts import Contract, load_contracts, read_contracts
 from lake import ledger
+from lake.base.errors import warn_once
 from lake.export.declaration import Export
 from lake.matching.matches import TABLE as MATCHES
 from lake.storage import paths
@@ -67,6 +68,9 @@ def _built_table(project: Project, translator: LakeTranslator, unique_id: str) -
 class Graph:
     """Settings, contracts and the dbt project, and what follows from them.
 
+    What is broken is left out, and a warning in the log names it; `broken` are the sources whose contracts cannot be
+    used, with why. A model that is broken keeps its asset, whose description and runs say why.
+
     `raw` are the contracts by the key of their asset; `tables` what dbt builds, by source; `marts` the tables of gold
     that dbt builds; `exports` what the project declares.
     """
@@ -80,15 +84,19 @@ class Graph:
     tables: Mapping[str, Sequence[BuiltTable]]
     marts: Sequence[BuiltTable]
     exports: Sequence[Export]
+    broken: Mapping[str, str]
 
     @classmethod
     def read(cls, folder: Path) -> "Graph":
         """Read the settings, the contracts and the dbt project in a folder.
 
         Raises:
-            SettingsError, ContractError, ManifestFailed, BadDeclaration: each says what to change.
+            SettingsError, ManifestFailed: each says what to change.
         """
         settings, contracts, project = load_settings(), load_contracts(), load_project(folder)
+        for seed in project.seeds.values():
+            if seed.problems:
+                warn_once(seed.sentence)
         partitions = hourly(settings.partitions_start)
         translator = LakeTranslator(project, contracts, partitions)
         tables = {source: _source_tables(project, translator, source) for source in contracts}
@@ -102,6 +110,7 @@ class Graph:
             tables={source: found for source, found in tables.items() if found},
             marts=_mart_tables(project, translator),
             exports=declared_exports(project),
+            broken={source: str(problem) for source, problem in read_contracts()[1].items()},
         )
 
     @property

@@ -12,7 +12,7 @@
     {%- for statement in answer.statements -%}
       {%- do lake_execute(statement) -%}
     {%- endfor -%}
-    {%- do lake_stand_ins(answer.project) -%}
+    {%- do lake_stand_ins() -%}
   {%- endif -%}
 {%- endmacro %}
 
@@ -30,7 +30,7 @@
   {%- do adapter.execute(sql, fetch=false) -%}
 {%- endmacro %}
 
-{% macro lake_stand_ins(project) -%}
+{% macro lake_stand_ins() -%}
   {#- Everything that what is selected reads, so that any selection can run on its own: seeds from their files, views
       from their own SQL, lake tables as views over the lake. What is selected comes in its turn; it needs a stand-in
       only where something reads it that is not. -#}
@@ -47,8 +47,10 @@
     {%- do read.extend(nodes[unique_id].depends_on.get("nodes", [])) -%}
   {%- endfor -%}
   {%- for unique_id in order if unique_id not in selected_resources or (unique_id in read and nodes[unique_id].resource_type == "model") -%}
-    {%- do lake_stand_in(nodes[unique_id], project) -%}
+    {%- do lake_execute("select hw_stand_in('" ~ unique_id ~ "')") -%}{#- whose failure it is, should it fail -#}
+    {%- do lake_stand_in(nodes[unique_id]) -%}
   {%- endfor -%}
+  {%- do lake_execute("select hw_stand_in('')") -%}
 {%- endmacro %}
 
 {% macro lake_tested(nodes) -%}
@@ -81,15 +83,10 @@
   {{ return(node.resource_type == "model" and node.config.materialized == "lake_partition" and "__" in node.name) }}
 {%- endmacro %}
 
-{% macro lake_stand_in(node, project) -%}
+{% macro lake_stand_in(node) -%}
   {%- set relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) -%}
   {%- if node.resource_type == "seed" -%}
-    {%- set file = project ~ "/" ~ node.original_file_path -%}
-    {%- set types = node.config.column_types -%}
-    {%- set select = "select * from read_csv('" ~ (file | replace("'", "''")) ~ "', header = true, all_varchar = true)" -%}
-    {%- set casts = [] -%}
-    {%- for name, type in types.items() -%}{%- do casts.append(name ~ "::" ~ type ~ " as " ~ name) -%}{%- endfor -%}
-    {%- if casts -%}{%- set select = "select * replace (" ~ casts | join(", ") ~ ") from (" ~ select ~ ")" -%}{%- endif -%}
+    {%- set select = lake_call("hw_seed", [node.name]) -%}
   {%- elif lake_is_filed(node) -%}
     {%- set select = lake_table_select(node.name) -%}
   {%- elif node.config.materialized == "lake_partition" -%}

@@ -8,7 +8,6 @@ is in `customProperties`: see `properties`. Standard: https://bitol-io.github.io
 
 import hashlib
 import json
-import logging
 import re
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -37,6 +36,7 @@ from ingest.contracts.fields import (
     texts,
 )
 from ingest.contracts.model import Contract, Field, KeyLayout, ServiceLevel, read_template
+from lake.base.errors import warn_once
 
 # libyaml reads the three contracts in 0.03 s, the Python loader in 0.28 s.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -45,7 +45,6 @@ _TRANSPORTS: Final = ("object_store", "http_cursor")
 _WRAPPERS: Final = ("cloudwatch_logs", "eventbridge")
 _NOTIFICATIONS: Final = ("s3_event", "crowdstrike_fdr")
 SOURCES: Final = Path(__file__).parents[1] / "sources"
-_log = logging.getLogger(__name__)
 
 
 def load_contracts(root: Path | None = None) -> dict[str, Contract]:
@@ -55,7 +54,7 @@ def load_contracts(root: Path | None = None) -> dict[str, Contract]:
     """
     contracts, problems = read_contracts(root)
     for source, problem in problems.items():
-        _warn_once(f"{problem}; source {source} is left out until that is corrected")
+        warn_once(f"{problem}; source {source} is left out until that is corrected")
     return contracts
 
 
@@ -99,11 +98,6 @@ def load_contract(path: Path | str) -> Contract:
         raise
     except Exception as error:  # a shape that nobody has thought of stops its own source alone
         raise Place(file, "contract").error(f"cannot be used: {type(error).__name__}: {error}") from error
-
-
-@lru_cache(maxsize=256)
-def _warn_once(text: str) -> None:
-    _log.warning(text)
 
 
 @lru_cache(maxsize=64)  # checking eight files takes 0.07 s, which commands and sensors would spend again and again

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from ingest.objects import RawObject
+from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.store import AwsAccess, Store
 
 
@@ -99,16 +100,31 @@ class Integrity(Protocol):
         ...
 
 
+class BrokenModule(HeadwaterError, ImportError):
+    """A source's `source.py` or `integrity.py` cannot be imported, or lacks something; the message names the file."""
+
+    exit_code = WRONG_CALL
+
+
 def api_of(source: str) -> Api | None:
-    """Return the `source.py` of a source, None when it has none."""
-    return cast(Api | None, _module(source, "source"))
+    """Return the `source.py` of a source, None when it has none. Raises BrokenModule."""
+    return cast(Api | None, _module(source, "source", ("Place", "EXAMPLE", "SETTLE", "fetch")))
 
 
 def integrity_of(source: str) -> Integrity | None:
-    """Return the `integrity.py` of a source, None when it has none."""
-    return cast(Integrity | None, _module(source, "integrity"))
+    """Return the `integrity.py` of a source, None when it has none. Raises BrokenModule."""
+    return cast(Integrity | None, _module(source, "integrity", ("SETTLED", "verify_hours")))
 
 
-def _module(source: str, name: str) -> ModuleType | None:
-    there = source.isidentifier() and (Path(__file__).parent / source / f"{name}.py").is_file()
-    return importlib.import_module(f"{__name__}.{source}.{name}") if there else None
+def _module(source: str, name: str, attributes: Sequence[str]) -> ModuleType | None:
+    file = Path(__file__).parent / source / f"{name}.py"
+    if not source.isidentifier() or not file.is_file():
+        return None
+    try:
+        module = importlib.import_module(f"{__name__}.{source}.{name}")
+    except Exception as problem:  # whatever the file raises
+        why = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
+        raise BrokenModule(f"{file}: cannot be imported: {why}") from problem
+    if missing := [each for each in attributes if not hasattr(module, each)]:
+        raise BrokenModule(f"{file}: lacks {', '.join(missing)}: see ingest/sources/__init__.py")
+    return module

@@ -1,5 +1,7 @@
-"""The one base of errors that a user can act on."""
+"""The one base of errors that a user can act on, and how something broken is told that stops nothing but itself."""
 
+import logging
+from functools import lru_cache
 from typing import ClassVar
 
 NEEDS_A_LOOK, WRONG_CALL = 1, 2
@@ -14,3 +16,9 @@ class HeadwaterError(Exception):
 
     exit_code: ClassVar[int] = NEEDS_A_LOOK
     advice: ClassVar[str] = ""
+
+
+@lru_cache(maxsize=256)
+def warn_once(text: str) -> None:
+    """Log a warning, once in this process: of the command line it goes to stderr, of Dagster to the process's log."""
+    logging.getLogger("headwater").warning("%s", text)

@@ -105,9 +105,9 @@ def removed_models(store: Store, mappings: Mappings, source: str) -> list[str]:
 
 
 def removed_marts(store: Store, marts: Marts) -> list[str]:
-    """Return the marts that the lake has and the project does not."""
-    held = build_receipts.models(store)
-    return [each for each in held if "__" not in each and each not in marts.by_name and each != MATCHES]
+    """Return the marts that the lake has and the project does not; one that is declared wrongly is still there."""
+    known = {*marts.by_name, *marts.problems, MATCHES}
+    return [each for each in build_receipts.models(store) if "__" not in each and each not in known]
 
 
 def _retired(store: Store, mappings: Mappings, marts: Marts, sources: Iterable[str]) -> Hours:

@@ -89,15 +89,27 @@ class Marts:
     def __init__(self, nodes: Iterable[Node]) -> None:
         self._nodes = {node.name: node for node in nodes}
 
-    @cached_property
+    @property
     def by_name(self) -> dict[str, Mart]:
-        """Return the marts by name.
+        """Return the marts by name, without those of `problems`."""
+        return self._read[0]
 
-        Raises:
-            BadMart: a name or a declaration that cannot be used.
-        """
-        tables = sorted(name for name, node in self._nodes.items() if node.kind == "table" and node.layer == paths.GOLD)
-        return {name: self._mart(self._nodes[name]) for name in tables}
+    @property
+    def problems(self) -> dict[str, BadMart]:
+        """Return, by name, what is wrong with the marts that cannot be built as they are declared."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, Mart], dict[str, BadMart]]:
+        found: dict[str, Mart] = {}
+        problems: dict[str, BadMart] = {}
+        for name, node in sorted(self._nodes.items()):
+            if node.kind == "table" and node.layer == paths.GOLD:
+                try:
+                    found[name] = self._mart(node)
+                except BadMart as problem:
+                    problems[name] = problem
+        return found, problems
 
     @cached_property
     def levels(self) -> list[tuple[str, ...]]:
@@ -118,8 +130,11 @@ class Marts:
     def _mart(self, node: Node) -> Mart:
         if "__" in node.name:
             raise BadMart(f"{node.name}.sql: the name of a mart has no double underscore")
-        paths.checked(node.name)
+        if not paths.NAME.match(node.name):
+            raise BadMart(f"{node.name}.sql: cannot be a name in the lake (expected {paths.NAME.pattern})")
         windows = node.meta.get("reads") or {}
+        if not isinstance(windows, dict):
+            raise BadMart(f"{node.name}.yml: reads: {windows!r}: expected tables, each with `before: 24h`")
         daily = _is_daily(node)
         rest = 23 if daily else 0  # a slot of a day reads the whole day
         reads = []
@@ -135,7 +150,7 @@ class Marts:
             tuple(reads),
             tuple(node.meta.get("content") or ()),
             str(node.meta.get("ocsf_class") or ""),
-            float(node.meta.get("retention_days") or 0),
+            _days(node),
             daily,
         )
 
@@ -160,6 +175,13 @@ def _is_daily(node: Node) -> bool:
     if grain not in ("hour", "day"):
         raise BadMart(f"{node.name}.yml: grain: {grain!r} (expected hour or day)")
     return bool(grain == "day")
+
+
+def _days(node: Node) -> float:
+    given = node.meta.get("retention_days") or 0
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise BadMart(f"{node.name}.yml: retention_days: {given!r} is no number of days")
+    return float(given)
 
 
 def _hours(window: object, side: str, node: Node) -> int:

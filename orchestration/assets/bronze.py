@@ -18,8 +18,20 @@ from orchestration.steps.collect import AnnouncedUnreadable, SourceNotConfigured
 
 
 def definitions(graph: Graph) -> dg.Definitions:
-    """Return the raw assets, one per contract."""
-    return dg.Definitions(assets=[bronze_asset(each, graph.partitions) for each in graph.contracts.values()])
+    """Return the raw assets, one per contract. Of a broken contract it says why, and nothing lands it."""
+    landed = [bronze_asset(each, graph.partitions) for each in graph.contracts.values()]
+    return dg.Definitions(assets=[*landed, *(_broken_asset(*each) for each in graph.broken.items())])
+
+
+def _broken_asset(source: str, why: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        bronze_key(source),
+        group_name=source,
+        description=f"**Broken, and not landed until it is corrected:** {why}",
+        kinds={"bronze"},
+        tags={"source": source, "broken": "contract"},
+        metadata={"problem": why},
+    )
 
 
 class HoursFailed(HeadwaterError):

@@ -7,11 +7,11 @@ from datetime import timedelta
 import dagster as dg
 
 from ingest.contracts import Contract
-from ingest.sources import integrity_of
 from orchestration.checks.integrity import INTEGRITY
 from orchestration.graph import Graph
 from orchestration.settings import Settings
 from orchestration.steps.collect import settle_of
+from orchestration.steps.verify import verifiable
 
 _LATEST_MINUTE = 55
 _MINUTE = timedelta(minutes=1)
@@ -51,7 +51,7 @@ def landing_schedules(settings: Settings, sources: Mapping[dg.AssetKey, Contract
 def _landing(key: dg.AssetKey, contract: Contract) -> dg.AssetSelection:
     """Return the raw asset and its checks, without the one whose hour is not provable yet when it lands."""
     landing = dg.AssetSelection.assets(key)
-    if integrity_of(contract.source) is None:
+    if not verifiable([contract.source]):
         return landing
     return landing - dg.AssetSelection.checks(dg.AssetCheckKey(key, INTEGRITY))
 

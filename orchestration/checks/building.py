@@ -9,6 +9,7 @@ from lake import ledger
 from lake.ledger import build_receipts
 from lake.ledger.balance import UNBALANCED, balance
 from lake.ledger.build_receipts import BuildReceipt
+from lake.marts.declaration import BadMart
 from lake.marts.staleness import StaleMart, Tables, stale_mart
 from lake.ocsf.validate import ValidationReport, validate_table
 from lake.storage import duck, paths
@@ -68,7 +69,9 @@ def mart_checks(marts: Sequence[BuiltTable], project: Path) -> list[dg.AssetChec
         for asked in sorted(context.selected_asset_check_keys, key=str):
             built = of_key[asked.asset_key]
             hours = _hours(context, store, [built])
-            if asked.name == CURRENT:
+            if asked.name == CURRENT and built.model not in held.marts.by_name:
+                yield _undeclared(asked, held.marts.problems.get(built.model))
+            elif asked.name == CURRENT:
                 stale = stale_mart(store, held.mappings, held.marts.by_name[built.model], tables)
                 yield _current(asked, [each for each in stale if each.hour in set(hours)], hours)
             else:
@@ -76,6 +79,15 @@ def mart_checks(marts: Sequence[BuiltTable], project: Path) -> list[dg.AssetChec
                 yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
 
     return [check]
+
+
+def _undeclared(asked: dg.AssetCheckKey, problem: BadMart | None) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=asked.asset_key,
+        check_name=asked.name,
+        passed=False,
+        description=str(problem or "the project no longer has this mart: reload the code location"),
+    )
 
 
 def _current(asked: dg.AssetCheckKey, stale: Sequence[StaleMart], hours: Sequence[str]) -> dg.AssetCheckResult:

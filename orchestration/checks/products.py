@@ -14,7 +14,7 @@ from orchestration.assets.hours import hour_texts
 from orchestration.assets.landing_metadata import table
 from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import PROJECT, load_settings, open_lake
-from orchestration.steps.products import Checked, Product, load_products, overdue, product_checks
+from orchestration.steps.products import Checked, Product, load_products, overdue, product_checks, read_products
 
 RULES, ON_TIME = "contract_rules", "on_time"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours
@@ -26,16 +26,26 @@ def definitions(graph: Graph) -> dg.Definitions:
 
 
 def contract_checks(marts: Sequence[BuiltTable]) -> list[dg.AssetChecksDefinition]:
-    """Return the checks of the marts that are products; none when the project has no product."""
-    products = load_products(PROJECT)
-    of_key = {each.key: products[each.model] for each in marts if each.model in products}
-    if not of_key:
-        return []
+    """Return the checks of the marts that are products; none when the project has no product.
 
-    @dg.multi_asset_check(name="check_products", specs=[*_specs(of_key)], can_subset=True)
+    Of a product whose contract cannot be used, the check of its rules fails and says why.
+    """
+    products, problems = load_products(PROJECT), read_products(PROJECT)[1]
+    of_key = {each.key: products[each.model] for each in marts if each.model in products}
+    broken = {each.key: str(problems[each.model]) for each in marts if each.model in problems}
+    if not of_key and not broken:
+        return []
+    unchecked = [dg.AssetCheckSpec(RULES, asset=key, description=why) for key, why in broken.items()]
+
+    @dg.multi_asset_check(name="check_products", specs=[*_specs(of_key), *unchecked], can_subset=True)
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         store = open_lake(load_settings())
         for asked in sorted(context.selected_asset_check_keys, key=str):
+            if why := broken.get(asked.asset_key):
+                yield dg.AssetCheckResult(
+                    asset_key=asked.asset_key, check_name=asked.name, passed=False, description=why
+                )
+                continue
             product = of_key[asked.asset_key]
             if asked.name == ON_TIME:
                 yield on_time(asked, store, product, datetime.now(UTC))

@@ -12,9 +12,7 @@ The manifest names the macros that a model or a macro calls in its text. These a
  - `bronze_types` has the fields of every source, and counts for none: the fields of a table's own source do
 """
 
-import csv
 import hashlib
-import io
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -24,6 +22,7 @@ from typing import Any
 
 from lake.ocsf.attributes import declared_classes
 from lake.ocsf.context.statements import events_version
+from orchestration.dbt.seeds import read_seed
 from orchestration.dbt.tokens import Text, read_text
 
 Manifest = Mapping[str, Any]
@@ -46,6 +45,7 @@ class Fingerprints:
         self._macro = lru_cache(maxsize=None)(self._macro_digest)
         self._classes = declared_classes(folder)
         self._events = lru_cache(maxsize=None)(lambda name, enriched: events_version(self._classes[name], enriched))
+        self._seed = lru_cache(maxsize=None)(lambda file: [*read_seed(file).rows.values()])
         hooks = [node for node in self._nodes.values() if node["resource_type"] == "operation"]
         self._hooks = self._closure(macro for node in hooks for macro in node["depends_on"]["macros"])
 
@@ -65,7 +65,7 @@ class Fingerprints:
             parts[f"properties of {name}"] = _config(found)
             if kind == "seed":
                 notes = found["config"].get("meta", {}).get("notes", ())
-                parts[f"seed {name}"] = _seed_rows(self._folder / found["original_file_path"], source, notes)
+                parts[f"seed {name}"] = _counted(self._seed(self._folder / found["original_file_path"]), source, notes)
             else:
                 parts[f"model {name}"] = self._sql(found)
                 macros |= self._closure([*found["depends_on"]["macros"], self._materialization(found)])
@@ -73,6 +73,11 @@ class Fingerprints:
             parts[f"OCSF events of {name}"] = self._events(name, bool(source))
         digests = {name: _digest(json.dumps(part, sort_keys=True, default=str)) for name, part in parts.items()}
         return digests | {self._macro_name(each): self._macro(each) for each in macros}
+
+    def macros_of(self, unique_id: str) -> set[str]:
+        """Return the ids of the macros that a model runs: those it calls, directly or not, and those of every run."""
+        node = self._nodes[unique_id]
+        return self._hooks | self._closure([*node["depends_on"]["macros"], self._materialization(node)])
 
     def _made_of(self, unique_id: str) -> set[str]:
         """Return a table, and what it reads down to other tables: views, seeds, bronze sources."""
@@ -147,15 +152,9 @@ def _config(node: Mapping[str, Any]) -> dict[str, object]:
     return {**{name: config[name] for name in _CONFIG if config.get(name)}, "meta": meta}
 
 
-def _seed_rows(file: Path, source: str, notes: Iterable[str]) -> list[dict[str, str]]:
+def _counted(rows: list[Mapping[str, str]], source: str, notes: Iterable[str]) -> list[dict[str, str]]:
     """Return the rows of a seed that count for a source, in an order of their own, without columns that are notes."""
-    rows = _rows(file.read_text())
     if source and rows and "source" in rows[0]:
         rows = [row for row in rows if row["source"] == source]
     kept = [{name: value for name, value in row.items() if name not in notes} for row in rows]
     return sorted(kept, key=lambda row: [str(value) for value in row.values()])
-
-
-@lru_cache(maxsize=64)
-def _rows(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))

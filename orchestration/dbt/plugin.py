@@ -1,7 +1,9 @@
 """The bridge between a dbt run and the lake: a dbt-duckdb plugin with a few SQL functions.
 
 Functions (all text in, text out; `!` first marks an error that the macro raises):
-  hw_setup(bronze types)        → JSON: the project's folder, and statements that make `bronze` and `reference`
+  hw_setup(bronze types)        → JSON: statements that make `bronze` and `reference`
+  hw_stand_in(id)               → "": from now on a failure is that model's; of none with ""
+  hw_seed(name)                 → SELECT over the rows of a seed that can be used
   hw_stage(model)               → folder to write partitions to
   hw_hours(mart)                → JSON: the hours of a mart that are built
   hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
@@ -104,6 +106,8 @@ class Plugin(BasePlugin):
         conn.execute(f"set threads = {settings.threads}")
         for name, function, inputs in (
             ("hw_setup", self._setup, 1),
+            ("hw_stand_in", self._stand_in, 1),
+            ("hw_seed", self._seed, 1),
             ("hw_stage", self._stage, 1),
             ("hw_hours", self._hours, 1),
             ("hw_days", self._days, 2),
@@ -135,12 +139,19 @@ class Plugin(BasePlugin):
         spill = place.path / "spill"
         beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
         statements = [f"set temp_directory = '{spill}'", *bronze, *views, *beside, *kept_places(reference)]
-        return json.dumps({"project": str(project.folder), "statements": statements})
+        return json.dumps({"statements": statements})
 
     def _kind(self, sql: str) -> str:
         """Return `table` for what a run keeps in memory, since every model asks it anew; `view` for what is large."""
         found = self._connection.cursor().execute(f"select count(*) from ({sql})").fetchone()
         return "table" if found and found[0] <= KEPT_ROWS else "view"
+
+    def _stand_in(self, unique_id: str) -> str:
+        self._request.standing_in[:] = [unique_id] if unique_id else []
+        return ""
+
+    def _seed(self, name: str) -> str:
+        return self._request.project.seeds[name].select(self._current().place.path)
 
     def _stage(self, model: str) -> str:
         if self._signed is not None:

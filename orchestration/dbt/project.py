@@ -6,7 +6,6 @@ No model is named here.
 import atexit
 import hashlib
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -17,22 +16,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import HeadwaterError, warn_once
 from lake.base.sql import quoted
 from lake.ledger.staleness import Mappings
 from lake.marts.declaration import Marts, Node
+from lake.ocsf.attributes import declared_classes
 from lake.query.views import GoldView
 from lake.storage.paths import GOLD
+from orchestration.dbt.broken import DERIVED, blocked_models, broken_models, circle, parse_without_broken
 from orchestration.dbt.fingerprints import Fingerprints
 from orchestration.dbt.invoke import invoke, one_at_a_time
+from orchestration.dbt.seeds import ROUTES, Seed, bad_routes, read_seed
 from orchestration.settings import PROJECT, TOP
 
 Manifest = Mapping[str, Any]
 _READ_BY_DBT = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "seeds/*", "tests/**/*")
 _PARSED = "partial_parse.msgpack"  # what dbt goes on from, so that it parses only files that have changed
 _DIGEST = "headwater_digest"  # in the manifest's metadata: of which files it was made
-
-_log = logging.getLogger(__name__)
+_BROKEN = "headwater_broken"  # there too: why, by path, files were left out
+_NODE = {"name", "resource_type", "config", "fqn", "depends_on", "original_file_path"}  # what is read of every node
 
 
 class ManifestFailed(HeadwaterError):
@@ -59,9 +61,48 @@ class Project:
     @cached_property
     def mappings(self) -> Mappings:
         """Return the tables with the fingerprints of what they are made by."""
-        fingerprints = Fingerprints(self.folder, self.manifest)
         tables = [each for each in self.models if not self.is_view(each)]
-        return Mappings.of_parts({self.name(each): fingerprints.parts_of(each) for each in tables})
+        return Mappings.of_parts({self.name(each): self._fingerprints.parts_of(each) for each in tables})
+
+    @cached_property
+    def _fingerprints(self) -> Fingerprints:
+        return Fingerprints(self.folder, self.manifest)
+
+    @property
+    def broken_files(self) -> dict[str, str]:
+        """Return, by path in the project, why files were left out when it was parsed."""
+        return dict(self.manifest["metadata"].get(_BROKEN, {}))
+
+    @property
+    def package(self) -> str:
+        """Return the name of the dbt project, which is part of every id."""
+        return str(self.manifest["metadata"]["project_name"])
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what is wrong with files of the project, a sentence each that begins with the file."""
+        left_out = self.broken_files
+        told = [f"{self.folder / path}: {why}" for path, why in left_out.items() if not why.startswith(DERIVED)]
+        marts = [each for each in self.broken if self.name(each) in self.marts.problems]
+        return told + [self.broken[each] for each in marts if self._props(each)["original_file_path"] not in left_out]
+
+    @cached_property
+    def broken(self) -> dict[str, str]:
+        """Return, by id, why models cannot run: their file, their properties, or a macro that they call is broken."""
+        marts = {each: self.marts.problems.get(self.name(each)) for each in self.mart_ids}
+        declared = {each: f"{self.file_of(each)}: {problem}" for each, problem in marts.items() if problem}
+        return declared | broken_models(self.folder, self.manifest, self.broken_files, self._fingerprints.macros_of)
+
+    def blocked(self, names: Collection[str], also: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return why tables of a run cannot be built: they are broken, or read what is, in the run or through views.
+
+        `also`: further broken models, by id. A table that the run does not build is read as it was published.
+        """
+        broken = {**self.broken, **(also or {})}
+        if not broken:
+            return {}
+        chosen = {each for each in self.models if self.name(each) in names}
+        return {self.name(each): why for each, why in blocked_models(self.manifest, broken, chosen).items()}
 
     @cached_property
     def marts(self) -> Marts:
@@ -133,6 +174,23 @@ class Project:
         """Return the name of a model, seed or source."""
         return str(self._props(unique_id)["name"])
 
+    @cached_property
+    def seeds(self) -> dict[str, Seed]:
+        """Return the seeds by name, without the rows that cannot be used."""
+        return {self.name(each): self._seed(each) for each in self._of_type("seed")}
+
+    def _seed(self, unique_id: str) -> Seed:
+        seed = read_seed(self.file_of(unique_id), self._props(unique_id)["config"].get("column_types"))
+        if self.name(unique_id) != ROUTES:
+            return seed
+        classes = {each.uid: name for name, each in declared_classes(self.folder).items()}
+        sources = {self.name(each) for each in self.manifest["sources"] if self._layer(each) != GOLD}
+        return bad_routes(seed, sources, classes, {self.name(each) for each in self.models})
+
+    def file_of(self, unique_id: str) -> Path:
+        """Return the file of a model, seed or source."""
+        return self.folder / str(self._props(unique_id)["original_file_path"])
+
     def declared(self, name: str) -> Iterator[tuple[str, str, Any]]:
         """Yield (name, layer, value) of what models, and tables of gold that no model makes, say in meta by a name."""
         for each in [*self.models, *self.manifest["sources"]]:
@@ -147,7 +205,10 @@ class Project:
         held = _objects.get(self.folder)
         if held is None or held[0] != self.manifest["metadata"][_DIGEST]:
             with _new_folder(self.folder) as place:
-                parsed = invoke("parse", self.folder, Path(place), "--no-write-json").result
+                if self.broken_files:
+                    parsed, _ = parse_without_broken(self.folder, Path(place), self.broken_files)
+                else:
+                    parsed = invoke("parse", self.folder, Path(place), "--no-write-json").result
             if parsed is None:
                 return None
             held = _objects[self.folder] = (self.manifest["metadata"][_DIGEST], parsed)
@@ -185,11 +246,11 @@ def load_project(folder: Path | None = None) -> Project:
     """Return a dbt project, by default the one of this installation; it is parsed first when its files have changed.
 
     An unchanged project is only read (about 0.1 s); parsing needs no settings and no connection and takes about 6 s.
-    While the project cannot be parsed, the last manifest serves: a mapping that is being edited must not stop the
-    landing.
+    A file that cannot be parsed stops what it makes alone (`Project.broken`), and a warning names it. While the project
+    as a whole cannot be parsed, the last manifest serves: an edit must not stop the landing.
 
     Raises:
-        ManifestFailed: the project cannot be parsed and never was.
+        ManifestFailed: the project as a whole cannot be parsed and never was.
     """
     folder = (folder or PROJECT).resolve()
     digest = digest_of(folder)
@@ -199,6 +260,8 @@ def load_project(folder: Path | None = None) -> Project:
             held = _loaded.get(folder)
             if held is None or held[0] != digest:
                 held = _loaded[folder] = (digest, _load(folder, digest))
+                for problem in held[1].problems:
+                    warn_once(f"{problem}; what it makes stays as it is until that is corrected")
     return held[1]
 
 
@@ -210,9 +273,8 @@ def project_of_run(folder: Path, target: Path) -> Project:
 def _load(folder: Path, digest: str) -> Project:
     last = None
     for target in _targets(folder):
-        try:
-            manifest = json.loads((target / "manifest.json").read_text())
-        except (OSError, ValueError):
+        manifest = _manifest(target / "manifest.json")
+        if manifest is None:
             continue
         if manifest["metadata"].get(_DIGEST) == digest:
             return Project(folder, manifest)
@@ -222,8 +284,21 @@ def _load(folder: Path, digest: str) -> Project:
     except ManifestFailed as problem:
         if last is None:
             raise
-        _log.warning("%s\nThe manifest from before is used.", problem)
+        warn_once(f"{problem}\nThe manifest from before is used.")
         return last
+
+
+def _manifest(file: Path) -> Manifest | None:
+    """Return a manifest that this dbt has written; None for a file that is none, or of another shape."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    parts = ("metadata", "nodes", "sources", "macros", "parent_map")
+    if not isinstance(found, dict) or not all(isinstance(found.get(each), dict) for each in parts):
+        return None
+    whole = all(isinstance(each, dict) and each.keys() >= _NODE for each in found["nodes"].values())
+    return found if whole and "project_name" in found["metadata"] else None
 
 
 def _targets(folder: Path) -> Iterator[Path]:
@@ -249,16 +324,19 @@ def _parse(folder: Path, digest: str) -> Project:
     """Parse into a folder of its own, then put the results in place: others may be reading them."""
     with _new_folder(folder) as place:
         done = invoke("parse", folder, Path(place))
-        if done.exception is not None or done.result is None:
+        parsed, broken = done.result, dict[str, str]()
+        if parsed is None or circle(parsed):
+            parsed, broken = parse_without_broken(folder, Path(place))
+        if parsed is None:
             raise ManifestFailed(f"dbt parse failed in {folder}:\n{str(done.exception).strip()}")
         file = Path(place, "manifest.json")
         manifest = json.loads(file.read_text())
-        manifest["metadata"][_DIGEST] = digest
+        manifest["metadata"] |= {_DIGEST: digest, _BROKEN: broken}
         file.write_text(json.dumps(manifest))
         for each in (Path(place, _PARSED), file):
             if each.exists():
                 each.replace(Path(place).parent / each.name)
-    _objects[folder] = (digest, done.result)
+    _objects[folder] = (digest, parsed)
     return Project(folder, manifest)
 
 
@@ -288,8 +366,15 @@ def digest_of(folder: Path) -> str:
     for pattern in _READ_BY_DBT:
         for path in sorted(folder.glob(pattern)):
             if path.is_file():
-                whole.update(f"\0{path.relative_to(folder)}\0".encode() + path.read_bytes())
+                whole.update(f"\0{path.relative_to(folder)}\0".encode() + _bytes(path))
     return whole.hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        return str(problem).encode()
 
 
 @lru_cache(maxsize=1)

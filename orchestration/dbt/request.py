@@ -6,7 +6,7 @@ the plugin takes it. A `dbt run` that nobody asked for so makes its own.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lake.build.run import Plan
 from lake.storage.store import Store
@@ -19,12 +19,16 @@ _given: "Request | None" = None
 
 @dataclass(frozen=True)
 class Request:
-    """One run; without a plan it builds what is stale."""
+    """One run; without a plan it builds what is stale.
+
+    `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
+    """
 
     settings: Settings
     store: Store
     project: Project
     plan: Plan | None = None
+    standing_in: list[str] = field(default_factory=list, compare=False)
 
 
 @contextmanager

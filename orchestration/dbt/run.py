@@ -13,12 +13,14 @@ from lake.ledger.staleness import Mappings, stale_hours
 from lake.marts.staleness import planned
 from lake.storage.publish import sweep
 from lake.storage.store import Store
+from orchestration.dbt.broken import one_line
 from orchestration.dbt.invoke import invoke
 from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.request import Request, requested
 from orchestration.settings import Settings
 
 _TRIES = 3
+_FAILED = ("error", "fail", "runtime error")
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
@@ -100,6 +102,7 @@ def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], a
     store, project = request.store, request.project
     for model in removed_marts(store, project.marts):
         retire(store, model)
+    done.failures.update(project.blocked(project.marts.problems))
     hours = planned_marts(store, project, wanted, again)
     if not hours:
         return
@@ -153,9 +156,32 @@ def unbuilt_hours(store: Store, source: str) -> set[str]:
 def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict[str, str]:
     """Run models over the hours of a plan in one dbt run; return the failed ones with the first lines of why.
 
+    A model that is broken, and what reads it in this run or through views, is not run, and fails with the reason. So
+    it is with a view that turns out not to work: the others are run again without what reads it.
+
     Raises:
         BuildFailed: dbt itself failed, so that no model ran.
     """
+    broken: dict[str, str] = {}
+    while True:
+        failures = request.project.blocked(models, broken)
+        wanted = [each for each in models if each not in failures]
+        if not wanted:
+            return failures
+        request.standing_in.clear()
+        found, said = _invoked(request, wanted, quiet)
+        if not request.standing_in:
+            if said:
+                raise BuildFailed({"dbt": said})
+            return failures | found
+        culprit = request.standing_in[0]
+        if culprit in broken:
+            raise BuildFailed({"dbt": said})
+        broken[culprit] = f"{request.project.file_of(culprit)}: {one_line(said)}"
+
+
+def _invoked(request: Request, models: Sequence[str], quiet: bool) -> tuple[dict[str, str], str]:
+    """Run models; return those that failed with why, and what dbt says when it ran none."""
     from orchestration.dbt.plugin import end_runs  # dbt takes seconds to import; only those who build wait for it
 
     project = request.project
@@ -168,13 +194,12 @@ def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict
             outcome = invoke("run", project.folder, project.target, *words, manifest=manifest, quiet=quiet)
         finally:
             end_runs()
-    if outcome.exception is not None:
-        raise BuildFailed({"dbt": str(outcome.exception).strip()})
-    return {
-        result.node.name: _first_lines(result.message) or str(result.status)
-        for result in getattr(outcome.result, "results", [])
-        if str(result.status) in ("error", "fail", "skipped", "runtime error")
-    }
+    results = getattr(outcome.result, "results", None) or []
+    failed = {each.node.unique_id: _first_lines(each.message) for each in results if str(each.status) in _FAILED}
+    found = {each.node.name: failed[each.node.unique_id] for each in results if each.node.unique_id in failed}
+    skipped = {each.node.name: "skipped" for each in results if str(each.status) == "skipped"}
+    found |= skipped | project.blocked(skipped, failed)
+    return found, str(outcome.exception).strip() if outcome.exception is not None else ""
 
 
 def _runs(

@@ -66,7 +66,9 @@ class LakeTranslator(DagsterDbtTranslator):
     def get_description(self, dbt_resource_props: Props) -> str:
         """Return the model's description, else the comment that its SQL opens with, and where its SQL is."""
         text = dbt_resource_props.get("description") or _opening_comment(dbt_resource_props.get("raw_code") or "")
-        return f"{text}\n\nSQL: `dbt_project/{dbt_resource_props['original_file_path']}`".strip()
+        why = self._project.broken.get(dbt_resource_props["unique_id"], "")
+        broken = f"**Broken, and not built until it is corrected:** {why}\n\n" if why else ""
+        return f"{broken}{text}\n\nSQL: `dbt_project/{dbt_resource_props['original_file_path']}`".strip()
 
     def get_owners(self, dbt_resource_props: Props) -> list[str]:
         """Return the model's owner by its meta, else the owners of the sources that it reads."""

@@ -20,10 +20,10 @@ from ingest.landing.land import (
 )
 from ingest.landing.queue import Drained, drain, one_drainer
 from ingest.objects import Listing, RawObject, is_bucket_url, list_places
-from ingest.sources import ApiPlace, api_of
+from ingest.sources import ApiPlace, BrokenModule, api_of
 from ingest.transports.queue import Queue
 from lake import ledger
-from lake.base.errors import WRONG_CALL, HeadwaterError
+from lake.base.errors import WRONG_CALL, HeadwaterError, warn_once
 from lake.ledger import LandingReceipt
 from lake.storage import paths
 from lake.storage.publish import recover
@@ -210,7 +210,12 @@ def place_of(settings: Settings, contract: Contract) -> ObjectSource | ApiPlace:
 
 def settle_of(settings: Settings, contract: Contract) -> timedelta:
     """Return how long after its end an arrival hour is left alone: what the settings say, or one delivery."""
-    place, api = settings.sources.get(contract.source), api_of(contract.source)
+    place = settings.sources.get(contract.source)
+    try:
+        api = api_of(contract.source)
+    except BrokenModule as problem:  # landing says so, too
+        warn_once(f"{problem}; {contract.source} is not fetched until that is corrected")
+        return contract.cadence
     if place is None or isinstance(place, ObjectSource):
         return api.SETTLE if api else contract.cadence
     return place.settle  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 
+from lake.base.errors import warn_once
 from lake.export.declaration import Export, exports_of, unique
 from lake.export.destination import Configured, Destination, Place, configured
 from lake.export.errors import BadDeclaration, ExportError
@@ -40,13 +41,26 @@ class ExportState:
 
 
 def declared_exports(project: Project | None = None) -> Sequence[Export]:
-    """Return all exports that models declare, in order.
+    """Return all exports that models declare, in order; those of a model that cannot be used are left out.
 
-    Raises:
-        BadDeclaration, ManifestFailed: naming the model and what to change.
+    Raises ManifestFailed.
     """
-    said = (project or load_project()).declared("exports")
-    return unique([each for name, layer, entries in said for each in exports_of(name, layer, entries)])
+    exports, problems = read_exports(project or load_project())
+    for problem in problems:
+        warn_once(f"{problem}; nothing of it is exported until that is corrected")
+    return exports
+
+
+def read_exports(project: Project) -> tuple[Sequence[Export], list[BadDeclaration]]:
+    """Return the exports that models declare, in order, and what is wrong with the declarations of others."""
+    found: list[Export] = []
+    problems = []
+    for name, layer, entries in project.declared("exports"):
+        try:
+            found = [*unique([*found, *exports_of(name, layer, entries)])]
+        except BadDeclaration as problem:
+            problems.append(problem)
+    return found, problems
 
 
 def destinations_of(settings: Settings) -> dict[str, Configured]:

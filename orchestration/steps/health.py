@@ -13,8 +13,8 @@ from threading import Thread
 
 import msgspec
 
+from ingest.contracts import ContractError, load_contracts, read_contracts
 from ingest.contracts import generate as contract_artifacts
-from ingest.contracts import load_contracts
 from ingest.lookups.attributes import unknown_attributes
 from ingest.lookups.pending import lookup_status
 from ingest.objects import is_bucket_url
@@ -33,7 +33,17 @@ from lake.ocsf.attributes import declared_classes
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import ABSENT, Conflict, LocalStore, Store
-from orchestration.settings import ObjectSource, Settings, access_of, config_file, load_settings, lookups_of, open_lake
+from orchestration.settings import (
+    ObjectSource,
+    Settings,
+    SettingsError,
+    access_of,
+    config_file,
+    load_settings,
+    lookups_of,
+    open_lake,
+)
+from orchestration.steps.check import problems
 from orchestration.steps.exports import declared_exports, export_states, opened
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
@@ -52,9 +62,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def examine() -> Iterator[Finding]:
-    """Yield what was found, from the machine up to the data. Raises SettingsError."""
+    """Yield what was found, from the machine up to the data. Without settings that can be used it ends there."""
     yield Finding("versions", "ok", f"Python {platform.python_version()}, " + ", ".join(_versions()))
-    used = load_settings()
+    wrong = list(problems())
+    yield from (Finding(f"{each.kind} {each.file}", "error", each.reason, each.advice) for each in wrong)
+    if not wrong:
+        yield Finding("what is declared", "ok", "settings, contracts, products, models and routes are sound")
+    try:
+        used = load_settings()
+    except SettingsError:
+        return
     file = config_file()
     yield Finding("settings", "ok", f"{file}" if file else "defaults and HEADWATER_* variables (no headwater.yml here)")
     store = open_lake(used)
@@ -121,7 +138,7 @@ def _refusal(store: Store) -> Finding | None:
 
 def _sources(used: Settings, store: Store) -> Iterator[Finding]:
     contracts = load_contracts()
-    for name in used.sources.keys() - contracts.keys():
+    for name in used.sources.keys() - contracts.keys() - read_contracts()[1].keys():
         yield Finding(f"source {name}", "error", "there is no contract of this name", "see `headwater sources`")
     for name in sorted(contracts):
         place, receipts = used.sources.get(name), list(ledger.landings(store, name))
@@ -262,7 +279,11 @@ def _unanswered(settings: Settings, store: Store, export: Export, seconds: float
 
 
 def _generated() -> Iterator[Finding]:
-    drifted = [*map(str, contract_artifacts.drift()), *map(str, generate.drift())]
+    try:
+        drifted = [*map(str, contract_artifacts.drift()), *map(str, generate.drift())]
+    except ContractError as problem:
+        yield Finding("generated files", "note", f"cannot be compared: {problem}", "correct the contract first")
+        return
     if drifted:
         advice = "run `python -m ingest.contracts.generate` and `python -m lake.ocsf.generate`"
         yield Finding("generated files", "error", f"differ from their sources: {', '.join(drifted)}", advice)

@@ -4,7 +4,7 @@ A product's contract names its table (the mart of that name), core fields with t
 quality rules of type `sql` (`${object}` stands for the table; the query gives one number) and service levels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,15 @@ from typing import Any
 
 import duckdb
 import yaml
-from open_data_contract_standard.model import DataQuality, OpenDataContractStandard, SchemaProperty
+from open_data_contract_standard.model import (
+    DataQuality,
+    OpenDataContractStandard,
+    SchemaProperty,
+    ServiceLevelAgreementProperty,
+)
 from pydantic import ValidationError
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import HeadwaterError, warn_once
 from orchestration.settings import PROJECT
 
 SUFFIX = ".odcs.yaml"
@@ -30,6 +35,8 @@ _HOLDS = {
     "mustBeLessOrEqualTo": lambda found, wanted: found <= wanted,
     "mustBeBetween": lambda found, wanted: wanted[0] <= found <= wanted[1],
 }
+
+_HOURS = {"m": 1 / 60, "h": 1, "d": 24}  # of a unit of latency
 
 
 class BadProduct(HeadwaterError, ValueError):
@@ -76,8 +83,24 @@ class Product:
 
 
 def load_products(project: Path = PROJECT) -> dict[str, Product]:
-    """Return the products of a dbt project by name. Raises BadProduct for the first contract that cannot be used."""
-    return {path.name.removesuffix(SUFFIX): load_product(path) for path in sorted(project.glob(f"products/*{SUFFIX}"))}
+    """Return the products of a dbt project by name, without those that cannot be used, which a warning names."""
+    products, problems = read_products(project)
+    for problem in problems.values():
+        warn_once(f"{problem}; the product's rules are not checked until that is corrected")
+    return products
+
+
+def read_products(project: Path = PROJECT) -> tuple[dict[str, Product], dict[str, BadProduct]]:
+    """Return the products of a dbt project by name, and what is wrong with the contracts that cannot be used."""
+    products: dict[str, Product] = {}
+    problems: dict[str, BadProduct] = {}
+    for path in sorted(project.glob(f"products/*{SUFFIX}")):
+        name = path.name.removesuffix(SUFFIX)
+        try:
+            products[name] = load_product(path)
+        except BadProduct as problem:
+            problems[name] = problem
+    return products, problems
 
 
 def product_names(project: Path = PROJECT) -> list[str]:
@@ -86,11 +109,29 @@ def product_names(project: Path = PROJECT) -> list[str]:
 
 
 def load_product(path: Path) -> Product:
-    """Return one product. Raises BadProduct."""
+    """Return one product. Raises BadProduct, on one line."""
     try:
-        odcs = OpenDataContractStandard(**yaml.load(path.read_bytes(), Loader=_LOADER))
-    except (OSError, yaml.YAMLError, ValidationError, TypeError) as problem:
-        raise BadProduct(f"{path}: not ODCS v3: {problem}") from None
+        return _product(path)
+    except BadProduct:
+        raise
+    except UnicodeDecodeError as problem:
+        raise BadProduct(f"{path}: is not UTF-8 at byte {problem.start}: save it as UTF-8") from None
+    except OSError as problem:
+        raise BadProduct(f"{path}: cannot be read: {problem.strerror}") from None
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise BadProduct(f"{path}: not ODCS v3: {where}: {first['msg']}") from None
+    except Exception as problem:  # YAML's, or of a shape that nobody has thought of: it stops this product alone
+        raise BadProduct(f"{path}: not ODCS v3: {' '.join(str(problem).split())}") from problem
+
+
+def _product(path: Path) -> Product:
+    document = yaml.load(path.read_bytes().decode(), Loader=_LOADER)
+    if not isinstance(document, dict):
+        found = "nothing" if document is None else f"a {type(document).__name__}"
+        raise BadProduct(f"{path}: not ODCS v3: expected `key: value` lines at the top, found {found}")
+    odcs = OpenDataContractStandard(**document)
     name, tables = path.name.removesuffix(SUFFIX), odcs.schema_ or []
     if odcs.name != name:
         raise BadProduct(f"{path}: name: found {odcs.name!r}, expected the file's name {name!r}")
@@ -105,8 +146,17 @@ def load_product(path: Path) -> Product:
         sources=tuple(map(str, _listed(custom.get("sources")))),
         fields=dict(_fields(tables[0].properties or [], "")),
         rules=tuple(_rule(each, path) for each in tables[0].quality or []),
-        levels={str(each.property): (each.value, str(each.unit or "")) for each in odcs.slaProperties or []},
+        levels=dict(_levels(odcs.slaProperties or [], path)),
     )
+
+
+def _levels(found: list[ServiceLevelAgreementProperty], path: Path) -> Iterator[tuple[str, tuple[Any, str]]]:
+    for each in found:
+        number = isinstance(each.value, int | float) and not isinstance(each.value, bool)
+        if each.property == "latency" and not (number and each.unit in _HOURS):
+            units = ", ".join(_HOURS)
+            raise BadProduct(f"{path}: slaProperties: latency: expected a number and a unit of {units}")
+        yield str(each.property), (each.value, str(each.unit or ""))
 
 
 def product_checks(con: duckdb.DuckDBPyConnection, product: Product, table: str, where: str = "true") -> list[Checked]:
@@ -117,7 +167,11 @@ def product_checks(con: duckdb.DuckDBPyConnection, product: Product, table: str,
     relation = f"(select * from {table} where {where})"
     checked = []
     for rule in product.rules:
-        row = con.execute(rule.query.replace("${object}", relation)).fetchone()
+        try:
+            row = con.execute(rule.query.replace("${object}", relation)).fetchone()
+        except duckdb.Error as problem:  # of one rule; the others are checked
+            checked.append(Checked(rule, " ".join(str(problem).split()), False))
+            continue
         found = row[0] if row else None
         checked.append(Checked(rule, found, rule.holds(found)))
     return checked
@@ -128,7 +182,7 @@ def overdue(product: Product, newest: datetime | None, now: datetime) -> str:
     value, unit = product.levels.get("latency", (None, ""))
     if value is None:
         return ""
-    hours = float(value) * {"m": 1 / 60, "h": 1, "d": 24}[unit]
+    hours = float(value) * _HOURS[unit]
     if newest is None:
         return f"{product.name} has not been built yet"
     age = (now.astimezone(UTC).replace(tzinfo=None) - newest).total_seconds() / 3600 - 1  # an hour ends an hour later
@@ -150,6 +204,10 @@ def _rule(given: DataQuality, path: Path) -> Rule:
     if given.type != "sql" or not given.query or len(operators) != 1:
         raise BadProduct(f"{path}: quality: {given.name}: expected type sql, a query and one of {', '.join(_HOLDS)}")
     name, wanted = str(given.name), declared[operators[0]]
+    numbers = wanted if isinstance(wanted, list) else [wanted]
+    expected = 2 if operators[0] == "mustBeBetween" else 1
+    if len(numbers) != expected or not all(isinstance(each, int | float) for each in numbers):
+        raise BadProduct(f"{path}: quality: {name}: {operators[0]}: found {wanted!r}, expected a number (between: two)")
     return Rule(name, given.description or "", given.query, operators[0], wanted, given.severity or "error")
 
 

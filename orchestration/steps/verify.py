@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from ingest.contracts import Contract
-from ingest.sources import Report, integrity_of
-from lake.base.errors import WRONG_CALL, HeadwaterError
+from ingest.sources import BrokenModule, Report, integrity_of
+from lake.base.errors import WRONG_CALL, HeadwaterError, warn_once
 from lake.storage.store import Store
 from orchestration.settings import ObjectSource, Settings, access_of
 from orchestration.steps.collect import SourceNotConfigured
@@ -18,8 +18,16 @@ class NotSigned(HeadwaterError):
 
 
 def verifiable(sources: Iterable[str]) -> list[str]:
-    """Return the sources whose log files can be verified."""
-    return [each for each in sorted(sources) if integrity_of(each)]
+    """Return the sources whose log files can be verified, without those whose `integrity.py` is broken."""
+    return [each for each in sorted(sources) if _can_verify(each)]
+
+
+def _can_verify(source: str) -> bool:
+    try:
+        return integrity_of(source) is not None
+    except BrokenModule as problem:
+        warn_once(f"{problem}; log files of {source} are not verified until that is corrected")
+        return False
 
 
 def verify_hours(

@@ -58,7 +58,7 @@ def test_a_project_that_cannot_be_written_to_is_kept_elsewhere(
 
 def test_while_it_cannot_be_parsed_the_last_manifest_serves(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load_project(copied).mappings
-    (copied / TABLE).write_text("select {{ no_such_macro( }}")
+    (copied / "dbt_project.yml").write_text("name: [\n")
     broken = load_project(copied)
     assert (broken.mappings, broken.current, broken.dbt_manifest()) == (before, False, None)
     monkeypatch.setattr(reading, "invoke", refuse)
@@ -67,9 +67,17 @@ def test_while_it_cannot_be_parsed_the_last_manifest_serves(copied: Path, monkey
 
 def test_a_project_that_never_could_be_parsed_is_one_clear_error(copied: Path) -> None:
     shutil.rmtree(copied / "target")
-    (copied / TABLE).write_text("select {{ no_such_macro( }}")
-    with pytest.raises(ManifestFailed, match="no_such_macro"):
+    (copied / "dbt_project.yml").write_text("name: [\n")
+    with pytest.raises(ManifestFailed, match="while parsing a flow node"):
         load_project(copied)
+
+
+def test_a_model_that_never_could_be_parsed_stops_itself_alone(copied: Path) -> None:
+    whole = load_project(copied).models
+    shutil.rmtree(copied / "target")
+    (copied / TABLE).write_text("select {{ no_such_macro( }}")
+    project = load_project(copied)
+    assert (whole, [Path(TABLE).stem]) == (project.models, [project.name(each) for each in project.broken])
 
 
 def test_a_build_leaves_the_process_as_it_was(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +101,7 @@ def test_a_project_that_cannot_be_parsed_fails_the_build_in_dbts_words(
     monkeypatch.setattr(reading, "PROJECT", copied)
     monkeypatch.chdir(tmp_path)
     assert headwater("land", okta_logs.SOURCE, okta_logs.delivery(tmp_path / "delivered")).code == 0
-    (copied / TABLE).write_text("select {{ no_such_macro( }}")
+    (copied / "dbt_project.yml").write_text("name: [\n")
     said = headwater("build", "--source", okta_logs.SOURCE)
     assert said.code == 1 and "Traceback" not in said.err
-    assert "dbt: " in said.err and "no_such_macro" in said.err
+    assert "dbt: " in said.err and "while parsing a flow node" in said.err

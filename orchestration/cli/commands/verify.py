@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ingest.contracts import load_contracts
-from ingest.sources import Report
+from ingest.sources import Report, integrity_of
 from orchestration.cli.app import (
     Json,
     UsageError,
@@ -33,8 +33,9 @@ def verify(
 ) -> None:
     """Verify log files by CloudTrail's digest chain: missing, altered and unnamed files, and what the lake landed."""
     held = contract(source)
-    if source not in (known := verifiable(load_contracts())):
-        raise UsageError(f"log files of {source} carry no signatures; there are those of {', '.join(known) or 'none'}")
+    if integrity_of(source) is None:
+        known = ", ".join(verifiable(load_contracts())) or "none"
+        raise UsageError(f"log files of {source} carry no signatures; there are those of {known}")
     hours = _span(source, first, last)
     with err.status("verifying …"):
         report = verify_hours(settings(), held, lake(), *hours)

@@ -58,7 +58,6 @@ def test_marts_are_ordered_by_what_they_read() -> None:
 @pytest.mark.parametrize(
     ("added", "message"),
     [
-        ([mart("one", "seen", "other"), mart("other", "one")], "in a circle"),
         ([mart("lost", "seen", reads={"no_such_model": "1h"})], "lost.sql: there is no model or seed 'no_such_model'"),
         ([mart("two__parts", "seen")], "no double underscore"),
         ([mart("raw", "stg_okta"), Node("stg_okta", "view", "staging")], "a mart reads silver and gold"),
@@ -67,12 +66,23 @@ def test_marts_are_ordered_by_what_they_read() -> None:
             [mart("seen", "authentication", reads={"authentication": {"before": "soon"}})],
             "seen.yml: reads: 'soon' is no",
         ),
-        ([mart("seen", "authentication", grain="week")], r"seen.yml: grain: 'week' \(expected hour or day\)"),
+        ([mart("seen", "authentication", grain="week")], "seen.yml: grain: 'week' (expected hour or day)"),
+        ([mart("seen", "authentication", reads=["authentication"])], "seen.yml: reads: ['authentication']: expected"),
+        ([mart("seen", "authentication", retention_days="long")], "retention_days: 'long' is no number of days"),
+        ([mart("a mart", "authentication")], "a mart.sql: cannot be a name in the lake"),
     ],
 )
 def test_what_cannot_be_a_mart_is_named(added: list[Node], message: str) -> None:
-    with pytest.raises(BadMart, match=message):
-        _ = Marts((*GRAPH, *added)).levels
+    """The others stay."""
+    marts = Marts((*GRAPH, *added))
+    assert message in str(marts.problems[added[0].name])
+    assert {*Marts(GRAPH).by_name} - {*marts.problems} == {*marts.by_name}
+    assert {*marts.by_name} == {name for level in marts.levels for name in level}
+
+
+def test_marts_in_a_circle_are_named() -> None:
+    with pytest.raises(BadMart, match="one, other read each other in a circle"):
+        _ = Marts((*GRAPH, mart("one", "seen", "other"), mart("other", "one"))).levels
 
 
 class Lake:
