@@ -59,10 +59,10 @@ test-all: test-fast ## Add Spark, the counterparts' environments, and kills at e
 	$(PYTEST) -m "" --ignore=tests/unit
 
 # What pre-commit runs too, hook by hook: see .pre-commit-config.yaml.
-CHECKS := check-format check-lint check-types check-sql check-generated check-commits
+CHECKS := check-format check-lint check-types check-sql check-generated check-declared check-commits
 .PHONY: $(CHECKS)
 
-check: $(CHECKS) ## Formatting, lint, types, SQL lint, generated files, commit subjects: no tests
+check: $(CHECKS) ## Formatting, lint, types, SQL lint, generated files, what is declared, commit subjects: no tests
 
 check-format: setup
 	$(BIN)/ruff format --check .
@@ -80,6 +80,9 @@ check-generated: setup
 	$(BIN)/python -m ingest.contracts.generate --check
 	$(BIN)/python -m lake.ocsf.generate --check
 	$(BIN)/python -m lake.export.type_table --check
+
+check-declared: setup  # contracts, products, models and their SQL, routes
+	$(BIN)/python -c "from orchestration.cli import main; main()" check
 
 check-commits:
 	.ci/commit-subjects

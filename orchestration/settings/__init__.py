@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SettingsSourceError
 
+from lake.base.errors import warn_once
 from lake.storage.publish import open_store
 from lake.storage.store import AwsAccess, S3Options, Store
 from orchestration.settings.models import (
     FILE_VARIABLE,
+    LEFT_OUT,
     PROJECT,
     TOP,
     CloudTrailIntegrity,
@@ -29,9 +31,12 @@ from orchestration.settings.models import (
     SettingsError,
     base_folder,
     config_file,
+    each_alone,
     from_base,
+    line,
     of_environment,
     placed,
+    said,
 )
 
 if TYPE_CHECKING:
@@ -102,6 +107,18 @@ class Settings(BaseSettings):
         default=0.01, ge=0, le=1, description="Share of rows held against the official JSON Schema at run time."
     )
 
+    _left_out: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Return, by place (`sources.okta_system_log`), what is wrong with entries that cannot be used."""
+        return self._left_out
+
+    def refuse(self, place: str) -> None:
+        """Raise SettingsError when the entry in a place cannot be used."""
+        if why := self._left_out.get(place):
+            raise SettingsError(f"settings ({_given_in()}): {why}")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -125,35 +142,40 @@ class Settings(BaseSettings):
         path = Path(lake).expanduser()
         return str(path if path.is_absolute() else (base_folder() / path).resolve())
 
-    @field_validator("sources")
+    @field_validator("sources", mode="before")
     @classmethod
-    def _are_places(cls, given: dict[str, Any]) -> "dict[str, ObjectSource | ApiPlace]":
+    def _are_places(cls, given: Any) -> Any:
         """Hold each against what its source is read from: objects, or the API that its folder has."""
-        return {name: _place(name, options) for name, options in given.items()}
+        return each_alone("sources", given, _place)
 
-    @field_validator("destinations")
+    @field_validator("destinations", mode="before")
     @classmethod
-    def _are_destinations(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    def _are_destinations(cls, given: Any) -> Any:
         """Hold each against its type; folders and files start at the settings file."""
         if not given:
             return given
         from lake.export.destination import configured  # only those with destinations read their kinds
 
-        found = {name: {key: placed(key, value) for key, value in options.items()} for name, options in given.items()}
-        for name, options in found.items():
-            configured(name, options)
-        return found
+        def made(name: str, options: dict[str, Any]) -> dict[str, Any]:
+            found = {key: placed(key, value) for key, value in options.items()}
+            configured(name, found)
+            return found
 
-    @field_validator("lookups")
+        return each_alone("destinations", given, made)
+
+    @field_validator("lookups", mode="before")
     @classmethod
-    def _are_lookups(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    def _are_lookups(cls, given: Any) -> Any:
         """Hold each against its type."""
-        if given:
-            from ingest.lookups.provider import configured  # only those with providers read their kinds
+        if not given:
+            return given
+        from ingest.lookups.provider import configured  # only those with providers read their kinds
 
-            for name, options in given.items():
-                configured(name, options)
-        return given
+        def made(name: str, options: dict[str, Any]) -> dict[str, Any]:
+            configured(name, options)
+            return options
+
+        return each_alone("lookups", given, made)
 
     @field_validator("memory")
     @classmethod
@@ -187,7 +209,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Return the settings.
+    """Return the settings, without a source, destination, feed or lookup that cannot be used: a warning says why.
 
     Raises:
         SettingsError: the file cannot be read, a key is unknown, or a value cannot be used.
@@ -205,14 +227,25 @@ def load_settings() -> Settings:
     )
     if unknown:
         raise SettingsError(f"unknown setting {unknown[0]} (known: {', '.join(sorted(Settings.model_fields))})")
+    left_out: dict[str, str] = {}
+    token = LEFT_OUT.set(left_out)
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as problem:
-        where = str(file) if file else "HEADWATER_* variables"
-        lines = [_line(".".join(map(str, each["loc"])), _said(each["msg"])) for each in problem.errors()]
-        raise SettingsError(f"settings ({where}): " + "; ".join(lines)) from None
+        lines = [line(".".join(map(str, each["loc"])), said(each["msg"])) for each in problem.errors()]
+        raise SettingsError(f"settings ({_given_in()}): " + "; ".join(lines)) from None
     except (yaml.YAMLError, SettingsSourceError) as problem:
         raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
+    finally:
+        LEFT_OUT.reset(token)
+    settings._left_out = left_out
+    for why in left_out.values():
+        warn_once(f"settings ({_given_in()}): {why}; it is left out until that is corrected")
+    return settings
+
+
+def _given_in() -> str:
+    return str(config_file() or "HEADWATER_* variables")
 
 
 def _place(source: str, given: Any) -> "ObjectSource | ApiPlace":
@@ -224,7 +257,7 @@ def _place(source: str, given: Any) -> "ObjectSource | ApiPlace":
     except ValidationError as problem:
         wrong = problem.errors()[0]
         where = ".".join(map(str, ("sources", source, *wrong["loc"])))
-        raise ValueError(f"{where}: {_said(wrong['msg'])}") from None
+        raise ValueError(f"{where}: {said(wrong['msg'])}") from None
 
 
 def open_lake(settings: Settings) -> Store:
@@ -257,14 +290,14 @@ def lookups_of(settings: Settings) -> "dict[str, Lookup]":
 
 
 def access_of(settings: Settings, source: str) -> AwsAccess:
-    """Return how a source's bucket and queue are reached: by its own `s3` settings, else by the lake's."""
+    """Return how a source's bucket and queue are reached: by its own `s3` settings, else by the lake's.
+
+    Raises SettingsError when the source's own settings cannot be used.
+    """
+    settings.refuse(f"sources.{source}")
     place = settings.sources.get(source)
     own = place.s3 if isinstance(place, ObjectSource) else None
     return (own or settings.s3).access()
-
-
-def _line(where: str, said: str) -> str:
-    return said if said.startswith(f"{where}.") else f"{where}: {said}"
 
 
 def parse_bytes(text: str) -> int:
@@ -274,9 +307,3 @@ def parse_bytes(text: str) -> int:
     if not found or found[2].lower() not in units or float(found[1]) == 0:
         raise ValueError(f"{text!r} is not an amount of memory (expected a number and one of KiB, MiB, GiB)")
     return int(float(found[1]) * units[found[2].lower()])
-
-
-def _said(message: str) -> str:
-    """Return a message of pydantic in the words of a user who wrote a file."""
-    said = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown setting")
-    return said.replace("Input should be a valid dictionary", "expected `key: value` lines below it")

@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.paths import checked
@@ -23,6 +24,49 @@ class SettingsError(HeadwaterError, ValueError):
     """Settings that cannot be used. One line a problem; the message names the key and where it was given."""
 
     exit_code = WRONG_CALL
+
+
+LEFT_OUT: ContextVar[dict[str, str] | None] = ContextVar("LEFT_OUT", default=None)  # while settings are loaded
+
+
+def each_alone(where: str, given: Any, make: Callable[[str, Any], Any]) -> Any:
+    """Return the entries of a group of settings, each made by itself.
+
+    One that cannot be used stops itself alone: `LEFT_OUT` gets why, by its place. Without that the error is raised.
+    """
+    if not isinstance(given, dict):
+        return given  # pydantic says what it should be
+    made = {}
+    for name, options in given.items():
+        try:
+            if not isinstance(options, dict | BaseModel):
+                raise ValueError("expected `key: value` lines below it")
+            made[name] = make(str(name), options)
+        except (ValueError, HeadwaterError) as problem:
+            left_out = LEFT_OUT.get()
+            if left_out is None:
+                raise
+            left_out[f"{where}.{name}"] = _reason(f"{where}.{name}", problem)
+    return made
+
+
+def _reason(where: str, problem: Exception) -> str:
+    """Return what is wrong with an entry, with its place, on one line."""
+    if isinstance(problem, ValidationError):
+        first = problem.errors()[0]
+        return line(".".join(map(str, (where, *first["loc"]))), said(first["msg"]))
+    return " ".join(line(where, str(problem)).split())
+
+
+def line(where: str, what: str) -> str:
+    """Return what is wrong, with its place unless it says so itself."""
+    return what if what.startswith((f"{where}.", f"{where}:")) else f"{where}: {what}"
+
+
+def said(message: str) -> str:
+    """Return a message of pydantic in the words of a user who wrote a file."""
+    words = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown setting")
+    return words.replace("Input should be a valid dictionary", "expected `key: value` lines below it")
 
 
 def config_file() -> Path | None:
@@ -103,7 +147,7 @@ Place = Annotated[Path, AfterValidator(from_base)]
 
 def folder_or_bucket(place: object) -> object:
     """Return a folder's whole path, or an `s3://` URL as it is. Raises ValueError for another URL."""
-    if not isinstance(place, str | Path) or str(place).startswith("s3://"):
+    if not isinstance(place, str | Path) or re.match("s3://[^/]", str(place)):
         return place
     if "://" in str(place) or not str(place).strip():
         raise ValueError(f"{str(place)!r}: expected a folder or s3://bucket/prefix")
@@ -210,6 +254,9 @@ class GeoIp(Strict):
         return {"city": self.city, "asn": self.asn, "anonymous": self.anonymous, "isp": self.isp}
 
 
+_CRON_LIMITS = (59, 23, 31, 12, 7)  # minute, hour, day of the month, month, day of the week
+
+
 class ReferenceFeed(BaseModel):
     """A feed of a reference table. Keys that are not named here are the format's own options.
 
@@ -238,7 +285,9 @@ class ReferenceFeed(BaseModel):
     @field_validator("refresh")
     @classmethod
     def _a_cron(cls, refresh: str) -> str:
-        if not re.fullmatch(r"@(hourly|daily|weekly|monthly)|[\d*/,-]+( [\d*/,A-Za-z-]+){4}", refresh):
+        fits = re.fullmatch(r"@(hourly|daily|weekly|monthly)|[\d*/,-]+( [\d*/,A-Za-z-]+){4}", refresh)
+        fields = zip(refresh.split(" "), _CRON_LIMITS, strict=False) if fits else ()
+        if not fits or any(int(number) > most for field, most in fields for number in re.findall(r"\d+", field)):
             raise ValueError(f"{refresh!r} is no cron schedule (expected five fields such as 15 * * * *, or @daily)")
         return refresh
 
@@ -263,12 +312,15 @@ class Reference(Strict):
 
     feeds: dict[str, ReferenceFeed] = {}
 
-    @field_validator("feeds")
+    @field_validator("feeds", mode="before")
     @classmethod
-    def _have_names(cls, feeds: dict[str, ReferenceFeed]) -> dict[str, ReferenceFeed]:
-        for name in feeds:
-            checked(name)
-        return feeds
+    def _each_alone(cls, feeds: object) -> object:
+        return each_alone("reference.feeds", feeds, _feed)
+
+
+def _feed(name: str, given: Any) -> ReferenceFeed:
+    checked(name)
+    return ReferenceFeed.model_validate(given)
 
 
 class IcebergCatalogue(Strict):

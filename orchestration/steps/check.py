@@ -69,7 +69,8 @@ class Problem(msgspec.Struct, frozen=True):
 def problems() -> Iterator[Problem]:
     """Yield all that is wrong, settings first."""
     try:
-        load_settings()
+        for why in load_settings().left_out.values():
+            yield Problem("settings", str(config_file() or "HEADWATER_* variables"), why)
     except HeadwaterError as problem:
         yield Problem("settings", str(config_file() or "HEADWATER_* variables"), str(problem))
     yield from _sources()

@@ -201,7 +201,8 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
 
 
 def place_of(settings: Settings, contract: Contract) -> ObjectSource | ApiPlace:
-    """Return where a source is read from. Raises SourceNotConfigured."""
+    """Return where a source is read from. Raises SourceNotConfigured, SettingsError."""
+    settings.refuse(f"sources.{contract.source}")
     place: ObjectSource | ApiPlace | None = settings.sources.get(contract.source)
     if place is None:
         raise SourceNotConfigured(contract)

@@ -112,7 +112,8 @@ def _of_marts(store: Store, declared: Iterable[Export], marts: Mapping[str, Sequ
 
 def _followed(store: Store, settings: Settings, export: Export | None, name: str, hour: str) -> list[str]:
     """Push one hour; return a line when erased rows remain at the destination, or may."""
-    if export is None or export.destination not in settings.destinations:
+    wrong = export is not None and f"destinations.{export.destination}" in settings.left_out
+    if export is None or (export.destination not in settings.destinations and not wrong):
         return [f"{name} {hour}: is delivered no longer, and holds what it was sent; remove it there"]
     lines = []
     for _, done in push_behind(settings, store, [export], hour, hour):

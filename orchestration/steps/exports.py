@@ -74,6 +74,7 @@ def opened(settings: Settings, store: Store, name: str, limits: Limits | None = 
 
     Raises ExportError; BadDeclaration when no such is configured.
     """
+    settings.refuse(f"destinations.{name}")
     found = destinations_of(settings).get(name)
     if found is None:
         raise BadDeclaration(f"destination {name!r} is not configured: add it under `destinations` in the settings")
@@ -99,7 +100,8 @@ def export_states(
     A destination that cannot be opened stops no other, nor does a table with a receipt that cannot be read.
     """
     mine = [each for each in exports if names is None or each.destination in names]
-    found = [ExportState(each) for each in mine if each.destination not in settings.destinations]
+    unset = [each for each in mine if each.destination not in settings.destinations]
+    found = [ExportState(each, failed=settings.left_out.get(f"destinations.{each.destination}", "")) for each in unset]
     where = {name: _where(settings, store, name) for name in {each.destination for each in mine}}
     for held in sorted({each.held for each in mine}):  # the builds of one table at a time: those of years are many
         of_table = [each for each in mine if each.held == held and each.destination in settings.destinations]
@@ -155,8 +157,12 @@ def push_behind(
     """Push what is behind of the hours from `first` to `last`; with `again`, every hour that the lake has of them.
 
     Several tables at once, each hour by hour. Exports whose destination is not configured are passed over; one that
-    fails, in whatever way, stops no other. When the caller stops, each table ends with the hour that it is at.
+    fails, in whatever way, or whose destination has settings that cannot be used, stops no other. When the caller
+    stops, each table ends with the hour that it is at.
     """
+    for each in exports:
+        if why := settings.left_out.get(f"destinations.{each.destination}"):
+            yield each, Pushed("", failed=why, lasting=True)
     mine = [each for each in exports if each.destination in settings.destinations]
     memory = limits_of(settings).memory_bytes
     at_once = max(1, min(settings.threads, len(mine), memory // _LEAST_BYTES))

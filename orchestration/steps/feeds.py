@@ -129,6 +129,7 @@ def feed_of(name: str, given: ReferenceFeed) -> Feed:
 
 def configured_feed(settings: Settings, name: str) -> ReferenceFeed:
     """Return what the settings say of a feed. Raises FeedError naming the feeds there are."""
+    settings.refuse(f"reference.feeds.{name}")
     found = settings.reference.feeds.get(name)
     if found is None:
         known = ", ".join(settings.reference.feeds) or "none"

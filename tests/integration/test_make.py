@@ -34,6 +34,7 @@ RUNS = (
     pytest.param("format", "", "", id="format"),
     pytest.param("check-lint", "", "All checks passed", id="check-lint"),
     pytest.param("check-generated", "", "", id="check-generated"),
+    pytest.param("check-declared", "", "routes are sound", id="check-declared"),
     pytest.param("check-commits", "", "", id="check-commits"),
 )
 # What takes minutes or cannot be done twice: `.ci/run` runs them, here is seen that make knows what to call.

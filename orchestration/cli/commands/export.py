@@ -103,7 +103,8 @@ def _print_pushed(rows: Sequence[dict[str, Any]], failed: bool) -> None:
 def _unset(exports: Sequence[Export], used: Settings) -> list[str]:
     """Return a line for each destination that models declare and the settings do not name."""
     lines = []
-    for name in sorted({each.destination for each in exports} - used.destinations.keys()):
+    wrong = {name.removeprefix("destinations.") for name in used.left_out}
+    for name in sorted({each.destination for each in exports} - used.destinations.keys() - wrong):
         meant = get_close_matches(name, used.destinations, 1)
         told = f"is {meant[0]} meant?" if meant else "add it under `destinations` in the settings"
         lines.append(f"{name}: declared by models, not configured: {told}")
@@ -151,7 +152,12 @@ def verify(
 
 
 def _chosen(destinations: Sequence[str] | None, tables: Sequence[str] | None) -> Sequence[Export]:
-    """Return the declared exports of some destinations and tables. Raises UsageError naming those there are."""
+    """Return the declared exports of some destinations and tables.
+
+    Raises UsageError naming those there are, SettingsError for a destination whose settings cannot be used.
+    """
+    for name in destinations or ():
+        settings().refuse(f"destinations.{name}")
     found = declared_exports()
     for asked, known, what in (
         (destinations, sorted({each.destination for each in found}), "destination"),

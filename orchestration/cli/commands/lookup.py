@@ -49,7 +49,9 @@ def lookup(
 
 def _chosen(provider: str | None) -> Sequence[Lookup]:
     """Return the providers asked for. Raises UsageError naming those there are, or what is wrong with one."""
-    known = lookups_of(settings())
+    used = settings()
+    used.refuse(f"lookups.{provider}")
+    known = lookups_of(used)
     if provider is not None and provider not in known:
         raise UsageError(f"no lookup provider {provider!r} is set; there are {', '.join(sorted(known)) or 'none'}")
     chosen = [each for name, each in known.items() if provider in (None, name)]

@@ -87,6 +87,7 @@ def load_command(
 
 def _known(used: Settings, names: list[str]) -> list[str]:
     for name in names:
+        used.refuse(f"reference.feeds.{name}")
         if name not in used.reference.feeds:
             known = ", ".join(used.reference.feeds) or "none"
             raise UsageError(f"no feed {name!r} in the settings (reference.feeds has: {known}); others need --file")
@@ -97,6 +98,7 @@ def _given(
     used: Settings, name: str, table: str | None, format: str | None, provider: str, partial: bool, option: list[str]
 ) -> tuple[Feed, dict[str, object]]:
     """Return the feed that a file is loaded into, and its format's options: of the settings, or as the call says."""
+    used.refuse(f"reference.feeds.{name}")
     known = used.reference.feeds.get(name)
     if known is not None:
         if table not in (None, known.table) or format or provider or partial or option:

@@ -1,6 +1,8 @@
 """The definitions load anywhere, show the whole graph, and one hour goes through it; what fails stops nothing else."""
 
+import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ingest.contracts import load_contracts
+from ingest.contracts import load_contracts, odcs
 from lake.ledger import build_receipts
 from lake.storage.store import LocalStore
 from orchestration.dbt.project import load_project
@@ -171,3 +173,50 @@ def test_a_failing_model_stops_no_other_and_is_named(broken_defs: dg.Definitions
     assert failure.step_key == f"build_{trail.SOURCE}"
     told = failure.step_failure_data.error_display_string
     assert "1 models failed" in told and f"base_event__{trail.SOURCE}: " in told and "no_such_column" in told
+
+
+def test_what_is_broken_is_shown_and_the_rest_loads(
+    small_project: Path,
+    lake: LocalStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A contract, a model, a product's contract, a route, and a source's place in the settings."""
+    from orchestration.checks import products as product_checks
+    from orchestration.definitions import definitions
+
+    sources = Path(shutil.copytree(odcs.SOURCES, tmp_path / "sources", ignore=shutil.ignore_patterns("__pycache__")))
+    (sources / "aws_vpc_flow/contract.yaml").write_text("name: [")
+    monkeypatch.setattr(odcs, "SOURCES", sources)
+    project = Path(shutil.copytree(small_project, tmp_path / "project"))
+    broken = next(project.glob("models/silver/api_activity/*.sql"))
+    broken.write_text("select {{ nothing( }}")
+    (project / "models/gold").mkdir(exist_ok=True)
+    mart = f"select time_dt as _event_at from {{{{ ref('base_event__{trail.SOURCE}') }}}}"
+    (project / "models/gold/counted.sql").write_text(mart)
+    (project / "products").mkdir(exist_ok=True)
+    (project / "products/counted.odcs.yaml").write_text("- a list")
+    monkeypatch.setattr(product_checks, "PROJECT", project)
+    with (project / "seeds/ocsf_routing.csv").open("a") as seed:
+        seed.write("no_such_source,a,3002,,\n")
+    settings = tmp_path / "headwater.yml"
+    settings.write_text(settings.read_text().replace("sources: {", "sources: {aws_guardduty: {root: 'gs://x'}, "))
+    with caplog.at_level(logging.WARNING):
+        defs = definitions(project)
+    said = "\n".join(caplog.messages)
+    for each in (
+        f"{sources}/aws_vpc_flow/contract.yaml: contract: not YAML",
+        f"{broken}: unexpected '}}'",
+        f"{project}/products/counted.odcs.yaml: not ODCS v3",
+        "there is no source 'no_such_source'",
+        "sources.aws_guardduty.root: 'gs://x'",
+    ):
+        assert each in said
+    graph = defs.resolve_asset_graph()
+    shown = graph.get(dg.AssetKey(["bronze", "aws_vpc_flow"]))
+    assert not shown.is_materializable and "aws_vpc_flow/contract.yaml: " in str(shown.description)
+    assert graph.get(BRONZE).is_materializable and graph.get(dg.AssetKey(["bronze", "aws_guardduty"])).is_materializable
+    assert str(broken) in str(graph.get(TABLE_KEYS["api_activity"]).description)
+    assert "Broken" not in str(graph.get(TABLE_KEYS["base_event"]).description)
+    assert dg.AssetCheckKey(dg.AssetKey(["gold", "counted"]), "contract_rules") in graph.asset_check_keys

@@ -147,12 +147,13 @@ def test_unfinished_and_hidden_files_are_no_snapshots(tmp_path: Path) -> None:
         ("{table: hosts, format: csv, path: x}", "'indicators', 'warning_lists', 'assets' or 'identities'"),
         ("{table: assets, format: csv, path: x, delimeter: ';'}", "delimeter: unknown setting"),
         ("{table: assets, format: csv, path: x, refresh: hourly}", "no cron schedule"),
+        ("{table: assets, format: csv, path: x, refresh: '61 * * * *'}", "no cron schedule"),
     ],
 )
 def test_a_feed_that_cannot_be_read_is_told_with_the_settings(home: Path, feed: str, said: str) -> None:
     (home / "headwater.yml").write_text(f"reference: {{feeds: {{cmdb: {feed}}}}}\n")
     with pytest.raises(SettingsError, match=rf"reference\.feeds\.cmdb.*{said}"):
-        load_settings()
+        load_settings().refuse("reference.feeds.cmdb")
 
 
 def test_every_feed_is_an_asset_with_its_schedule_and_the_check_of_its_age(home: Path) -> None:

@@ -4,13 +4,16 @@ import logging
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 
 from ingest.contracts import ContractError, load_contracts, read_contracts
 from ingest.contracts.generate import drift
+from ingest.sources import BrokenModule, api_of
 from orchestration.cli.app import contract
+from orchestration.settings import load_settings
 from tests.unit.ingest.test_contracts import GOOD as DOCUMENT
 
 GOOD = yaml.safe_dump(DOCUMENT)
@@ -100,3 +103,34 @@ def test_nothing_is_generated_without_a_source(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("ingest.contracts.odcs.SOURCES", sources(tmp_path, b""))
     with pytest.raises(ContractError, match="is empty"):
         drift()
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (SyntaxError("invalid syntax"), "cannot be imported: SyntaxError: invalid syntax"),
+        (ModuleNotFoundError("No module named 'x'"), "cannot be imported: ModuleNotFoundError: No module named 'x'"),
+        (ZeroDivisionError(), "cannot be imported: ZeroDivisionError: "),
+        (ModuleType("source"), "lacks Place, EXAMPLE, SETTLE, fetch"),
+    ],
+)
+def test_a_module_of_a_source_that_cannot_be_imported_is_named(
+    module: Exception | ModuleType, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The settings of the source are left out; the other sources stay."""
+
+    def imported(_: str) -> ModuleType:
+        if isinstance(module, Exception):
+            raise module
+        return module
+
+    (tmp_path / "headwater.yml").write_text(
+        "sources: {okta_system_log: {base_url: 'https://x.okta.com'}, aws_vpc_flow: {root: logs}}"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ingest.sources.importlib.import_module", imported)
+    with pytest.raises(BrokenModule) as caught:
+        api_of("okta_system_log")
+    assert f"ingest/sources/okta_system_log/source.py: {why}" in str(caught.value)
+    used = load_settings()
+    assert ["aws_vpc_flow"] == [*used.sources] and why in used.left_out["sources.okta_system_log"]
