@@ -4,6 +4,7 @@ Words: tables for people, JSON for scripts, errors in one line.
 """
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -56,12 +57,26 @@ class NotFound(HeadwaterError):
 def main() -> None:
     """Run the command line; errors that a user can do something about are one line on stderr."""
     load(*sys.argv[1:2])
+    warnings, handler = logging.getLogger("headwater"), _Warnings()
+    warnings.addHandler(handler)
+    warnings.propagate = False
     try:
         app()
     except SystemExit:  # how commands end; without this line each would import what `known_errors` names
         raise
     except known_errors() as problem:
         sys.exit(fail(problem))
+    finally:
+        warnings.removeHandler(handler)
+        warnings.propagate = True
+
+
+class _Warnings(logging.Handler):
+    """What `lake.base.errors.warn_once` is told, as plain lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a warning."""
+        err.print(record.getMessage(), style="yellow", markup=False, soft_wrap=True)
 
 
 @app.callback()

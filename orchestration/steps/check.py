@@ -22,9 +22,9 @@ from lake.base.errors import HeadwaterError
 from lake.base.sql import empty_select
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
-from lake.ocsf.attributes import EventClass, declared_classes
+from lake.ocsf.attributes import DECLARATION, EventClass, declared_classes
 from lake.ocsf.columns import columns
-from lake.ocsf.event_sql import PIPELINE, event_sql
+from lake.ocsf.event_sql import event_sql
 from lake.query.views import bronze_view
 from lake.storage import paths
 from lake.storage.store import LocalStore, Store
@@ -41,6 +41,7 @@ _ADVICE = {
     "contract": "correct the contract; ingest/README.md says what it holds",
     "source": "correct the module; ingest/sources/__init__.py says what it must have",
     "product": "correct the product's contract; dbt_project/README.md says what it holds",
+    "classes": "correct the file; dbt_project/ocsf/README.md says what it holds",
     "model": "correct the model; its hours stay stale until then, and what is published stays",
     "route": "correct the row; it is left out until then",
     "export": "correct meta.exports of the model; nothing of it is exported until then",
@@ -100,6 +101,11 @@ def project_problems(folder: Path) -> Iterator[Problem]:
     """Yield what is wrong with the products, models, routes and exports of a dbt project."""
     products, wrong = read_products(folder)
     yield from (Problem.of("product", each) for each in wrong.values())
+    try:
+        declared_classes(folder)
+    except (ValueError, OSError) as problem:  # DeclarationError is one
+        yield Problem("classes", str(folder / DECLARATION), " ".join(str(problem).split()))
+        return
     try:
         project = load_project(folder)
     except HeadwaterError as problem:
@@ -199,6 +205,8 @@ def _stand_ins(project: Project, place: Path) -> Iterator[duckdb.DuckDBPyConnect
 
 def _bind(con: duckdb.DuckDBPyConnection, project: Project, unique_id: str, sql: str) -> None:
     """Make a table of a model's types without rows. Raises duckdb.Error, ConformError."""
+    from orchestration.dbt.plugin import PIPELINE_COLUMNS  # dbt takes seconds to import
+
     node = project.manifest["nodes"][unique_id]
     table, _, source = node["name"].partition("__")
     meta = node["config"].get("meta", {})
@@ -207,11 +215,8 @@ def _bind(con: duckdb.DuckDBPyConnection, project: Project, unique_id: str, sql:
     given = dict(row[:2] for row in con.execute(f"describe {sql}").fetchall()) if not plain else {}
     if ocsf_class:
         event_class = _class(project, ocsf_class)
-        needed = PIPELINE if source else ("_event_key", "_event_at", "_arrived_at")
-        if missing := [name for name in needed if name not in given]:
-            raise _Lacks(f"lacks the columns {', '.join(missing)}, which the pipeline needs")
-        event_sql(event_class, {name: type_ for name, type_ in given.items() if name not in PIPELINE})
-        sql = empty_select([*columns(event_class), *(((each, given[each]) for each in PIPELINE) if source else ())])
+        event_sql(event_class, given)
+        sql = empty_select([*columns(event_class), *(PIPELINE_COLUMNS if source else ())])
     elif not plain and "_event_at" not in given:
         raise _Lacks("lacks the column _event_at, which decides the hour of a row")
     con.execute(f"create table {node['relation_name']} as (from ({sql}\n)) with no data")

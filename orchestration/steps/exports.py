@@ -160,9 +160,9 @@ def push_behind(
     fails, in whatever way, or whose destination has settings that cannot be used, stops no other. When the caller
     stops, each table ends with the hour that it is at.
     """
-    for each in exports:
-        if why := settings.left_out.get(f"destinations.{each.destination}"):
-            yield each, Pushed("", failed=why, lasting=True)
+    for export in exports:
+        if why := settings.left_out.get(f"destinations.{export.destination}"):
+            yield export, Pushed("", failed=why, lasting=True)
     mine = [each for each in exports if each.destination in settings.destinations]
     memory = limits_of(settings).memory_bytes
     at_once = max(1, min(settings.threads, len(mine), memory // _LEAST_BYTES))
