@@ -1,4 +1,5 @@
--- The Windows events that mappings see: routed to a class, each event once, without filtered ones.
+-- The Windows events that mappings see: routed to a class, each event once, without filtered ones, with the OCSF
+-- objects that several classes publish.
 select
     event.*,
     coalesce(route.class_uid, 0) as routed_class_uid, -- an event type without a route is a Base Event
@@ -7,8 +8,8 @@ select
         when routed_class_uid = 1001 and (
             event_type = 'sysmon:2'
             or (event_type = 'sysmon:11' and not coalesce(regexp_matches(target_filename, '(?i)[.]('
-                || 'exe|dll|sys|scr|com|cpl|ocx|msi|msp|bat|cmd|ps1|psm1|psd1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|url|jar|py|'
-                || 'docm|xlsm|pptm|dotm|xlam|iso|img|vhd|vhdx|zip|rar|7z|cab)$'), false))
+                || 'exe|dll|sys|scr|com|cpl|ocx|msi|msp|bat|cmd|ps1|psm1|psd1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|url|jar|'
+                || 'py|docm|xlsm|pptm|dotm|xlam|iso|img|vhd|vhdx|zip|rar|7z|cab)$'), false))
         ) then 'endpoint_file_modifications'
     end as filter,
     case
@@ -18,9 +19,42 @@ select
     end as outcome,
     coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
     case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
+
+    -- who did it: Sysmon names an account and an image, Security audit events name a subject and a process
+    {
+        'user': case
+            when event_type like 'sysmon:%' then {{ windows_account("user_account") }}
+            else {{ windows_user("subject_user_name", "subject_user_sid", "subject_domain_name") }}
+        end,
+        'session': {'uid': subject_logon_id},
+        'process': {{ windows_process("coalesce(image, process_name, application)", "process_id", "process_guid") }},
+        -- OCSF asks for an actor where a record names none
+        'app_name': case
+            when coalesce(
+                case when event_type like 'sysmon:%' then user_account else subject_user_name end,
+                nullif(subject_user_sid, 'S-1-0-0'), subject_logon_id, process_id, process_guid
+            ) is null then 'Unknown'
+        end
+    } as actor,
+
+    -- the computer on which the event happened
+    {
+        'hostname': computer_name,
+        'type_id': 0,
+        'type': 'Unknown',
+        'os': {'name': 'Windows', 'type_id': 100, 'type': 'Windows'}
+    } as device,
     {{ ocsf_metadata(
         "Microsoft", "Windows", event_code="event_id", log_name="channel", log_provider="provider_name",
-        log_level="level", original_time="original_time", correlation_uid="correlation_uid", sequence="record_number") }} as metadata
+        log_level="level", original_time="original_time", correlation_uid="correlation_uid", sequence="record_number"
+    ) }} as metadata,
+
+    -- leftovers of every header; keywords whose audit flags are the status are none
+    json_merge_patch('{}', to_json({
+        'Category': category,
+        'Keywords': case when status_id = 0 then keywords end,
+        'RuleName': rule_name
+    })) as unmapped
 from {{ ref("stg_windows__event") }} as event
 left join {{ routes("windows_event", ref("stg_windows__event")) }} as route using (event_type)
 left join {{ repeated_keys("windows_event", ref("stg_windows__event")) }} as repeated

@@ -1,16 +1,26 @@
 -- One row per landed Windows event: its header, its event data under plain names, whatever the collector's layout.
+{% set texts = {} %}
+{%- for name, type in bronze_types()["windows_event"] if type == "VARCHAR" -%}
+    {% do texts.update({name: type}) %}
+{%- endfor -%}
+
 with bronze as (
-    select *, {{ windows_event_data() }} as event_data_fields
+    select
+        *,
+        -- event data that a collector keeps together (winlogbeat, evtx exports), parsed once a row
+        json_transform(EventData, '{{ tojson(texts) }}') as event_data_fields
     from {{ source("bronze", "windows_event") }}
 ),
 
 named as (
-    select *,
+    select
+        *,
         case
             when lower(SourceName) = 'microsoft-windows-security-auditing' then 'security'
             when lower(SourceName) = 'microsoft-windows-sysmon' then 'sysmon'
             when lower(Channel) = 'microsoft-windows-sysmon/operational' then 'sysmon'
-            when lower(Channel) in ('microsoft-windows-powershell/operational', 'powershellcore/operational') then 'powershell'
+            when lower(Channel) in ('microsoft-windows-powershell/operational', 'powershellcore/operational')
+                then 'powershell'
             when lower(Channel) = 'windows powershell' then 'windows_powershell'
             else lower(Channel)
         end as log
@@ -105,7 +115,7 @@ select
     {{ event_value("Workstation") }} as workstation,
     {{ event_value("IpAddress") }} as ip_address,
     {{ event_value("IpPort") }} as ip_port,
-    {{ event_value("Status") }} as status,
+    {{ event_value("Status") }} as logged_status,
     {{ event_value("SubStatus") }} as sub_status,
     {{ event_value("FailureReason") }} as failure_reason,
     {{ event_value("FailureCode") }} as failure_code,

@@ -1,6 +1,7 @@
 -- Windows events that no route sends elsewhere: published whole, never dropped.
 with events as (
-    select *,
+    select
+        *,
         -- who cleared the log stands in user data
         coalesce(subject_user_name, json_extract_string(user_data, '$.LogFileCleared.SubjectUserName')) as user_name
     from {{ ref("windows_event") }}
@@ -10,26 +11,30 @@ with events as (
 select
     99 as activity_id,
     coalesce(category, event_type) as activity_name,
-    -- Microsoft rates "the audit log was cleared" medium to high (Appendix L, Events to Monitor); System 104 is its twin.
+    -- Microsoft rates "the audit log was cleared" medium to high (Appendix L, Events to Monitor). System 104 is its
+    -- twin.
     case when event_type in ('security:1102', 'system:104') then 4 else severity_id end as severity_id,
     status_id,
     -- The classic PowerShell log says everything in its text.
     case when event_type like 'windows_powershell:%' then message_text else message end as message,
-    metadata,
-    {'user': {{ windows_user("user_name", "subject_user_sid", "subject_domain_name") }}, 'session': {'uid': subject_logon_id},
-     'process': {{ windows_process("coalesce(process_name, image)", "process_id", "process_guid") }}} as actor,
-    {{ windows_device() }} as device,
+    {
+        'user': {{ windows_user("user_name", "subject_user_sid", "subject_domain_name") }},
+        'session': {'uid': subject_logon_id},
+        'process': {{ windows_process("coalesce(process_name, image)", "process_id", "process_guid") }}
+    } as actor,
+    device,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("actor.user.name", 4, "user_name"),
         observable("actor.process.name", 9, windows_file_name("coalesce(process_name, image)")),
     ]) }} as observables,
+    metadata,
     -- All fields of the event but those above and the collector's own.
-    nullif(json_merge_patch('{}', json_merge_patch(coalesce(_raw, '{}'), '{
+    json_merge_patch('{}', json_merge_patch(coalesce(_raw, '{}'), '{
         "Message": null, "message": null, "EventID": null, "Channel": null, "Hostname": null, "SourceName": null,
-        "RecordNumber": null, "ActivityID": null, "Severity": null, "SeverityValue": null, "Level": null, "UtcTime": null,
-        "EventTime": null, "TimeCreated": null, "EventReceivedTime": null, "@timestamp": null, "@version": null,
-        "host": null, "port": null, "tags": null, "SourceModuleName": null, "SourceModuleType": null,
+        "RecordNumber": null, "ActivityID": null, "Severity": null, "SeverityValue": null, "Level": null,
+        "UtcTime": null, "EventTime": null, "TimeCreated": null, "EventReceivedTime": null, "@timestamp": null,
+        "@version": null, "host": null, "port": null, "tags": null, "SourceModuleName": null, "SourceModuleType": null,
         "SubjectUserSid": null, "SubjectUserName": null, "SubjectDomainName": null, "SubjectLogonId": null,
-        "ProcessName": null, "ProcessId": null, "ProcessGuid": null, "Image": null}'))::varchar, '{}') as unmapped
+        "ProcessName": null, "ProcessId": null, "ProcessGuid": null, "Image": null}')) as unmapped
 from events

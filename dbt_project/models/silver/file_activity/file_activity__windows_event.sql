@@ -1,12 +1,15 @@
 -- Files that were created, changed, read or deleted (Sysmon 2, 11, 15, 23, 26; Security 4663 on files, 5145).
 with events as (
-    select *,
+    select
+        *,
         case event_type
             when 'security:5145' then concat_ws('\', share_name, relative_target_name)
             when 'security:4663:file' then object_name
             else target_filename
         end as path,
-        {{ windows_pid("access_mask") }} as mask
+        {{ windows_file_name("path") }} as file_name,
+        coalesce(share_name like '%\IPC$', false) as is_pipe,
+        try_cast(access_mask as bigint) as mask
     from {{ ref("windows_event") }}
     where class_uid = 1001
 )
@@ -25,22 +28,25 @@ select
     end) as activity_id,
     severity_id,
     status_id,
-    {'user': case when event_type like 'sysmon:%' then {{ windows_account("user_account") }} else {{ windows_subject() }} end,
-     'session': {'uid': subject_logon_id},
-     'process': {{ windows_process("coalesce(image, process_name)", "process_id", "process_guid") }},
-     'app_name': {{ windows_unknown_actor(["user_account", "process_id", "process_guid", "subject_user_name", "subject_logon_id"]) }}} as actor,
-    {'name': coalesce({{ windows_file_name("path") }}, path, 'Unknown'),
-     'path': path,
-     'parent_folder': nullif(regexp_extract(path, '^(.*)\\[^\\]*$', 1), ''),
-     'ext': nullif(regexp_extract(split_part({{ windows_file_name("path") }}, ':', 1), '[.]([^.]+)$', 1), ''),
-     'type_id': case when share_name like '%\IPC$' then 6 else 1 end,
-     'type': case when share_name like '%\IPC$' then 'Named Pipe' else 'Regular File' end,
-     'hashes': {{ windows_hashes("coalesce(hashes, hash)") }},
-     'created_time': epoch_ms(try_cast(coalesce(previous_creation_utc_time, creation_utc_time) as timestamp))} as file,
-    {'name': case when event_type = 'sysmon:2' then {{ windows_file_name("path") }} end,
-     'type_id': case when event_type = 'sysmon:2' then 1 end,
-     'type': case when event_type = 'sysmon:2' then 'Regular File' end,
-     'created_time': case when event_type = 'sysmon:2' then epoch_ms(try_cast(creation_utc_time as timestamp)) end} as file_result,
+    message,
+    actor,
+    device,
+    {
+        'name': coalesce(file_name, path, 'Unknown'),
+        'path': path,
+        'parent_folder': nullif(regexp_extract(path, '^(.*)\\[^\\]*$', 1), ''),
+        'ext': nullif(regexp_extract(split_part(file_name, ':', 1), '[.]([^.]+)$', 1), ''),
+        'type_id': case when is_pipe then 6 else 1 end,
+        'type': case when is_pipe then 'Named Pipe' else 'Regular File' end,
+        'hashes': {{ windows_hashes("coalesce(hashes, hash)") }},
+        'created_time': epoch_ms(try_cast(coalesce(previous_creation_utc_time, creation_utc_time) as timestamp))
+    } as file,
+    case when event_type = 'sysmon:2' then {
+        'name': file_name,
+        'type_id': 1,
+        'type': 'Regular File',
+        'created_time': epoch_ms(try_cast(creation_utc_time as timestamp))
+    } end as file_result,
     mask as access_mask,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
@@ -50,10 +56,18 @@ select
         observable("unmapped.IpAddress", 2, ip_or_null("ip_address")),
         observable("file.hashes", 8, "regexp_extract(hashes, 'SHA256=([0-9A-Fa-f]+)', 1)"),
     ]) }} as observables,
-    {{ windows_unmapped({
-        "IsExecutable": "is_executable", "Archived": "archived", "Contents": "contents", "ObjectServer": "object_server",
-        "HandleId": "handle_id", "AccessList": "access_list", "AccessReason": "access_reason", "ShareName": "share_name",
-        "ShareLocalPath": "share_local_path", "IpAddress": "ip_address", "IpPort": "ip_port",
-    }) }} as unmapped,
-    {{ windows_event() }}
+    metadata,
+    json_merge_patch(unmapped, to_json({
+        'IsExecutable': is_executable,
+        'Archived': archived,
+        'Contents': contents,
+        'ObjectServer': object_server,
+        'HandleId': handle_id,
+        'AccessList': access_list,
+        'AccessReason': access_reason,
+        'ShareName': share_name,
+        'ShareLocalPath': share_local_path,
+        'IpAddress': ip_address,
+        'IpPort': ip_port
+    })) as unmapped
 from events

@@ -1,6 +1,7 @@
 -- Connections and listening ports of processes (Sysmon 3; Security 5154-5159 of the Windows Filtering Platform).
 with events as (
-    select *,
+    select
+        *,
         {{ ip_or_null("coalesce(source_ip, source_address)") }} as src_ip,
         {{ ip_or_null("coalesce(destination_ip, dest_address)") }} as dst_ip,
         case
@@ -8,9 +9,22 @@ with events as (
             when lower(initiated) = 'false' or direction = '%%14592' then 1
             else 0
         end as direction_id,
-        event_id in (5155, 5157, 5159) and event_type like 'security:%' as blocked,
-        case when protocol = '6' then 'tcp' when protocol = '17' then 'udp' when protocol = '1' then 'icmp' when protocol = '58' then 'ipv6-icmp'
-            when protocol not similar to '[0-9]+' then lower(protocol) end as protocol_name
+        case
+            when event_type not like 'security:%' then null
+            when event_id in (5155, 5157, 5159) then 2
+            else 1
+        end as action_id,
+        case
+            when protocol = '6' then 'tcp'
+            when protocol = '17' then 'udp'
+            when protocol = '1' then 'icmp'
+            when protocol = '58' then 'ipv6-icmp'
+            when protocol not similar to '[0-9]+' then lower(protocol)
+        end as protocol_name,
+        case
+            when contains(coalesce(src_ip, dst_ip), ':') then 6
+            when coalesce(src_ip, dst_ip) is not null then 4
+        end as protocol_ver_id
     from {{ ref("windows_event") }}
     where class_uid = 4001
 )
@@ -19,22 +33,32 @@ select
     activity_id,
     case when activity_id = 99 then 'Bind' end as activity_name,
     severity_id,
-    case when blocked then 2 else status_id end as status_id,
-    case when blocked then 2 when event_type like 'security:%' then 1 end as action_id,
-    case when blocked then 2 when event_type like 'security:%' then 1 end as disposition_id,
-    {'user': {{ windows_account("user_account") }},
-     'process': {{ windows_process("coalesce(image, application)", "process_id", "process_guid") }}} as actor,
-    {'ip': src_ip, 'port': {{ windows_pid("source_port") }},
-     'hostname': coalesce(source_hostname, case when direction_id <> 1 then computer_name end)} as src_endpoint,
-    {'ip': dst_ip, 'port': {{ windows_pid("coalesce(destination_port, dest_port)") }},
-     'hostname': coalesce(destination_hostname, case when direction_id = 1 then computer_name end)} as dst_endpoint,
-    {'direction_id': direction_id,
-     'direction': {{ ocsf_caption("network_activity", "connection_info.direction_id", "direction_id") }},
-     'protocol_name': protocol_name,
-     'protocol_num': coalesce(try_cast(protocol as integer), case protocol_name when 'tcp' then 6 when 'udp' then 17 end),
-     'protocol_ver_id': case when contains(coalesce(src_ip, dst_ip), ':') then 6 when coalesce(src_ip, dst_ip) is not null then 4 end,
-     'protocol_ver': case when contains(coalesce(src_ip, dst_ip), ':') then 'Internet Protocol version 6 (IPv6)'
-        when coalesce(src_ip, dst_ip) is not null then 'Internet Protocol version 4 (IPv4)' end} as connection_info,
+    case when action_id = 2 then 2 else status_id end as status_id,
+    message,
+    action_id,
+    action_id as disposition_id, -- 1 Allowed; 2 Denied, Blocked
+    {'user': actor.user, 'process': actor.process} as actor,
+    device,
+    {
+        'ip': src_ip,
+        'port': try_cast(source_port as bigint),
+        'hostname': coalesce(source_hostname, case when direction_id <> 1 then computer_name end)
+    } as src_endpoint,
+    {
+        'ip': dst_ip,
+        'port': try_cast(coalesce(destination_port, dest_port) as bigint),
+        'hostname': coalesce(destination_hostname, case when direction_id = 1 then computer_name end)
+    } as dst_endpoint,
+    {
+        'direction_id': direction_id,
+        'direction': {{ ocsf_caption("network_activity", "connection_info.direction_id", "direction_id") }},
+        'protocol_name': protocol_name,
+        'protocol_num': coalesce(
+            try_cast(protocol as integer), case protocol_name when 'tcp' then 6 when 'udp' then 17 end
+        ),
+        'protocol_ver_id': protocol_ver_id,
+        'protocol_ver': {{ ocsf_caption("network_activity", "connection_info.protocol_ver_id", "protocol_ver_id") }}
+    } as connection_info,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("src_endpoint.ip", 2, "src_ip"),
@@ -42,9 +66,11 @@ select
         observable("dst_endpoint.hostname", 1, "destination_hostname"),
         observable("actor.process.name", 9, windows_file_name("coalesce(image, application)")),
     ]) }} as observables,
-    {{ windows_unmapped({
-        "SourcePortName": "source_port_name", "DestinationPortName": "destination_port_name", "LayerName": "layer_name",
-        "FilterRTID": "filter_runtime_id",
-    }) }} as unmapped,
-    {{ windows_event() }}
+    metadata,
+    json_merge_patch(unmapped, to_json({
+        'SourcePortName': source_port_name,
+        'DestinationPortName': destination_port_name,
+        'LayerName': layer_name,
+        'FilterRTID': filter_runtime_id
+    })) as unmapped
 from events

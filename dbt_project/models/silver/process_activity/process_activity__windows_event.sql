@@ -1,6 +1,10 @@
 -- Processes that start, end, or act on another (Security 4688, 4689; Sysmon 1, 5, 8, 10).
 with events as (
-    select *,
+    select
+        *,
+        event_type in ('sysmon:1', 'security:4688') as is_start,
+        event_type in ('sysmon:8', 'sysmon:10') as is_access, -- of one process to another
+
         -- the process that the event is about
         case event_type
             when 'security:4688' then new_process_name
@@ -15,7 +19,8 @@ with events as (
             when 'sysmon:10' then target_process_id
             else process_id
         end as pid,
-        case when event_type in ('sysmon:8', 'sysmon:10') then target_process_guid else process_guid end as guid,
+        case when is_access then target_process_guid else process_guid end as guid,
+
         -- the one that did it; Windows does not say who ended a process: the event is written in that process itself
         case event_type
             when 'sysmon:1' then parent_image
@@ -42,11 +47,22 @@ with events as (
             when 'sysmon:10' then source_user
             else user_account
         end as actor_account,
-        case coalesce(integrity_level, mandatory_label)
-            when 'Low' then 2 when 'Medium' then 3 when 'High' then 4 when 'System' then 5
-            when 'S-1-16-0' then 1 when 'S-1-16-4096' then 2 when 'S-1-16-8192' then 3 when 'S-1-16-8448' then 3
-            when 'S-1-16-12288' then 4 when 'S-1-16-16384' then 5 when 'S-1-16-20480' then 6
-            else case when coalesce(integrity_level, mandatory_label) is not null then 99 end
+        {{ windows_process("actor_path", "actor_pid", "actor_guid") }} as actor_process,
+
+        coalesce(integrity_level, mandatory_label) as integrity,
+        case integrity
+            when 'Low' then 2
+            when 'Medium' then 3
+            when 'High' then 4
+            when 'System' then 5
+            when 'S-1-16-0' then 1
+            when 'S-1-16-4096' then 2
+            when 'S-1-16-8192' then 3
+            when 'S-1-16-8448' then 3
+            when 'S-1-16-12288' then 4
+            when 'S-1-16-16384' then 5
+            when 'S-1-16-20480' then 6
+            else case when integrity is not null then 99 end
         end as integrity_id
     from {{ ref("windows_event") }}
     where class_uid = 1007
@@ -56,56 +72,90 @@ select
     activity_id,
     severity_id,
     status_id,
-    {'user': case when event_type like 'sysmon:%' then {{ windows_account("actor_account") }} else {{ windows_subject() }} end,
-     'session': {'uid': subject_logon_id},
-     'process': {{ windows_process("actor_path", "actor_pid", "actor_guid", extra={
-        "cmd_line": "case when event_type in ('sysmon:1', 'security:4688') then parent_command_line end",
-        "ptid": windows_pid("source_thread_id"),
-     }) }},
-     'app_name': {{ windows_unknown_actor(["actor_pid", "actor_guid", "actor_account", "subject_user_name"]) }}} as actor,
-    {'name': coalesce({{ windows_file_name("path") }}, case when coalesce(pid, guid) is null then 'Unknown' end),
-     'pid': coalesce({{ windows_pid("pid") }}, case when guid is null then 0 end),
-     'uid': nullif(guid, '{00000000-0000-0000-0000-000000000000}'),
-     'cmd_line': command_line,
-     'working_directory': current_directory,
-     'integrity_id': integrity_id,
-     'integrity': case when integrity_id = 99 then coalesce(integrity_level, mandatory_label)
-        else {{ ocsf_caption("process_activity", "process.integrity_id", "integrity_id") }} end,
-     'file': {{ windows_file("path", 8, extra=sysmon_binary()) }},
-     'user': case
-        when event_type in ('sysmon:8', 'sysmon:10') then {{ windows_account("target_user") }}
-        when event_type like 'sysmon:%' then {{ windows_account("user_account") }}
-        -- 4688 names a target account only where it differs from the one that asked
-        when target_user_name is not null then {{ windows_user("target_user_name", "target_user_sid", "target_domain_name") }}
-        else {{ windows_subject() }}
-     end,
-     'session': {'uid': coalesce(logon_id, nullif(target_logon_id, '0x0'), subject_logon_id), 'terminal': terminal_session_id},
-     'parent_process': {
-        'name': case when event_type in ('sysmon:1', 'security:4688') then {{ windows_file_name("actor_path") }} end,
-        'pid': case when event_type in ('sysmon:1', 'security:4688') then {{ windows_pid("actor_pid") }} end,
-        'uid': case when event_type in ('sysmon:1', 'security:4688') then actor_guid end,
-        'cmd_line': parent_command_line
-     }} as process,
+    message,
+    {
+        'user': case when event_type like 'sysmon:%' then {{ windows_account("actor_account") }} else actor.user end,
+        'session': {'uid': subject_logon_id},
+        'process': {
+            'name': actor_process.name,
+            'pid': actor_process.pid,
+            'uid': actor_process.uid,
+            'file': actor_process.file,
+            'cmd_line': case when is_start then parent_command_line end,
+            'ptid': try_cast(source_thread_id as bigint)
+        },
+        'app_name': case
+            when coalesce(actor_pid, actor_guid, actor_account, subject_user_name) is null then 'Unknown'
+        end
+    } as actor,
+    device,
+    {
+        'name': coalesce(
+            {{ windows_file_name("path") }}, case when coalesce(pid, guid) is null then 'Unknown' end
+        ),
+        'pid': coalesce(try_cast(pid as bigint), case when guid is null then 0 end),
+        'uid': nullif(guid, '{00000000-0000-0000-0000-000000000000}'),
+        'cmd_line': command_line,
+        'working_directory': current_directory,
+        'integrity_id': integrity_id,
+        'integrity': case
+            when integrity_id = 99 then integrity
+            else {{ ocsf_caption("process_activity", "process.integrity_id", "integrity_id") }}
+        end,
+        'file': {{ windows_file("path", 8, extra={
+            "hashes": windows_hashes("hashes"),
+            "version": "file_version",
+            "desc": "file_description",
+            "product": "{'name': file_product}",
+            "company_name": "file_company",
+            "internal_name": "original_file_name",
+        }) }},
+        'user': case
+            when is_access then {{ windows_account("target_user") }}
+            when event_type like 'sysmon:%' then actor.user
+            -- 4688 names a target account only where it differs from the one that asked
+            when target_user_name is not null
+                then {{ windows_user("target_user_name", "target_user_sid", "target_domain_name") }}
+            else actor.user
+        end,
+        'session': {
+            'uid': coalesce(logon_id, nullif(target_logon_id, '0x0'), subject_logon_id),
+            'terminal': terminal_session_id
+        },
+        'parent_process': {
+            'name': case when is_start then actor_process.name end,
+            'pid': case when is_start then actor_process.pid end,
+            'uid': case when is_start then actor_guid end,
+            'cmd_line': parent_command_line
+        }
+    } as process,
     -- exit codes are 32 bits; OCSF's integer has a sign
-    case when event_type = 'security:4689' then try_cast(status as bigint)
-        - case when try_cast(status as bigint) > 2147483647 then 4294967296 else 0 end end as exit_code,
+    case
+        when event_type = 'security:4689' then try_cast(logged_status as bigint)
+            - case when try_cast(logged_status as bigint) > 2147483647 then 4294967296 else 0 end
+    end as exit_code,
     case when event_type = 'sysmon:8' then 1 end as injection_type_id,
-    case when event_type in ('security:4688', 'sysmon:1') then 1 end as launch_type_id,
+    case when is_start then 1 end as launch_type_id,
     case when event_type = 'sysmon:10' then try_cast(granted_access as bigint) end as actual_permissions,
-    {'start_address': case when coalesce(start_module, start_function) is not null then start_address end,
-     'function_name': start_function, 'file': {{ windows_file("start_module") }}} as module,
+    {
+        'start_address': case when coalesce(start_module, start_function) is not null then start_address end,
+        'function_name': start_function,
+        'file': {{ windows_file("start_module") }}
+    } as module,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("process.name", 9, windows_file_name("path")),
         observable("process.cmd_line", 13, "command_line"),
-        observable("actor.process.name", 9, windows_file_name("actor_path")),
-        observable("actor.user.name", 4, "coalesce(subject_user_name, regexp_extract(actor_account, '[^\\\\\\\\]+$'))"),
+        observable("actor.process.name", 9, "actor_process.name"),
+        observable("actor.user.name", 4, "coalesce(subject_user_name, regexp_extract(actor_account, '[^\\\\]+$'))"),
         observable("process.file.hashes", 8, "regexp_extract(hashes, 'SHA256=([0-9A-Fa-f]+)', 1)"),
     ]) }} as observables,
-    {{ windows_unmapped({
-        "TokenElevationType": "token_elevation_type", "LogonGuid": "logon_guid", "CallTrace": "call_trace",
-        "NewThreadId": "new_thread_id",
-        "StartAddress": "case when coalesce(start_module, start_function) is null then start_address end",
-    }) }} as unmapped,
-    {{ windows_event() }}
+    metadata,
+    json_merge_patch(unmapped, to_json({
+        'TokenElevationType': token_elevation_type,
+        'LogonGuid': logon_guid,
+        'CallTrace': call_trace,
+        'NewThreadId': new_thread_id,
+        'StartAddress': case when coalesce(start_module, start_function) is null then start_address end
+    })) as unmapped
 from events

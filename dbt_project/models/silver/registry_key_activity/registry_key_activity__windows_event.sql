@@ -1,8 +1,9 @@
 -- Registry keys that were created, opened for change, renamed or deleted (Sysmon 12, 14; Security 4663 on keys).
 with events as (
-    select *,
-        coalesce(target_object, object_name, 'Unknown') as path,
-        {{ windows_pid("access_mask") }} as mask
+    select
+        *,
+        coalesce(target_object, object_name) as path,
+        try_cast(access_mask as bigint) as mask
     from {{ ref("windows_event") }}
     where class_uid = 201001
 )
@@ -19,21 +20,23 @@ select
     end) as activity_id,
     severity_id,
     status_id,
-    {'user': case when event_type like 'sysmon:%' then {{ windows_account("user_account") }} else {{ windows_subject() }} end,
-     'session': {'uid': subject_logon_id},
-     'process': {{ windows_process("coalesce(image, process_name)", "process_id", "process_guid") }},
-     'app_name': {{ windows_unknown_actor(["user_account", "process_id", "process_guid", "subject_user_name", "subject_logon_id"]) }}} as actor,
-    {'path': coalesce(new_name, path)} as reg_key,
-    {'path': case when new_name is not null then path end} as prev_reg_key,
+    message,
+    actor,
+    device,
+    {'path': coalesce(new_name, path, 'Unknown')} as reg_key,
+    {'path': case when new_name is not null then coalesce(path, 'Unknown') end} as prev_reg_key,
     mask as access_mask,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
-        observable("reg_key.path", 46, "coalesce(new_name, target_object, object_name)"),
+        observable("reg_key.path", 46, "coalesce(new_name, path)"),
         observable("actor.process.name", 9, windows_file_name("coalesce(image, process_name)")),
         observable("actor.user.name", 4, "subject_user_name"),
     ]) }} as observables,
-    {{ windows_unmapped({
-        "ObjectServer": "object_server", "HandleId": "handle_id", "AccessList": "access_list", "AccessReason": "access_reason",
-    }) }} as unmapped,
-    {{ windows_event() }}
+    metadata,
+    json_merge_patch(unmapped, to_json({
+        'ObjectServer': object_server,
+        'HandleId': handle_id,
+        'AccessList': access_list,
+        'AccessReason': access_reason
+    })) as unmapped
 from events

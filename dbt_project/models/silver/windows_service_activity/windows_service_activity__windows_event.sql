@@ -1,11 +1,12 @@
 -- Services that were installed, reconfigured, started or stopped (Security 4697; System 7031, 7034, 7036, 7040, 7045).
 with events as (
-    select *,
+    select
+        *,
         {{ undeclared_value("param1") }} as param1,
         {{ undeclared_value("param2") }} as param2,
         {{ undeclared_value("param3") }} as param3,
         {{ undeclared_value("param4") }} as param4,
-        coalesce(service_file_name, image_path) as image_path_given,
+        coalesce(service_file_name, image_path) as cmd_line,
         lower(coalesce(service_start_type, start_type)) as start_type_given,
         -- beside the header, AccountName is who wrote the event
         nullif(json_extract_string(event_data, '$.AccountName'), '') as installed_account
@@ -14,14 +15,20 @@ with events as (
 ),
 
 typed as (
-    select *,
+    select
+        *,
         -- 4697 writes numbers, 7045 and 7040 words
-        case
-            when coalesce(start_type_given, param3) in ('0', 'boot start') then 1
-            when coalesce(start_type_given, param3) in ('1', 'system start') then 2
-            when coalesce(start_type_given, param3) in ('2', 'auto start') then 3
-            when coalesce(start_type_given, param3) in ('3', 'demand start') then 4
-            when coalesce(start_type_given, param3) in ('4', 'disabled') then 5
+        case coalesce(start_type_given, param3)
+            when '0' then 1
+            when 'boot start' then 1
+            when '1' then 2
+            when 'system start' then 2
+            when '2' then 3
+            when 'auto start' then 3
+            when '3' then 4
+            when 'demand start' then 4
+            when '4' then 5
+            when 'disabled' then 5
         end as start_type_id,
         case
             when lower(service_type) in ('0x1', 'kernel mode driver') then 1
@@ -31,36 +38,62 @@ typed as (
             when service_type is not null then 99
             else 0
         end as type_id,
-        coalesce(service_name, param4, param1, 'Unknown') as name,
         -- the program of a command line: what is quoted, or a path up to its extension
         coalesce(
-            nullif(regexp_extract(image_path_given, '^"([^"]+)"', 1), ''),
-            nullif(regexp_extract(image_path_given, '(?i)^((?:[a-z]:|%[a-z]+%|system32)?\\[^"/]*?[.](?:exe|sys|dll|com|bat|cmd))(?:\s|$)', 1), '')
+            nullif(regexp_extract(cmd_line, '^"([^"]+)"', 1), ''),
+            nullif(regexp_extract(
+                cmd_line,
+                '(?i)^((?:[a-z]:|%[a-z]+%|system32)?\\[^"/]*?[.](?:exe|sys|dll|com|bat|cmd))(?:\s|$)', 1
+            ), '')
         ) as service_path
     from events
 )
 
 select
-    coalesce(activity_id, case lower(param2) when 'running' then 3 when 'stopped' then 4 when 'paused' then 5 else 99 end) as activity_id,
+    coalesce(
+        activity_id, case lower(param2) when 'running' then 3 when 'stopped' then 4 when 'paused' then 5 else 99 end
+    ) as activity_id,
     severity_id,
     status_id,
-    {'user': case when event_id = 4697 then {{ windows_subject() }} else {{ windows_user("null::varchar", "account_sid") }} end,
-     'session': {'uid': subject_logon_id},
-     'app_name': case when coalesce(case when event_id = 4697 then coalesce(subject_user_name, subject_logon_id) end, account_sid) is null
-        then coalesce(provider_name, 'Unknown') end} as actor,
-    {'name': name,
-     'cmd_line': image_path_given,
-     'service_file': {{ windows_file("service_path", 8) }},
-     'service_start_name': coalesce(service_account, case when event_id = 7045 then installed_account end),
-     'service_start_type_id': start_type_id,
-     'service_start_type': coalesce({{ ocsf_caption("windows_service_activity", "win_service.service_start_type_id", "start_type_id") }}, start_type_given),
-     'service_type_id': type_id,
-     'service_type': coalesce(case when type_id = 99 then service_type end, {{ ocsf_caption("windows_service_activity", "win_service.service_type_id", "type_id") }})} as win_service,
+    message,
+    {
+        'user': case
+            when event_id = 4697 then actor.user
+            else {{ windows_user("null::varchar", "account_sid") }}
+        end,
+        'session': {'uid': subject_logon_id},
+        'app_name': case
+            when event_id = 4697 and coalesce(subject_user_name, subject_logon_id) is not null then null
+            when account_sid is null then coalesce(provider_name, 'Unknown')
+        end
+    } as actor,
+    device,
+    {
+        'name': coalesce(service_name, param4, param1, 'Unknown'),
+        'cmd_line': cmd_line,
+        'service_file': {{ windows_file("service_path", 8) }},
+        'service_start_name': coalesce(service_account, case when event_id = 7045 then installed_account end),
+        'service_start_type_id': start_type_id,
+        'service_start_type': coalesce(
+            {{ ocsf_caption("windows_service_activity", "win_service.service_start_type_id", "start_type_id") }},
+            start_type_given
+        ),
+        'service_type_id': type_id,
+        'service_type': coalesce(
+            case when type_id = 99 then service_type end,
+            {{ ocsf_caption("windows_service_activity", "win_service.service_type_id", "type_id") }}
+        )
+    } as win_service,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("actor.user.name", 4, "subject_user_name"),
-        observable("win_service.cmd_line", 13, "image_path_given"),
+        observable("win_service.cmd_line", 13, "cmd_line"),
     ]) }} as observables,
-    {{ windows_unmapped({"param1": "param1", "param2": "param2", "param3": "param3", "param4": "param4"}) }} as unmapped,
-    {{ windows_event() }}
+    metadata,
+    json_merge_patch(unmapped, to_json({
+        'param1': param1,
+        'param2': param2,
+        'param3': param3,
+        'param4': param4
+    })) as unmapped
 from typed
