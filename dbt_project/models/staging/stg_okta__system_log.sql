@@ -4,7 +4,7 @@ select
     -- event
     eventType as event_type,
     displayMessage as display_message,
-    severity,
+    severity as log_severity,
     published,
     version as log_version,
     legacyEventType as legacy_event_type,
@@ -13,7 +13,7 @@ select
 
     -- who did it, and on what
     actor as raw_actor,
-    target as targets,
+    target as raw_targets,
 
     -- client
     nullif(client.id, 'unknown') as client_id,

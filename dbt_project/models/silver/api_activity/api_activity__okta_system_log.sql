@@ -1,22 +1,48 @@
 -- Changes of the org by administrators and jobs, and what its API refused. What is done follows from the verb that begins
 -- the last part of the event type (seed okta_verbs), unless the route says it.
+with events as (
+    select
+        event.* exclude (activity_id, activity_name),
+        coalesce(event.activity_id, verb.activity_id, 99) as activity_id
+    from {{ ref("okta_system_log") }} as event
+    left join {{ ref("okta_verbs") }} as verb on verb.verb = regexp_extract(event.event_type, '([a-z]+)[^.]*$', 1)
+    where class_uid = 6003
+)
+
 select
-    coalesce(event.activity_id, verb.activity_id, 99) as activity_id,
-    case when coalesce(event.activity_id, verb.activity_id, 99) = 99 then event_type end as activity_name,
-    {{ okta_status() }},
-    {{ okta_actor(required=true) }} as actor,
+    activity_id,
+    case when activity_id = 99 then event_type end as activity_name,
+    severity_id,
+    severity,
+    status_id,
+    status,
+    status_code,
+    status_detail,
+    message,
+    action_id,
+    disposition_id,
+    risk_level_id,
     {
-      'operation': event_type,
-      'service': {'name': 'Okta'},
-      'request': {'uid': debug_data ->> 'requestId'}
+        'user': coalesce(actor_party.user, {'name': 'Unknown', 'type_id': 0, 'type': 'Unknown'}),
+        'session': session,
+        'app_uid': client_id
+    } as actor,
+    {
+        'operation': event_type,
+        'service': {'name': 'Okta'},
+        'request': {'uid': debug_data ->> 'requestId'}
     } as api,
-    {{ okta_src_endpoint(required=true) }} as src_endpoint,
+    coalesce(src_endpoint, {'name': 'Unknown'}) as src_endpoint,
     {'svc_name': 'Okta'} as dst_endpoint,
-    {{ okta_resources("targets") }} as resources,
-    {{ okta_policy() }} as policy,
-    {{ okta_http_request() }} as http_request,
-    {{ okta_observables() }} as observables,
-    {{ okta_event(others="resources") }}
-from {{ ref("okta_system_log") }} as event
-left join {{ ref("okta_verbs") }} as verb on verb.verb = regexp_extract(event.event_type, '([a-z]+)[^.]*$', 1)
-where class_uid = 6003
+    http_request,
+    device,
+    resources,
+    policy,
+    metadata,
+    {{ observables([
+        observable("actor.user.name", 4, "actor_party.login"),
+        observable("actor.user.uid", 31, "actor.user.uid"),
+        observable("src_endpoint.ip", 2, "client_ip"),
+    ]) }} as observables,
+    unmapped
+from events

@@ -7,24 +7,46 @@ with events as (
 
 select
     activity_id,
-    case when activity_id = 99 then event_type end as activity_name,
-    {{ okta_status() }},
+    activity_name,
+    severity_id,
+    severity,
+    status_id,
+    status,
+    status_code,
+    status_detail,
+    message,
+    action_id,
+    disposition_id,
+    risk_level_id,
     {
-      'name': coalesce(nullif(target_group.displayName, 'unknown'), case when target_group.id is null then 'Unknown' end),
-      'uid': target_group.id,
-      'type': target_group.type
+        'name': coalesce(
+            nullif(target_group.displayName, 'unknown'), case when target_group.id is null then 'Unknown' end
+        ),
+        'uid': target_group.id,
+        'type': target_group.type
     } as "group",
-    {{ okta_user("member") }} as user,
-    case when activity_id in (1, 2) then
-        {{ okta_privileges("case when starts_with(event_type, 'group.application_assignment.') then 'Application access' else 'Unknown' end") }}
+    member.user as user,
+    case
+        when activity_id not in (1, 2) then null
+        when privileges is not null then privileges
+        when starts_with(event_type, 'group.application_assignment.') then ['Application access']
+        else ['Unknown']
     end as privileges,
-    case when target_app is not null then {{ okta_resources("[target_app]") }}[1] end as resource,
-    {{ okta_actor() }} as actor,
-    {{ okta_src_endpoint() }} as src_endpoint,
-    {{ okta_http_request() }} as http_request,
-    {{ okta_observables(okta_user_observables("member") + [
+    target_app.resource as resource,
+    actor,
+    src_endpoint,
+    http_request,
+    device,
+    metadata,
+    {{ observables([
+        observable("actor.user.name", 4, "actor_party.login"),
+        observable("actor.user.uid", 31, "actor.user.uid"),
+        observable("src_endpoint.ip", 2, "client_ip"),
+        observable("user.name", 4, "member.login"),
+        observable("user.uid", 31, "member.user.uid"),
         observable("group.name", 32, "nullif(target_group.displayName, 'unknown')"),
         observable("group.uid", 33, "target_group.id"),
     ]) }} as observables,
-    {{ okta_event(taken=["target_group", "member", "target_app"]) }}
+    {{ okta_unmapped("list_filter(targets, lambda target: target.has_details
+        or not list_contains([target_group, member, target_app], target))") }} as unmapped
 from events
