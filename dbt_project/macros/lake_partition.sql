@@ -81,9 +81,12 @@
 {%- endmacro %}
 
 {% macro lake_is_read(node) -%}
-  {#- Whether anything selected reads this model: over years of hours, a view that nobody reads takes seconds. -#}
-  {%- for unique_id in selected_resources if unique_id in graph.nodes and node.unique_id in graph.nodes[unique_id].depends_on.get("nodes", []) -%}
-    {{ return(true) }}
+  {#- Whether anything selected reads this model, itself or by an ephemeral one: over years of hours, a view that nobody
+      reads takes seconds. -#}
+  {%- for reader in graph.nodes.values() if node.unique_id in reader.depends_on.get("nodes", []) -%}
+    {%- if reader.unique_id in selected_resources or (reader.config.materialized == "ephemeral" and lake_is_read(reader)) -%}
+      {{ return(true) }}
+    {%- endif -%}
   {%- endfor -%}
   {{ return(false) }}
 {%- endmacro %}

@@ -32,23 +32,29 @@
 
 {% macro lake_stand_ins() -%}
   {#- Everything that what is selected reads, so that any selection can run on its own: seeds from their files, views
-      from their own SQL, lake tables as views over the lake. What is selected comes in its turn; it needs a stand-in
-      only where something reads it that is not. -#}
+      from their own SQL, lake tables as views over the lake. What is selected comes in its turn, and dbt itself puts an
+      ephemeral model into the SQL of its readers: these need a stand-in only where another stand-in reads them. -#}
   {%- set nodes = {} -%}
   {%- for node in graph.nodes.values() if node.resource_type in ("seed", "model") -%}
     {%- do nodes.update({node.unique_id: node}) -%}
   {%- endfor -%}
   {%- set order = [] -%}
-  {%- for unique_id in (lake_tested(nodes) if flags.WHICH == "test" else selected_resources) if unique_id in nodes -%}
+  {%- set read = lake_tested(nodes) if flags.WHICH == "test" else [] -%}
+  {%- for unique_id in (read or selected_resources) if unique_id in nodes -%}
     {%- do lake_upstreams(unique_id, nodes, order) -%}
   {%- endfor -%}
-  {%- set read = [] -%}
-  {%- for unique_id in order if unique_id not in selected_resources -%}
-    {%- do read.extend(nodes[unique_id].depends_on.get("nodes", [])) -%}
+  {%- set stand_ins = [] -%}
+  {%- for unique_id in order | reverse -%}
+    {%- set node = nodes[unique_id] -%}
+    {%- if (unique_id not in selected_resources and node.config.materialized != "ephemeral")
+          or (unique_id in read and node.resource_type == "model") -%}
+      {%- do stand_ins.append(node) -%}
+      {%- do read.extend(node.depends_on.get("nodes", [])) -%}
+    {%- endif -%}
   {%- endfor -%}
-  {%- for unique_id in order if unique_id not in selected_resources or (unique_id in read and nodes[unique_id].resource_type == "model") -%}
-    {%- do lake_execute("select hw_stand_in('" ~ unique_id ~ "')") -%}{#- whose failure it is, should it fail -#}
-    {%- do lake_stand_in(nodes[unique_id]) -%}
+  {%- for node in stand_ins | reverse -%}
+    {%- do lake_execute("select hw_stand_in('" ~ node.unique_id ~ "')") -%}{#- whose failure it is, should it fail -#}
+    {%- do lake_stand_in(node) -%}
   {%- endfor -%}
   {%- do lake_execute("select hw_stand_in('')") -%}
 {%- endmacro %}
@@ -94,7 +100,7 @@
   {%- else -%}
     {%- set select = render(node.raw_code) -%}
   {%- endif -%}
-  {%- if lake_asks_types_only() -%}
+  {%- if lake_asks_types_only() or node.config.materialized == "ephemeral" -%}
     {%- set typed = api.Relation.create(database=node.database, schema="types_only", identifier=node.alias) -%}
     {%- do lake_execute("create schema if not exists types_only") -%}
     {%- do lake_execute("create or replace table " ~ typed ~ " as " ~ select ~ "\nwith no data") -%}

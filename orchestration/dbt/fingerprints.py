@@ -83,7 +83,7 @@ class Fingerprints:
         """Return a table, and what it reads down to other tables: views, seeds, bronze sources."""
         found = {unique_id}
         for each in self._nodes[unique_id]["depends_on"]["nodes"]:
-            if each in self._nodes and self._nodes[each]["config"].get("materialized") == "view":
+            if each in self._nodes and self._nodes[each]["config"].get("materialized") in ("view", "ephemeral"):
                 found |= self._made_of(each)
             elif each.startswith("seed.") or each.startswith(f"source.{self._package}.bronze."):
                 found.add(each)

@@ -30,6 +30,7 @@ from orchestration.dbt.seeds import ROUTES, Seed, bad_routes, read_seed
 from orchestration.settings import PROJECT, TOP
 
 Manifest = Mapping[str, Any]
+_NOT_STORED = ("view", "ephemeral")
 _READ_BY_DBT = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "seeds/*", "tests/**/*")
 _PARSED = "partial_parse.msgpack"  # what dbt goes on from, so that it parses only files that have changed
 _DIGEST = "headwater_digest"  # in the manifest's metadata: of which files it was made
@@ -121,8 +122,8 @@ class Project:
 
     @property
     def views(self) -> list[str]:
-        """Return the ids of all views."""
-        return [each for each in self.models if self.is_view(each)]
+        """Return the ids of all views; an ephemeral model is none, dbt puts it into the SQL of its readers."""
+        return [each for each in self.models if self._props(each)["config"]["materialized"] == "view"]
 
     @property
     def gold_views(self) -> list[GoldView]:
@@ -150,8 +151,8 @@ class Project:
         return self._layer(unique_id) == GOLD and not self.is_view(unique_id)
 
     def is_view(self, unique_id: str) -> bool:
-        """Whether a model is a view: nothing is stored for it. False for what is no model."""
-        return unique_id.startswith("model.") and self._props(unique_id)["config"]["materialized"] == "view"
+        """Whether a model is a view, or ephemeral: nothing is stored for it. False for what is no model."""
+        return unique_id.startswith("model.") and self._props(unique_id)["config"]["materialized"] in _NOT_STORED
 
     def tables_read(self, unique_id: str) -> list[str]:
         """Return the ids of the sources and tables that a model reads, directly or through views; no seeds."""

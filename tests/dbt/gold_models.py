@@ -24,7 +24,7 @@ from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 
 Row = dict[str, Any]
-MACROS = ("ip_hex", "enrichments", "signals", "sentences", "lateral_movement")
+MACROS = ("ip_hex", "enrichments", "signals", "sentences")
 SILVER = (
     "authentication",
     "api_activity",
@@ -58,11 +58,30 @@ def macros() -> str:
 
 @cache
 def sql_of(model: str) -> str:
-    """Return the SQL of a gold model; what it reads stands there by its plain name."""
+    """Return the SQL of a gold model; what it reads stands there by its plain name, an ephemeral model as a CTE."""
+    *parts, (_, sql) = _parts(model).items()
+    steps = ", ".join(f"{name} as ({part})" for name, part in parts)
+    return f"with {steps} from ({sql})" if steps else sql
+
+
+def _parts(model: str) -> dict[str, str]:
+    """Return the SQL of a model after that of the ephemeral models that it is made of."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    path = next(PROJECT.glob(f"models/gold/**/{model}.sql"))
-    given = {"ref": lambda name: name, "config": lambda **_: ""}
-    return environment.from_string(macros() + path.read_text()).render(**given).strip()
+    read: list[str] = []
+
+    def ref(name: str) -> str:
+        read.append(name)
+        return name
+
+    given = {"ref": ref, "config": lambda **_: ""}
+    sql = environment.from_string(macros() + _text(model)).render(**given).strip()
+    ephemeral = [name for name in read if 'materialized="ephemeral"' in _text(name)]
+    return {name: part for each in ephemeral for name, part in _parts(each).items()} | {model: sql}
+
+
+@cache
+def _text(model: str) -> str:
+    return next((path.read_text() for path in PROJECT.glob(f"models/gold/**/{model}.sql")), "")
 
 
 class Gold:

@@ -70,7 +70,7 @@ def test_the_fields_of_the_contract_are_columns_of_the_class(product: Product) -
 
 def test_every_factor_has_a_weight_and_every_severity_a_score() -> None:
     """The SQL and the seeds know the same factors; severities leave no score between them."""
-    sql = next(PROJECT.glob("models/gold/*/lateral_movement_candidates.sql")).read_text()
+    sql = next(PROJECT.glob("models/gold/*/episode_factors.sql")).read_text()
     used = {part.split("'")[0] for part in sql.split("{'factor': '")[1:]}
     with duckdb.connect() as con:
         seed = f"read_csv('{PROJECT}/seeds/signal_factors.csv', header = true)"

@@ -12,13 +12,22 @@ with raw as (
 ),
 
 counted as (
-    select date_trunc('hour', time_dt) as hour, count(*) as raw_events, 0 as matches, 0 as candidates, 0 as signals from raw group by 1
+    select date_trunc('hour', time_dt) as hour, count(*) as raw_events, 0 as matches, 0 as candidates, 0 as signals
+    from raw
+    group by 1
     union all
-    select date_trunc('hour', logon_at), 0, count(*), 0, 0 from {{ ref("host_logons") }} where is_remote group by 1
+    select date_trunc('hour', logon_at), 0, count(*), 0, 0
+    from {{ ref("host_logons") }}
+    where is_remote
+    group by 1
     union all
     select date_trunc('hour', _event_at), 0, 0, count(*), count_if(score >= severity.from_score)
     from {{ ref("lateral_movement_candidates") }}
-    cross join (select min(from_score) as from_score from {{ ref("signal_severities") }} where product = 'lateral_movement') as severity
+    cross join (
+        select min(from_score) as from_score
+        from {{ ref("signal_severities") }}
+        where product = 'lateral_movement'
+    ) as severity
     group by 1
 )
 

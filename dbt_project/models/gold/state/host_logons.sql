@@ -1,10 +1,12 @@
 -- Logons to a machine that succeeded, with what the directory says of the account and the CMDB of the machine.
 {{ config(materialized="view") }}
 with logons as (
-    select *,
+    select
+        *,
         {{ entry_of(["user"], "identity") }} as identity,
         {{ entry_of(["dst_endpoint", "device"], "asset") }} as asset,
-        coalesce(dst_endpoint.hostname, device.hostname) as host
+        coalesce(dst_endpoint.hostname, device.hostname) as host,
+        lower(unmapped ->> '$.LogonProcessName') as logon_process_name
     from {{ ref("authentication") }}
     where activity_id = 1 and status_id = 1 and coalesce(logon_type_id, 0) <> 0 and {{ is_somebody("user") }}
 )
@@ -16,23 +18,29 @@ select
     coalesce(user.type_id = 2, false) as is_built_in_administrator,
     {{ canonical_asset("host", "asset") }} as asset_uid,
     host,
-    {{ asset_tags("asset") }} as tags,
+    -- what the machine is tagged with, and the environment that it belongs to
+    list_sort(list_distinct(list_filter(
+        list_transform(
+            {{ entry_list("asset", "tags") }} || [{{ entry_text("asset", "environment") }}], lambda tag: lower(tag)
+        ),
+        lambda tag: tag <> ''
+    ))) as tags,
     logon_type_id,
     logon_type,
     -- from another machine: network, cleartext over the network, Remote Desktop, and that with cached credentials
     coalesce(is_remote, logon_type_id in (3, 8, 10, 12)) and logon_type_id in (3, 8, 10, 12) as is_remote,
     auth_protocol,
-    -- Published patterns of a passed hash (Sigma, "Pass the Hash Activity 2"; JPCERT/CC, Detecting Lateral Movement): an
-    -- NTLM network logon without session key, or new credentials taken on by seclogo (see user_sign_ins of the account).
-    coalesce(logon_type_id = 3 and auth_protocol_id = 1 and (unmapped ->> '$.KeyLength') = '0'
-        and lower(unmapped ->> '$.LogonProcessName') = 'ntlmssp', false) as is_ntlm_without_key,
-    coalesce(logon_type_id = 9 and lower(unmapped ->> '$.LogonProcessName') = 'seclogo', false) as is_new_credentials,
+    -- Published patterns of a passed hash (Sigma, "Pass the Hash Activity 2"; JPCERT/CC, Detecting Lateral Movement):
+    -- an NTLM network logon without session key, or new credentials taken on by seclogo.
+    coalesce(
+        logon_type_id = 3 and auth_protocol_id = 1
+            and (unmapped ->> '$.KeyLength') = '0' and logon_process_name = 'ntlmssp',
+        false
+    ) as is_ntlm_without_key,
+    coalesce(logon_type_id = 9 and logon_process_name = 'seclogo', false) as is_new_credentials,
     lower(unmapped ->> '$.TargetOutboundUserName') as outbound_user_name,
     src_endpoint.ip as address,
     src_endpoint.hostname as client,
-    src_endpoint.location as location,
-    src_endpoint.autonomous_system as autonomous_system,
-    {{ known_network() }} as known_network,
     identity,
     asset,
     metadata.uid as event_uid,

@@ -1,4 +1,5 @@
--- Sign-ins from outside by account, address and hour: where they came from, how many succeeded and how many were denied.
+-- Sign-ins from outside by account, address and hour: where they came from, how many succeeded and how many were
+-- denied.
 select
     min(signed_in_at) as _event_at,
     user_uid,

@@ -1,5 +1,5 @@
--- One row an account, source and day: what it did, and what is usual: mean and deviation of the 30 days before, in which a
--- day without events counts as one of zero events from the account's first day on record.
+-- One row an account, source and day: what it did, and what is usual: mean and deviation of the 30 days before, in
+-- which a day without events counts as one of zero events from the account's first day on record.
 {{ config(materialized="view") }}
 with days as (
     select
@@ -40,7 +40,10 @@ summed as (
 measured as (
     select *,
         events_before / nullif(baseline_days, 0) as mean_events,
-        case when baseline_days > 0 then sqrt(greatest(0, squares_before / baseline_days - power(events_before / baseline_days, 2))) end as deviation_events,
+        case
+            when baseline_days > 0
+                then sqrt(greatest(0, squares_before / baseline_days - power(events_before / baseline_days, 2)))
+        end as deviation_events,
         hours_before / nullif(baseline_days, 0) as mean_active_hours
     from summed
 )
