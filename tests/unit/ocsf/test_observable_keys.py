@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reference.observables import KINDS, NotObservable, observable_key
+from lake.base.sql import at_hand
 from lake.ocsf.keys import key_of, networks_of, text_of
 
 _TEXTS = {
@@ -38,12 +39,11 @@ _TEXTS = {
 
 def in_sql(kind: str, texts: list[str]) -> list[tuple[str | None, int | None, int | None]]:
     """(normalised text, high, low) of texts of one kind."""
-    text = text_of("kind", "value")
-    sql = f"select text, {key_of('kind', 'text')}"
-    con = duckdb.connect()
-    con.execute("create table asked (i integer, kind varchar, value varchar)")
-    con.executemany("insert into asked values (?, ?, ?)", [(i, kind, each) for i, each in enumerate(texts)])
-    return con.execute(f"{sql} from (select i, kind, {text} as text from asked) order by i").fetchall()
+    asked = "select unnest(range(len($1))) as i, $2 as kind, unnest($1::varchar[]) as value"
+    keyed = f"select i, kind, {text_of('kind', 'value')} as text from ({asked})"
+    return (
+        at_hand().execute(f"select text, {key_of('kind', 'text')} from ({keyed}) order by i", [texts, kind]).fetchall()
+    )
 
 
 def in_python(kind: str, text: str) -> tuple[str | None, int | None, int | None]:
