@@ -9,8 +9,11 @@ from collections.abc import Iterable
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = f"({_OCTET}[.]){{3}}{_OCTET}"
-_HEXTETS = "[0-9a-f]{1,4}(:[0-9a-f]{1,4}){7}"
-_SHORTENED = "([0-9a-f]{1,4}(:[0-9a-f]{1,4})*)?::([0-9a-f]{1,4}(:[0-9a-f]{1,4})*)?"
+_HEX = "[0-9a-f]{1,4}"
+_IPV6 = "|".join((
+    f"({_HEX}:){{7}}{_HEX}|({_HEX}:){{1,7}}:|:((:{_HEX}){{1,7}}|:)",
+    *(f"({_HEX}:){{1,{before}}}(:{_HEX}){{1,{7 - before}}}" for before in range(1, 7)),
+))  # fmt: skip
 _DOMAIN = "([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?[.])*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _BEYOND_ASCII = "[^\\x00-\\x7f]"  # a name in another script is kept as it is written
 _HASH = "[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}"
@@ -72,19 +75,23 @@ def address_hexes(relation: str) -> str:
     IPv4 as ::ffff:a.b.c.d; a zone (%eth0) is left out. IPv4 octets with leading zeros are no address: systems disagree
     whether they are octal. Step by step, for an expression that repeats its parts takes 50 ms to plan.
     """
-    return f"""select * exclude (bare, tail, tail_is_ipv4, is_ipv4, is_ipv6, tail_groups, groups),
-  case when is_ipv4 then repeat('0', 20) || 'ffff' || replace(tail_groups, ':', '')
-    when is_ipv6 then {_ipv6_hex("groups")} end as hex
+    halves = ", ".join(f"{_padded('groups', half)} as {name}" for half, name in ((1, "head"), (2, "tail")))
+    octets = ", ".join(f"try_cast(split_part(dotted, '.', {part}) as integer)" for part in (1, 2, 3, 4))
+    return f"""select * exclude (bare, dotted, is_address, groups, head, tail),
+  case when is_address then rpad(head, (32 - length(tail))::integer, '0') || tail end as hex
 from (
-  select *, contains(bare, ':') and (tail is null or tail_is_ipv4) as is_ipv6,
-    case when tail is null then bare else left(bare, length(bare) - length(tail)) || tail_groups end as groups
+  select *, {halves}
   from (
-    select *, value = tail and tail_is_ipv4 as is_ipv4, case when tail_is_ipv4 then {_groups("tail")} end as tail_groups
+    select *, regexp_matches(value, '[:.]') and
+        regexp_full_match(regexp_replace(bare, ':{_IPV4}$', ':0:0'), '{_IPV6}') as is_address,
+      case when dotted is null then bare
+        else left(bare, length(bare) - length(dotted)) || printf('%02x%02x:%02x%02x', {octets}) end as groups
     from (
-      select *, regexp_full_match(tail, '{_IPV4}') as tail_is_ipv4
+      select *, case when contains(bare, '.') then regexp_extract(bare, '[0-9.]+$') end as dotted
       from (
-        select *, case when contains(bare, '.') then regexp_extract(bare, '[0-9.]+$') end as tail
-        from (select *, lower(split_part(value, '%', 1)) as bare from {relation})
+        select *,
+          case when contains(value, ':') then lower(split_part(value, '%', 1)) else '::ffff:' || value end as bare
+        from {relation}
       )
     )
   )
@@ -154,26 +161,13 @@ cross join (values {", ".join(masks)}) as mask (prefix, mask_high, mask_low)
 where mask.prefix >= 96 or address.key_high <> 0 or address.key_low >> 32 <> 65535"""
 
 
-def _groups(ipv4: str) -> str:
-    """SQL of `c0a8:0001` of `192.168.0.1`."""
-    octets = [f"printf('%02x', try_cast(split_part({ipv4}, '.', {part}) as integer))" for part in (1, 2, 3, 4)]
-    return f"{octets[0]} || {octets[1]} || ':' || {octets[2]} || {octets[3]}"
-
-
 def _dotted(hex_digits: str) -> str:
     """SQL of an IPv4 address of 32 hex digits."""
     octets = [f"('0x' || substr({hex_digits}, {at}, 2))::integer" for at in (25, 27, 29, 31)]
     return " || '.' || ".join(octets)
 
 
-def _ipv6_hex(groups: str) -> str:
-    def padded(half: str) -> str:
-        parts = f"list_filter(string_split({half}, ':'), lambda part: part <> '')"
-        return f"array_to_string(list_transform({parts}, lambda part: lpad(part, 4, '0')), '')"
-
-    count = f"len(list_filter(string_split({groups}, ':'), lambda part: part <> ''))"
-    before, after = (f"split_part({groups}, '::', {half})" for half in (1, 2))
-    return f"""case
-    when regexp_full_match({groups}, '{_HEXTETS}') then {padded(groups)}
-    when regexp_full_match({groups}, '{_SHORTENED}') and {count} <= 7
-      then {padded(before)} || repeat('0000', 8 - {count}) || {padded(after)} end"""
+def _padded(groups: str, half: int) -> str:
+    """SQL of the hex digits of the groups before or after `::`, four of each."""
+    parts = f"list_filter(string_split(split_part({groups}, '::', {half}), ':'), lambda part: part <> '')"
+    return f"array_to_string(list_transform({parts}, lambda part: lpad(part, 4, '0')), '')"

@@ -24,7 +24,7 @@ from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 
 Row = dict[str, Any]
-MACROS = ("ip_hex", "enrichments", "signals", "sentences")
+MACROS = ("mapping", "enrichments", "signals", "sentences")
 SILVER = (
     "authentication",
     "api_activity",

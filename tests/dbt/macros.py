@@ -10,7 +10,7 @@ from lake.ocsf.attributes import DBT_PROJECT
 
 @lru_cache(maxsize=1)
 def _module() -> Any:
-    texts = [(DBT_PROJECT / "macros" / name).read_text() for name in ("enrichments.sql", "ip_hex.sql", "mapping.sql")]
+    texts = [(DBT_PROJECT / "macros" / name).read_text() for name in ("enrichments.sql", "mapping.sql")]
     return jinja2.Environment(extensions=["jinja2.ext.do"]).from_string("\n".join(texts)).make_module()
 
 

@@ -4,12 +4,11 @@ It follows from what a row may have and what the reference tables hold: what no 
 without reference tables pays nothing. What does not belong here: SQL of the joins.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lake.ocsf.observables import Observed, Subject
 
-Column = Callable[[str], str]
 ENTITIES = ("assets", "identities")
 GEOIP = ("geoip_city", "geoip_asn", "geoip_anonymous", "geoip_isp", "geoip_connection", "geoip_domain")
 
@@ -114,27 +113,22 @@ def _lookup(number: int, subject: Subject, inventory: ReferenceInventory) -> Loo
             place = column(each.sql)
         if has_place or inventory.wants(each):
             asked.append(Asked(each.path, each.kind, column(each.sql), each.is_list))
-    called = tuple(_called(subject, inventory, column))
+    table, names_of = _ENTITIES.get(subject.entity, ("", _machine))
+    is_called = table in inventory.tables
+    has = {name: column(sql) for name, sql in subject.called.items()} if is_called else {}
+    called = tuple(names_of(subject.path, has)) if is_called else ()
     keys = {name: sql for sql, name in columns.items()}
     places = tuple(inventory.geoip) if place else ()
     return Lookup(number, subject.path, subject.entity, keys, tuple(asked), called, place, places)
 
 
-def _called(subject: Subject, inventory: ReferenceInventory, column: Column) -> Iterator[Called]:
-    if subject.entity == "machine" and "assets" in inventory.tables:
-        yield from _machine(subject, column)
-    if subject.entity == "account" and "identities" in inventory.tables:
-        yield from _account(subject, column)
-
-
-def _machine(subject: Subject, column: Column) -> Iterator[Called]:
+def _machine(path: str, has: Mapping[str, str]) -> Iterator[Called]:
     """How a machine is called, surest first.
 
     A log's own host knows its name. Of the two ends of a connection the address is surer: the name is what the other
     side says of itself. A network is the last resort.
     """
-    has = {name: column(sql) for name, sql in subject.called.items()}
-    address, name = (4, 2) if subject.path == "device" else (2, 3)
+    address, name = (4, 2) if path == "device" else (2, 3)
     for each in ("uid", "instance_uid"):
         if each in has:
             yield _name("assets", 1, has[each])
@@ -147,12 +141,11 @@ def _machine(subject: Subject, column: Column) -> Iterator[Called]:
             yield _name("assets", name + 1, first, "hostname")
 
 
-def _account(subject: Subject, column: Column) -> Iterator[Called]:
+def _account(_: str, has: Mapping[str, str]) -> Iterator[Called]:
     """How an account is called, surest first: its id, its e-mail address, its name with the domain, its name alone.
 
     A domain may be written as NetBIOS or as DNS name: it is tried whole, and by its first label.
     """
-    has = {name: column(sql) for name, sql in subject.called.items()}
     for each in ("uid", "uid_alt"):
         if each in has:
             yield _name("identities", 1, has[each])
@@ -172,3 +165,6 @@ def _account(subject: Subject, column: Column) -> Iterator[Called]:
 def _name(table: str, step: int, sql: str, *names: str, domain: str = "null::varchar") -> Called:
     """One way of being called by a name; a name that is an id as well is held as `uid`."""
     return Called(table, step, "name", ("uid", *names), sql, step, domain)
+
+
+_ENTITIES = {"machine": ("assets", _machine), "account": ("identities", _account)}

@@ -26,8 +26,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lake.ocsf.attributes import Attribute, EventClass
-from lake.ocsf.columns import columns, duckdb_type
+from lake.ocsf.attributes import EventClass, Shape
+from lake.ocsf.columns import columns
 from lake.ocsf.context import answers, entities, listed, places
 from lake.ocsf.context.fill import filled
 from lake.ocsf.context.fragments import lists, same, struct, table
@@ -58,25 +58,21 @@ def context_sql(event_class: EventClass, made: EventSql, inventory: ReferenceInv
     return ContextSql(_rows(lookups), found, _events(event_class, lookups, made.observed, inventory))
 
 
-def everything(made: EventSql) -> ReferenceInventory:
-    """Return the inventory of tables that hold something of every kind, and of a provider that is asked about all."""
-    kinds = dict.fromkeys(sorted({each.kind for each in made.observed}), (32, 128))
-    return ReferenceInventory(
-        dict.fromkeys(listed.LISTS, kinds),
-        frozenset((*ENTITIES, *GEOIP)),
-        dict.fromkeys(ENTITIES, (32, 128)),
-        tuple(("provider", each.path.replace("[]", "")) for each in made.observed),
-        {"provider": dict.fromkeys(kinds, "true")},
-    )
-
-
 def events_version(event_class: EventClass, enriched: bool) -> str:
     """Return a digest of the SQL that makes events of a class, with their context or without.
 
     It covers whatever rows may have and tables may hold. An edit of this code that changes no SQL changes no digest.
     """
     made = event_sql(event_class, dict(columns(event_class)))
-    sql = (made.steps, made.metadata, context_sql(event_class, made, everything(made)) if enriched else "")
+    kinds = dict.fromkeys(sorted({each.kind for each in made.observed}), (32, 128))
+    everything = ReferenceInventory(
+        dict.fromkeys(listed.LISTS, kinds),
+        frozenset((*ENTITIES, *GEOIP)),
+        dict.fromkeys(ENTITIES, (32, 128)),
+        tuple(("provider", each.path.replace("[]", "")) for each in made.observed),
+        {"provider": dict.fromkeys(kinds, "true")},
+    )
+    sql = (made.steps, made.metadata, context_sql(event_class, made, everything) if enriched else "")
     return hashlib.sha256(repr(sql).encode()).hexdigest()[:16]
 
 
@@ -100,10 +96,9 @@ def _found(event_class: EventClass, lookups: Sequence[Lookup], inventory: Refere
         yield listed.hits(name, kinds)
     for name in inventory.entities:
         yield entities.known(name, inventory.prefixes.get(name, ()))
-    attributes = {each.name: each for each in event_class.shape.attributes}
-    yield table("entries", _entries(attributes.get("enrichments"), lookups, inventory))
+    yield table("entries", _entries(event_class, lookups, inventory))
     if _has_osint(inventory):
-        what = lists("osint", _type(attributes.get("osint")))
+        what = lists("osint", dict(columns(event_class)).get("osint", ""))
         yield table("osints", f"select subject, id, {what}\nfrom ({listed.osints()}) as found\ngroup by subject, id")
     for lookup in lookups:
         yield table(f"found_{lookup.number}", _of_subject(lookup, inventory))
@@ -111,10 +106,6 @@ def _found(event_class: EventClass, lookups: Sequence[Lookup], inventory: Refere
 
 def _has_osint(inventory: ReferenceInventory) -> bool:
     return listed.INDICATORS in inventory.observables
-
-
-def _type(attribute: Attribute | None) -> str:
-    return duckdb_type(attribute) if attribute else ""
 
 
 def _subject(lookup: Lookup) -> str:
@@ -166,12 +157,12 @@ from context_observable_text where text is not null"""),
     ))  # fmt: skip
 
 
-def _entries(enrichments: Attribute | None, lookups: Sequence[Lookup], inventory: ReferenceInventory) -> str:
+def _entries(event_class: EventClass, lookups: Sequence[Lookup], inventory: ReferenceInventory) -> str:
     """For each subject and id, what was found as lists of enrichments."""
     found = [*map(places.entries, inventory.geoip), *(entities.entries(name, lookups) for name in inventory.entities)]
     found += map(listed.entries, inventory.observables)
     if inventory.lookups:
-        found.append(answers.entries(inventory, _scores(enrichments)))
+        found.append(answers.entries(inventory, _captions(event_class.shape, "enrichments", "reputation", "score_id")))
     return f"""with entry as (
   select null::integer as subject, null::bigint as id, null::timestamp as event_hour, null::timestamp as valid_from,
     null::timestamp as valid_to, 0 as position, null::varchar as name, null::varchar as type, null::varchar as value,
@@ -179,7 +170,7 @@ def _entries(enrichments: Attribute | None, lookups: Sequence[Lookup], inventory
     null::{answers.REPUTATION} as reputation where false
   {"".join(f"union all ({each})" for each in found)}
 )
-select subject, id, {lists("enrichment", _type(enrichments))}
+select subject, id, {lists("enrichment", dict(columns(event_class)).get("enrichments", ""))}
 from (
   select subject, id, event_hour, valid_from, valid_to, {_ENRICHMENT} as enrichment,
     row(position, name, provider, value, data) as place
@@ -188,12 +179,10 @@ from (
 group by subject, id"""
 
 
-def _scores(enrichments: Attribute | None) -> dict[int | str, str]:
-    """Return the captions of `enrichments[].reputation.score_id`."""
-    shape = enrichments.shape if enrichments else None
-    reputation = next((each for each in shape.attributes if each.name == "reputation"), None) if shape else None
-    inner = reputation.shape.attributes if reputation and reputation.shape else ()
-    return next((each.enum for each in inner if each.name == "score_id"), {})
+def _captions(shape: Shape | None, name: str, *below: str) -> dict[int | str, str]:
+    """Return the captions of an attribute, by its path."""
+    found = next((each for each in shape.attributes if each.name == name), None) if shape else None
+    return {} if found is None else _captions(found.shape, *below) if below else found.enum
 
 
 def _of_subject(lookup: Lookup, inventory: ReferenceInventory) -> str:
