@@ -101,6 +101,8 @@ class BuildRun:
         From the first time that it is asked on, these hours and what they are made of stand.
         """
         if mart not in self.inputs:
+            if mart in self.marts.problems:
+                raise self.marts.problems[mart]
             declared = self.marts.by_name[mart]
             hours = self.plan.marts.get(mart, ())
             if self.plan.if_stale or not self.plan.marts:

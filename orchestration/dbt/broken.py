@@ -209,8 +209,7 @@ def _model_without_sql(folder: Path, path: str, in_circle: bool = False) -> str:
     sources = [pair for pair in dict.fromkeys(_SOURCE.findall(text)) if all(f"name: {x}\n" in declared for x in pair)]
     reads += [f'source("{schema}", "{name}")' for schema, name in sources]
     view = '{{ config(materialized="view") }}\n' if _IS_VIEW.search(text) else ""
-    lines = [f"-- depends_on: {{{{ {each} }}}}\n" for each in reads if not in_circle]
-    return f"{view}{''.join(lines)}select 1\n"
+    return f"{view}{{% set reads = [{', '.join(() if in_circle else reads)}] %}}\nselect 1\n"
 
 
 def _described_by(folder: Path, path: str) -> Iterator[str]:

@@ -198,8 +198,8 @@ def test_what_is_broken_is_shown_and_the_rest_loads(
     (project / "products").mkdir(exist_ok=True)
     (project / "products/counted.odcs.yaml").write_text("- a list")
     monkeypatch.setattr(product_checks, "PROJECT", project)
-    with (project / "seeds/ocsf_routing.csv").open("a") as seed:
-        seed.write("no_such_source,a,3002,,\n")
+    seed = project / "seeds/ocsf_routing.csv"
+    seed.write_text(seed.read_text().replace("\n", "\nno_such_source,a,3002,,\n", 1))
     settings = tmp_path / "headwater.yml"
     settings.write_text(settings.read_text().replace("sources: {", "sources: {aws_guardduty: {root: 'gs://x'}, "))
     with caplog.at_level(logging.WARNING):

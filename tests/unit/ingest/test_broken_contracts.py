@@ -110,7 +110,7 @@ def test_nothing_is_generated_without_a_source(tmp_path: Path, monkeypatch: pyte
     [
         (SyntaxError("invalid syntax"), "cannot be imported: SyntaxError: invalid syntax"),
         (ModuleNotFoundError("No module named 'x'"), "cannot be imported: ModuleNotFoundError: No module named 'x'"),
-        (ZeroDivisionError(), "cannot be imported: ZeroDivisionError: "),
+        (ZeroDivisionError(), "cannot be imported: ZeroDivisionError:"),
         (ModuleType("source"), "lacks Place, EXAMPLE, SETTLE, fetch"),
     ],
 )
