@@ -31,6 +31,7 @@ _FILE = re.compile(r"[\w./-]+\.(?:sql|ya?ml|csv|md|py)\b")
 _HEAD = re.compile(r"\A((Compilation|Runtime|Database|Parsing|Internal) Error( in \w+ \S+ \([^)]*\))?:? )+")
 _PROPERTIES = (".yml", ".yaml")
 _LISTS = ("models", "sources", "seeds", "unit_tests", "data_tests", "macros", "exposures", "snapshots")
+KEYS = {*_LISTS, "version", "tests", "groups", "semantic_models", "metrics", "saved_queries"}  # of a properties file
 
 
 def parse_without_broken(folder: Path, place: Path, known: Mapping[str, str] | None = None) -> tuple[Any, Reasons]:
@@ -137,6 +138,11 @@ def same_names(folder: Path) -> dict[str, list[str]]:
     for file in sorted(folder.glob("models/**/*.sql")):
         found.setdefault(file.stem, []).append(_name(folder, file))
     return {name: files for name, files in found.items() if len(files) > 1}
+
+
+def read_properties(file: Path) -> dict[str, Any]:
+    """Return what a properties file holds."""
+    return yaml.load(file.read_bytes(), Loader=_LOADER) or {}
 
 
 def _check_properties(document: object) -> None:

@@ -7,6 +7,7 @@ right types without rows.
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -28,7 +29,7 @@ from lake.ocsf.event_sql import event_sql
 from lake.query.views import bronze_view
 from lake.storage import paths
 from lake.storage.store import LocalStore, Store
-from orchestration.dbt.broken import named_file, one_line
+from orchestration.dbt.broken import KEYS, named_file, one_line, read_properties
 from orchestration.dbt.invoke import invoke
 from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.request import Request, requested
@@ -115,6 +116,7 @@ def project_problems(folder: Path) -> Iterator[Problem]:
         done = invoke("parse", folder, project.target, "--no-write-json")
         yield Problem("model", str(folder), one_line(str(done.exception)))
     yield from (Problem.of("model", each) for each in project.problems)
+    yield from _describe_nothing(project)
     for seed in project.seeds.values():
         for line, why in seed.problems.items():
             yield Problem("route", f"{seed.file}:{line}", why)
@@ -123,6 +125,20 @@ def project_problems(folder: Path) -> Iterator[Problem]:
     yield from _wrong_sql(project, tuple(texts))
     for name in sorted(products.keys() - project.marts.by_name.keys() - project.marts.problems.keys()):
         yield Problem("product", str(folder / "products" / f"{name}{SUFFIX}"), "there is no model of this name in gold")
+
+
+def _describe_nothing(project: Project) -> Iterator[Problem]:
+    """Yield the properties that dbt passes over in silence: of a model that there is not, or under an unknown key."""
+    names = {project.name(each) for each in project.models}
+    for file in sorted(project.folder.glob("models/**/*.y*ml")):
+        if file.relative_to(project.folder).as_posix() in project.broken_files:
+            continue
+        held = read_properties(file)
+        for key in held.keys() - KEYS:
+            meant = get_close_matches(str(key), KEYS, 1)
+            yield Problem("model", str(file), f"unknown key {key!r}" + (f"; is {meant[0]} meant?" if meant else ""))
+        for name in [each["name"] for each in held.get("models") or [] if each["name"] not in names]:
+            yield Problem("model", str(file), f"describes {name}, and there is no such model")
 
 
 def _file_of(project: Project, said: str) -> Path:

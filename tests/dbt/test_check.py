@@ -41,6 +41,8 @@ WRONG = {
     "models/gold/exported.yml": (json.dumps({"models": [
         {"name": "exported", "config": {"meta": {"exports": [{"destination": "x"}]}}}]}), ""),
     "models/gold/signins.sql": (SIGN_INS, ""),
+    "models/gold/signins.yml": ("modles: [{name: signins}]\n", "unknown key 'modles'; is models meant?"),
+    "models/gold/others.yml": ("models: [{name: signnis}]\n", "describes signnis, and there is no such model"),
     "products/signins.odcs.yaml": (PRODUCT, "field gone: "),
     "products/missing.odcs.yaml": (PRODUCT.replace("signins", "missing"), "there is no model of this name in gold"),
     "products/empty.odcs.yaml": ("", "not ODCS v3"),
