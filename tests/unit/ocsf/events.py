@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from lake.base.sql import at_hand
 from lake.ocsf.attributes import Attribute, EventClass, Shape
@@ -160,11 +161,10 @@ def table_of(event_class: EventClass, events: list[Event]) -> duckdb.DuckDBPyCon
     connection = at_hand()
     described = ", ".join(f'"{name}" {type_}' for name, type_ in columns(event_class))
     connection.execute(f"create temp table event ({described})")
-    texts, structure = [json.dumps(event) for event in events], json.dumps(_structure(event_class.shape))
-    connection.execute(
-        f"insert into event select unnest(from_json(text, '{structure}')) from (select unnest(?::varchar[]) as text)",
-        [texts],
-    )
+    structure = json.dumps(_structure(event_class.shape))
+    # As a table, not as a parameter: DuckDB looks for pandas, which is not installed, once for each text of a list.
+    connection.register("given", pa.table({"text": [json.dumps(event) for event in events]}))
+    connection.execute(f"insert into event select unnest(from_json(text, '{structure}')) from given")
     return connection
 
 

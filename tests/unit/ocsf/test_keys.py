@@ -1,5 +1,6 @@
 """Observables of events get the same keys in SQL as indicators get in Python."""
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,8 +31,7 @@ WHAT = {"domain": "host"}
 
 def keys_in_sql(kind: str, texts: list[str]) -> dict[str, tuple[str, int, int]]:
     con = at_hand()
-    con.execute("create temp table texts (what varchar, text varchar, given varchar)")
-    con.executemany("insert into texts values (?, ?, ?)", [(WHAT.get(kind, kind), text, text) for text in texts])
+    con.register("texts", pa.table({"what": [WHAT.get(kind, kind)] * len(texts), "text": texts, "given": texts}))
     rows = con.execute(f"select given, kind, key_high, key_low from ({keyed('texts', 'given')})").fetchall()
     return {given: (found, high, low) for given, found, high, low in rows if found == kind}
 

@@ -38,7 +38,8 @@ def test_whatever_the_official_schema_rejects_breaks_a_rule_in_sql(event_class: 
     variants = [*broken(full_event(event_class), shape), *broken(minimal_event(event_class), shape)]
     in_sql = broken_rules(event_class, table_of(event_class, [event for _, event in variants]))
     for (what, event), sql in zip(variants, in_sql, strict=True):
-        official = {finding.rule for finding in validate_event(without_nulls(event), event_class.name)}
+        whole = without_nulls(event) if what.startswith("nothing in") else event  # no other one has NULLs to drop
+        official = {finding.rule for finding in validate_event(whole, event_class.name)}
         assert bool(official) <= bool(sql), f"{what}: official {official}, SQL {sql}"
         assert official or all(rule.startswith(STRICTER) for rule in sql), f"{what}: only in SQL: {sql}"
 
