@@ -142,9 +142,10 @@ class Project:
         return sorted(view for view, found in readers.items() if len(found) > 1)
 
     def tables_of(self, source: str) -> list[str]:
-        """Return the ids of the tables that read this source and no other."""
+        """Return the ids of the tables that read this source and no other, by their names where they are broken."""
         tables = [each for each in self.models if not self.is_view(each) and not self.is_mart(each)]
-        return [each for each in tables if self.sources_read(each) == {source}]
+        named = {each for each in self.broken if self.name(each).endswith(f"__{source}")}
+        return [each for each in tables if self.sources_read(each) == {source} or each in named]
 
     def is_mart(self, unique_id: str) -> bool:
         """Whether a model is a table of gold."""
