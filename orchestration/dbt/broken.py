@@ -26,7 +26,7 @@ _MOST_TRIES = 40
 _REF = re.compile(r"""\bref\(\s*['"](\w+)['"]""")
 _SOURCE = re.compile(r"""\bsource\(\s*['"](\w+)['"]\s*,\s*['"](\w+)['"]""")
 _MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)")
-_IS_VIEW = re.compile(r"""\bmaterialized\s*[=:]\s*['"]?view\b""")
+_MATERIALIZED = re.compile(r"""\bmaterialized\s*[=:]\s*['"]?(view|ephemeral)\b""")
 _FILE = re.compile(r"[\w./-]+\.(?:sql|ya?ml|csv|md|py)\b")
 _HEAD = re.compile(r"\A((Compilation|Runtime|Database|Parsing|Internal) Error( in \w+ \S+ \([^)]*\))?:? )+")
 _PROPERTIES = (".yml", ".yaml")
@@ -214,8 +214,9 @@ def _model_without_sql(folder: Path, path: str, in_circle: bool = False) -> str:
     declared = "".join(_text(each) for each in folder.glob("models/**/*.y*ml"))
     sources = [pair for pair in dict.fromkeys(_SOURCE.findall(text)) if all(f"name: {x}\n" in declared for x in pair)]
     reads += [f'source("{schema}", "{name}")' for schema, name in sources]
-    view = '{{ config(materialized="view") }}\n' if _IS_VIEW.search(text) else ""
-    return f"{view}{{% set reads = [{', '.join(() if in_circle else reads)}] %}}\nselect 1\n"
+    made = _MATERIALIZED.search(text)
+    config = f'{{{{ config(materialized="{made[1]}") }}}}\n' if made else ""
+    return f"{config}{{% set reads = [{', '.join(() if in_circle else reads)}] %}}\nselect 1\n"
 
 
 def _described_by(folder: Path, path: str) -> Iterator[str]:

@@ -3,20 +3,14 @@
 No model is named here.
 """
 
-import atexit
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lake.base.errors import HeadwaterError, warn_once
+from lake.base.errors import warn_once
 from lake.base.sql import quoted
 from lake.ledger.staleness import Mappings
 from lake.marts.declaration import Marts, Node
@@ -26,20 +20,13 @@ from lake.storage.paths import GOLD
 from orchestration.dbt.broken import DERIVED, blocked_models, broken_models, circle, parse_without_broken
 from orchestration.dbt.fingerprints import Fingerprints
 from orchestration.dbt.invoke import invoke, one_at_a_time
+from orchestration.dbt.manifest import PARSED, Manifest, ManifestFailed, digest_of, new_folder, read_manifest, targets
 from orchestration.dbt.seeds import ROUTES, Seed, bad_routes, read_seed
-from orchestration.settings import PROJECT, TOP
+from orchestration.settings import PROJECT
 
-Manifest = Mapping[str, Any]
 _NOT_STORED = ("view", "ephemeral")
-_READ_BY_DBT = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "seeds/*", "tests/**/*")
-_PARSED = "partial_parse.msgpack"  # what dbt goes on from, so that it parses only files that have changed
 _DIGEST = "headwater_digest"  # in the manifest's metadata: of which files it was made
 _BROKEN = "headwater_broken"  # there too: why, by path, files were left out
-_NODE = {"name", "resource_type", "config", "fqn", "depends_on", "original_file_path"}  # what is read of every node
-
-
-class ManifestFailed(HeadwaterError):
-    """`dbt parse` did not accept the project; the message holds dbt's own words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +43,7 @@ class Project:
     @cached_property
     def target(self) -> Path:
         """Return the folder that dbt writes to."""
-        with _new_folder(self.folder) as place:
+        with new_folder(self.folder) as place:
             return Path(place).parent
 
     @cached_property
@@ -92,7 +79,10 @@ class Project:
         """Return, by id, why models cannot run: their file, their properties, or a macro that they call is broken."""
         marts = {each: self.marts.problems.get(self.name(each)) for each in self.mart_ids}
         declared = {each: f"{self.file_of(each)}: {problem}" for each, problem in marts.items() if problem}
-        return declared | broken_models(self.folder, self.manifest, self.broken_files, self._fingerprints.macros_of)
+        return declared | broken_models(self.folder, self.manifest, self.broken_files, self._macros_of)
+
+    def _macros_of(self, unique_id: str) -> set[str]:
+        return self._fingerprints.macros_of(unique_id)
 
     def blocked(self, names: Collection[str], also: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return why tables of a run cannot be built: they are broken, or read what is, in the run or through views.
@@ -206,7 +196,7 @@ class Project:
             return None
         held = _objects.get(self.folder)
         if held is None or held[0] != self.manifest["metadata"][_DIGEST]:
-            with _new_folder(self.folder) as place:
+            with new_folder(self.folder) as place:
                 if self.broken_files:
                     parsed, _ = parse_without_broken(self.folder, Path(place), self.broken_files)
                 else:
@@ -274,8 +264,8 @@ def project_of_run(folder: Path, target: Path) -> Project:
 
 def _load(folder: Path, digest: str) -> Project:
     last = None
-    for target in _targets(folder):
-        manifest = _manifest(target / "manifest.json")
+    for target in targets(folder):
+        manifest = read_manifest(target / "manifest.json")
         if manifest is None:
             continue
         if manifest["metadata"].get(_DIGEST) == digest:
@@ -290,41 +280,9 @@ def _load(folder: Path, digest: str) -> Project:
         return last
 
 
-def _manifest(file: Path) -> Manifest | None:
-    """Return a manifest that this dbt has written; None for a file that is none, or of another shape."""
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError, RecursionError):
-        return None
-    parts = ("metadata", "nodes", "sources", "macros", "parent_map")
-    if not isinstance(found, dict) or not all(isinstance(found.get(each), dict) for each in parts):
-        return None
-    whole = all(isinstance(each, dict) and each.keys() >= _NODE for each in found["nodes"].values())
-    return found if whole and "project_name" in found["metadata"] else None
-
-
-def _targets(folder: Path) -> Iterator[Path]:
-    """Yield where a manifest may lie: dbt's target folder, or where that is not to be written to the user's cache."""
-    if given := os.environ.get("DBT_TARGET_PATH"):
-        yield folder / given
-    if folder != PROJECT or (TOP / "pyproject.toml").exists():
-        yield folder / "target"
-    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    with suppress(RuntimeError):  # a user without a home
-        yield Path.home() / ".cache/headwater" / name
-    yield _own_folder() / name
-
-
-@lru_cache(maxsize=1)
-def _own_folder() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="headwater-dbt-")
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
-
-
 def _parse(folder: Path, digest: str) -> Project:
     """Parse into a folder of its own, then put the results in place: others may be reading them."""
-    with _new_folder(folder) as place:
+    with new_folder(folder) as place:
         done = invoke("parse", folder, Path(place))
         parsed, broken = done.result, dict[str, str]()
         if parsed is None or circle(parsed):
@@ -335,53 +293,11 @@ def _parse(folder: Path, digest: str) -> Project:
         manifest = json.loads(file.read_text())
         manifest["metadata"] |= {_DIGEST: digest, _BROKEN: broken}
         file.write_text(json.dumps(manifest))
-        for each in (Path(place, _PARSED), file):
+        for each in (Path(place, PARSED), file):
             if each.exists():
                 each.replace(Path(place).parent / each.name)
     _objects[folder] = (digest, parsed)
     return Project(folder, manifest)
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[str]:
-    """Make a folder while the block runs, where manifests can be written to; it holds what dbt parsed before."""
-    problem: OSError | None = None
-    for target in _targets(folder):
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            made = tempfile.TemporaryDirectory(prefix=".parse-", dir=target)
-        except OSError as refused:
-            problem = problem or refused
-            continue
-        with made as place:
-            held = next((each / _PARSED for each in _targets(folder) if (each / _PARSED).exists()), None)
-            if held is not None:
-                Path(place, _PARSED).write_bytes(held.read_bytes())
-            yield place
-        return
-    raise ManifestFailed(f"there is no place for dbt's manifest: {problem}")
-
-
-def digest_of(folder: Path) -> str:
-    """Return a digest of what dbt reads, and of dbt's version; wherever the project lies."""
-    whole = hashlib.sha256(_dbt_version().encode())
-    for pattern in _READ_BY_DBT:
-        for path in sorted(folder.glob(pattern)):
-            if path.is_file():
-                whole.update(f"\0{path.relative_to(folder)}\0".encode() + _bytes(path))
-    return whole.hexdigest()
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as problem:
-        return str(problem).encode()
-
-
-@lru_cache(maxsize=1)
-def _dbt_version() -> str:
-    return version("dbt-core")
 
 
 def _plain_sql(sql: str) -> str:

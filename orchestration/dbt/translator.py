@@ -10,7 +10,8 @@ from ingest.contracts import Contract
 from lake.storage import paths
 from lake.storage.paths import GOLD, LEDGER, SILVER
 from orchestration.assets.keys import bronze_key
-from orchestration.dbt.project import Manifest, Project
+from orchestration.dbt.manifest import Manifest
+from orchestration.dbt.project import Project
 
 Props = Mapping[str, Any]
 

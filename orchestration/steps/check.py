@@ -235,7 +235,10 @@ def _bind(con: duckdb.DuckDBPyConnection, project: Project, unique_id: str, sql:
         sql = empty_select([*columns(event_class), *(PIPELINE_COLUMNS if source else ())])
     elif not plain and "_event_at" not in given:
         raise _Lacks("lacks the column _event_at, which decides the hour of a row")
-    con.execute(f"create table {node['relation_name']} as (from ({sql}\n)) with no data")
+    if node["config"]["materialized"] == "ephemeral":  # dbt puts it into the SQL of its readers
+        con.execute(f"describe {sql}")
+    else:
+        con.execute(f"create table {node['relation_name']} as (from ({sql}\n)) with no data")
 
 
 class _Lacks(HeadwaterError):

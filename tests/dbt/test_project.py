@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orchestration.dbt import project as reading
-from orchestration.dbt.project import ManifestFailed, load_project
+from orchestration.dbt.manifest import ManifestFailed
+from orchestration.dbt.project import load_project
 from tests.integration import okta_logs
 from tests.integration.lakes import headwater
 

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from orchestration.dbt.project import digest_of, load_project
+from orchestration.dbt.manifest import digest_of
+from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 
 _UNNEEDED = ("target", "logs", ".user.yml")
