@@ -61,7 +61,7 @@ select
     responseElements as response_elements,
     nullif(errorCode, '') as error_code,
     nullif(errorMessage, '') as error_message,
-    resources,
+    resources as aws_resources,
 
     -- further
     additionalEventData as additional_data,

@@ -54,9 +54,12 @@ named as (
 
 select
     activity_id,
-    case when activity_id = 99 then event_name end as activity_name,
+    activity_name,
+    status_id,
+    status_code,
+    status_detail,
     case
-        when own_account then {{ cloudtrail_user() }}
+        when own_account then caller
         else {
             'name': coalesce(
                 target_name,
@@ -83,12 +86,16 @@ select
           when mfa_device like '%:mfa/%' then 'OTP' when mfa_device like '%:u2f/%' then 'U2F' else 'Hardware Token'
       end
     }] end as auth_factors,
-    {{ cloudtrail_src_endpoint() }} as src_endpoint,
-    {'user_agent': user_agent} as http_request,
-    {{ cloudtrail_observables([
+    src_endpoint,
+    http_request,
+    observables || {{ observables([
       observable("user.name", 4, "target_name"),
       observable("user.uid", 31, "coalesce(target_arn, target_uid)"),
       observable("user.programmatic_credentials.uid", 19, "access_key"),
     ]) }} as observables,
-    {{ cloudtrail_event(unmapped={"resources": "resources", "tlsDetails.clientProvidedHostHeader": "tls_host"}) }}
+    cloud,
+    actor,
+    api,
+    metadata,
+    unmapped
 from named

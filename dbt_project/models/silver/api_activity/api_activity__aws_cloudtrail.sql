@@ -2,7 +2,7 @@
 -- says it; for a verb that is not listed, CloudTrail's own readOnly tells a read.
 with activity as (
     select
-        event.* exclude (activity_id),
+        event.* exclude (activity_id, activity_name),
         coalesce(event.activity_id, verb.activity_id, case when read_only then 2 else 99 end) as activity_id
     from {{ ref("aws_cloudtrail") }} as event
     left join {{ ref("aws_api_verbs") }} as verb
@@ -13,10 +13,22 @@ with activity as (
 select
     activity_id,
     case when activity_id = 99 then event_name end as activity_name,
-    {{ cloudtrail_src_endpoint() }} as src_endpoint,
-    {{ cloudtrail_dst_endpoint() }} as dst_endpoint,
-    {'user_agent': user_agent} as http_request,
-    {{ cloudtrail_resources() }} as resources,
-    {{ cloudtrail_observables() }} as observables,
-    {{ cloudtrail_event() }}
+    status_id,
+    status_code,
+    status_detail,
+    src_endpoint,
+    {'svc_name': event_source, 'hostname': tls_host} as dst_endpoint,
+    http_request,
+    list_transform(aws_resources, lambda resource: {
+        'uid': coalesce(resource.ARN, resource.ARNPrefix),
+        'name': case when coalesce(resource.ARN, resource.ARNPrefix) is null then 'Unknown' end,
+        'type': resource.type,
+        'owner': {'account': {'uid': resource.accountId}}
+    }) as resources,
+    observables,
+    cloud,
+    actor,
+    api,
+    metadata,
+    unmapped
 from activity

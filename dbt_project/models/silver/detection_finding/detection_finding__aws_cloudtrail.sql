@@ -6,6 +6,9 @@ select
         when 'Start' then null when 'End' then null else coalesce(insight_details ->> 'state', 'Unknown')
     end as activity_name,
     0 as severity_id,
+    case insight_details ->> 'state' when 'Start' then 1 when 'End' then 4 else 0 end as status_id,
+    status_code,
+    status_detail,
     true as is_alert,
     {
       'uid': coalesce(shared_event_id, metadata.uid),
@@ -27,10 +30,14 @@ select
       'data': insight_details ->> 'insightContext',
       'api': {'operation': coalesce(event_name, 'Unknown'), 'service': {'name': event_source}}
     }] as evidences,
-    {{ cloudtrail_observables() }} as observables,
-    {{ cloudtrail_event(
-      unmapped={"sourceIPAddress": "source_address", "userAgent": "user_agent", "resources": "resources"},
-      status_id="case insight_details ->> 'state' when 'Start' then 1 when 'End' then 4 else 0 end"
-    ) }}
+    observables,
+    cloud,
+    actor,
+    api,
+    metadata,
+    -- the class has no place for where a call came from
+    json_merge_patch(coalesce(unmapped, '{}'), to_json({
+        'sourceIPAddress': source_address, 'userAgent': user_agent
+    })) as unmapped
 from {{ ref("aws_cloudtrail") }}
 where class_uid = 2004

@@ -6,10 +6,11 @@ with events as (
         *,
         try_cast(source_port as integer) as port,
         case upper(rcode_name)
-            when 'NOERROR' then 0 when 'FORMERR' then 1 when 'SERVFAIL' then 2 when 'NXDOMAIN' then 3 when 'NOTIMP' then 4
-            when 'REFUSED' then 5 when 'YXDOMAIN' then 6 when 'YXRRSET' then 7 when 'NXRRSET' then 8 when 'NOTAUTH' then 9
-            when 'NOTZONE' then 10 when 'DSOTYPENI' then 11 when 'BADSIG' then 16 when 'BADVERS' then 16 when 'BADKEY' then 17
-            when 'BADTIME' then 18 when 'BADMODE' then 19 when 'BADNAME' then 20 when 'BADALG' then 21 when 'BADTRUNC' then 22
+            when 'NOERROR' then 0 when 'FORMERR' then 1 when 'SERVFAIL' then 2 when 'NXDOMAIN' then 3
+            when 'NOTIMP' then 4 when 'REFUSED' then 5 when 'YXDOMAIN' then 6 when 'YXRRSET' then 7
+            when 'NXRRSET' then 8 when 'NOTAUTH' then 9 when 'NOTZONE' then 10 when 'DSOTYPENI' then 11
+            when 'BADSIG' then 16 when 'BADVERS' then 16 when 'BADKEY' then 17 when 'BADTIME' then 18
+            when 'BADMODE' then 19 when 'BADNAME' then 20 when 'BADALG' then 21 when 'BADTRUNC' then 22
             when 'BADCOOKIE' then 23
             else case when rcode_name is not null then 99 end
         end as rcode_number
@@ -38,29 +39,29 @@ select
     case when firewall_action in ('ALERT', 'BLOCK') then true end as is_alert,
     {'uid': firewall_rule_group} as firewall_rule,
     {
-      'hostname': coalesce(query_name, 'Unknown'),
-      'type': query_type,
-      'class': query_class
+        'hostname': coalesce(query_name, 'Unknown'),
+        'type': query_type,
+        'class': query_class
     } as query,
     epoch_ms(_event_at) as query_time,
     list_transform(answers, lambda answer: {
-      'rdata': coalesce(answer.Rdata, 'Unknown'), 'type': answer.Type, 'class': answer.Class
+        'rdata': coalesce(answer.Rdata, 'Unknown'), 'type': answer.Type, 'class': answer.Class
     }) as answers,
     rcode_number as rcode_id,
     case when rcode_number = 99 then rcode_name end as rcode,
     {
-      'ip': source_ip,
-      'port': case when port between 0 and 65535 then port end,
-      'instance_uid': instance_id,
-      'vpc_uid': vpc_id,
-      'name': case when coalesce(source_ip, instance_id) is null then coalesce(source_address, 'Unknown') end
+        'ip': source_ip,
+        'port': case when port between 0 and 65535 then port end,
+        'instance_uid': instance_id,
+        'vpc_uid': vpc_id,
+        'name': case when coalesce(source_ip, instance_id) is null then coalesce(source_address, 'Unknown') end
     } as src_endpoint,
     {'instance_uid': resolver_endpoint, 'interface_uid': resolver_interface} as dst_endpoint,
     {
-      'protocol_name': lower(transport),
-      'protocol_num': case lower(transport) when 'udp' then 17 when 'tcp' then 6 when 'doh' then 6 end,
-      'direction_id': 0,
-      'direction': 'Unknown'
+        'protocol_name': lower(transport),
+        'protocol_num': case lower(transport) when 'udp' then 17 when 'tcp' then 6 when 'doh' then 6 end,
+        'direction_id': 0,
+        'direction': 'Unknown'
     } as connection_info,
     {'provider': 'AWS', 'region': aws_region, 'account': {{ aws_account("account_id") }}} as cloud,
     {{ observables([
@@ -70,14 +71,17 @@ select
         observable("dst_endpoint.instance_uid", 10, "resolver_endpoint"),
     ]) }}
     || list_filter(
-      list_transform(coalesce(answers, []), lambda answer: {{ observable("answers[].rdata", 2, ip_or_null("answer.Rdata")) }}),
-      lambda entry: entry.value is not null
+        list_transform(
+            coalesce(answers, []),
+            lambda answer: {{ observable("answers[].rdata", 2, ip_or_null("answer.Rdata")) }}
+        ),
+        lambda entry: entry.value is not null
     ) as observables,
     metadata,
     {{ unmapped_json({
-          "srcport": "case when port is null or port not between 0 and 65535 then source_port end",
-          "firewall_domain_list_id": "firewall_domain_list",
-          "firewall_protection": "firewall_protection",
-          "additional_properties": "additional_properties",
+        "srcport": "case when port is null or port not between 0 and 65535 then source_port end",
+        "firewall_domain_list_id": "firewall_domain_list",
+        "firewall_protection": "firewall_protection",
+        "additional_properties": "additional_properties",
     }) }} as unmapped
 from events

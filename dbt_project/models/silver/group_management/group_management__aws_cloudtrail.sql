@@ -31,16 +31,23 @@ with membership as (
 
 select
     activity_id,
-    case when activity_id = 99 then event_name end as activity_name,
+    activity_name,
+    status_id,
+    status_code,
+    status_detail,
     {'name': coalesce(group_name, case when group_uid is null then 'Unknown' end), 'uid': group_uid} as group,
     case when activity_id in (3, 4) then {'name': member_name, 'uid': member_uid} end as user,
     case when coalesce(policy_arn, policy_name) is not null then [coalesce(policy_arn, policy_name)] end as privileges,
     {'uid': policy_arn, 'name': policy_name} as policy,
-    {{ cloudtrail_src_endpoint() }} as src_endpoint,
-    {'user_agent': user_agent} as http_request,
-    {{ cloudtrail_observables([
+    src_endpoint,
+    http_request,
+    observables || {{ observables([
       observable("group.name", 32, "group_name"),
       observable("user.name", 4, "member_name"),
     ]) }} as observables,
-    {{ cloudtrail_event(unmapped={"resources": "resources", "tlsDetails.clientProvidedHostHeader": "tls_host"}) }}
+    cloud,
+    actor,
+    api,
+    metadata,
+    unmapped
 from membership

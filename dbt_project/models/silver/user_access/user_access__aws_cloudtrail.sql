@@ -36,8 +36,12 @@ select
           request_parameters ->> 'targetType', case when event_source like 'eks.%' then 'AWS::EKS::Cluster' end
       )
     }] end as resources,
-    {{ cloudtrail_src_endpoint() }} as src_endpoint,
-    {'user_agent': user_agent} as http_request,
-    {{ cloudtrail_observables([observable("user.uid", 31, "principal_uid")]) }} as observables,
-    {{ cloudtrail_event(unmapped={"resources": "resources", "tlsDetails.clientProvidedHostHeader": "tls_host"}) }}
+    src_endpoint,
+    http_request,
+    observables || {{ observables([observable("user.uid", 31, "principal_uid")]) }} as observables,
+    cloud,
+    actor,
+    api,
+    metadata,
+    unmapped
 from access
