@@ -17,6 +17,9 @@ with access as (
 
 select
     activity_id,
+    status_id,
+    status_code,
+    status_detail,
     {
       'uid': principal_uid,
       'name': coalesce(
