@@ -17,7 +17,8 @@ CLASSES = ("authentication", "base_event")
 EXPORTED = {"authentication": ["files", "snowflake", "splunk"], "base_event": ["files"]}
 MODELS = (*CLASSES, "dispositions")
 SIGN_IN, UNROUTED, FILTERED = "user.session.start", "headwater.test.unrouted", "headwater.test.noise"
-FILTER = "{{ config(meta={'filters': [{'name': 'noise', 'drop': \"event_type = '" + FILTERED + "'\"}]}) }}\n"
+NO_FILTER = "null::varchar as filter"
+FILTER = f"case when event_type = '{FILTERED}' then 'noise' end as filter"
 
 
 def event(uid: str, at: str = "2026-03-02T05:10:00.000Z", kind: str = SIGN_IN, **more: Any) -> str:
@@ -64,6 +65,7 @@ def project(folder: Path) -> Path:
         exports = {"destinations": EXPORTED[table], "table": table}
         model = {"name": f"{table}__{SOURCE}", "config": {"meta": {"exports": exports}}}
         (folder / f"models/silver/{table}/{table}__{SOURCE}.yml").write_text(json.dumps({"models": [model]}))
-    base = folder / f"models/silver/base_event/base_event__{SOURCE}.sql"
-    base.write_text(FILTER + base.read_text())
+    events = folder / f"models/events/{SOURCE}.sql"
+    assert NO_FILTER in events.read_text()
+    events.write_text(events.read_text().replace(NO_FILTER, FILTER))
     return parsed(folder)

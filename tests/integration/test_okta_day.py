@@ -152,8 +152,8 @@ class TestAChangedProject:
         assert self._stale(lake, project) == set()
         mapping.write_text(f"select * from (\n{mapping.read_text()})")
         assert self._stale(lake, project) == {f"authentication__{SOURCE}"}
-        base = project / f"models/silver/base_event/base_event__{SOURCE}.sql"
-        base.write_text(base.read_text().replace("noise", "din"))
+        events = project / f"models/events/{SOURCE}.sql"
+        events.write_text(events.read_text().replace("'noise'", "'din'"))
         assert self._stale(lake, project) == everything, "a filter decides what is published, and the dispositions"
         _build()
         assert self._stale(lake, project) == set()
