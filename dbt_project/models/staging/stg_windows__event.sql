@@ -189,7 +189,6 @@ select
 
     -- object, registry
     {{ event_value("ObjectServer") }} as object_server,
-    {{ event_value("ObjectType") }} as object_type,
     {{ event_value("ObjectName") }} as object_name,
     {{ event_value("HandleId") }} as handle_id,
     {{ event_value("AccessList") }} as access_list,
