@@ -114,6 +114,10 @@ class Settings(BaseSettings):
         """Return, by place (`sources.okta_system_log`), what is wrong with entries that cannot be used."""
         return self._left_out
 
+    def lacks(self, group: str) -> bool:
+        """Whether an entry of a group (`lookups`, `reference.feeds`) cannot be used."""
+        return any(place.startswith(f"{group}.") for place in self._left_out)
+
     def refuse(self, place: str) -> None:
         """Raise SettingsError when the entry in a place cannot be used."""
         if why := self._left_out.get(place):

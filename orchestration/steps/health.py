@@ -36,7 +36,6 @@ from lake.storage.store import ABSENT, Conflict, LocalStore, Store
 from orchestration.settings import (
     ObjectSource,
     Settings,
-    SettingsError,
     access_of,
     config_file,
     load_settings,
@@ -62,16 +61,13 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def examine() -> Iterator[Finding]:
-    """Yield what was found, from the machine up to the data. Without settings that can be used it ends there."""
+    """Yield what was found, from the machine up to the data. Raises SettingsError."""
     yield Finding("versions", "ok", f"Python {platform.python_version()}, " + ", ".join(_versions()))
+    used = load_settings()
     wrong = list(problems())
     yield from (Finding(f"{each.kind} {each.file}", "error", each.reason, each.advice) for each in wrong)
     if not wrong:
         yield Finding("what is declared", "ok", "settings, contracts, products, models and routes are sound")
-    try:
-        used = load_settings()
-    except SettingsError:
-        return
     file = config_file()
     yield Finding("settings", "ok", f"{file}" if file else "defaults and HEADWATER_* variables (no headwater.yml here)")
     store = open_lake(used)

@@ -43,7 +43,7 @@ def lookup(
             told = ask_pending(store, each, limit, most_seconds=seconds, told=lambda line: status.update(f"{line} …"))
             done.append(told)
     _tell_asked(done, json)
-    if any(each.needs_look for each in done):
+    if any(each.needs_look for each in done) or (provider is None and settings().lacks("lookups")):
         raise typer.Exit(1)
 
 

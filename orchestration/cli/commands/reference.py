@@ -81,7 +81,7 @@ def load_command(
             if not names and not json and not any(used.geoip.databases.values()):
                 say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
     _tell_loads(done, failed, json)
-    if failed:
+    if failed or (not feeds and used.lacks("reference.feeds")):
         raise typer.Exit(1)
 
 

@@ -83,7 +83,7 @@ def test_a_provider_or_an_attribute_that_there_is_not_is_said(api: AbuseIpDbSimu
     assert "authentication has no such attribute" in headwater("doctor").out
     _settings(tmp_path, type="shodan")
     said = headwater("lookup")
-    assert (said.code, "lookups.abuse: 'shodan' is no type (known: abuseipdb, greynoise" in said.err) == (2, True)
+    assert (said.code, "lookups.abuse: 'shodan' is no type (known: abuseipdb, greynoise" in said.err) == (1, True)
 
 
 def test_without_providers_there_is_nothing_to_ask(store: LocalStore, tmp_path: Path) -> None:
