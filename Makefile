@@ -46,7 +46,7 @@ dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 	$(BIN)/python -m orchestration.dev $(ARGS)
 
 dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
-	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project $(ARGS)
+	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project --target lake --target-path target/lake $(ARGS)
 
 test-fast: setup ## Run the unit tests: a minute, without Dagster, dbt, sockets
 	$(PYTEST) tests/unit

@@ -38,15 +38,16 @@
   {%- for node in graph.nodes.values() if node.resource_type in ("seed", "model") -%}
     {%- do nodes.update({node.unique_id: node}) -%}
   {%- endfor -%}
-  {%- set order = [] -%}
+  {%- set order, made = [], [] if flags.WHICH == "show" else selected_resources -%}
   {%- set read = lake_tested(nodes) if flags.WHICH == "test" else [] -%}
-  {%- for unique_id in (read or selected_resources) if unique_id in nodes -%}
+  {%- if flags.WHICH == "show" -%}{%- do read.extend(model.depends_on.get("nodes", [])) -%}{%- endif -%}
+  {%- for unique_id in (read or made) if unique_id in nodes -%}
     {%- do lake_upstreams(unique_id, nodes, order) -%}
   {%- endfor -%}
   {%- set stand_ins = [] -%}
   {%- for unique_id in order | reverse -%}
     {%- set node = nodes[unique_id] -%}
-    {%- if (unique_id not in selected_resources and node.config.materialized != "ephemeral")
+    {%- if (unique_id not in made and node.config.materialized != "ephemeral")
           or (unique_id in read and node.resource_type == "model") -%}
       {%- do stand_ins.append(node) -%}
       {%- do read.extend(node.depends_on.get("nodes", [])) -%}
@@ -123,15 +124,24 @@
   {% call statement("main") %}create or replace view {{ target }} as ({{ compiled_code }}
   ){% endcall %}
   {%- if config.get("meta", {}).get("kept") -%}{%- do lake_keep(target) -%}{%- endif -%}
+  {%- set copied = lake_call("hw_try", [model.name]) -%}
+  {%- if copied -%}{%- do lake_execute(copied | replace("{view}", target)) -%}{%- endif -%}
   {{ run_hooks(post_hooks) }}
   {%- do adapter.commit() -%}
   {{ return({"relations": [target]}) }}
 {% endmaterialization %}
 
+{% macro get_show_sql(compiled_code, sql_header, limit) -%}
+  {#- dbt's own, but `dbt show` runs no hooks: what the model reads is made here. -#}
+  {%- do lake_setup() -%}
+  {{ sql_header or "" }}
+  {{ get_limit_subquery_sql(compiled_code, limit) }}
+{%- endmacro %}
+
 {% macro ref() -%}
-  {#- dbt's own `ref`, but in the on-run-start hook, which renders the SQL of unselected models: there dbt would ask for
-      the dependencies of the hook itself. -#}
-  {%- if execute and model is defined and model.resource_type == "operation" -%}
+  {#- dbt's own `ref`, but where the SQL of other models is rendered: there dbt would ask for the dependencies of the
+      hook, or of the model that is shown. -#}
+  {%- if execute and model is defined and (model.resource_type == "operation" or flags.WHICH == "show") -%}
     {%- for node in graph.nodes.values() if node.name == varargs[-1] and node.resource_type in ("model", "seed") -%}
       {{ return(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) }}
     {%- endfor -%}

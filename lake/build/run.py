@@ -1,6 +1,6 @@
 """The lake's side of a build: which bronze files a run reads, and publishing the partitions that a model wrote."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,17 +38,32 @@ class Plan:
     """What one run builds: per source, and per mart, its event hours (`YYYY-MM-DDTHH`).
 
     With `if_stale`, the hours of marts are those that may have to be built: what is stale when a mart's turn comes is.
+    With `newest`, a mart without hours of its own is built of the newest hour that it has something to read of.
+    With `silver_hour`, views that read silver see this hour alone.
     """
 
     hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     marts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     if_stale: bool = False
+    newest: bool = False
+    silver_hour: str = ""
 
     @classmethod
     def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":
         """Return the plan that makes everything current."""
         hours = {source: tuple(each.hour for each in stale_hours(store, mappings, source)) for source in sources}
         return cls({source: found for source, found in hours.items() if found})
+
+    @classmethod
+    def of_newest(cls, store: Store, sources: Iterable[str]) -> "Plan":
+        """Return the plan of the newest event hour of each source and mart."""
+        hours = {source: tuple(sorted(landed_hours(store, source))[-1:]) for source in sources}
+        return cls({source: found for source, found in hours.items() if found}, newest=True)
+
+
+def landed_hours(store: Store, source: str) -> Collection[str]:
+    """Return the event hours of which a source has landed something."""
+    return bronze_inputs(ledger.landings(store, source)).keys()
 
 
 def retire(store: Store, model: str) -> int:
@@ -68,18 +83,33 @@ def retire(store: Store, model: str) -> int:
 
 
 @dataclass
+class Trial:
+    """Where a run leaves what it does not publish: rows in a folder of this machine, and receipts by model."""
+
+    path: Path
+    receipts: dict[str, list[BuildReceipt]] = field(default_factory=dict)
+
+    def files(self, model: str) -> list[str] | None:
+        """Return the files that a model wrote; None when it did not run."""
+        if model not in self.receipts:
+            return None
+        return sorted(map(str, (self.path / model).glob("date=*/hour=*/*.parquet")))
+
+
+@dataclass
 class BuildRun:
     """One dbt run over one plan: it knows the inputs of every hour, and publishes what each model staged.
 
     `inputs` are by source, and by mart. `erasures` are the fingerprints of the source's erasures when its inputs were
     read. `con` reads the lake's files: hours are compared with what was there before, unless there is none.
+    A run of a `trial` publishes nothing: its receipts stay there.
     """
 
     store: Store
     mappings: Mappings
     marts: Marts
     plan: Plan
-    place: Workplace
+    place: Workplace | Trial
     context: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, dict[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
     files: dict[str, list[LiveFile]] = field(default_factory=dict)
@@ -105,7 +135,9 @@ class BuildRun:
                 raise self.marts.problems[mart]
             declared = self.marts.by_name[mart]
             hours = self.plan.marts.get(mart, ())
-            if self.plan.if_stale or not self.plan.marts:
+            if self.plan.newest and not hours:
+                hours = tuple(sorted(self.tables.hours(declared))[-1:])
+            elif self.plan.if_stale or not self.plan.marts:
                 stale = [each.hour for each in stale_mart(self.store, self.mappings, declared, self.tables)]
                 hours = tuple(hour for hour in stale if not self.plan.marts or hour in hours)
             self.inputs[mart] = {hour: self.tables.inputs(declared, hour) for hour in hours}
@@ -115,8 +147,14 @@ class BuildRun:
         """Return the addresses of the bronze files that this run reads for a source."""
         return addresses(self.store, self.files.get(source, []))
 
+    def tried_files(self, model: str) -> list[str] | None:
+        """Return the files that a model of this run wrote without publishing them; None when there are none such."""
+        return self.place.files(model) if isinstance(self.place, Trial) else None
+
     def window_files(self, model: str) -> list[str] | None:
         """Return the addresses of a table's files in the hours that this run's marts look at; None without marts."""
+        if self.plan.silver_hour and "__" in model:
+            return [self.store.url(key) for key in self.tables.slots(model).files([(self.plan.silver_hour,) * 2])]
         if not self.plan.marts:
             return None
         marts = [self.marts.by_name[mart] for mart in self.plan.marts]
@@ -200,6 +238,8 @@ class BuildRun:
                     index=indexes.mark(hour) if path else None,
                 )
             )
+            if isinstance(self.place, Trial):
+                continue
             if path:
                 moves.append((self.place.key_of(path), key))
             else:
@@ -208,6 +248,10 @@ class BuildRun:
                 moves.append((self.place.key_of(indexed), paths.index_file(key)))
             elif key.startswith(paths.SILVER):
                 deletes.append(paths.index_file(key))
+
+        if isinstance(self.place, Trial):
+            self.place.receipts[model] = receipts
+            return {receipt.hour: receipt.rows for receipt in receipts}
 
         before = _receipts(self.store, model, hours) if self.con is not None else {}
         same = same_rows(self.con.cursor(), self.store, before, staged) if self.con is not None and before else {}

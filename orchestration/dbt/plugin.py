@@ -11,14 +11,16 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
                                   statements that write its observables; {} when nothing was staged
   hw_kept(model, columns)       → SELECT over what was computed once for the run
-  hw_publish(JSON)              → JSON of rows by hour
+  hw_publish(JSON)              → JSON of rows by hour; a trial keeps the rows in its folder
+  hw_try(view)                  → statement that writes a view's rows to the folder of a trial; else nothing
   hw_table(table, source)       → SELECT over a lake table
   hw_mart(mart, class, empty)   → SELECT over a mart; `empty` is a SELECT of no rows that has its columns
 """
 
 import atexit
 import json
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import wraps
@@ -29,12 +31,16 @@ import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
+from dbt_common.events.base_types import EventLevel
+from dbt_common.events.functions import fire_event
+from dbt_common.events.types import Note
 
 from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.tables import ASSETS, IDENTITIES, OBSERVABLE_TABLES
 from ingest.reference.views import reference_versions, reference_views
+from lake import ledger
 from lake.base.sql import empty_select, literal, quoted
-from lake.build.run import BuildRun, Plan
+from lake.build.run import BuildRun, Plan, Trial
 from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
@@ -89,8 +95,9 @@ class Plugin(BasePlugin):
     """Registers the functions on dbt's connection; the lake is not looked at before the run's first hook."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Take the request of the run, or make one of the settings: then all that is stale is built."""
-        self._request = current_request() or _own_request()
+        """Note whether a run that nobody asked for publishes."""
+        self._publishes = bool(plugin_config.get("publish"))
+        self._request: Request  # of the run; from its first hook on
         self._run: BuildRun | None = None
         self._signed: Signed | None = None
         self._classes: dict[str, EventClass] | None = None
@@ -98,7 +105,8 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
-        settings = self._request.settings
+        given = current_request()
+        settings = given.settings if given else load_settings()
         conn.execute("set timezone = 'UTC'")
         conn.execute("set preserve_insertion_order = false")
         conn.execute("set partitioned_write_max_open_files = 100000")
@@ -115,6 +123,7 @@ class Plugin(BasePlugin):
             ("hw_check", self._check, 3),
             ("hw_kept", self._kept, 2),
             ("hw_publish", self._publish, 1),
+            ("hw_try", self._try, 1),
             ("hw_table", self._table, 2),
             ("hw_mart", self._mart, 3),
         ):
@@ -123,13 +132,16 @@ class Plugin(BasePlugin):
 
     def _setup(self, request: str) -> str:
         types = json.loads(request)["bronze_types"]
-        self._request = current_request() or _own_request()  # dbt keeps a plugin while a process runs it again
-        store, project = self._request.store, self._request.project
+        self._request = current_request() or _own_request(
+            self._publishes
+        )  # dbt keeps a plugin while a process runs it again
+        store, project, trial = self._request.store, self._request.project, self._request.trial
         self._signed = Signed(self._connection.cursor(), store)
-        recover(store)
+        if trial is None:
+            recover(store)
         mappings, self._classes = project.mappings, None
         plan = self._request.plan or Plan.of_stale(store, mappings, types)
-        place = _workplaces.enter_context(Workplace(store, "build"))
+        place = trial or _workplaces.enter_context(Workplace(store, "build"))
         versions = reference_versions(store)  # first: what comes meanwhile may be read, and counts as not read
         reference = reference_views(store, self._request.settings.feed_order)
         views = [f"create or replace {self._kind(sql)} reference.{name} as {sql}" for name, sql in reference.items()]
@@ -194,7 +206,7 @@ class Plugin(BasePlugin):
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         check: dict[str, object] = {"staged": staged, "count_sql": count, "rules_sql": each}
-        if source := model.partition("__")[2]:  # a table of silver
+        if (source := model.partition("__")[2]) and self._request.trial is None:  # a table of silver
             days = json.loads(self._days(table, source))
             check["index"] = staged_statements(self._class(table), folder, folder / UNSORTED, days)
             if asked_paths(lookups_of(self._request.settings).values(), table):
@@ -223,18 +235,30 @@ class Plugin(BasePlugin):
             asked.get("content"),
             asked.get("mapped"),
         )
+        if self._request.trial is not None and current_request() is None:
+            _say(asked["model"], rows)
         return json.dumps(rows)
+
+    def _try(self, view: str) -> str:
+        trial = self._request.trial
+        if trial is None or current_request() is None:
+            return ""
+        trial.receipts[view] = []
+        file = self._current().staging_folder(f"{view}.rows") / "rows.parquet"
+        return f"copy (select * from {{view}}) to {literal(str(file))} (format parquet)"
 
     def _table(self, table: str, source: str) -> str:
         run = self._current()
         outcomes = table == paths.OUTCOMES
         wanted = DISPOSITION_COLUMNS if outcomes else (*columns(self._class(table)), *PIPELINE_COLUMNS)
+        if (tried := run.tried_files(f"{table}__{source}")) is not None:
+            return typed_select(wanted, tried, hive=outcomes)
         files = run.window_files(f"{table}__{source}")
         return lake_table(run.store, table, source, wanted) if files is None else typed_select(wanted, files)
 
     def _mart(self, mart: str, ocsf_class: str, empty: str) -> str:
         run = self._current()
-        files = run.window_files(mart)
+        files = tried if (tried := run.tried_files(mart)) is not None else run.window_files(mart)
         if files is None:
             files = mart_files(run.store, mart)
         if ocsf_class:
@@ -252,11 +276,26 @@ class Plugin(BasePlugin):
         return self._run
 
 
-def _own_request() -> Request:
-    """Return the request of a dbt that was started alone, as `make dbt` does."""
+def _own_request(publishes: bool) -> Request:
+    """Return the request of a dbt that was started alone, by the target of its profile.
+
+    `lake` builds and publishes what is stale, as `make dbt` does. `dev` tries the newest event hour of every source
+    and mart.
+    """
     flags, settings = get_flags(), load_settings()  # type: ignore[no-untyped-call]
     folder = Path(flags.PROJECT_DIR).resolve()
-    return Request(settings, open_lake(settings), project_of_run(folder, folder / (flags.TARGET_PATH or "target")))
+    project = project_of_run(folder, folder / (flags.TARGET_PATH or "target"))
+    store = open_lake(settings)
+    if publishes:
+        return Request(settings, store, project)
+    scratch = _workplaces.enter_context(tempfile.TemporaryDirectory(prefix="headwater-dev-"))
+    return Request(settings, store, project, Plan.of_newest(store, ledger.sources(store)), Trial(Path(scratch)))
+
+
+def _say(model: str, rows: Mapping[str, int]) -> None:
+    """Say in dbt's log what a run made that publishes nothing."""
+    told = ", ".join(f"{number:,} rows of {hour}" for hour, number in rows.items()) or "no hour to build"
+    fire_event(Note(msg=f"{model}: {told}; not published (target dev)"), EventLevel.INFO)
 
 
 def _as_text(function: Callable[..., str]) -> Callable[..., str]:

@@ -5,7 +5,7 @@ No model is named here.
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,13 @@ _BROKEN = "headwater_broken"  # there too: why, by path, files were left out
 class Project:
     """A dbt project and its manifest (as JSON).
 
-    `current`: the manifest is of the files as they are. It is not while they cannot be parsed.
+    `current`: the manifest is of the files as they are. It is not while they cannot be parsed: `problem` says why.
     """
 
     folder: Path
     manifest: Manifest
     current: bool = True
+    problem: str = ""
 
     @cached_property
     def target(self) -> Path:
@@ -118,7 +119,7 @@ class Project:
     @property
     def gold_views(self) -> list[GoldView]:
         """Return the views of gold, with their SQL where it is plain but for `ref`."""
-        found = (self._props(each) for each in self.views if self._layer(each) == GOLD)
+        found = (self._props(each) for each in self.views if self.layer(each) == GOLD)
         return [GoldView(node["name"], tuple(self._reads(node)), _plain_sql(node["raw_code"])) for node in found]
 
     def kept_for(self, models: Collection[str]) -> list[str]:
@@ -139,7 +140,7 @@ class Project:
 
     def is_mart(self, unique_id: str) -> bool:
         """Whether a model is a table of gold."""
-        return self._layer(unique_id) == GOLD and not self.is_view(unique_id)
+        return self.layer(unique_id) == GOLD and not self.is_view(unique_id)
 
     def is_view(self, unique_id: str) -> bool:
         """Whether a model is a view, or ephemeral: nothing is stored for it. False for what is no model."""
@@ -176,7 +177,7 @@ class Project:
         if self.name(unique_id) != ROUTES:
             return seed
         classes = {each.uid: name for name, each in declared_classes(self.folder).items()}
-        sources = {self.name(each) for each in self.manifest["sources"] if self._layer(each) != GOLD}
+        sources = {self.name(each) for each in self.manifest["sources"] if self.layer(each) != GOLD}
         return bad_routes(seed, sources, classes, {self.name(each) for each in self.models})
 
     def file_of(self, unique_id: str) -> Path:
@@ -187,8 +188,8 @@ class Project:
         """Yield (name, layer, value) of what models, and tables of gold that no model makes, say in meta by a name."""
         for each in [*self.models, *self.manifest["sources"]]:
             value = self._props(each)["config"].get("meta", {}).get(name)
-            if value and (each.startswith("model.") or self._layer(each) == GOLD):
-                yield self.name(each), self._layer(each), value
+            if value and (each.startswith("model.") or self.layer(each) == GOLD):
+                yield self.name(each), self.layer(each), value
 
     def dbt_manifest(self) -> Any:
         """Return the manifest as dbt's own object, for one run; None while the project cannot be parsed."""
@@ -213,12 +214,13 @@ class Project:
         found: Mapping[str, Any] = self.manifest["nodes"].get(unique_id) or self.manifest["sources"][unique_id]
         return found
 
-    def _layer(self, unique_id: str) -> str:
+    def layer(self, unique_id: str) -> str:
+        """Return the folder below `models/` (staging, events, silver, gold), or the schema of a source."""
         props = self._props(unique_id)
         return str(props["source_name"] if unique_id.startswith("source.") else props["fqn"][1])
 
     def _node(self, unique_id: str) -> Node:
-        props, kind, layer = self._props(unique_id), unique_id.split(".", 1)[0], self._layer(unique_id)
+        props, kind, layer = self._props(unique_id), unique_id.split(".", 1)[0], self.layer(unique_id)
         if kind == "model":
             kind = "view" if self.is_view(unique_id) else "table"
         name = props["name"] if kind != "source" or layer == GOLD else f"{layer}.{props['name']}"
@@ -226,7 +228,7 @@ class Project:
 
     def _reads(self, props: Mapping[str, Any]) -> Iterator[str]:
         for each in props.get("depends_on", {}).get("nodes", ()):
-            layer = self._layer(each) if each.startswith("source.") else GOLD
+            layer = self.layer(each) if each.startswith("source.") else GOLD
             yield self.name(each) if layer == GOLD else f"{layer}.{self.name(each)}"
 
 
@@ -277,27 +279,35 @@ def _load(folder: Path, digest: str) -> Project:
         if last is None:
             raise
         warn_once(f"{problem}\nThe manifest from before is used.")
-        return last
+        return replace(last, problem=str(problem))
 
 
 def _parse(folder: Path, digest: str) -> Project:
     """Parse into a folder of its own, then put the results in place: others may be reading them."""
     with new_folder(folder) as place:
-        done = invoke("parse", folder, Path(place))
+        done = invoke("parse", folder, Path(place), "--no-write-json")  # dbt writes it five times as slowly
         parsed, broken = done.result, dict[str, str]()
         if parsed is None or circle(parsed):
             parsed, broken = parse_without_broken(folder, Path(place))
         if parsed is None:
             raise ManifestFailed(f"dbt parse failed in {folder}:\n{str(done.exception).strip()}")
-        file = Path(place, "manifest.json")
-        manifest = json.loads(file.read_text())
+        manifest = _as_json(parsed)
         manifest["metadata"] |= {_DIGEST: digest, _BROKEN: broken}
+        file = Path(place, "manifest.json")
         file.write_text(json.dumps(manifest))
         for each in (Path(place, PARSED), file):
             if each.exists():
                 each.replace(Path(place).parent / each.name)
     _objects[folder] = (digest, parsed)
     return Project(folder, manifest)
+
+
+def _as_json(manifest: Any) -> dict[str, Any]:
+    """Return dbt's manifest as the artifact `manifest.json` has it."""
+    from dbt_common.utils.encoding import JSONEncoder  # dbt takes seconds to import
+
+    artifact = manifest.writable_manifest().to_dict(omit_none=False, context={"artifact": True})
+    return dict(json.loads(json.dumps(artifact, cls=JSONEncoder)))
 
 
 def _plain_sql(sql: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from lake.build.run import Plan
+from lake.build.run import Plan, Trial
 from lake.storage.store import Store
 from orchestration.dbt.invoke import one_at_a_time
 from orchestration.dbt.project import Project
@@ -19,7 +19,7 @@ _given: "Request | None" = None
 
 @dataclass(frozen=True)
 class Request:
-    """One run; without a plan it builds what is stale.
+    """One run; without a plan it builds what is stale. With a trial nothing is published, and no lock is taken.
 
     `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
     """
@@ -28,6 +28,7 @@ class Request:
     store: Store
     project: Project
     plan: Plan | None = None
+    trial: Trial | None = None
     standing_in: list[str] = field(default_factory=list, compare=False)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import unquote
 
 from lake.base.errors import HeadwaterError
@@ -21,6 +22,7 @@ from orchestration.settings import Settings
 
 _TRIES = 3
 _FAILED = ("error", "fail", "runtime error")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
@@ -182,24 +184,56 @@ def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict
 
 def _invoked(request: Request, models: Sequence[str], quiet: bool) -> tuple[dict[str, str], str]:
     """Run models; return those that failed with why, and what dbt says when it ran none."""
-    from orchestration.dbt.plugin import end_runs  # dbt takes seconds to import; only those who build wait for it
-
     project = request.project
-    # Nobody reads what dbt writes of a run: it is a tenth of an empty run in a profile. Errors come back as results.
-    words = ["--select", " ".join([*project.kept_for(models), *models]), "--no-write-json", "--no-populate-cache"]
-    with requested(request):
-        end_runs()  # of a dbt that somebody else started in this process
-        try:
-            manifest = project.dbt_manifest()
-            outcome = invoke("run", project.folder, project.target, *words, manifest=manifest, quiet=quiet)
-        finally:
-            end_runs()
+    outcome = _dbt(request, "run", [*project.kept_for(models), *models], quiet)
     results = getattr(outcome.result, "results", None) or []
     failed = {each.node.unique_id: _first_lines(each.message) for each in results if str(each.status) in _FAILED}
     found = {each.node.name: failed[each.node.unique_id] for each in results if each.node.unique_id in failed}
     skipped = {each.node.name: "skipped" for each in results if str(each.status) == "skipped"}
     found |= skipped | project.blocked(skipped, failed)
     return found, str(outcome.exception).strip() if outcome.exception is not None else ""
+
+
+def _dbt(request: Request, command: str, selected: Sequence[str], quiet: bool) -> Any:
+    from orchestration.dbt.plugin import end_runs  # dbt takes seconds to import; only those who build wait for it
+
+    project = request.project
+    # Nobody reads what dbt writes of a run: it is a tenth of an empty run in a profile. Errors come back as results.
+    words = ["--select", " ".join(selected), "--target", "lake", "--no-write-json", "--no-populate-cache"]
+    with requested(request):
+        end_runs()  # of a dbt that somebody else started in this process
+        try:
+            manifest = project.dbt_manifest()
+            return invoke(command, project.folder, project.target, *words, manifest=manifest, quiet=quiet)
+        finally:
+            end_runs()
+
+
+@dataclass(frozen=True)
+class Tested:
+    """How one unit test ended: `pass`, `fail` or `error`, and what dbt said."""
+
+    name: str
+    model: str
+    status: str
+    message: str
+
+
+def run_tests(request: Request, models: Sequence[str]) -> list[Tested]:
+    """Run the unit tests of models. Raises BuildFailed: dbt itself failed, so that no test ran."""
+    outcome = _dbt(request, "test", [f"{each},test_type:unit" for each in models], quiet=True)
+    if outcome.exception is not None:
+        raise BuildFailed({"dbt": str(outcome.exception).strip()})
+    return [
+        Tested(
+            name=result.node.name,
+            model=result.node.unique_id.split(".")[2],  # unit_test.<project>.<model>.<test>
+            status=str(result.status),
+            message=_COLOURS.sub("", result.message or ""),
+        )
+        for result in getattr(outcome.result, "results", [])
+        if result.node.resource_type == "unit_test"
+    ]
 
 
 def _runs(

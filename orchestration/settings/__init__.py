@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     partitions_start: str = Field(
         default="2026-01-01T00", description="First hour (UTC) of Dagster's hourly partitions, `YYYY-MM-DDTHH`."
     )
+    warm_seconds: float = Field(
+        default=600,
+        ge=0,
+        description="How long the process that previews models waits for the next call; 0: there is none.",
+    )
     ocsf_validation_share: float = Field(
         default=0.01, ge=0, le=1, description="Share of rows held against the official JSON Schema at run time."
     )
