@@ -82,17 +82,15 @@ def test_a_mapping_makes_stale_itself_alone(project: Project) -> None:
 
 
 def test_a_macro_of_one_vendor_makes_stale_what_calls_it(project: Project) -> None:
-    """`okta_event` is called by every mapping of Okta; its dispositions do not."""
-    assert made_stale(project, macro("okta_event")) == of(project, "okta_system_log", dispositions=False)
-    assert made_stale(project, macro("okta_auth_factors")) == {
-        "account_change__okta_system_log",
-        "authentication__okta_system_log",
-    }
+    """`okta_parties` is called by the events model; `okta_unmapped` by the mappings that leave targets over."""
+    assert made_stale(project, macro("okta_parties")) == of(project, "okta_system_log")
+    own = of(project, "okta_system_log", dispositions=False) - {"api_activity__okta_system_log"}
+    assert made_stale(project, macro("okta_unmapped")) == own
 
 
 def test_a_macro_that_nothing_calls_makes_nothing_stale(project: Project) -> None:
     def unused(manifest: dict[str, Any]) -> None:
-        added = copy.deepcopy(manifest["macros"]["macro.headwater.okta_event"])
+        added = copy.deepcopy(manifest["macros"]["macro.headwater.okta_parties"])
         manifest["macros"]["macro.headwater.nobody"] = added | {"unique_id": "macro.headwater.nobody"}
 
     assert made_stale(project, unused) == set()
@@ -169,7 +167,7 @@ COMMENTS = "\n\n -- it's a comment, {# and #} another\n/* and {# one #} /* more 
         model("okta_system_log", COMMENTS),
         model("authentication", COMMENTS),
         model("lateral_movement_candidates", COMMENTS),
-        macro("okta_actor", COMMENTS),
+        macro("okta_parties", COMMENTS),
         macro("materialization_lake_partition_duckdb", COMMENTS),
     ],
 )
@@ -255,7 +253,7 @@ def test_a_route_makes_its_source_stale_and_a_seed_who_reads_it(project: Project
     assert made_stale(project, lambda _: None, tmp_path / "noted") == set(), "notes and the order of rows do not count"
     assert with_row("okta_verbs", "frobnicate", "3") == {"api_activity__okta_system_log"}
     marts = {mart for mart in project.marts.by_name if "seed.headwater.signal_factors" in _above(project, mart)}
-    assert marts and with_row("signal_factors", *["x"] * 5) == marts
+    assert marts and with_row("signal_factors", "x", "1", *["x"] * 3) == marts
 
 
 def test_no_macro_is_called_in_a_way_that_is_not_known() -> None:
@@ -274,8 +272,8 @@ def test_no_macro_is_called_in_a_way_that_is_not_known() -> None:
 def test_an_edited_file_is_parsed_again(okta_project: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(okta_project, tmp_path / "project"))
     before = load_project(folder).mappings.fingerprints
-    file = folder / "macros/okta_system_log.sql"
-    file.write_text(file.read_text().replace("macro okta_auth_factors(", "macro okta_auth_factors(unused=none"))
+    file = folder / "models/silver/authentication/authentication__okta_system_log.sql"
+    file.write_text(file.read_text().replace("then 10\n", "then 99\n", 1))
     (folder / "models/silver/authentication/authentication__okta_system_log.yml").write_text(
         "models: [{name: authentication__okta_system_log, description: edited}]"
     )
