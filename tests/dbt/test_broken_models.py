@@ -183,6 +183,15 @@ AT_RUN: dict[str, tuple[str, str, set[str], tuple[str, ...]]] = {
         set(),
         ("reads stg_okta__system_log, ", f"/{STAGING}: 'nothing' is undefined"),
     ),
+    "rows of the routes": (
+        "seeds/ocsf_routing.csv",
+        "source,event_type,class_uid,activity_id,note\n"
+        f"{okta_logs.SOURCE},{okta_logs.SIGN_IN},3002,1,\n"
+        f"{okta_logs.SOURCE},{okta_logs.UNROUTED},9999,,\n"
+        f"{okta_logs.SOURCE},short\n",
+        {"authentication", "base_event", *MARTS},
+        ("ocsf_routing.csv: line 3 class_uid '9999' is no class", "line 4 has 2 values", "they are left out"),
+    ),
     "a mart that is no SQL": (
         MART,
         "selec 1 from {{ ref('authentication__okta_system_log') }}",

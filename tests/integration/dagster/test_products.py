@@ -13,7 +13,15 @@ from lake.ocsf.columns import columns
 from orchestration.checks.products import ON_TIME, RULES, on_time, rules
 from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
-from orchestration.steps.products import BadProduct, Product, load_product, load_products, overdue, product_checks
+from orchestration.steps.products import (
+    BadProduct,
+    Product,
+    load_product,
+    load_products,
+    overdue,
+    product_checks,
+    read_products,
+)
 from tests.unit.signals.lakes import built, lake
 
 FILES = sorted(PROJECT.glob("products/*.odcs.yaml"))
@@ -31,6 +39,7 @@ schema:
       - {name: few, type: sql, query: "select count(*) from ${object}", mustBeLessThan: 3, severity: warning}
       - {name: none_negative, type: sql, query: "select count(*) from ${object} where n < 0", mustBe: 0}
 """
+BROKEN = SMALL.replace("name: p", "name: broken")
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +163,29 @@ def test_a_product_that_is_late_fails_its_check(tmp_path: Path) -> None:
     store, small = lake(tmp_path / "lake"), load_product(_written(tmp_path, SMALL))
     asked = dg.AssetCheckKey(dg.AssetKey(["gold", "p"]), ON_TIME)
     assert not on_time(asked, store, small, datetime(2026, 3, 2, 12, tzinfo=UTC)).passed
+
+
+@pytest.mark.parametrize(
+    ("contents", "complaint"),
+    [
+        (b"", "expected `key: value` lines at the top, found nothing"),
+        (b"- name: broken", "found a list"),
+        (b"name: [", "not ODCS v3"),
+        (b"name: \xff", "is not UTF-8 at byte 6"),
+        (None, "cannot be read: Is a directory"),
+        (BROKEN.replace("value: 2", "value: soon").encode(), "latency: expected a number"),
+        (BROKEN.replace("mustBe: 0", "mustBe: zero").encode(), "found 'zero', expected a number"),
+        (BROKEN.replace("[{property", "[5, {property").encode(), "slaProperties.0"),
+    ],
+)
+def test_a_contract_that_cannot_be_used_stops_its_product_alone(
+    contents: bytes | None, complaint: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "products/broken.odcs.yaml"
+    file.parent.mkdir()
+    _written(file.parent, SMALL)
+    file.mkdir() if contents is None else file.write_bytes(contents)
+    products, problems = read_products(tmp_path)
+    assert (["p"], ["broken"]) == ([*products], [*problems])
+    assert str(problems["broken"]).startswith(f"{file}: ") and complaint in str(problems["broken"])
+    assert "\n" not in str(problems["broken"])
