@@ -16,6 +16,8 @@ import pytest
 import requests
 import yaml
 
+from tests.integration.parsed import parsed
+
 TOP = Path(__file__).parents[2]
 COUNTERPARTS = [f".venv/counterparts/{name}/.complete" for name in ("fakesnow", "bqemulator")]
 INSTALLED = ("setup", ".venv/.spark", *COUNTERPARTS)
@@ -55,6 +57,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = (".venv", ".git", ".headwater", "target", "logs", "__pycache__", ".*_cache", "*.egg-info")
     shutil.copytree(TOP, clone, ignore=shutil.ignore_patterns(*made), symlinks=True)
     (clone / ".venv").symlink_to((TOP / ".venv").resolve())
+    parsed(clone / "dbt_project")
     git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Copy"]):
         subprocess.run([*git, *words], cwd=clone, check=True)
