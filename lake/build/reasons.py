@@ -31,7 +31,7 @@ from lake.storage.store import Store
 
 AGAIN, RETIRED = "asked for again", "retired: the project no longer has this table, its files go"
 _SHOWN = 3  # names in a sentence, the most telling ones
-_KINDS = ("model", "macro", "seed", "class", "contract", "filters", "properties")
+_KINDS = ("model", "macro", "seed", "class", "contract", "OCSF", "properties")
 
 Hours = dict[str, tuple[str, ...]]
 

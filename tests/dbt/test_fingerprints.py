@@ -7,6 +7,7 @@ file is tried once (`test_an_edited_file_is_parsed_again`).
 import copy
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -81,16 +82,32 @@ def test_a_mapping_makes_stale_itself_alone(project: Project) -> None:
     assert made_stale(project, model("account_change__okta_system_log")) == {"account_change__okta_system_log"}
 
 
-def test_a_macro_of_one_vendor_makes_stale_what_calls_it(project: Project) -> None:
-    """`okta_parties` is called by the events model; `okta_unmapped` by the mappings that leave targets over."""
-    assert made_stale(project, macro("okta_parties")) == of(project, "okta_system_log")
-    own = of(project, "okta_system_log", dispositions=False) - {"api_activity__okta_system_log"}
-    assert made_stale(project, macro("okta_unmapped")) == own
+def vendor_macros() -> list[tuple[str, str]]:
+    """Return the macros that lie in a file named after a source, with the source."""
+    manifest = load_project().manifest
+    sources = {each["name"] for each in manifest["sources"].values() if each["source_name"] == "bronze"}
+    held = [(Path(each["original_file_path"]).stem, each) for each in manifest["macros"].values()]
+    return [
+        (each["name"], source) for source, each in held if each["package_name"] == "headwater" and source in sources
+    ]
+
+
+def test_a_macro_of_one_vendor_makes_that_vendor_stale_alone(project: Project) -> None:
+    """All macros of a vendor are edited at once; each alone makes stale the tables that are made of it."""
+    found = vendor_macros()
+    for source in {source for _, source in found}:
+        names = [name for name, of_source in found if of_source == source]
+        stale = made_stale(project, lambda manifest, names=names: [macro(name)(manifest) for name in names])
+        assert stale and stale <= of(project, source)
+    parts = project.mappings.parts
+    for name, source in {source: (name, source) for name, source in found}.values():
+        callers = {table for table in parts if f"macro {name}" in parts[table]}
+        assert made_stale(project, macro(name)) == callers <= of(project, source)
 
 
 def test_a_macro_that_nothing_calls_makes_nothing_stale(project: Project) -> None:
     def unused(manifest: dict[str, Any]) -> None:
-        added = copy.deepcopy(manifest["macros"]["macro.headwater.okta_parties"])
+        added = copy.deepcopy(manifest["macros"]["macro.headwater.lake_call"])
         manifest["macros"]["macro.headwater.nobody"] = added | {"unique_id": "macro.headwater.nobody"}
 
     assert made_stale(project, unused) == set()
@@ -159,26 +176,33 @@ def test_what_decides_no_row_makes_nothing_stale(project: Project) -> None:
 COMMENTS = "\n\n -- it's a comment, {# and #} another\n/* and {# one #} /* more */ */\n  "
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        model("authentication__okta_system_log", COMMENTS),
-        model("stg_okta__system_log", COMMENTS),
-        model("okta_system_log", COMMENTS),
-        model("authentication", COMMENTS),
-        model("lateral_movement_candidates", COMMENTS),
-        macro("okta_parties", COMMENTS),
-        macro("materialization_lake_partition_duckdb", COMMENTS),
-    ],
-)
-def test_comments_and_white_space_make_nothing_stale(project: Project, edit: Edit) -> None:
-    assert made_stale(project, edit) == set()
+def test_comments_and_white_space_make_nothing_stale(project: Project) -> None:
+    def everywhere(manifest: dict[str, Any]) -> None:
+        for node in manifest["nodes"].values():
+            node["raw_code"] = f"{COMMENTS}{node.get('raw_code', '')}{COMMENTS}"
+        for name in [each["name"] for each in manifest["macros"].values() if each["package_name"] == "headwater"]:
+            macro(name, "{#- it's a comment, -- and no SQL -#}")(manifest)
+
+    assert made_stale(project, everywhere) == set()
+    assert made_stale(project, macro("materialization_lake_partition_duckdb", COMMENTS)) == set()
 
 
 def test_a_part_of_a_text_literal_is_read_as_it_stands(project: Project) -> None:
-    """`enrichments_of` gives what stands within quotes: dashes are no comment there. Jinja's comments are."""
-    assert made_stale(project, macro("enrichments_of", " -- dashes\n"))
-    assert made_stale(project, macro("enrichments_of", "{# a comment -- #}")) == set()
+    """A macro that gives what stands within quotes: dashes are no comment there. Jinja's comments are."""
+
+    def worded(words: str) -> Edit:
+        def edit(manifest: dict[str, Any]) -> None:
+            macro("lake_call", words)(manifest)
+            model("authentication__okta_system_log", "\n-- '{{ lake_call() }}'")(manifest)
+            manifest["nodes"]["model.headwater.base_event__okta_system_log"]["raw_code"] += "'{{ lake_call() }}'"
+
+        return edit
+
+    manifests = [copy.deepcopy(dict(project.manifest)) for _ in range(3)]
+    for manifest, words in zip(manifests, (" -- dashes", " -- others", " -- dashes{# a comment #}"), strict=True):
+        worded(words)(manifest)
+    dashes, others, comment = (Project(PROJECT, manifest).mappings.fingerprints for manifest in manifests)
+    assert dashes != others and dashes == comment
 
 
 def test_a_source_that_is_added_makes_no_other_stale(project: Project, tmp_path: Path) -> None:
@@ -253,7 +277,7 @@ def test_a_route_makes_its_source_stale_and_a_seed_who_reads_it(project: Project
     assert made_stale(project, lambda _: None, tmp_path / "noted") == set(), "notes and the order of rows do not count"
     assert with_row("okta_verbs", "frobnicate", "3") == {"api_activity__okta_system_log"}
     marts = {mart for mart in project.marts.by_name if "seed.headwater.signal_factors" in _above(project, mart)}
-    assert marts and with_row("signal_factors", "x", "1", *["x"] * 3) == marts
+    assert marts and with_row("signal_factors", "x", "1", "y", "1", *["z"] * 7) == marts
 
 
 def test_no_macro_is_called_in_a_way_that_is_not_known() -> None:
@@ -272,13 +296,15 @@ def test_no_macro_is_called_in_a_way_that_is_not_known() -> None:
 def test_an_edited_file_is_parsed_again(okta_project: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(okta_project, tmp_path / "project"))
     before = load_project(folder).mappings.fingerprints
-    file = folder / "models/silver/authentication/authentication__okta_system_log.sql"
-    file.write_text(file.read_text().replace("then 10\n", "then 99\n", 1))
+    name = next(name for name, source in vendor_macros() if source == "okta_system_log")
+    file = folder / "macros/okta_system_log.sql"
+    file.write_text(re.sub(rf"(macro {name}\([^%]*?%\}})", r"\1{% set edited = true %}", file.read_text()))
     (folder / "models/silver/authentication/authentication__okta_system_log.yml").write_text(
         "models: [{name: authentication__okta_system_log, description: edited}]"
     )
-    after = load_project(folder).mappings.fingerprints
-    assert {name for name in before if before[name] != after[name]} == {"authentication__okta_system_log"}
+    after = load_project(folder).mappings
+    made_of = {table for table, parts in after.parts.items() if f"macro {name}" in parts}
+    assert made_of and {each for each in before if before[each] != after.fingerprints[each]} == made_of
 
 
 def test_fingerprints_are_those_of_an_equal_project_elsewhere(okta_project: Path, tmp_path: Path) -> None:
