@@ -4,7 +4,8 @@
 {#- The event that a collector keeps apart under `event`, as one STRUCT of texts, parsed once a row. -#}
 {% macro fdr_nested_event() -%}
 {%- set fields = {} -%}
-{%- for name, type in bronze_types()["crowdstrike_fdr"] if type == "VARCHAR" and (name == "_time" or not name.startswith("_")) -%}
+{%- for name, type in bronze_types()["crowdstrike_fdr"]
+      if type == "VARCHAR" and (name == "_time" or not name.startswith("_")) -%}
   {%- do fields.update({name: "VARCHAR"}) -%}
 {%- endfor -%}
 json_transform(event, '{{ tojson(fields) }}')
@@ -17,23 +18,12 @@ nullif(nullif(trim(coalesce({{ name }}, nested_event.{{ name }})), ''), '-')
 {%- endmacro %}
 
 
-{#- The same for a field that the contract does not declare: read from the record itself. For rare events only. -#}
-{% macro fdr_undeclared(name) -%}
-nullif(nullif(trim(coalesce(json_extract_string(_raw, '$.{{ name }}'), json_extract_string(_raw, '$.event.{{ name }}'))), ''), '-')
-{%- endmacro %}
-
-
-{#- An id of Falcon's; zero stands for none. -#}
-{% macro fdr_id(text) -%}
-nullif({{ text }}, '0')
-{%- endmacro %}
-
-
 {#- A number that fits into OCSF's 32-bit integers with a sign: exit codes and access masks come without one. -#}
 {% macro fdr_int32(text) -%}
 case
       when try_cast({{ text }} as bigint) between -2147483648 and 2147483647 then try_cast({{ text }} as bigint)
-      when try_cast({{ text }} as bigint) between 2147483648 and 4294967295 then try_cast({{ text }} as bigint) - 4294967296
+      when try_cast({{ text }} as bigint) between 2147483648 and 4294967295
+        then try_cast({{ text }} as bigint) - 4294967296
     end
 {%- endmacro %}
 
@@ -48,7 +38,8 @@ case when try_cast({{ text }} as bigint) between {{ least }} and {{ most }} then
     seconds before the year 9999; zero stands for none. -#}
 {% macro fdr_millis(text) -%}
 case
-      when try_cast({{ text }} as double) between 1 and 253402300799 then round(try_cast({{ text }} as double) * 1000)::bigint
+      when try_cast({{ text }} as double) between 1 and 253402300799
+        then round(try_cast({{ text }} as double) * 1000)::bigint
       when try_cast({{ text }} as bigint) between 116444736000000001 and 2650467743990000000
         then try_cast({{ text }} as bigint) // 10000 - 11644473600000
     end
@@ -61,34 +52,23 @@ case when not regexp_full_match({{ text }}, '[0:.]+') then {{ ip_or_null(text) }
 {%- endmacro %}
 
 
-{#- The host of the sensor. Its address is its own where an event tells it, else the one that the Falcon cloud sees
-    (aip, which also stays in unmapped). Events of the cloud name none; classes that ask for one get an unknown one. -#}
-{% macro fdr_device(required) -%}
-{%- set known = "coalesce(computer_name, aid, device_ip) is not null" -%}
-{%- set there = "true" if required else known -%}
-{'hostname': computer_name, 'uid': aid, 'ip': device_ip,
-     'name': case when {{ there }} and not ({{ known }}) then 'Unknown' end,
-     'type_id': case when {{ there }} then 0 end, 'type': case when {{ there }} then 'Unknown' end,
-     'os': {'name': case when {{ there }} then os_name end, 'type_id': case when {{ there }} then os_type_id end,
-        'type': case when {{ there }} then {{ ocsf_caption("base_event", "device.os.type_id", "os_type_id") }} end}}
-{%- endmacro %}
-
-
 {#- An account by name and SID, or by name and number on Linux and macOS, where 0 is root. Kinds follow the SID as in
     `windows_user`. -#}
 {% macro fdr_user(name, sid="null::varchar", domain="null::varchar", extra={}) -%}
 {%- set uid = "nullif(" ~ sid ~ ", 'S-1-0-0')" -%}
-{%- set type_id = "case when coalesce(" ~ name ~ ", " ~ uid ~ ") is null then null when " ~ sid ~ " = 'S-1-5-18' or " ~ name ~ " like '%$' then 3 when " ~ sid
+{%- set type_id = "case when coalesce(" ~ name ~ ", " ~ uid ~ ") is null then null when " ~ sid
+    ~ " = 'S-1-5-18' or " ~ name ~ " like '%$' then 3 when " ~ sid
     ~ " in ('S-1-5-19', 'S-1-5-20') or starts_with(" ~ sid ~ ", 'S-1-5-80-') then 4 when " ~ sid ~ " = '0' or " ~ sid
     ~ " like 'S-1-5-21-%-500' then 2 when starts_with(" ~ sid ~ ", 'S-1-5-21-') then 1 else 0 end" -%}
-{'name': {{ name }}, 'uid': {{ uid }}, 'domain': case when coalesce({{ name }}, {{ uid }}) is not null then {{ domain }} end,
+{'name': {{ name }}, 'uid': {{ uid }},
+     'domain': case when coalesce({{ name }}, {{ uid }}) is not null then {{ domain }} end,
      'type_id': {{ type_id }}, 'type': {{ ocsf_caption("base_event", "actor.user.type_id", type_id) }}
      {%- for key, value in extra.items() %}, '{{ key }}': {{ value }}{% endfor %}}
 {%- endmacro %}
 
 
-{#- A process by Falcon's id (uid), the operating system's (pid), its path and its file's name; `extra`: further attributes,
-    name → SQL. Without an id it is none, whatever is told of it. -#}
+{#- A process by Falcon's id (uid), the operating system's (pid), its path and its file's name; `extra`: further
+    attributes, name → SQL. Without an id it is none, whatever is told of it. -#}
 {% macro fdr_process(uid, path="null::varchar", name="null::varchar", pid="null::bigint", extra={}) -%}
 {%- set known = "coalesce(" ~ uid ~ ", (" ~ pid ~ ")::varchar) is not null" -%}
 {'uid': {{ uid }}, 'pid': {{ pid }},
@@ -100,12 +80,15 @@ case when not regexp_full_match({{ text }}, '[0:.]+') then {{ ip_or_null(text) }
 
 {#- The process that did it, and its account. OCSF asks for an actor where an event names none; a process without an id
     is named as the application. -#}
-{% macro fdr_actor(uid="context_process_id", path="context_image_file_name", name="context_base_file_name", pid="null::bigint", extra={}) -%}
+{% macro fdr_actor(uid="context_process_id", path="context_image_file_name", name="context_base_file_name",
+    pid="null::bigint", extra={}) -%}
 {%- set file_name = "coalesce(" ~ windows_file_name(path) ~ ", " ~ name ~ ")" -%}
 {'process': {{ fdr_process(uid, path, name, pid, extra) }},
      'user': {{ fdr_user("user_name", "user_uid", "logon_domain") }},
      'session': {'uid': authentication_id},
-     'app_name': case when {{ uid }} is null then coalesce({{ file_name }}, case when coalesce(user_name, user_uid, authentication_id) is null then 'Unknown' end) end}
+     'app_name': case when {{ uid }} is null then coalesce(
+       {{ file_name }}, case when coalesce(user_name, user_uid, authentication_id) is null then 'Unknown' end
+     ) end}
 {%- endmacro %}
 
 
@@ -123,18 +106,7 @@ coalesce(regexp_full_match({{ text }}, '[0-9a-fA-F]+') and regexp_matches({{ tex
 {%- endmacro %}
 
 
-{#- What SignInfoFlags says of a binary's signature (CrowdStrike, SIGNATURE_FLAG_*): bit 18 valid, 28 expired, 29 revoked,
-    10 broken chain, 11 another hash, 9 none. Without flags nothing is known. -#}
-{% macro fdr_signatures() -%}
-{%- set flags = "try_cast(sign_info_flags as bigint)" -%}
-{%- set state_id = "case when " ~ flags ~ " & 536870912 <> 0 then 3 when " ~ flags ~ " & 268435456 <> 0 then 2 when "
-    ~ flags ~ " & 262144 <> 0 then 1 when " ~ flags ~ " & 2048 <> 0 then 9 when " ~ flags ~ " & 1024 <> 0 then 10 else 0 end" -%}
-case when {{ flags }} <> 0 and {{ flags }} & 512 = 0 then [{'algorithm_id': 0, 'algorithm': 'Unknown',
-      'state_id': {{ state_id }}, 'state': {{ ocsf_caption("module_activity", "module.file.signatures.state_id", state_id) }}}] end
-{%- endmacro %}
-
-
-{#- A file by its path, with what is known of its content: name → SQL, NULL or a list of nothing where nothing is. A file
+{#- A file by its path, with what is known of its content: name → SQL, NULL or an empty list where nothing is. A file
     whose path is not told is unknown by name. -#}
 {% macro fdr_file(path, type_id, content) -%}
 {%- set told = [path] -%}
@@ -142,7 +114,8 @@ case when {{ flags }} <> 0 and {{ flags }} & 512 = 0 then [{'algorithm_id': 0, '
   {%- do told.append("case when len(" ~ value ~ ") > 0 then '' end" if name in ("hashes", "signatures") else value) -%}
 {%- endfor -%}
 {%- set known = "coalesce(" ~ told | join(", ") ~ ") is not null" -%}
-{'name': case when {{ known }} then coalesce({{ windows_file_name(path) }}, {{ path }}, 'Unknown') end, 'path': {{ path }},
+{'name': case when {{ known }} then coalesce({{ windows_file_name(path) }}, {{ path }}, 'Unknown') end,
+     'path': {{ path }},
      'type_id': case when {{ known }} then {{ type_id }} end,
      'type': case when {{ known }} then {{ ocsf_caption("file_activity", "file.type_id", type_id) }} end
      {%- for name, value in content.items() %}, '{{ name }}': {{ value }}{% endfor %}}
@@ -152,25 +125,21 @@ case when {{ flags }} <> 0 and {{ flags }} & 512 = 0 then [{'algorithm_id': 0, '
 {#- The binary that the event is about: its path, what the version resource, the hashes and the signature say; `when`: a
     condition under which the path is that binary's. -#}
 {% macro fdr_binary(path, when="true") -%}
-{%- set known = {"hashes": fdr_hashes(), "signatures": fdr_signatures(), "version": "file_version",
+{%- set known = {"hashes": "hashes", "signatures": "signatures", "version": "file_version",
     "company_name": "company_name", "internal_name": "original_file_name"} -%}
 {%- set content = {} -%}
-{%- for name, value in known.items() -%}{%- do content.update({name: "case when " ~ when ~ " then " ~ value ~ " end"}) -%}{%- endfor -%}
+{%- for name, value in known.items() -%}
+  {%- do content.update({name: "case when " ~ when ~ " then " ~ value ~ " end"}) -%}
+{%- endfor -%}
 {{ fdr_file(path, 8, content) }}
-{%- endmacro %}
-
-
-{#- The columns that every mapping ends with: where it happened, and the pipeline's own. -#}
-{% macro fdr_event(device_required=true) -%}
-metadata,
-    {{ fdr_device(device_required) }} as device
 {%- endmacro %}
 
 
 {#- JSON text of all fields of the event but its header and the ones that a mapping has placed. The id is part of the
     event key, and stays where there is no sensor to make the key with. -#}
 {% macro fdr_unmapped(placed=[]) -%}
-{%- set header = ["event_simpleName", "aid", "cid", "timestamp", "ContextTimeStamp", "event_platform", "ConfigBuild", "ComputerName", "TreeId"] -%}
+{%- set header = ["event_simpleName", "aid", "cid", "timestamp", "ContextTimeStamp", "event_platform", "ConfigBuild",
+    "ComputerName", "TreeId"] -%}
 {%- set patch = {} -%}
 {%- for name in header + placed -%}{%- do patch.update({name: none}) -%}{%- endfor -%}
 {%- set with_id = tojson(patch) -%}
@@ -180,18 +149,3 @@ nullif(json_merge_patch('{}', json_merge_patch(coalesce(event, _raw, '{}'),
 {%- endmacro %}
 
 
-{#- Records of an answer, each followed by a semicolon, as OCSF answers. -#}
-{% macro fdr_answers(records, type) -%}
-list_transform(list_filter(coalesce(string_split({{ records }}, ';'), []::varchar[]), lambda record: trim(record) <> ''),
-                lambda record: {'rdata': trim(record), 'type': '{{ type }}'})
-{%- endmacro %}
-
-
-{#- An NTSTATUS, decimal with or without a sign, or hexadecimal, as 0x…; zero is none. -#}
-{% macro fdr_nt_status(text) -%}
-case
-      when lower({{ text }}) like '0x%' then lower({{ text }})
-      when try_cast({{ text }} as bigint) between 1 and 4294967295 then format('0x{:08x}', try_cast({{ text }} as bigint))
-      when try_cast({{ text }} as bigint) between -2147483648 and -1 then format('0x{:08x}', try_cast({{ text }} as bigint) + 4294967296)
-    end
-{%- endmacro %}

@@ -7,7 +7,9 @@ with bronze as (
 named as (
     select *,
         -- kept apart, the event names itself
-        coalesce(nullif(trim(nested_event.event_simpleName), ''), {{ fdr_value("event_simpleName") }}, 'unnamed') as event_name,
+        coalesce(
+            nullif(trim(nested_event.event_simpleName), ''), {{ fdr_value("event_simpleName") }}, 'unnamed'
+        ) as event_name,
         {{ fdr_value("event_platform") }} as platform
     from bronze
 ),
@@ -28,31 +30,46 @@ select
     end as event_type,
     event_name,
     {{ fdr_value("id") }} as id,
-    {{ fdr_id(fdr_value("aid")) }} as aid,
+    nullif({{ fdr_value("aid") }}, '0') as aid,
     {{ fdr_value("cid") }} as cid,
     -- the text that the event time was read from
-    coalesce(case when {{ fdr_value("ContextTimeStamp") }} like '____-__-__%' or try_cast({{ fdr_value("ContextTimeStamp") }} as double) >= 1
-        then {{ fdr_value("ContextTimeStamp") }} end, {{ fdr_value("timestamp") }}, {{ fdr_value("Time") }}, {{ fdr_value("_time") }}) as original_time,
+    coalesce(
+        case
+            when {{ fdr_value("ContextTimeStamp") }} like '____-__-__%' then {{ fdr_value("ContextTimeStamp") }}
+            when try_cast({{ fdr_value("ContextTimeStamp") }} as double) >= 1 then {{ fdr_value("ContextTimeStamp") }}
+        end,
+        {{ fdr_value("timestamp") }},
+        {{ fdr_value("Time") }},
+        {{ fdr_value("_time") }}
+    ) as original_time,
     {{ fdr_value("ConfigBuild") }} as sensor_build,
-    {{ fdr_id(fdr_value("TreeId")) }} as tree_id,
+    nullif({{ fdr_value("TreeId") }}, '0') as tree_id,
     -- The stream has no severities; names say what the sensor itself finds suspicious.
     case when event_name like 'Suspicious%' or event_name like '%DetectInfo' then 2 else 1 end as severity_id,
 
     -- host
     {{ fdr_value("ComputerName") }} as computer_name,
-    coalesce(case when local_ip not like '127.%' and local_ip not in ('::1', '0:0:0:0:0:0:0:1') then local_ip end, public_ip) as device_ip,
+    coalesce(
+        case when local_ip not like '127.%' and local_ip not in ('::1', '0:0:0:0:0:0:0:1') then local_ip end, public_ip
+    ) as device_ip,
     local_ip,
     public_ip,
-    case platform when 'Win' then 100 when 'Lin' then 200 when 'Android' then 201 when 'And' then 201 when 'Mac' then 300 when 'iOS' then 301
-        else case when platform is not null then 99 end end as os_type_id,
-    case platform when 'Win' then 'Windows' when 'Lin' then 'Linux' when 'And' then 'Android' when 'Mac' then 'macOS' else platform end as os_name,
+    case platform
+        when 'Win' then 100 when 'Lin' then 200 when 'Android' then 201 when 'And' then 201
+        when 'Mac' then 300 when 'iOS' then 301
+        else case when platform is not null then 99 end
+    end as os_type_id,
+    case platform
+        when 'Win' then 'Windows' when 'Lin' then 'Linux' when 'And' then 'Android' when 'Mac' then 'macOS'
+        else platform
+    end as os_name,
 
     -- processes
-    {{ fdr_id(fdr_value("TargetProcessId")) }} as target_process_id,
-    {{ fdr_id(fdr_value("ContextProcessId")) }} as context_process_id,
-    {{ fdr_id(fdr_value("ParentProcessId")) }} as parent_process_id,
-    {{ fdr_id(fdr_value("SourceProcessId")) }} as source_process_id,
-    {{ fdr_id(fdr_value("RpcClientProcessId")) }} as rpc_client_process_id,
+    nullif({{ fdr_value("TargetProcessId") }}, '0') as target_process_id,
+    nullif({{ fdr_value("ContextProcessId") }}, '0') as context_process_id,
+    nullif({{ fdr_value("ParentProcessId") }}, '0') as parent_process_id,
+    nullif({{ fdr_value("SourceProcessId") }}, '0') as source_process_id,
+    nullif({{ fdr_value("RpcClientProcessId") }}, '0') as rpc_client_process_id,
     {{ fdr_number(fdr_value("RawProcessId"), 1, 2147483647) }} as raw_process_id,
     {{ fdr_value("ImageFileName") }} as image_file_name,
     {{ fdr_value("CommandLine") }} as command_line,
@@ -66,7 +83,7 @@ select
     {{ fdr_value("ProcessStartTime") }} as process_start_time,
     {{ fdr_value("IntegrityLevel") }} as integrity_level,
     {{ fdr_value("SessionId") }} as session_id,
-    {{ fdr_id(fdr_value("AuthenticationId")) }} as authentication_id,
+    nullif({{ fdr_value("AuthenticationId") }}, '0') as authentication_id,
     {{ fdr_value("ExitCode") }} as exit_code,
     {{ fdr_value("DesiredAccess") }} as desired_access,
     {{ fdr_value("InjectedDll") }} as injected_dll,

@@ -3,8 +3,7 @@ select
     99 as activity_id,
     event_name as activity_name,
     severity_id,
-    {'process': {{ fdr_process("context_process_id", "context_image_file_name", "context_base_file_name") }},
-     'user': {{ fdr_user("user_name", "user_uid", "logon_domain") }}} as actor,
+    {'process': actor.process, 'user': actor.user} as actor,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("actor.user.name", 4, "user_name"),
@@ -12,6 +11,7 @@ select
         observable("unmapped.RemoteAddress", 2, "remote_ip"),
     ]) }} as observables,
     {{ fdr_unmapped() }} as unmapped,
-    {{ fdr_event(device_required=false) }}
+    metadata,
+    case when is_host_known then device end as device
 from {{ ref("crowdstrike_fdr") }}
 where class_uid = 0

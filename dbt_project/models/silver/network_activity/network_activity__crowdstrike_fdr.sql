@@ -1,25 +1,49 @@
 -- Connections that processes opened, accepted or closed, and ports they bind or listen on.
 with directed as (
-    select *,
+    select
+        *,
         -- Windows, macOS and Linux sensors write 0 outbound, 1 inbound, 2 neither; the kind of event says it as well.
         case
-            when connection_direction = '1' or (connection_direction is null and event_name like 'NetworkReceiveAccept%') then 1
-            when connection_direction = '0' or (connection_direction is null and event_name like 'NetworkConnect%') then 2
+            when connection_direction = '1' then 1
+            when connection_direction = '0' then 2
+            when connection_direction is null and event_name like 'NetworkReceiveAccept%' then 1
+            when connection_direction is null and event_name like 'NetworkConnect%' then 2
             else 0
         end as direction_id,
         -- A socket on all addresses has its port; without one nothing is known of the host's end.
-        coalesce(local_ip, case when local_port is not null then {{ ip_or_null("coalesce(local_address_ip4, local_address_ip6)") }} end) as host_ip,
-        case protocol_number when 1 then 'icmp' when 6 then 'tcp' when 17 then 'udp' when 58 then 'ipv6-icmp' end as protocol_name
+        coalesce(
+            local_ip,
+            case
+                when local_port is not null then {{ ip_or_null("coalesce(local_address_ip4, local_address_ip6)") }}
+            end
+        ) as host_ip,
+        case protocol_number
+            when 1 then 'icmp' when 6 then 'tcp' when 17 then 'udp' when 58 then 'ipv6-icmp'
+        end as protocol_name
     from {{ ref("crowdstrike_fdr") }}
     where class_uid = 4001
 ),
 
 events as (
-    select *,
-        {'ip': host_ip, 'port': local_port, 'hostname': computer_name, 'uid': aid,
-         'name': case when coalesce(host_ip, computer_name, aid) is null then 'Unknown' end} as host_end,
-        {'ip': remote_ip, 'port': case when remote_ip is not null then remote_port end,
-         'hostname': null::varchar, 'uid': null::varchar, 'name': null::varchar} as peer_end
+    select
+        *,
+        {
+            'ip': host_ip,
+            'port': local_port,
+            'hostname': computer_name,
+            'uid': aid,
+            'name': case when coalesce(host_ip, computer_name, aid) is null then 'Unknown' end
+        } as host_end,
+        {
+            'ip': remote_ip,
+            'port': case when remote_ip is not null then remote_port end,
+            'hostname': null::varchar,
+            'uid': null::varchar,
+            'name': null::varchar
+        } as peer_end,
+        case
+            when contains(coalesce(remote_ip, host_ip), ':') then 6 when coalesce(remote_ip, host_ip) is not null then 4
+        end as ip_version_id
     from directed
 )
 
@@ -28,24 +52,31 @@ select
     case when activity_id = 99 then 'Bind' end as activity_name,
     severity_id,
     1 as status_id,
-    {{ fdr_actor() }} as actor,
+    actor,
     -- The host stands where it opened the connection, and where there is no peer yet.
     case when direction_id = 1 then peer_end else host_end end as src_endpoint,
     case when direction_id = 1 then host_end else peer_end end as dst_endpoint,
-    {'direction_id': direction_id,
-     'direction': {{ ocsf_caption("network_activity", "connection_info.direction_id", "direction_id") }},
-     'protocol_num': protocol_number,
-     'protocol_name': protocol_name,
-     'protocol_ver_id': case when contains(coalesce(remote_ip, host_ip), ':') then 6 when coalesce(remote_ip, host_ip) is not null then 4 end,
-     'protocol_ver': case when contains(coalesce(remote_ip, host_ip), ':') then 'Internet Protocol version 6 (IPv6)'
-        when coalesce(remote_ip, host_ip) is not null then 'Internet Protocol version 4 (IPv4)' end} as connection_info,
+    {
+        'direction_id': direction_id,
+        'direction': {{ ocsf_caption("network_activity", "connection_info.direction_id", "direction_id") }},
+        'protocol_num': protocol_number,
+        'protocol_name': protocol_name,
+        'protocol_ver_id': ip_version_id,
+        'protocol_ver': case ip_version_id
+            when 6 then 'Internet Protocol version 6 (IPv6)' when 4 then 'Internet Protocol version 4 (IPv4)'
+        end
+    } as connection_info,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("src_endpoint.ip", 2, "case when direction_id = 1 then remote_ip else host_ip end"),
         observable("dst_endpoint.ip", 2, "case when direction_id = 1 then host_ip else remote_ip end"),
-        observable("actor.process.name", 9, "coalesce(" ~ windows_file_name("context_image_file_name") ~ ", context_base_file_name)"),
+        observable("actor.process.name", 9, "coalesce(actor.process.name, context_base_file_name)"),
     ]) }} as observables,
-    {{ fdr_unmapped(["ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "LocalAddressIP4", "LocalAddressIP6", "RemoteAddressIP4",
-        "RemoteAddressIP6", "LocalPort", "RemotePort", "Protocol", "ConnectionDirection", "UserName", "UserSid", "UID", "AuthenticationId"]) }} as unmapped,
-    {{ fdr_event(device_required=false) }}
+    {{ fdr_unmapped([
+        "ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "LocalAddressIP4", "LocalAddressIP6",
+        "RemoteAddressIP4", "RemoteAddressIP6", "LocalPort", "RemotePort", "Protocol", "ConnectionDirection",
+        "UserName", "UserSid", "UID", "AuthenticationId",
+    ]) }} as unmapped,
+    metadata,
+    case when is_host_known then device end as device
 from events

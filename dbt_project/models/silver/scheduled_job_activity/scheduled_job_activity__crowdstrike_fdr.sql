@@ -4,15 +4,21 @@ select
     severity_id,
     1 as status_id,
     {{ fdr_actor("coalesce(rpc_client_process_id, context_process_id)") }} as actor,
-    {'name': coalesce(task_name, 'Unknown'),
-     'cmd_line': nullif(concat_ws(' ', task_exec_command, task_exec_arguments), ''),
-     'file': {{ windows_file("trim(task_exec_command, '\"')") }}} as job,
+    {
+        'name': coalesce(task_name, 'Unknown'),
+        'cmd_line': nullif(concat_ws(' ', task_exec_command, task_exec_arguments), ''),
+        'file': {{ windows_file("trim(task_exec_command, '\"')") }}
+    } as job,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("actor.user.name", 4, "user_name"),
         observable("job.cmd_line", 13, "nullif(concat_ws(' ', task_exec_command, task_exec_arguments), '')"),
     ]) }} as observables,
-    {{ fdr_unmapped(["RpcClientProcessId", "TaskName", "TaskExecCommand", "TaskExecArguments", "UserName", "UserSid", "AuthenticationId"]) }} as unmapped,
-    {{ fdr_event() }}
+    {{ fdr_unmapped([
+        "RpcClientProcessId", "TaskName", "TaskExecCommand", "TaskExecArguments", "UserName", "UserSid",
+        "AuthenticationId",
+    ]) }} as unmapped,
+    metadata,
+    device
 from {{ ref("crowdstrike_fdr") }}
 where class_uid = 1006
