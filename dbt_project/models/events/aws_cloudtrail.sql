@@ -34,7 +34,7 @@ called as (
             nullif(regexp_extract(identity_principal, '^[A-Z0-9]+:(.+)$', 1), '')
         ) as caller_name,
         coalesce(identity_arn, identity_principal) as caller_uid,
-        -- A service that calls for itself, and one that calls for somebody: an AwsServiceEvent is made by the service itself.
+        -- A service that calls for itself, or for somebody: an AwsServiceEvent is made by the service itself.
         coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then event_source end) as app_name
     from routed
 ),

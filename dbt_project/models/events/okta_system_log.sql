@@ -57,7 +57,7 @@ read as (
             '\blevel"?[=:]\s*"?([A-Za-z]+)', 1
         )) as risk_level,
 
-        -- the names of the factors: the event's authenticators, else the debug data's factor, else the kind of credential
+        -- the names of the factors: of the event's authenticators, of the debug data, or the kind of credential
         coalesce(
             nullif(list_transform(
                 list_filter(raw_targets, lambda entity: entity.type = 'AuthenticatorEnrollment'),
@@ -116,7 +116,9 @@ select
     outcome_reason as status_detail,
     case outcome_result when 'ALLOW' then 1 when 'DENY' then 2 end as action_id,
     case outcome_result when 'ALLOW' then 1 when 'DENY' then 2 when 'CHALLENGE' then 23 end as disposition_id,
-    case risk_level when 'LOW' then 1 when 'MEDIUM' then 2 when 'HIGH' then 3 when 'CRITICAL' then 4 end as risk_level_id,
+    case risk_level
+        when 'LOW' then 1 when 'MEDIUM' then 2 when 'HIGH' then 3 when 'CRITICAL' then 4
+    end as risk_level_id,
     case
         when log_severity in ('DEBUG', 'INFO') then 1
         when log_severity = 'WARN' then 3
@@ -187,7 +189,8 @@ select
                     'version': device_os_version,
                     'type_id': device_os_type_id,
                     'type': coalesce(
-                        {{ ocsf_caption("base_event", "device.os.type_id", "nullif(device_os_type_id, 99)") }}, device_os
+                        {{ ocsf_caption("base_event", "device.os.type_id", "nullif(device_os_type_id, 99)") }},
+                        device_os
                     )
                 }
             end,

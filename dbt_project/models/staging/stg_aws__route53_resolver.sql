@@ -1,7 +1,10 @@
 -- One row per landed DNS query of the Route 53 Resolver: its fields under plain names. event_type is `query`, or what
 -- DNS Firewall did: `firewall:alert`, `firewall:block`, `firewall:allow`.
 select
-    case when nullif(firewall_rule_action, '') is not null then 'firewall:' || lower(firewall_rule_action) else 'query' end as event_type,
+    case
+        when nullif(firewall_rule_action, '') is not null then 'firewall:' || lower(firewall_rule_action)
+        else 'query'
+    end as event_type,
     version as log_version,
     nullif(account_id, '') as account_id,
     nullif(region, '') as aws_region,

@@ -28,7 +28,9 @@ select
     cipher_suite,
 
     -- request: "GET /bucket/key?versioning HTTP/1.1"
-    nullif(regexp_extract(request_uri, '^(CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE)( |$)', 1), '') as http_method,
+    nullif(
+        regexp_extract(request_uri, '^(CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE)( |$)', 1), ''
+    ) as http_method,
     request_uri as request_line,
     nullif(regexp_extract(request_uri, '^\S+ ([^? ]+)', 1), '') as url_path,
     nullif(regexp_extract(request_uri, '^\S+ [^? ]*\?(.*?)(?: HTTP/\S+)?$', 1), '') as url_query,

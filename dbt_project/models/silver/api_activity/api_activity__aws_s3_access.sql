@@ -24,7 +24,7 @@ select
     1 as severity_id,
     case when http_status >= 400 or error_code is not null then 2 else 1 end as status_id,
     coalesce(error_code, http_status::varchar) as status_code,
-    -- Who asked: an ARN, a canonical user id, a service, or nobody: AWS writes no requester for unauthenticated requests.
+    -- Who asked: an ARN, a canonical user id, a service, or nobody. AWS writes no requester for unauthenticated requests.
     {
         'user': {
             'name': case
@@ -71,7 +71,9 @@ select
         'http_method': http_method,
         'referrer': referer,
         'version': http_version,
-        'url': case when url_path is not null then {'hostname': host_header, 'path': url_path, 'query_string': url_query} end
+        'url': case
+            when url_path is not null then {'hostname': host_header, 'path': url_path, 'query_string': url_query}
+        end
     } as http_request,
     case when status_number is not null then {
         'code': status_number,

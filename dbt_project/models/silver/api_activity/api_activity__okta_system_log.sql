@@ -1,5 +1,5 @@
--- Changes of the org by administrators and jobs, and what its API refused. What is done follows from the verb that begins
--- the last part of the event type (seed okta_verbs), unless the route says it.
+-- Changes of the org by administrators and jobs, and what its API refused. What is done follows from the verb that
+-- begins the last part of the event type (seed okta_verbs), unless the route says it.
 with events as (
     select
         event.* exclude (activity_id, activity_name),

@@ -1,5 +1,5 @@
--- What Okta itself finds suspicious (ThreatInsight, breached credentials, reuse of tokens, risk of users), and what users
--- report. The finding has the key of its event; the user it is about is the target, else the actor.
+-- What Okta itself finds suspicious (ThreatInsight, breached credentials, reuse of tokens, risk of users), and what
+-- users report. The finding has the key of its event; the user it is about is the target, else the actor.
 with events as (
     select
         *,
@@ -35,16 +35,19 @@ select
                 then [{'uid': reported_event, 'type': debug_data ->> 'suspiciousActivityEventType'}]
         end
     } as finding_info,
-    list_filter([
-        {
-            'user': {
-                'name': coalesce(subject.login, nullif(subject.displayName, 'unknown')),
-                'uid': subject.user.uid
+    list_filter(
+        [
+            {
+                'user': {
+                    'name': coalesce(subject.login, nullif(subject.displayName, 'unknown')),
+                    'uid': subject.user.uid
+                },
+                'src_endpoint': {'ip': client_ip}
             },
-            'src_endpoint': {'ip': client_ip}
-        },
-        {'user': null, 'src_endpoint': {'ip': reported_ip}}
-    ], lambda evidence: coalesce(evidence.user.name, evidence.user.uid, evidence.src_endpoint.ip) is not null) as evidences,
+            {'user': null, 'src_endpoint': {'ip': reported_ip}}
+        ],
+        lambda evidence: coalesce(evidence.user.name, evidence.user.uid, evidence.src_endpoint.ip) is not null
+    ) as evidences,
     list_transform(others, lambda target: target.resource) as resources,
     actor,
     device,

@@ -1,10 +1,11 @@
--- Flows of VPC network interfaces: a row per flow and aggregation interval, allowed or rejected. Where OCSF's own dossier
--- (github.com/ocsf/examples, AWS v1.5.0, VPC Flowlogs) says where a field goes, it goes there.
+-- Flows of VPC network interfaces: a row per flow and aggregation interval, allowed or rejected. Where OCSF's own
+-- dossier (github.com/ocsf/examples, AWS v1.5.0, VPC Flowlogs) says where a field goes, it goes there.
 with flows as (
     select
         *,
         event_type = 'REJECT' as action_is_reject,
         flow_direction in ('ingress', 'egress') as is_located,
+        protocol in (6, 17, 33, 132, 136) as has_ports,
         nullif(account_id, 'unknown') as owner_account,
         -- until the year 9999; the event time is one of the two, the other may be anything
         case when start_seconds between 1 and 253402300799 then start_seconds end as started,
@@ -16,11 +17,9 @@ with flows as (
             when contains(coalesce(source_ip, destination_ip), ':') then 6
             when coalesce(source_ip, destination_ip) is not null then 4
         end as ip_version_id,
-        -- traffic-path: 1 same VPC, 2 internet or gateway endpoint, 3 virtual private gateway, 4 and 5 peering within and
-        -- between regions, 6 local gateway, 7 gateway endpoint, 8 internet gateway
-        case traffic_path
-            when 1 then 4 when 2 then 5 when 3 then 6 when 4 then 7 when 5 then 8 when 6 then 9 when 7 then 10 when 8 then 11
-        end as boundary_id
+        -- traffic-path: 1 same VPC, 2 internet or gateway endpoint, 3 virtual private gateway, 4 and 5 peering within
+        -- and between regions, 6 local gateway, 7 gateway endpoint, 8 internet gateway
+        case when traffic_path between 1 and 8 then traffic_path + 3 end as boundary_id
     from {{ ref("aws_vpc_flow") }}
     where class_uid = 4001
 )
@@ -36,8 +35,8 @@ select
     started * 1000 as start_time,
     ended * 1000 as end_time,
     case when ended >= started then (ended - started) * 1000 end as duration,
-    -- Of an address that something between replaced, the packet's is the endpoint's, and the replaced one is in between. Only
-    -- the direction tells which end the interface is; a flow log without it says so in unmapped.
+    -- Of an address that something between replaced, the packet's is the endpoint's, and the replaced one is in between.
+    -- Only the direction tells which end the interface is; a flow log without it says so in unmapped.
     {
         'ip': coalesce(packet_source_ip, source_ip),
         'name': case
@@ -45,7 +44,7 @@ select
         end,
         'intermediate_ips': case when packet_source_ip <> source_ip then [source_ip] end,
         'port': case
-            when protocol in (6, 17, 33, 132, 136) and source_port between 0 and 65535 then source_port::integer
+            when has_ports and source_port between 0 and 65535 then source_port::integer
         end,
         'svc_name': source_service,
         'interface_uid': case when flow_direction = 'egress' then interface_id end,
@@ -60,7 +59,7 @@ select
         end,
         'intermediate_ips': case when packet_destination_ip <> destination_ip then [destination_ip] end,
         'port': case
-            when protocol in (6, 17, 33, 132, 136) and destination_port between 0 and 65535 then destination_port::integer
+            when has_ports and destination_port between 0 and 65535 then destination_port::integer
         end,
         'svc_name': destination_service,
         'interface_uid': case when flow_direction = 'ingress' then interface_id end,
@@ -76,11 +75,14 @@ select
         'protocol_name': case protocol
             when 1 then 'icmp' when 2 then 'igmp' when 4 then 'ipv4' when 6 then 'tcp' when 17 then 'udp'
             when 33 then 'dccp' when 41 then 'ipv6' when 47 then 'gre' when 50 then 'esp' when 51 then 'ah'
-            when 58 then 'ipv6-icmp' when 89 then 'ospfigp' when 112 then 'vrrp' when 132 then 'sctp' when 136 then 'udplite'
+            when 58 then 'ipv6-icmp' when 89 then 'ospfigp' when 112 then 'vrrp' when 132 then 'sctp'
+            when 136 then 'udplite'
         end,
         'protocol_ver_id': ip_version_id,
         'protocol_ver': case ip_version_id
-            when 4 then 'Internet Protocol version 4 (IPv4)' when 6 then 'Internet Protocol version 6 (IPv6)' else ip_type
+            when 4 then 'Internet Protocol version 4 (IPv4)'
+            when 6 then 'Internet Protocol version 6 (IPv6)'
+            else ip_type
         end,
         'tcp_flags': try_cast(tcp_flags as integer),
         'boundary_id': boundary_id,
@@ -94,7 +96,8 @@ select
         observable("dst_endpoint.ip", 2, "coalesce(packet_destination_ip, destination_ip)"),
         observable("src_endpoint.intermediate_ips[]", 2, "nullif(source_ip, coalesce(packet_source_ip, source_ip))"),
         observable(
-            "dst_endpoint.intermediate_ips[]", 2, "nullif(destination_ip, coalesce(packet_destination_ip, destination_ip))"
+            "dst_endpoint.intermediate_ips[]", 2,
+            "nullif(destination_ip, coalesce(packet_destination_ip, destination_ip))"
         ),
         observable("src_endpoint.instance_uid", 10, "case when flow_direction = 'egress' then instance_id end"),
         observable("dst_endpoint.instance_uid", 10, "case when flow_direction = 'ingress' then instance_id end"),

@@ -15,7 +15,9 @@ with events as (
             else coalesce(context_image_file_name, image_file_name)
         end as actor_path,
         case when activity_id = 1 then parent_base_file_name else context_base_file_name end as actor_name,
-        case when activity_id = 1 then parent_command_line when not about_itself then command_line end as actor_command_line,
+        case
+            when activity_id = 1 then parent_command_line when not about_itself then command_line
+        end as actor_command_line,
         case when about_itself then image_file_name else target_image_file_name end as path,
         case try_cast(integrity_level as bigint)
             when 0 then 1 when 4096 then 2 when 8192 then 3 when 8448 then 3
