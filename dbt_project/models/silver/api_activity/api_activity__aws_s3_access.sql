@@ -24,7 +24,7 @@ select
     1 as severity_id,
     case when http_status >= 400 or error_code is not null then 2 else 1 end as status_id,
     coalesce(error_code, http_status::varchar) as status_code,
-    -- Who asked: an ARN, a canonical user id, a service, or nobody. AWS writes no requester for unauthenticated requests.
+    -- Who asked: an ARN, a canonical user id, a service, or nobody. AWS writes no requester if it did not know one.
     {
         'user': {
             'name': case

@@ -35,7 +35,7 @@ select
     started * 1000 as start_time,
     ended * 1000 as end_time,
     case when ended >= started then (ended - started) * 1000 end as duration,
-    -- Of an address that something between replaced, the packet's is the endpoint's, and the replaced one is in between.
+    -- Of an address that something between replaced, the packet's is the endpoint's, the replaced one is in between.
     -- Only the direction tells which end the interface is; a flow log without it says so in unmapped.
     {
         'ip': coalesce(packet_source_ip, source_ip),
