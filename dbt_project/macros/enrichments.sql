@@ -3,8 +3,9 @@
 
 {#- Text of `field` in the `data` of the first enrichment of this name and type; NULL when there is none.
     name: 'user', 'src_endpoint', 'src_endpoint.ip', …; '' for any.
-    type: location, autonomous_system, isp, anonymous_ip, asset, identity, threat_intelligence, warning_list, reputation,
-    pending. field: a key of `data` ('department'), a path ('tags[0]'), or value, provider, created_time of the entry.
+    type: location, autonomous_system, isp, anonymous_ip, asset, identity, threat_intelligence, warning_list,
+    reputation, pending. field: a key of `data` ('department'), a path ('tags[0]'), or value, provider, created_time
+    of the entry.
     events: alias of the table, where several have enrichments. -#}
 {% macro enrichment(name, type, field, events='') -%}
 {%- set first = enrichments_of(name, type, events) ~ "[1]" -%}
@@ -24,7 +25,9 @@ coalesce(from_json(({{ enrichments_of(name, type, events) }}[1]).data -> '$.{{ f
 
 {#- All enrichments of this name ('' for any) and type, as they stand in `enrichments`. -#}
 {% macro enrichments_of(name, type, events='') -%}
-list_filter({{ events ~ '.' if events }}enrichments, lambda each: each.type = '{{ type }}'{{ " and each.name = '" ~ name ~ "'" if name }})
+list_filter(
+      {{ events ~ '.' if events }}enrichments,
+      lambda each: each.type = '{{ type }}'{{ " and each.name = '" ~ name ~ "'" if name }})
 {%- endmacro %}
 
 
@@ -32,7 +35,8 @@ list_filter({{ events ~ '.' if events }}enrichments, lambda each: each.type = '{
     name: 'src_endpoint.ip', …; '' for any. provider: as the settings name it. field: a key of `data` ('confidence',
     'status'), or score, score_id of its reputation. events: alias of the table, where several have enrichments. -#}
 {% macro looked_up(name, provider, field, events='') -%}
-{%- set first = "list_filter(" ~ enrichments_of(name, 'reputation', events) ~ ", lambda each: each.provider = '" ~ provider ~ "')[1]" -%}
+{%- set all = enrichments_of(name, 'reputation', events) -%}
+{%- set first = "list_filter(" ~ all ~ ", lambda each: each.provider = '" ~ provider ~ "')[1]" -%}
 {%- if field == 'score' -%}
 (({{ first }}).reputation.base_score::varchar)
 {%- elif field == 'score_id' -%}

@@ -16,7 +16,7 @@
   {%- if not source -%}
     {%- set described, rows = lake_mart_rows(model.name, ocsf_class, compiled_code) -%}
   {%- elif table == "dispositions" -%}
-    {%- set rows = "select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from (" ~ compiled_code ~ "\n)" -%}
+    {%- set rows = lake_by_hour("(" ~ compiled_code ~ "\n)") -%}
   {%- else -%}
     {%- set described = lake_described(compiled_code) -%}
     {%- set made = lake_plan(table, described) -%}
@@ -35,7 +35,8 @@
     {%- endif -%}
   {%- endcall %}
   {%- for day in days -%}
-    {%- do lake_execute(lake_copy("select * from read_parquet('" ~ (unsorted | replace("'", "''")) ~ "') where date = '" ~ day ~ "'", folder)) -%}
+    {%- set rows_of_day = "from read_parquet('" ~ (unsorted | replace("'", "''")) ~ "') where date = '" ~ day ~ "'" -%}
+    {%- do lake_execute(lake_copy(rows_of_day, folder)) -%}
   {%- endfor -%}
 
   {%- set check = fromjson(lake_call("hw_check", [model.name, ocsf_class, described])) -%}
@@ -44,7 +45,9 @@
     {%- set counts = lake_disposition_counts(check.staged) -%}
   {%- elif check and ocsf_class -%}
     {%- set invalid = lake_rule_breaks(check) -%}
-    {%- if check.pending_sql -%}{%- set counts = fromjson(run_query(check.pending_sql).columns[0].values()[0]) -%}{%- endif -%}
+    {%- if check.pending_sql -%}
+      {%- set counts = fromjson(run_query(check.pending_sql).columns[0].values()[0]) -%}
+    {%- endif -%}
   {%- endif -%}
   {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
   {%- for statement in check.index or [] -%}{%- do lake_execute(statement) -%}{%- endfor -%}
@@ -53,7 +56,8 @@
         "mapped": mapped})]) -%}
 
   {%- if lake_is_read(model) -%}
-    {%- do lake_execute("create or replace view " ~ target ~ " as " ~ (lake_table_select(model.name) if source else lake_mart_select(model, compiled_code))) -%}
+    {%- set select = lake_table_select(model.name) if source else lake_mart_select(model, compiled_code) -%}
+    {%- do lake_execute("create or replace view " ~ target ~ " as " ~ select) -%}
   {%- endif -%}
   {{ run_hooks(post_hooks) }}
   {%- do adapter.commit() -%}
@@ -61,16 +65,22 @@
 {% endmaterialization %}
 
 {% macro lake_mapped_rows(sql, made) -%}
-  {#- hour → rows that the mapping gives, with what is asked about them looked up (lake/ocsf/context/statements.py). As many
-      must be written: context never changes their number. A mapping without rows is not run further, which spares most
-      models most of their time. -#}
-  {%- do lake_execute("create or replace temp table context_rows as\nwith mapped as (\n" ~ sql ~ "\n),\n" ~ made.steps ~ "\n" ~ made.rows) -%}
+  {#- hour → rows that the mapping gives, with what is asked about them looked up (lake/ocsf/context/statements.py). As
+      many must be written: context never changes their number. A mapping without rows is not run further, which spares
+      most models most of their time. -#}
+  {%- do lake_execute("create or replace temp table context_rows as\nwith mapped as (\n" ~ sql ~ "\n),\n" ~ made.steps
+        ~ "\n" ~ made.rows) -%}
   {%- set counts = {} -%}
-  {%- for row in run_query("select strftime(event_hour, '%Y-%m-%dT%H'), sum(events) from context_rows group by 1").rows -%}
+  {%- set found = run_query("select strftime(event_hour, '%Y-%m-%dT%H'), sum(events) from context_rows group by 1") -%}
+  {%- for row in found.rows -%}
     {%- do counts.update({row[0]: row[1] | int}) -%}
   {%- endfor -%}
   {%- if counts and made.found -%}{%- do lake_execute(made.found) -%}{%- endif -%}
   {{ return(counts) }}
+{%- endmacro %}
+
+{% macro lake_by_hour(rows) -%}
+  select *, strftime(_event_at, '%Y-%m-%d') as date, strftime(_event_at, '%H') as hour from {{ rows }}
 {%- endmacro %}
 
 {% macro lake_copy(rows, folder) -%}
@@ -84,7 +94,8 @@
   {#- Whether anything selected reads this model, itself or by an ephemeral one: over years of hours, a view that nobody
       reads takes seconds. -#}
   {%- for reader in graph.nodes.values() if node.unique_id in reader.depends_on.get("nodes", []) -%}
-    {%- if reader.unique_id in selected_resources or (reader.config.materialized == "ephemeral" and lake_is_read(reader)) -%}
+    {%- if reader.unique_id in selected_resources
+          or (reader.config.materialized == "ephemeral" and lake_is_read(reader)) -%}
       {{ return(true) }}
     {%- endif -%}
   {%- endfor -%}
@@ -98,5 +109,6 @@
   {%- set folder = lake_call("hw_stage", [relation.identifier]) | replace("'", "''") -%}
   {%- do lake_execute("copy (select * from " ~ relation ~ ") to '" ~ folder ~ "' (format parquet, compression lz4,"
         ~ " row_group_size 20480, partition_by (class_uid), write_partition_columns true, overwrite_or_ignore)") -%}
-  {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ lake_call("hw_kept", [relation.identifier, described])) -%}
+  {%- set select = lake_call("hw_kept", [relation.identifier, described]) -%}
+  {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ select) -%}
 {%- endmacro %}

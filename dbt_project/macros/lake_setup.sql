@@ -61,7 +61,8 @@
 {%- endmacro %}
 
 {% macro lake_tested(nodes) -%}
-  {#- What the selected tests read: of a unit test all that its model reads, for it asks that for the types of columns. -#}
+  {#- What the selected tests read: of a unit test all that its model reads, for it asks that for the types of
+      columns. -#}
   {%- set read = [] -%}
   {%- for unique_id in selected_resources -%}
     {%- if unique_id in graph.nodes -%}
@@ -75,8 +76,8 @@
 {%- endmacro %}
 
 {% macro lake_upstreams(unique_id, nodes, order) -%}
-  {#- Puts what a node reads, directly or not, into `order`, upstreams first. The node itself comes last. What a table of
-      the lake was made of is not read: its files are. -#}
+  {#- Puts what a node reads, directly or not, into `order`, upstreams first. The node itself comes last. What a table
+      of the lake was made of is not read: its files are. -#}
   {%- if unique_id in selected_resources or not lake_is_filed(nodes[unique_id]) -%}
     {%- for upstream in nodes[unique_id].depends_on.get("nodes", []) if upstream in nodes and upstream not in order -%}
       {%- do lake_upstreams(upstream, nodes, order) -%}
@@ -111,8 +112,8 @@
 {%- endmacro %}
 
 {% macro lake_asks_types_only() -%}
-  {#- Unit tests bring their rows with them. Tables without rows then stand in: asking a view for its types reads the SQL
-      of all that it stands on, again for every test. -#}
+  {#- Unit tests bring their rows with them. Tables without rows then stand in: asking a view for its types reads the
+      SQL of all that it stands on, again for every test. -#}
   {%- for unique_id in selected_resources if not unique_id.startswith("unit_test.") -%}{{ return(false) }}{%- endfor -%}
   {{ return(flags.WHICH == "test") }}
 {%- endmacro %}

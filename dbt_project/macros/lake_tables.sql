@@ -18,7 +18,8 @@ select * from {{ model }}
   {#- hour → published, duplicate, filtered, collision. -#}
   {%- set counts = {} -%}
   {%- set found = run_query(
-        "select date || 'T' || hour, count(*), count_if(disposition = 'published'), count_if(disposition = 'duplicate'),"
+        "select date || 'T' || hour, count(*), count_if(disposition = 'published'),"
+        ~ " count_if(disposition = 'duplicate'),"
         ~ " count_if(disposition = 'filtered'), count_if(collision) from " ~ staged ~ " group by 1") -%}
   {%- for row in found.rows -%}
     {%- do counts.update({row[0]: {"rows": row[1] | int, "published": row[2] | int, "duplicate": row[3] | int,

@@ -8,33 +8,40 @@
 {%- set octet, group = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])', '[0-9a-f]{1,4}' -%}
 {%- set ipv4 = '(' ~ octet ~ '[.]){3}' ~ octet -%}
 {%- set ipv6 = ['(' ~ group ~ ':){7}' ~ group, '(' ~ group ~ ':){1,7}:', ':((:' ~ group ~ '){1,7}|:)'] -%}
-{%- for n in range(1, 7) -%}{%- do ipv6.append('(' ~ group ~ ':){1,' ~ n ~ '}(:' ~ group ~ '){1,' ~ (7 - n) ~ '}') -%}{%- endfor -%}
+{%- for n in range(1, 7) -%}
+  {%- do ipv6.append('(' ~ group ~ ':){1,' ~ n ~ '}(:' ~ group ~ '){1,' ~ (7 - n) ~ '}') -%}
+{%- endfor -%}
 case
   when regexp_full_match({{ text }}, '{{ ipv4 }}') then {{ text }}
   when contains({{ text }}, ':')
-    and regexp_full_match(regexp_replace(lower(split_part({{ text }}, '%', 1)), ':{{ ipv4 }}$', ':0:0'), '{{ ipv6 | join("|") }}')
+    and regexp_full_match(
+      regexp_replace(lower(split_part({{ text }}, '%', 1)), ':{{ ipv4 }}$', ':0:0'), '{{ ipv6 | join("|") }}')
     then regexp_replace(split_part({{ text }}, '%', 1), '^::[fF]{4}:([0-9.]+)$', '\1')
 end
 {%- endmacro %}
 
 
-{#- The 32 hex digits of an IPv4 (as ::ffff:a.b.c.d) or IPv6 address; NULL for text that is no address. For few texts: of
-    events, `lake/ocsf/keys.py` makes them in steps. -#}
+{#- The 32 hex digits of an IPv4 (as ::ffff:a.b.c.d) or IPv6 address; NULL for text that is no address. For few texts:
+    of events, `lake/ocsf/keys.py` makes them in steps. -#}
 {% macro ip_hex(ip) -%}
-{%- set bare = "case when contains(" ~ ip ~ ", ':') then lower(split_part(" ~ ip ~ ", '%', 1)) else '::ffff:' || " ~ ip ~ " end" -%}
+{%- set bare = "case when contains(" ~ ip ~ ", ':') then lower(split_part(" ~ ip ~ ", '%', 1)) else '::ffff:' || "
+    ~ ip ~ " end" -%}
 {%- set octets = "try_cast(string_split(regexp_extract(" ~ bare ~ ", '[0-9.]+$'), '.') as integer[])" -%}
-{%- set groups = "case when contains(" ~ bare ~ ", '.') then regexp_replace(" ~ bare ~ ", '[0-9.]+$', '') || printf('%02x%02x:%02x%02x', "
+{%- set groups = "case when contains(" ~ bare ~ ", '.') then regexp_replace(" ~ bare ~ ", '[0-9.]+$', '')"
+    ~ " || printf('%02x%02x:%02x%02x', "
     ~ octets ~ "[1], " ~ octets ~ "[2], " ~ octets ~ "[3], " ~ octets ~ "[4]) else " ~ bare ~ " end" -%}
 {%- set half = "array_to_string(list_transform(list_filter(string_split(split_part(" ~ groups ~ ", '::', {half}), ':'),"
     ~ " lambda part: part <> ''), lambda part: lpad(part, 4, '0')), '')" -%}
 {%- set head, tail = half.replace("{half}", "1"), half.replace("{half}", "2") -%}
-case when ({{ ip_or_null(ip) }}) is not null then rpad({{ head }}, (32 - length({{ tail }}))::integer, '0') || {{ tail }} end
+case when ({{ ip_or_null(ip) }}) is not null
+      then rpad({{ head }}, (32 - length({{ tail }}))::integer, '0') || {{ tail }} end
 {%- endmacro %}
 
 
 {#- The text if it is an e-mail address as OCSF's email_t wants it, else NULL. -#}
 {% macro email_or_null(text) -%}
-case when regexp_full_match({{ text }}, '[a-zA-Z0-9!#$%&''*+-/=?^_`{|}~.]+@[a-zA-Z0-9-]+[.][a-zA-Z0-9-.]+') then {{ text }} end
+case when regexp_full_match({{ text }}, '[a-zA-Z0-9!#$%&''*+-/=?^_`{|}~.]+@[a-zA-Z0-9-]+[.][a-zA-Z0-9-.]+')
+      then {{ text }} end
 {%- endmacro %}
 
 

@@ -1,18 +1,26 @@
 {#- From what a mapping gives to a whole OCSF event. A mapping gives the attributes it fills and nothing else. -#}
 
-{% macro ocsf_metadata(vendor_name, product_name, event_code="null", log_name="null", original_time="null", log_provider="null", correlation_uid="null", tenant_uid="null", log_level="null", feature_name="null", labels="null::varchar[]", version="null", sequence="null::integer") -%}
+{% macro ocsf_metadata(
+    vendor_name, product_name, event_code="null", log_name="null", original_time="null", log_provider="null",
+    correlation_uid="null", tenant_uid="null", log_level="null", feature_name="null", labels="null::varchar[]",
+    version="null", sequence="null::integer"
+) -%}
   {#- The `metadata` object of a source's events. Arguments are SQL expressions; vendor and product are plain names. It
-      carries the pipeline's columns (`_record`); version, profiles and logged_time (arrival) are filled in for every event. -#}
-  {'product': {'name': '{{ product_name }}', 'vendor_name': '{{ vendor_name }}', 'version': {{ version }}::varchar, 'feature': {'name': {{ feature_name }}::varchar}},
-   'event_code': {{ event_code }}::varchar, 'log_name': {{ log_name }}::varchar, 'log_provider': {{ log_provider }}::varchar,
-   'log_level': {{ log_level }}::varchar, 'original_time': {{ original_time }}::varchar, 'correlation_uid': {{ correlation_uid }}::varchar,
+      carries the pipeline's columns (`_record`); version, profiles and logged_time (arrival) are filled in for every
+      event. -#}
+  {'product': {'name': '{{ product_name }}', 'vendor_name': '{{ vendor_name }}', 'version': {{ version }}::varchar,
+     'feature': {'name': {{ feature_name }}::varchar}},
+   'event_code': {{ event_code }}::varchar, 'log_name': {{ log_name }}::varchar,
+   'log_provider': {{ log_provider }}::varchar, 'log_level': {{ log_level }}::varchar,
+   'original_time': {{ original_time }}::varchar, 'correlation_uid': {{ correlation_uid }}::varchar,
    'tenant_uid': {{ tenant_uid }}::varchar, 'labels': {{ labels }}, 'sequence': {{ sequence }}, 'uid': _event_key,
-   '_record': {'event_at': _event_at, 'arrived_at': _arrived_at, 'batch': _batch, 'source_object': _source_object, 'source_row': _source_row}}
+   '_record': {'event_at': _event_at, 'arrived_at': _arrived_at, 'batch': _batch,
+     'source_object': _source_object, 'source_row': _source_row}}
 {%- endmacro %}
 
 {% macro lake_events(made, sql, enrich=true) -%}
-  {#- The SELECT that a lake_partition model really writes: conformed, completed, with its context and its partition. A mart
-      is not enriched: it is made of enriched events. `made` is what `lake_plan` gives. -#}
+  {#- The SELECT that a lake_partition model really writes: conformed, completed, with its context and its partition. A
+      mart is not enriched: it is made of enriched events. `made` is what `lake_plan` gives. -#}
 with mapped as (
 {{ sql }}
 ),
@@ -35,7 +43,9 @@ from enriched
 {% macro lake_described(sql) -%}
   {#- The columns of a SELECT as JSON: [[name, type], …]. -#}
   {%- set described = [] -%}
-  {%- for row in run_query("describe (" ~ sql ~ "\n)").rows -%}{%- do described.append([row[0], row[1]]) -%}{%- endfor -%}
+  {%- for row in run_query("describe (" ~ sql ~ "\n)").rows -%}
+    {%- do described.append([row[0], row[1]]) -%}
+  {%- endfor -%}
   {{ return(tojson(described)) }}
 {%- endmacro %}
 

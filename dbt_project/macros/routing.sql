@@ -1,8 +1,9 @@
 {#- What an events model (models/events) needs to route its source's events and to find copies among them. -#}
 
 {% macro routes(source, staging) -%}
-  {#- Rows (event_type, class_uid, activity_id): the route of each event type that occurs, from the seed `ocsf_routing`. A
-      route names an event type, or its beginning and `*`; the longest one wins. activity_id is NULL where the mapping decides. -#}
+  {#- Rows (event_type, class_uid, activity_id): the route of each event type that occurs, from the seed `ocsf_routing`.
+      A route names an event type, or its beginning and `*`; the longest one wins. activity_id is NULL where the mapping
+      decides. -#}
 (
   select kinds.event_type,
     arg_max(seed.class_uid, length(seed.event_type)) as class_uid,
@@ -11,32 +12,38 @@
   join {{ ref("ocsf_routing") }} as seed
     on seed.source = '{{ source }}'
     and (seed.event_type = kinds.event_type
-      or (seed.event_type like '%*' and starts_with(kinds.event_type, left(seed.event_type, length(seed.event_type) - 1))))
+      or (seed.event_type like '%*'
+        and starts_with(kinds.event_type, left(seed.event_type, length(seed.event_type) - 1))))
   group by kinds.event_type
 )
 {%- endmacro %}
 
 {% macro repeated_keys(log, staging) -%}
-  {#- Rows (_batch, _source_object, _source_row, number, is_collision): the events whose key occurs more than once in their
-      hour. `number` counts those of the same content in the order of their arrival. `is_collision`: the key has several
-      contents. Only what is repeated is read whole. -#}
+  {#- Rows (_batch, _source_object, _source_row, number, is_collision): the events whose key occurs more than once in
+      their hour. `number` counts those of the same content in the order of their arrival. `is_collision`: the key has
+      several contents. Only what is repeated is read whole. -#}
 (
   with repeated as (
     select _event_key, date_trunc('hour', _event_at) as event_hour from {{ staging }} group by all having count(*) > 1
   ),
   identified as (
-    select event._batch, event._source_object, event._source_row, event._arrived_at, repeated._event_key, repeated.event_hour,
+    select event._batch, event._source_object, event._source_row, event._arrived_at,
+      repeated._event_key, repeated.event_hour,
       {{ content_identity("bronze_row", log) }} as content
     from {{ staging }} as event
-    join repeated on repeated._event_key = event._event_key and repeated.event_hour = date_trunc('hour', event._event_at)
+    join repeated
+      on repeated._event_key = event._event_key and repeated.event_hour = date_trunc('hour', event._event_at)
     join {{ source("bronze", log) }} as bronze_row
       on bronze_row._batch = event._batch and bronze_row._source_object = event._source_object
       and bronze_row._source_row = event._source_row and bronze_row._event_key = event._event_key
   )
   select _batch, _source_object, _source_row,
-    row_number() over (partition by _event_key, event_hour, content order by _arrived_at, _batch, _source_object, _source_row) as number,
-    min(content) over (partition by _event_key, event_hour) <> max(content) over (partition by _event_key, event_hour) as is_collision
+    row_number() over (
+      partition by _event_key, event_hour, content order by _arrived_at, _batch, _source_object, _source_row
+    ) as number,
+    min(content) over key_of_hour <> max(content) over key_of_hour as is_collision
   from identified
+  window key_of_hour as (partition by _event_key, event_hour)
 )
 {%- endmacro %}
 

@@ -5,7 +5,7 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_stand_in(id)               → "": from now on a failure is that model's; of none with ""
   hw_seed(name)                 → SELECT over the rows of a seed that can be used
   hw_stage(model)               → folder to write partitions to
-  hw_hours(mart)                → JSON: the hours of a mart that are built
+  hw_wanted(mart)               → condition for the rows of a mart that are built, by `_event_at`
   hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
   hw_events(table, columns)     → JSON: SQL from a mapping's columns to whole events with their context
   hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
@@ -117,7 +117,7 @@ class Plugin(BasePlugin):
             ("hw_stand_in", self._stand_in, 1),
             ("hw_seed", self._seed, 1),
             ("hw_stage", self._stage, 1),
-            ("hw_hours", self._hours, 1),
+            ("hw_wanted", self._wanted, 1),
             ("hw_days", self._days, 2),
             ("hw_events", self._events, 2),
             ("hw_check", self._check, 3),
@@ -170,8 +170,9 @@ class Plugin(BasePlugin):
             self._signed.renew()  # a run may outlive the credentials of a role
         return str(self._current().staging_folder(model))
 
-    def _hours(self, mart: str) -> str:
-        return json.dumps(self._current().mart_hours(mart))
+    def _wanted(self, mart: str) -> str:
+        hours = ", ".join(f"timestamp '{hour.replace('T', ' ')}:00:00'" for hour in self._current().mart_hours(mart))
+        return f"date_trunc('hour', _event_at) in ({hours})" if hours else "false"
 
     def _days(self, table: str, source: str) -> str:
         run = self._current()
