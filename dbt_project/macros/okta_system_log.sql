@@ -1,8 +1,8 @@
 {#- What the models of Okta share beside the columns of `models/events/okta_system_log.sql`. -#}
 
 {% macro okta_parties(entities) -%}
-  {#- Entities of an Okta event (its actor, its targets) with the user, the resource and the leftover JSON that each of them
-      makes. The alternate id is the login; client applications repeat their id there. -#}
+  {#- Entities of an Okta event (its actor, its targets) with the user, the resource and the leftover JSON that each of
+      them makes. The alternate id is the login; client applications repeat their id there. -#}
 list_transform({{ entities }}, lambda entity: case when entity is not null then struct_insert(
   entity,
   login := nullif(nullif(entity.alternateId, 'unknown'), entity.id),
@@ -30,7 +30,9 @@ list_transform({{ entities }}, lambda entity: case when entity is not null then 
     'uid': nullif(entity.id, 'unknown'),
     'name': coalesce(nullif(entity.displayName, 'unknown'), nullif(entity.alternateId, 'unknown'),
       case when nullif(entity.id, 'unknown') is null then 'Unknown' end),
-    'uid_alt': case when entity.displayName <> 'unknown' then nullif(nullif(entity.alternateId, 'unknown'), entity.displayName) end,
+    'uid_alt': case
+      when entity.displayName <> 'unknown' then nullif(nullif(entity.alternateId, 'unknown'), entity.displayName)
+    end,
     'type': entity.type,
     'data': case when coalesce(entity.detailEntry, entity.changeDetails) is not null
       then json_object('detailEntry', entity.detailEntry, 'changeDetails', entity.changeDetails) end
