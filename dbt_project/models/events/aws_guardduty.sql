@@ -1,6 +1,6 @@
--- The states of GuardDuty findings that the mapping sees: routed to a class, each state once, with what stands in the
--- JSON of actions and resources.
-with published as (
+-- The states of GuardDuty findings with their outcome, each state once, and the OCSF objects that are made of what
+-- stands in the JSON of their actions and resources.
+with routed as (
     select
         event.*,
         coalesce(route.class_uid, 0) as routed_class_uid, -- an event type without a route is a Base Event
@@ -12,91 +12,334 @@ with published as (
             else 'published'
         end as outcome,
         coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
-        case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
-        {{ guardduty_text("additional_info", "sample") }} = 'true' or title like '[SAMPLE]%' as is_sample,
-        {{ ocsf_metadata(
-            "AWS", "GuardDuty", event_code="event_type", original_time="updated_at", feature_name="feature_name",
-            version="schema_version", correlation_uid="attack_sequence_arn", labels="case when is_sample then ['sample'] end") }} as metadata
+        case when outcome = 'published' then routed_class_uid end as class_uid -- mappings select by it
     from {{ ref("stg_aws__guardduty") }} as event
     left join {{ routes("aws_guardduty", ref("stg_aws__guardduty")) }} as route using (event_type)
     left join {{ repeated_keys("aws_guardduty", ref("stg_aws__guardduty")) }} as repeated
         using (_batch, _source_object, _source_row)
 ),
 
-looked_up as (
+located as (
     select
         *,
+        {{ guardduty_text("additional_info", "sample") }} = 'true' or title like '[SAMPLE]%' as is_sample,
         coalesce(api_call, kubernetes_call, connection, port_probe, login_attempt, dns_request) as action_data,
-        coalesce({{ guardduty_list("volume_scan", "scanDetections.threatDetectedByName.threatNames") }}
-            || {{ guardduty_list("malware_scan", "threats") }}, []) as threats,
-        {{ guardduty_list("detection", "sequence.signals") }} as sequence_signals,
-        {{ guardduty_list("detection", "sequence.sequenceIndicators") }} as sequence_indicators
-    from published
+        coalesce(runtime -> '$.process', runtime -> '$.Process') as runtime_process,
+        coalesce(kubernetes -> '$.kubernetesWorkloadDetails', kubernetes -> '$.KubernetesWorkloadDetails')
+            as kubernetes_workload,
+        coalesce(s3_buckets -> '$[*]', []) as buckets,
+        {{ guardduty_list("detection", "sequence.actors") }} as sequence_actors,
+        {{ guardduty_list("detection", "sequence.resources") }} as sequence_resources
+    from routed
+),
+
+read as (
+    select
+        *,
+        -- the action: what was called or looked up, and which way
+        coalesce({{ guardduty_text("api_call", "api") }}, {{ guardduty_text("kubernetes_call", "verb") }}) as operation,
+        coalesce(
+            {{ guardduty_text("api_call", "serviceName") }},
+            case when kubernetes_call is not null then 'kubernetes' end
+        ) as service_name,
+        {{ guardduty_text("api_call", "errorCode") }} as response_error,
+        {{ guardduty_number("kubernetes_call", "statusCode") }} as response_code,
+        {{ guardduty_text("action_data", "userAgent") }} as user_agent,
+        coalesce(
+            {{ guardduty_text("dns_request", "domain") }}, {{ guardduty_text("dns_request", "domainWithSuffix") }}
+        ) as dns_name,
+        lower({{ guardduty_text("action_data", "protocol") }}) as protocol_name,
+        try_cast({{ guardduty_text("action_data", "blocked") }} as boolean) as is_blocked,
+        {{ guardduty_list("login_attempt", "loginAttributes") }}[1] as login,
+        {{ guardduty_text("connection", "connectionDirection") }} as connection_direction,
+        case
+            when port_probe is not null then 1
+            when dns_request is not null or connection_direction = 'OUTBOUND' then 2
+            when connection_direction = 'INBOUND' then 1
+            else 0
+        end as direction_id,
+        coalesce(dns_request is not null or connection_direction = 'OUTBOUND', false) as is_from_here,
+
+        -- what was seen on the network: one thing in an action, several in a probe
+        list_transform(
+            case
+                when port_probe is not null then {{ guardduty_list("port_probe", "portProbeDetails") }}
+                when action_data is not null then [action_data]
+                else []
+            end,
+            lambda seen: {
+                'remote_ip': coalesce(
+                    {{ guardduty_text("seen", "remoteIpDetails.ipAddressV4") }},
+                    {{ guardduty_text("seen", "remoteIpDetails.ipAddressV6") }}
+                ),
+                'remote_port': {{ guardduty_number("seen", "remotePortDetails.port", "bigint", "0 and 65535") }},
+                'remote_domain': {{ guardduty_text("seen", "domainDetails.domain") }},
+                'city': {{ guardduty_text("seen", "remoteIpDetails.city.cityName") }},
+                'country': {{ guardduty_text("seen", "remoteIpDetails.country.countryName") }},
+                'country_code': {{ guardduty_text("seen", "remoteIpDetails.country.countryCode") }},
+                'lat': {{ guardduty_number("seen", "remoteIpDetails.geoLocation.lat", "double", "-180 and 180") }},
+                'lon': {{ guardduty_number("seen", "remoteIpDetails.geoLocation.lon", "double", "-180 and 180") }},
+                'asn': {{ guardduty_number("seen", "remoteIpDetails.organization.asn") }},
+                'as_name': {{ guardduty_text("seen", "remoteIpDetails.organization.asnOrg") }},
+                'isp': {{ guardduty_text("seen", "remoteIpDetails.organization.isp") }},
+                'local_ip': coalesce(
+                    {{ guardduty_text("seen", "localIpDetails.ipAddressV4") }},
+                    {{ guardduty_text("seen", "localIpDetails.ipAddressV6") }}
+                ),
+                'local_port': {{ guardduty_number("seen", "localPortDetails.port", "bigint", "0 and 65535") }},
+                'local_interface': {{ guardduty_text("seen", "localNetworkInterface") }},
+                'data': seen
+            }
+        ) as sightings,
+
+        -- who and what
+        {{ guardduty_text("access_key", "accessKeyId") }} as access_key_id,
+        coalesce(
+            {{ guardduty_text("access_key", "userName") }},
+            {{ guardduty_text("kubernetes", "kubernetesUserDetails.username") }},
+            {{ guardduty_text("rds_user", "user") }},
+            {{ guardduty_text("sequence_actors[1]", "user.name") }}
+        ) as user_name,
+        coalesce(
+            {{ guardduty_text("access_key", "principalId") }},
+            {{ guardduty_text("kubernetes", "kubernetesUserDetails.uid") }},
+            {{ guardduty_text("sequence_actors[1]", "user.uid") }}
+        ) as user_uid,
+        coalesce(
+            {{ guardduty_text("access_key", "userType") }}, {{ guardduty_text("sequence_actors[1]", "user.type") }}
+        ) as user_type,
+        {{ guardduty_text("instance", "instanceId") }} as instance_id,
+        {{ guardduty_text("instance", "networkInterfaces[0].privateIpAddress") }} as private_ip,
+        {{ guardduty_text("instance", "networkInterfaces[0].privateDnsName") }} as private_name,
+        coalesce(
+            {{ guardduty_text("rds_instance", "dbInstanceIdentifier") }},
+            {{ guardduty_text("rds_limitless", "dbShardGroupIdentifier") }}
+        ) as database_name,
+
+        -- what it is about: each kind by the name that CloudFormation gives it
+        list_filter(
+            [
+                {'type': 'AWS::EC2::Instance', 'uid': {{ guardduty_text("instance", "instanceId") }}, 'data': instance},
+                {
+                    'type': 'AWS::IAM::AccessKey', 'uid': {{ guardduty_text("access_key", "accessKeyId") }},
+                    'name': {{ guardduty_text("access_key", "userName") }},
+                    'owner_name': {{ guardduty_text("access_key", "userName") }},
+                    'owner_uid': {{ guardduty_text("access_key", "principalId") }}, 'data': access_key
+                },
+                {
+                    'type': 'AWS::EKS::Cluster', 'uid': {{ guardduty_text("eks_cluster", "arn") }},
+                    'name': {{ guardduty_text("eks_cluster", "name") }}, 'data': eks_cluster
+                },
+                {
+                    'type': 'Kubernetes Workload', 'uid': {{ guardduty_text("kubernetes_workload", "uid") }},
+                    'name': {{ guardduty_text("kubernetes_workload", "name") }}, 'data': kubernetes_workload
+                },
+                {
+                    'type': 'AWS::ECS::Cluster', 'uid': {{ guardduty_text("ecs_cluster", "arn") }},
+                    'name': {{ guardduty_text("ecs_cluster", "name") }}, 'data': ecs_cluster
+                },
+                {'type': 'AWS::ECS::Task', 'uid': {{ guardduty_text("ecs_cluster", "taskDetails.arn") }}},
+                {
+                    'type': 'Container', 'uid': {{ guardduty_text("container", "id") }},
+                    'name': {{ guardduty_text("container", "name") }}, 'data': container
+                },
+                {
+                    'type': 'AWS::Lambda::Function', 'uid': {{ guardduty_text("lambda_function", "functionArn") }},
+                    'name': {{ guardduty_text("lambda_function", "functionName") }}, 'data': lambda_function
+                },
+                {
+                    'type': 'AWS::RDS::DBInstance', 'uid': {{ guardduty_text("rds_instance", "dbInstanceArn") }},
+                    'name': {{ guardduty_text("rds_instance", "dbInstanceIdentifier") }}, 'data': rds_instance
+                },
+                {
+                    'type': 'AWS::RDS::DBShardGroup', 'uid': {{ guardduty_text("rds_limitless", "dbShardGroupArn") }},
+                    'name': {{ guardduty_text("rds_limitless", "dbShardGroupIdentifier") }}, 'data': rds_limitless
+                },
+                {
+                    'type': 'AWS::EC2::Snapshot', 'uid': {{ guardduty_text("ebs_snapshot", "snapshotArn") }},
+                    'data': ebs_snapshot
+                },
+                {'type': 'AWS::EC2::Image', 'uid': {{ guardduty_text("ec2_image", "imageArn") }}, 'data': ec2_image},
+                {
+                    'type': 'AWS::Backup::RecoveryPoint',
+                    'uid': {{ guardduty_text("recovery_point", "recoveryPointArn") }},
+                    'name': {{ guardduty_text("recovery_point", "backupVaultName") }}, 'data': recovery_point
+                },
+                {
+                    'type': 'AWS::Bedrock::Guardrail',
+                    'uid': {{ guardduty_text("bedrock_guardrail", "guardrailArn") }}, 'data': bedrock_guardrail
+                }
+            ]
+            || list_transform(buckets, lambda entry: {
+                'type': 'AWS::S3::Bucket',
+                'uid': {{ guardduty_text("entry", "arn") }},
+                'name': {{ guardduty_text("entry", "name") }},
+                'owner_uid': {{ guardduty_text("entry", "owner.id") }},
+                'data': entry
+            })
+            || list_transform(
+                flatten(list_transform(buckets, lambda bucket: {{ guardduty_list("bucket", "s3ObjectDetails") }})),
+                lambda entry: {
+                    'type': 'AWS::S3::Object',
+                    'uid': {{ guardduty_text("entry", "objectArn") }},
+                    'name': {{ guardduty_text("entry", "key") }},
+                    'data': entry
+                }
+            )
+            || list_transform(
+                {{ guardduty_list("ebs_volumes", "scannedVolumeDetails") }}
+                || {{ guardduty_list("ebs_volumes", "skippedVolumeDetails") }},
+                lambda entry: {
+                    'type': 'AWS::EC2::Volume',
+                    'uid': {{ guardduty_text("entry", "volumeArn") }},
+                    'data': entry
+                }
+            )
+            || list_transform(coalesce(bedrock_models -> '$[*]', []), lambda entry: {
+                'type': 'AWS::Bedrock::Model',
+                'uid': {{ guardduty_text("entry", "modelId") }},
+                'data': entry
+            })
+            || list_transform(sequence_resources, lambda entry: {
+                'type': {{ guardduty_text("entry", "resourceType") }},
+                'uid': {{ guardduty_text("entry", "uid") }},
+                'name': {{ guardduty_text("entry", "name") }},
+                'region': {{ guardduty_text("entry", "region") }},
+                'account': {{ guardduty_text("entry", "accountId") }},
+                'data': entry
+            }),
+            lambda entry: coalesce(entry.uid, entry.name) is not null
+        ) as concerned
+    from located
 )
 
 select
-    event.*,
-
-    -- the action
+    read.*,
+    title as message,
+    {
+        'user': {
+            'name': user_name,
+            'uid': user_uid,
+            'type_id': case
+                when user_type = 'IAMUser' then 1
+                when user_type = 'Root' then 2
+                when user_type = 'AWSService' then 4
+                when user_type is not null then 99
+            end,
+            'type': case user_type
+                when 'IAMUser' then 'User' when 'Root' then 'Admin' when 'AWSService' then 'Service' else user_type
+            end,
+            'groups': list_transform(
+                {{ guardduty_list("kubernetes", "kubernetesUserDetails.groups") }},
+                lambda name: {'name': name ->> '$'}
+            ),
+            'programmatic_credentials': case when access_key_id is not null then [{'uid': access_key_id}] end
+        },
+        -- the process that Runtime Monitoring found
+        'process': case
+            when runtime_process is not null then {
+                'name': {{ guardduty_text("runtime_process", "name") }},
+                'pid': {{ guardduty_number("runtime_process", "pid") }},
+                'uid': {{ guardduty_text("runtime_process", "uuid") }},
+                'created_time': {{ guardduty_millis(guardduty_text("runtime_process", "startTime")) }},
+                'file': {{ guardduty_file(guardduty_text("runtime_process", "executablePath")) }},
+                'user': {
+                    'name': {{ guardduty_text("runtime_process", "user") }},
+                    'uid': {{ guardduty_text("runtime_process", "userId") }}
+                }
+            }
+        end
+    } as actor,
     case
-        when port_probe is not null then list_transform(
-            {{ guardduty_list("port_probe", "portProbeDetails") }}, lambda probe: {{ guardduty_seen("probe") }}
-        )
-        when action_data is not null then [{{ guardduty_seen("action_data") }}]
-        else []
-    end as sightings,
-    coalesce({{ guardduty_text("api_call", "api") }}, {{ guardduty_text("kubernetes_call", "verb") }}) as operation,
-    coalesce({{ guardduty_text("api_call", "serviceName") }}, case when kubernetes_call is not null then 'kubernetes' end) as service_name,
-    {{ guardduty_text("api_call", "errorCode") }} as response_error,
-    {{ guardduty_number("kubernetes_call", "statusCode", "integer") }} as response_code,
-    {{ guardduty_text("action_data", "userAgent") }} as user_agent,
-    coalesce({{ guardduty_text("dns_request", "domain") }}, {{ guardduty_text("dns_request", "domainWithSuffix") }}) as dns_name,
-    lower({{ guardduty_text("action_data", "protocol") }}) as protocol_name,
-    try_cast({{ guardduty_text("action_data", "blocked") }} as boolean) as is_blocked,
-    case
-        when port_probe is not null then 1
-        when dns_request is not null then 2
-        else case {{ guardduty_text("connection", "connectionDirection") }} when 'INBOUND' then 1 when 'OUTBOUND' then 2 else 0 end
-    end as direction_id,
-    coalesce(dns_request is not null or {{ guardduty_text("connection", "connectionDirection") }} = 'OUTBOUND', false) as is_from_here,
-
-    -- who and what
-    {{ guardduty_text("instance", "instanceId") }} as instance_id,
-    {{ guardduty_text("instance", "networkInterfaces[0].privateIpAddress") }} as private_ip,
-    {{ guardduty_text("instance", "networkInterfaces[0].privateDnsName") }} as private_name,
-    coalesce({{ guardduty_text("rds_instance", "dbInstanceIdentifier") }}, {{ guardduty_text("rds_limitless", "dbShardGroupIdentifier") }}) as database_name,
-    coalesce(kubernetes -> '$.kubernetesWorkloadDetails', kubernetes -> '$.KubernetesWorkloadDetails') as kubernetes_workload,
-    coalesce(runtime -> '$.process', runtime -> '$.Process') as runtime_process,
-    flatten(list_transform({{ guardduty_elements("s3_buckets") }}, lambda bucket: {{ guardduty_list("bucket", "s3ObjectDetails") }})) as s3_objects,
-
-    -- malware
-    coalesce({{ guardduty_text("volume_scan", "scanId") }}, {{ guardduty_text("malware_scan", "scanId") }}) as scan_id,
-    coalesce({{ guardduty_text("volume_scan", "scanType") }}, {{ guardduty_text("malware_scan", "scanType") }}) as scan_type,
-    list_transform(
-        flatten(list_transform(threats, lambda threat:
-            {{ guardduty_list("threat", "filePaths") }}
-            || {{ guardduty_list("threat", "itemPaths") }}
-            || {{ guardduty_list("threat", "itemDetails") }}
-        )),
-        lambda entry: {
-            'path': coalesce({{ guardduty_text("entry", "filePath") }}, {{ guardduty_text("entry", "nestedItemPath") }}, {{ guardduty_text("entry", "itemPath") }}),
-            'hash': {{ guardduty_text("entry", "hash") }},
-            'data': entry
+        when instance_id is not null then {
+            'uid': instance_id,
+            'hostname': private_name,
+            'ip': {{ ip_or_null("private_ip") }},
+            'type_id': 6,
+            'type': 'Virtual'
         }
-    ) as infected_files,
+    end as device,
+    {'provider': 'AWS', 'region': aws_region, 'account': {{ aws_account("account_id") }}} as cloud,
+    list_transform(concerned, lambda entry: {
+        'uid': entry.uid,
+        'name': entry.name,
+        'type': entry.type,
+        'owner': {'name': entry.owner_name, 'uid': entry.owner_uid, 'account': {'uid': entry.account}},
+        'region': coalesce(entry.region, aws_region),
+        'role_id': case resource_role when 'TARGET' then 1 when 'ACTOR' then 2 end,
+        'role': case resource_role when 'TARGET' then 'Target' when 'ACTOR' then 'Actor' end,
+        'data': entry.data
+    }) as resources,
 
-    -- attack sequence
-    {{ guardduty_list("detection", "sequence.actors") }} as sequence_actors,
-    {{ guardduty_list("detection", "sequence.endpoints") }} as sequence_endpoints,
-    {{ guardduty_list("detection", "sequence.resources") }} as sequence_resources,
-    flatten(list_transform(
-        list_filter(sequence_indicators, lambda entry: {{ guardduty_text("entry", "key") }} = 'ATTACK_TECHNIQUE'),
-        lambda entry: list_transform({{ guardduty_list("entry", "values") }}, lambda name: name ->> '$')
-    )) as sequence_techniques,
-    flatten(list_transform(
-        list_filter(sequence_indicators, lambda entry: {{ guardduty_text("entry", "key") }} = 'ATTACK_TACTIC'),
-        lambda entry: list_transform({{ guardduty_list("entry", "values") }}, lambda name: name ->> '$')
-    )) as sequence_tactics,
-    countries.code_of as country_code_of
-from looked_up as event
-cross join (select map(list(name), list(code)) as code_of from {{ ref("country_codes") }}) as countries
+    -- The far and the near end of what was seen. A service that calls is known by its name alone. An end that nothing
+    -- identifies has a name where something else is said of it.
+    list_transform(sightings, lambda seen: {
+        'far': {
+            'ip': {{ ip_or_null("seen.remote_ip") }},
+            'name': case
+                when coalesce({{ ip_or_null("seen.remote_ip") }}, seen.remote_domain) is null then coalesce(
+                    seen.remote_ip,
+                    case
+                        when coalesce(
+                            seen.remote_port::varchar, seen.isp, seen.city, seen.country, seen.country_code,
+                            seen.lat::varchar, seen.lon::varchar, seen.asn::varchar, seen.as_name
+                        ) is not null then 'Unknown'
+                    end
+                )
+            end,
+            'port': seen.remote_port,
+            'domain': case when seen.remote_domain not like '%.amazonaws.com' then seen.remote_domain end,
+            'svc_name': case when seen.remote_domain like '%.amazonaws.com' then seen.remote_domain end,
+            'isp': seen.isp,
+            'location': {
+                'city': seen.city,
+                'country': coalesce(seen.country_code, country_code_of[seen.country]),
+                'lat': seen.lat,
+                'long': seen.lon
+            },
+            'autonomous_system': {'number': seen.asn, 'name': seen.as_name}
+        },
+        -- the instance, or the database whose login was tried
+        'near': {
+            'ip': {{ ip_or_null("coalesce(seen.local_ip, private_ip)") }},
+            'port': seen.local_port,
+            'name': coalesce(
+                case when login_attempt is not null then database_name end,
+                case
+                    when coalesce(
+                        {{ ip_or_null("coalesce(seen.local_ip, private_ip)") }}, instance_id, seen.local_interface
+                    ) is null
+                        then coalesce(seen.local_ip, case when seen.local_port is not null then 'Unknown' end)
+                end
+            ),
+            'instance_uid': instance_id,
+            'interface_uid': seen.local_interface
+        },
+        'data': seen.data
+    }) as encounters,
+    country_code_of, -- GuardDuty names countries, OCSF wants their codes
+    {{ ocsf_metadata(
+        "AWS", "GuardDuty", event_code="event_type", original_time="updated_at", feature_name="feature_name",
+        version="schema_version", correlation_uid="attack_sequence_arn",
+        labels="case when is_sample then ['sample'] end"
+    ) }} as metadata,
+
+    -- what OCSF has no place for
+    {{ unmapped_json({
+        "severity": "severity_value",
+        "partition": "aws_partition",
+        "customDetectionRuleName": "custom_rule",
+        "resource.resourceType": "resource_type",
+        "resource.rdsDbUserDetails": "rds_user",
+        "resource.kubernetesDetails": "kubernetes",
+        "service.userFeedback": "user_feedback",
+        "service.additionalInfo": "additional_info",
+        "service.detection": "detection",
+        "service.action.kubernetesPermissionCheckedDetails": "kubernetes_permission",
+        "service.action.kubernetesRoleBindingDetails": "kubernetes_role_binding",
+        "service.action.kubernetesRoleDetails": "kubernetes_role",
+        "service.ebsVolumeScanDetails": "volume_scan",
+        "service.malwareScanDetails": "malware_scan",
+    }) }} as unmapped
+from read
+cross join (select map(list(name), list(code)) as country_code_of from {{ ref("country_codes") }}) as countries
