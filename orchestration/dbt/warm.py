@@ -152,7 +152,9 @@ def _answer(connection: socket.socket) -> None:
 
     connection.settimeout(None)
     with connection.makefile("rb") as asked:
-        question = json.loads(asked.readline())
+        if not (line := asked.readline()):
+            return  # whoever asked is gone
+        question = json.loads(line)
     try:
         answer = {"value": _made(question["call"], question["arguments"])}
     except (HeadwaterError, duckdb.Error, OSError) as problem:
