@@ -39,6 +39,19 @@
     {%- do lake_execute(lake_copy(rows_of_day, folder)) -%}
   {%- endfor -%}
 
+  {%- do lake_call("hw_publish", [lake_checked(table, source, ocsf_class, described, mapped)]) -%}
+
+  {%- if lake_is_read(model) -%}
+    {%- set select = lake_table_select(model.name) if source else lake_mart_select(model, compiled_code) -%}
+    {%- do lake_execute("create or replace view " ~ target ~ " as " ~ select) -%}
+  {%- endif -%}
+  {{ run_hooks(post_hooks) }}
+  {%- do adapter.commit() -%}
+  {{ return({"relations": [target]}) }}
+{% endmaterialization %}
+
+{% macro lake_checked(table, source, ocsf_class, described, mapped) -%}
+  {#- What was staged, as `hw_publish` wants it: counts by hour, rows that break a rule, digests. Indexes are written. -#}
   {%- set check = fromjson(lake_call("hw_check", [model.name, ocsf_class, described])) -%}
   {%- set counts, invalid, content = {}, {}, {} -%}
   {%- if check and table == "dispositions" -%}
@@ -51,18 +64,10 @@
   {%- endif -%}
   {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
   {%- for statement in check.index or [] -%}{%- do lake_execute(statement) -%}{%- endfor -%}
-  {%- do lake_call("hw_publish", [tojson({
+  {{ return(tojson({
         "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid, "content": content,
-        "mapped": mapped})]) -%}
-
-  {%- if lake_is_read(model) -%}
-    {%- set select = lake_table_select(model.name) if source else lake_mart_select(model, compiled_code) -%}
-    {%- do lake_execute("create or replace view " ~ target ~ " as " ~ select) -%}
-  {%- endif -%}
-  {{ run_hooks(post_hooks) }}
-  {%- do adapter.commit() -%}
-  {{ return({"relations": [target]}) }}
-{% endmaterialization %}
+        "mapped": mapped})) }}
+{%- endmacro %}
 
 {% macro lake_mapped_rows(sql, made) -%}
   {#- hour → rows that the mapping gives, with what is asked about them looked up (lake/ocsf/context/statements.py). As
