@@ -159,6 +159,11 @@ def say(text: str, style: str | None = None) -> None:
     out.print(text, style=style, markup=False, soft_wrap=True)
 
 
+def number(n: int, noun: str) -> str:
+    """Return `1 hour`, `1,056 hours`."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], gap: int = 2) -> None:
     """Print rows as a table; numbers stand right and are never broken, wide texts wrap."""
     rows = [list(row) for row in rows]
@@ -180,6 +185,14 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in rows:
         table.add_row(*[_cell(value) for value in row])
     out.print(table, width=max(out.width, least), crop=False)
+
+
+def filled(value: Any) -> Any:
+    """Return a value without the attributes that are NULL."""
+    if isinstance(value, dict):
+        inner = {name: filled(each) for name, each in value.items()}
+        return {name: each for name, each in inner.items() if each not in (None, {}, [])}
+    return [filled(each) for each in value] if isinstance(value, list) else value
 
 
 def _cell(value: object) -> str:

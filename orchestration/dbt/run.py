@@ -38,7 +38,7 @@ class BuildFailed(HeadwaterError):
 
 @dataclass
 class Built:
-    """What a build did: event hours by source and by mart, and the models that ran."""
+    """What a build did: event hours by source and by mart, and the models that built them."""
 
     hours: dict[str, tuple[str, ...]] = field(default_factory=dict)
     marts: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -114,11 +114,11 @@ def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], a
         done.failures.update(run_dbt(replace(request, plan=plan), tuple(hours), quiet))
     except BuildFailed as problem:
         done.failures.update(problem.failures)
-    done.models = tuple(sorted({*done.models, *hours}))
     for mart, receipts in before.items():
         news = [hour for hour, each in build_receipts.of_model(store, mart).items() if receipts.get(hour) != each]
         if news:
             done.marts[mart] = tuple(sorted(news))
+    done.models = tuple(sorted({*done.models, *done.marts}))
 
 
 def planned_marts(

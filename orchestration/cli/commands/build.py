@@ -18,7 +18,7 @@ from orchestration.cli.app import (
     err,
     hour_range,
     lake,
-    out,
+    number,
     print_json,
     say,
     settings,
@@ -73,13 +73,13 @@ def _report_build(done: Built, json: bool) -> None:
     if json:
         print_json({"hours": done.hours, "marts": done.marts, "models": done.models})
     elif not done.hours and not done.marts:
-        out.print("nothing is stale")
+        say("nothing is stale")
     else:
         for source, hours in sorted(done.hours.items()):
-            out.print(f"{source}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
+            say(f"{source}: {_span(hours)}")
         for mart, hours in sorted(done.marts.items()):
-            out.print(f"gold.{mart}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
-        out.print(f"{len(done.models)} tables built")
+            say(f"gold.{mart}: {_span(hours)}")
+        say(f"{number(len(done.models), 'table')} built")
 
 
 def _report_due(due: Due, json: bool) -> None:
@@ -88,20 +88,27 @@ def _report_due(due: Due, json: bool) -> None:
         models = sorted({each.table for each in due.reasons} - due.retired.keys())
         print_json({**asdict(due), "models": models})
         return
-    groups: dict[str, dict[tuple[tuple[str, ...], str], list[str]]] = {}
+    by_name: dict[str, dict[tuple[tuple[str, ...], str], list[str]]] = {}
     for each in due.reasons:
         table, _, source = each.table.partition("__")
-        groups.setdefault(source or f"gold.{table}", {}).setdefault((each.hours, each.why), []).append(table)
-    for name, reasons in groups.items():
-        hours = sorted({hour for of, _ in reasons for hour in of})
-        say(f"{name}: {len(hours):,} event hours, {hours[0]} to {hours[-1]}")
+        by_name.setdefault(source or f"gold.{table}", {}).setdefault((each.hours, each.why), []).append(table)
+    groups: dict[tuple[object, ...], list[str]] = {}  # marts of which the same is said stand in one line
+    for name, reasons in by_name.items():
+        groups.setdefault(("" if name.startswith("gold.") else name, *reasons), []).append(name)
+    for names in groups.values():
+        reasons = by_name[names[0]]
+        say(f"{_listed(names)}: {_span(sorted({hour for of, _ in reasons for hour in of}))}")
         for (of, why), tables in reasons.items():
-            of_tables = "" if name.startswith("gold.") else f" of {_listed(tables)}"
-            say(f"    {len(of):,} hours{of_tables}: {why}")
-    stale = [sum(map(len, of.values())) for of in (due.hours, due.marts)]
-    more = f"{stale[0]:,} event hours of sources and {stale[1]:,} of marts are stale; nothing was built"
+            of_tables = "" if names[0].startswith("gold.") else f" of {_listed(tables)}"
+            say(f"    {number(len(of), 'hour')}{of_tables}: {why}")
+    sources, marts = (sum(map(len, of.values())) for of in (due.hours, due.marts))
+    more = f"{number(sources, 'event hour')} of sources and {marts:,} of marts are stale; nothing was built"
     say(more if due.reasons else "nothing is stale")
 
 
 def _listed(tables: Sequence[str]) -> str:
     return ", ".join(tables[:3]) + (f" and {len(tables) - 3} more tables" if len(tables) > 3 else "")
+
+
+def _span(hours: Sequence[str]) -> str:
+    return f"{number(len(hours), 'event hour')}, {hours[0]}" + (f" to {hours[-1]}" if len(hours) > 1 else "")

@@ -14,7 +14,7 @@ from ingest.objects import Listing, list_places
 from lake.ledger import coverage_sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
-from orchestration.cli.app import Json, UsageError, app, contract, err, lake, out, print_json, say, settings
+from orchestration.cli.app import Json, UsageError, app, contract, err, lake, number, out, print_json, say, settings
 from orchestration.settings import ObjectSource, access_of
 
 _MOST_UNREAD = 10
@@ -86,7 +86,7 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
     for each in done:
         receipt = each.receipt
         state = "had landed already, unchanged" if each.unchanged else f"{receipt.status} in {receipt.seconds:.1f} s"
-        say(f"batch {receipt.batch}: {len(each.objects)} objects, {state}")
+        say(f"batch {receipt.batch}: {number(len(each.objects), 'object')}, {state}")
         for broken in receipt.violations[:12]:
             consequence = {"null": "field emptied", "stall": "batch stalled"}.get(broken.consequence, "quarantined")
             where = f" {broken.field}" if broken.field else ""

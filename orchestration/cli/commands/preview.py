@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration.cli.app import Json, UsageError, app, err, hour_range, print_json, print_table, say
+from orchestration.cli.app import Json, UsageError, app, err, filled, hour_range, number, print_json, print_table, say
 from orchestration.dbt import warm
 
 _WIDE = 60  # characters of a value in a table
@@ -40,7 +40,7 @@ def preview(
 
 def _tell(found: Mapping[str, Any]) -> None:
     differs, made = found["difference"], found["made"]
-    head = f"{found['model']} {found['hour']}".strip() + f": {made:,} rows"
+    head = f"{found['model']} {found['hour']}".strip() + f": {number(made, 'row')}"
     if differs is None:
         say(f"{head} (a view: nothing of it is published)")
     elif not found["published"]:
@@ -49,14 +49,15 @@ def _tell(found: Mapping[str, Any]) -> None:
         say(f"{head}; published {differs['before']:,}; {_counts(differs)}")
     for each in found["broken"]:
         one = f", one of them {each['sample']}" if each["sample"] else ""
-        say(f"broken rule {each['rule']}: {_short(each['found'])} rows{one}", style="red")
+        found_by_it = number(each["found"], "row") if isinstance(each["found"], int) else _short(each["found"])
+        say(f"broken rule {each['rule']}: {found_by_it}{one}", style="red")
     if differs and differs["columns"]:
         print_table("", ("column", "rows that differ", "where"), map(_column, differs["columns"]))
     for each in differs["examples"] if differs and found["published"] else ():
         _tell_example(each)
     for n, row in enumerate(found["rows"], 1):
         print_table(
-            f"row {n}", ("column", "value"), ((name, _short(value, 200)) for name, value in _filled(row).items())
+            f"row {n}", ("column", "value"), ((name, _short(value, 200)) for name, value in filled(row).items())
         )
 
 
@@ -85,24 +86,24 @@ def _tell_example(each: Mapping[str, Any]) -> None:
 
 
 def _both(old: Any, new: Any) -> tuple[str, str]:
-    """Return two values as short texts: of lists the entries that the other does not have."""
+    """Return two values as short texts: of lists the entries that differ, of long texts the end that differs."""
     if isinstance(old, list) and isinstance(new, list):
         left, right = [each for each in old if each not in new], [each for each in new if each not in old]
         if left or right:
             return _short(left), _short(right)
-    return _short(old), _short(new)
-
-
-def _filled(value: Any) -> Any:
-    """Return a value without the attributes that are NULL."""
-    if isinstance(value, dict):
-        inner = {name: _filled(each) for name, each in value.items()}
-        return {name: each for name, each in inner.items() if each not in (None, {}, [])}
-    return [_filled(each) for each in value] if isinstance(value, list) else value
+    texts = [_text(each) for each in (old, new)]
+    same = next((n for n, both in enumerate(zip(*texts, strict=False)) if both[0] != both[1]), 0)
+    if same > _WIDE // 2 and max(map(len, texts)) > _WIDE:
+        texts = [f"…{text[same - _WIDE // 6 :]}" for text in texts]
+    return _short(texts[0]), _short(texts[1])
 
 
 def _short(value: Any, most: int = _WIDE) -> str:
-    if isinstance(value, dict | list):
-        value = encoding.dumps(_filled(value), ensure_ascii=False, default=str)
-    text = "NULL" if value is None else str(value)
+    text = _text(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        value = encoding.dumps(filled(value), ensure_ascii=False, default=str)
+    return "NULL" if value is None else str(value)

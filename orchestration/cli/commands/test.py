@@ -1,11 +1,14 @@
 """The command that runs the unit tests of a model."""
 
+import csv
+import io
+import json as encoding
 from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
-from orchestration.cli.app import Json, NotFound, app, err, print_json, say
+from orchestration.cli.app import Json, NotFound, app, err, filled, print_json, print_table, say
 from orchestration.dbt import warm
 
 
@@ -27,7 +30,30 @@ def test(
         for each in found:
             say(f"{each['status']:5} {each['model']}: {each['name']}", style="red" if each in failed else None)
             if each in failed:
-                say(each["message"].strip("\n"))
+                _tell(each["message"].strip("\n"))
         say(f"{len(found) - len(failed)} of {len(found)} unit tests pass")
     if failed:
         raise typer.Exit(1)
+
+
+def _tell(message: str) -> None:
+    """Print what dbt says; the rows that differ as a table, without the parts of objects that are NULL."""
+    before, differs, told = message.partition("actual differs from expected:")
+    head, *rows = csv.reader(io.StringIO(told.strip())) if told.strip() else ([""],)
+    if before or head[0].strip() != "@@":
+        say(message)
+        return
+    kinds = {"+++": "not expected", "---": "missing", "→": "expected → actual"}
+    found = [(kinds.get(row[0].strip(), ""), *map(_short, row[1:])) for row in rows]
+    say(differs)
+    print_table("", ("", *(name.strip() for name in head[1:])), [row for row in found if row[0]])
+
+
+def _short(cell: str) -> str:
+    """Return a cell, or the two sides of one, without the parts of objects that are NULL."""
+    try:
+        value = encoding.loads(cell)
+    except ValueError:
+        sides = cell.strip().split("→")
+        return " → ".join(map(_short, sides)) if len(sides) > 1 else sides[0]
+    return cell.strip() if not isinstance(value, dict | list) else encoding.dumps(filled(value), ensure_ascii=False)
