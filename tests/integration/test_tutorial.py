@@ -33,19 +33,14 @@ class Reader:
         self._folder.mkdir()
         self._top = folder / "headwater"
         for room in ROOMS:
-            shutil.copytree(
-                TOP / room, self._top / room, ignore=shutil.ignore_patterns("__pycache__", "target", "logs")
-            )
+            shutil.copytree(TOP / room, self._top / room, ignore=shutil.ignore_patterns("target", "logs"))
         for name, words in BIN.items():
             file = self._top / ".venv/bin" / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}\n')
             file.chmod(0o755)
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("HEADWATER", "DBT", "GIT", "PYTHON"))
-        }
+        left_out = ("HEADWATER", "DBT", "GIT", "PYTHON")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         self._environment = {
             **kept,
             "PYTHONPATH": str(self._top),
@@ -58,7 +53,9 @@ class Reader:
 
     def follow(self, document: str) -> str:
         """Do what each block says; return the document with the outputs that there were."""
-        return BLOCK.sub(self._block, document)
+        followed = BLOCK.sub(self._block, document)
+        assert not self._said, f"the document leaves out this output: {self._said}"
+        return followed
 
     def _block(self, found: re.Match[str]) -> str:
         before, language, text = found["before"], found["language"], found["text"]
@@ -68,9 +65,7 @@ class Reader:
             assert not self._said, f"the document leaves out this output: {self._said}"
             self._said = self._run(text)
         else:
-            self._edit(
-                PATH.findall(before)[-1], language, text, append="Append to\n" in before or "Append to `" in before
-            )
+            self._edit(PATH.findall(before)[-1], language, text, append="Append to" in before)
         return f"{before}\n```{language}\n{text}```\n"
 
     def _edit(self, path: str, language: str, text: str, append: bool) -> None:
