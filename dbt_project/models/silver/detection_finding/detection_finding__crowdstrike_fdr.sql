@@ -1,8 +1,8 @@
 -- Detections that the Falcon cloud writes into the stream as summaries. They name the host, the process and its file.
+-- Fields that the contract does not declare are read from the record itself.
 with read as (
     select
         *,
-        -- fields that the contract does not declare, from the record itself
         {%- for name in [
             "CompositeId", "DetectId", "EventUUID", "DetectName", "Name", "DetectDescription", "Description",
             "SeverityName", "Severity", "Tactic", "Technique", "Objective", "FalconHostLink",
