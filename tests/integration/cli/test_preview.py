@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lake.storage.store import LocalStore
+from orchestration.cli.commands import test as unit_tests
 from tests.integration import okta_logs
 from tests.integration.lakes import Said, headwater, leftovers, marks
 
@@ -127,6 +128,26 @@ def test_the_unit_tests_of_a_model_run(project: Path) -> None:
         assert said.code == (name == "wrong"), said.err
         assert said.out.splitlines()[-1] == f"{2 - activity} of 1 unit tests pass"
     assert "actual differs from expected" in said.out
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            '@@,user,n\n→,"{""uid"": ""u1"", ""name"": null}",3→1\n,x,1',
+            ["expected → actual", '{"uid": "u1"}', "3 → 1"],
+        ),
+        ("@@ ,n\n+++,1\n...,...", ["not expected", "1"]),
+        ('@@ ,n\n---,"a, ""b"""', ["missing", 'a, "b"']),
+        ("!,n,+++\n@@,n,m", ["!,n,+++"]),  # other columns: as dbt says it
+    ],
+)
+def test_rows_that_differ_are_a_table(message: str, told: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    unit_tests._tell(f"actual differs from expected:\n\n{message}\n")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "actual differs from expected:"
+    assert told in [re.split("  +", line.strip()) for line in said]
+    assert not any(line.strip().startswith("x") for line in said)
 
 
 def test_a_model_without_unit_tests_says_so(project: Path) -> None:
