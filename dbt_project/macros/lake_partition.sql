@@ -51,7 +51,7 @@
 {% endmaterialization %}
 
 {% macro lake_checked(table, source, ocsf_class, described, mapped) -%}
-  {#- What was staged, as `hw_publish` wants it: counts by hour, rows that break a rule, digests. Indexes are written. -#}
+  {#- Checks what was staged and writes its indexes; returns what `hw_publish` wants to know of it. -#}
   {%- set check = fromjson(lake_call("hw_check", [model.name, ocsf_class, described])) -%}
   {%- set counts, invalid, content = {}, {}, {} -%}
   {%- if check and table == "dispositions" -%}
