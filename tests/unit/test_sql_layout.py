@@ -3,7 +3,6 @@
 sqlfluff looks at lines as well (`make check-sql`), but not within SQL that its grammar cannot read, nor at macros.
 """
 
-from pathlib import Path
 
 from orchestration.settings import PROJECT
 
