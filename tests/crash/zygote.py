@@ -111,7 +111,8 @@ def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     counted.with_name("modules").write_text("\n".join(sys.modules))
-    counted.write_text(str(acts()))
+    counted.with_name("counted").write_text(str(acts()))
+    counted.with_name("counted").replace(counted)  # a kill at this moment leaves the old count, not an empty file
     os._exit(code)
 
 
