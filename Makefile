@@ -51,7 +51,7 @@ dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
 test-fast: setup ## Run the unit tests: a minute, without Dagster, dbt, sockets
 	$(PYTEST) tests/unit
 
-test: test-fast ## Run every test that this environment can run (about 11 minutes)
+test: test-fast ## Run every test that this environment can run (about 12 minutes)
 	$(PYTEST) --ignore=tests/unit
 
 test-all: test-fast ## Add Spark, the counterparts' environments, and kills at every point (about 25 minutes)
