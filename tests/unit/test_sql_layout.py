@@ -3,7 +3,6 @@
 sqlfluff looks at lines as well (`make check-sql`), but not within SQL that its grammar cannot read, nor at macros.
 """
 
-
 from orchestration.settings import PROJECT
 
 FILES = sorted(path for folder in ("models", "macros") for path in (PROJECT / folder).rglob("*.sql"))
