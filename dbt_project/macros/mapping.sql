@@ -45,6 +45,14 @@ case when regexp_full_match({{ text }}, '[a-zA-Z0-9!#$%&''*+-/=?^_`{|}~.]+@[a-zA
 {%- endmacro %}
 
 
+{#- The text of the member of a JSON object whose name is a value of the record. `->>` would take a name such as
+    `${HOME}` or `$.a` for a path; in a JSON Pointer, escaped, every text is a name. `headwater check` refuses any other
+    path that comes from a column. -#}
+{% macro json_member(json, name) -%}
+({{ json }} ->> ('/' || replace(replace({{ name }}, '~', '~0'), '/', '~1')))
+{%- endmacro %}
+
+
 {#- Milliseconds since 1970 of an ISO 8601 text with Z or an offset; NULL when it is none. -#}
 {% macro iso_millis(text) -%}
 epoch_ms(try_cast({{ text }} as timestamptz))

@@ -36,6 +36,7 @@ from orchestration.dbt.request import Request, requested
 from orchestration.settings import PROJECT, Settings, config_file, load_settings
 from orchestration.steps.exports import read_exports
 from orchestration.steps.products import SUFFIX, Product, read_products
+from orchestration.steps.sql_paths import paths_from_data
 
 _ADVICE = {
     "settings": "correct the file; orchestration/deploy/headwater.example.yml shows every setting",
@@ -160,11 +161,13 @@ def _tried(project: Project, products: Mapping[str, Product]) -> Iterator[Proble
         for unique_id in _in_order(project):
             read = [each for each in project.manifest["nodes"][unique_id]["depends_on"]["nodes"] if "model." in each]
             if unique_id in compiled and all(each in bound for each in read):
+                file = str(project.file_of(unique_id))
                 try:
                     _bind(con, project, unique_id, compiled[unique_id])
                     bound.add(unique_id)
                 except (duckdb.Error, HeadwaterError) as problem:
-                    yield Problem("model", str(project.file_of(unique_id)), one_line(str(problem)))
+                    yield Problem("model", file, one_line(str(problem)))
+                yield from (Problem("model", file, each) for each in paths_from_data(con, compiled[unique_id]))
         for name, product in products.items():
             yield from _wrong_product(con, project, product) if f"model.{project.package}.{name}" in bound else ()
 

@@ -80,7 +80,9 @@ select
     -- Failure when the service gave an error code, or when the response says so (console sign-ins, password changes).
     case
         when error_code is not null then 2
-        when coalesce(response_elements ->> event_name, service_details ->> event_name) in ('Failure', 'Failed') then 2
+        when coalesce(
+            {{ json_member("response_elements", "event_name") }}, {{ json_member("service_details", "event_name") }}
+        ) in ('Failure', 'Failed') then 2
         else 1
     end as status_id,
     error_code as status_code,

@@ -20,7 +20,10 @@ machines as (
             when sensitive_label is null then machine_kind
             when machine_kind is null then sensitive_label || ' machine'
             when contains(lower(machine_kind), lower(sensitive_label))
-                then regexp_replace(machine_kind, '(?i)' || regexp_escape(sensitive_label), sensitive_label)
+                then left(machine_kind, strpos(lower(machine_kind), lower(sensitive_label)) - 1) || sensitive_label
+                    || substring(
+                        machine_kind, strpos(lower(machine_kind), lower(sensitive_label)) + length(sensitive_label)
+                    )
             else sensitive_label || ' ' || machine_kind
         end as machine_noun
     from nouns
