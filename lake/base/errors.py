@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 NEEDS_A_LOOK, WRONG_CALL = 1, 2
+REPAIR = "run `headwater doctor --repair`"  # what to do about a file of the lake that is damaged or gone
 
 
 class HeadwaterError(Exception):

@@ -11,19 +11,31 @@ the lock were lost on the way.
 """
 
 import os
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from lake.base.errors import WRONG_CALL, HeadwaterError
+from lake.base.errors import REPAIR, WRONG_CALL, HeadwaterError, warn_once
 from lake.storage.paths import JOURNAL, STAGING
-from lake.storage.store import ABSENT, ANY, Conflict, Lease, LocalStore, ObjectInfo, S3Options, Store, file_lock
+from lake.storage.store import (
+    ABSENT,
+    ANY,
+    Conflict,
+    Lease,
+    LocalStore,
+    ObjectInfo,
+    S3Options,
+    Store,
+    file_lock,
+    make_folder,
+)
 
 try:
     import fcntl
@@ -31,6 +43,7 @@ except ImportError:  # pragma: no cover - see lake.storage.store
     fcntl = None  # type: ignore[assignment]
 
 ABANDONED_AFTER = timedelta(hours=24)  # of uploads of another machine; those of this one are known at once
+_STAGED_IN = re.compile(rb"\"" + STAGING.encode() + rb"/([^/\"]+)/")  # also in an entry that was cut off
 
 
 class Overtaken(HeadwaterError):
@@ -126,14 +139,41 @@ def _expected(store: Store, change: Change) -> tuple[str, ...]:
 
 
 def _finish_all(store: Store, lease: Lease) -> int:
-    entries = list(store.list(JOURNAL))
-    for entry in entries:
-        change = msgspec.json.decode(store.read(entry.key), type=Change)
+    finished = 0
+    for entry in list(store.list(JOURNAL)):
+        change, why = journaled(store, entry.key)
+        if change is None:
+            warn_once(f"{why}; it is passed over, and nothing of it happens: {REPAIR}")
+            continue
         if not _was_overtaken(store, change):
             _apply(store, change, lease)
         lease.check()
         store.delete_many([entry.key])
-    return len(entries)
+        finished += 1
+    return finished
+
+
+def journaled(store: Store, key: str) -> tuple[Change | None, str]:
+    """Return the change of a journal entry; None, and why, when it can never be finished.
+
+    Such an entry stays, and so does what it names in staging, until `headwater doctor --repair` puts it aside.
+    """
+    try:
+        change = msgspec.json.decode(store.read(key), type=Change)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        return None, f"{key} is no journal entry: {problem}"
+    there = store.infos(each for pair in change.moves for each in pair)
+    gone = [staged for staged, final in change.moves if there[staged] is None and there[final] is None]
+    return (None, f"{key} cannot be finished: {gone[0]} is gone") if gone else (change, "")
+
+
+def awaited(store: Store) -> set[str]:
+    """Return the names of the folders in staging that entries of the journal still need."""
+    found: set[bytes] = set()
+    for entry in store.list(JOURNAL):
+        with suppress(FileNotFoundError):  # another process has just finished it
+            found.update(_STAGED_IN.findall(store.read(entry.key)))
+    return {name.decode(errors="replace") for name in found}
 
 
 def _was_overtaken(store: Store, change: Change) -> bool:
@@ -185,7 +225,7 @@ class Workplace:
     def __enter__(self) -> "Workplace":
         sweep(self.store)
         with _starting(self.store):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             self._held = _locked(self.path)
         return self
 
@@ -199,8 +239,7 @@ class Workplace:
 
     def _is_awaited(self) -> bool:
         """Whether a change that broke off (a full disk, Ctrl-C) still needs files of this place to be finished."""
-        changes = [msgspec.json.decode(self.store.read(each.key), type=Change) for each in self.store.list(JOURNAL)]
-        return any(staged.startswith(f"{self.key}/") for change in changes for staged, _ in change.moves)
+        return self.key.rsplit("/", 1)[-1] in awaited(self.store)
 
     def key_of(self, path: Path) -> str:
         """Return the lake key of a file in this workplace."""
@@ -230,14 +269,16 @@ def _sweep_prepared(store: Store) -> int:
     place = store.prepared(STAGING)
     if not place.is_dir():
         return 0
-    with _starting(store):
-        left = [path for path in place.iterdir() if _is_abandoned(path)]
+    needed = awaited(store)
+    with _starting(store), suppress(FileNotFoundError):  # an emptied folder goes with its last file
+        left = [path for path in place.iterdir() if path.name not in needed and _is_abandoned(path)]
         for path in left:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-    return len(left)
+        return len(left)
+    return 0
 
 
 def _sweep_uploads(store: Store) -> int:
@@ -251,8 +292,10 @@ def _sweep_uploads(store: Store) -> int:
         _finish_all(store, lease)
         lock = store.info(".lock-publish")
         left: dict[str, list[ObjectInfo]] = {}
+        needed = awaited(store)
         for each in store.list(STAGING):
-            left.setdefault("/".join(each.key.split("/")[:2]), []).append(each)
+            if each.key.split("/")[1] not in needed:
+                left.setdefault("/".join(each.key.split("/")[:2]), []).append(each)
         dead = [
             folder for folder, objects in left.items() if lock and _is_dead(store, folder, objects, lock.modified_at)
         ]
@@ -280,10 +323,13 @@ def _is_abandoned(path: Path) -> bool:
 
 
 def _locked(folder: Path) -> int | None:
-    """Return the descriptor of a folder that was locked with it, or None when another process holds it."""
+    """Return the descriptor of a folder that was locked with it, or None when another holds it or it has just gone."""
     if fcntl is None:  # pragma: no cover - see lake.storage.store
         return None
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:  # its step has ended, and took it away
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

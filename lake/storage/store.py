@@ -19,6 +19,7 @@ except ImportError:  # pragma: no cover - not on Windows, where one process at a
     fcntl = None  # type: ignore[assignment]
 
 ANY, ABSENT = "*any*", "*absent*"  # what a conditional write expects; else a fingerprint
+_SYNCED_AT_ONCE = 8
 _RACES = 5  # an emptied folder may vanish between making it and using it, as often as others clean up
 
 
@@ -93,35 +94,27 @@ class Store(Protocol):
     @property
     def machine(self) -> str:
         """Return what the names of this machine's folders in staging begin with; empty where one machine works."""
-        ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects under a folder, in key order; nothing when the folder does not exist."""
-        ...
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Return the names of the folders right under one, in order."""
-        ...
 
     def info(self, key: str) -> ObjectInfo | None:
         """Return what is known of one object, or None when it is not there."""
-        ...
 
     def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
         """Return what is known of many objects."""
-        ...
 
     def open(self, key: str) -> BinaryIO:
         """Open one object for reading. Raises FileNotFoundError."""
-        ...
 
     def read(self, key: str) -> bytes:
         """Return the bytes of one object. Raises FileNotFoundError."""
-        ...
 
     def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (key, bytes) of the objects under a folder, in key order."""
-        ...
 
     def write(self, key: str, data: bytes, expect: str = ANY) -> str:
         """Replace one object, durably and at once: readers see the old bytes or the new ones. Return its fingerprint.
@@ -129,63 +122,52 @@ class Store(Protocol):
         Raises:
             Conflict: the object is not as expected: `ABSENT`, or with that fingerprint.
         """
-        ...
 
     def put(self, path: Path, key: str) -> None:
         """Replace one object by a file of this machine, at once; the file stays. Any size, in bounded memory."""
-        ...
 
     def fingerprint_seen(self, key: str) -> str:
         """Return the fingerprint of what this thread last read of a key, or of what is there now; else `ABSENT`."""
-        ...
 
     def forget_seen(self) -> None:
         """Forget what this thread has read, so that `fingerprint_seen` tells of what is read from now on."""
-        ...
 
     def prepared(self, key: str) -> Path:
         """Return where on this machine a step prepares the file of a key under `_staging/`."""
-        ...
 
     def stage(self, keys: Iterable[str]) -> None:
         """Bring prepared files to the store, where `move` finds them."""
-        ...
 
     def unstage(self, folder: str) -> None:
         """Remove from the store what was brought there of a step's folder."""
-        ...
 
     def move(self, key: str, to: str) -> None:
         """Replace `to` by `key`, at once. Raises FileNotFoundError."""
-        ...
 
     def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Move staged objects; one that has gone from staging and is at its new place has been moved already."""
-        ...
 
     def delete(self, key: str) -> None:
         """Remove one object; removing what is not there is no error."""
-        ...
 
     def delete_many(self, keys: Iterable[str]) -> None:
         """Remove objects."""
-        ...
 
     def forget_versions(self, prefix: str) -> None:
         """Remove the versions under a folder that are not current, where the store keeps any. Raises OSError."""
-        ...
 
     def url(self, key: str) -> str:
         """Return the address under which DuckDB and Arrow read or write this key."""
-        ...
 
     def lock(self, name: str) -> AbstractContextManager[Lease]:
         """Hold a named lock; it is free again when its holder ends, however it ends."""
-        ...
 
 
 class LocalStore:
-    """A folder of this machine. Replacing is write-to-temporary, fsync, rename."""
+    """A folder of this machine. Replacing is write-to-temporary, fsync, rename, fsync of the folder.
+
+    So a power loss leaves the old bytes or the new ones, and what is done later is not there without what was before.
+    """
 
     machine = ""
 
@@ -255,12 +237,12 @@ class LocalStore:
         for attempt in range(_RACES):
             temporary = f"{STAGING}/.tmp-{uuid.uuid4().hex}"
             self._write_durably(self.path / temporary, data)
+            changed = list(_to_sync((self.path / key).parent))
             try:
                 self.move(temporary, key)
+                _sync(changed)
                 break
-            except (
-                FileNotFoundError
-            ):  # another process took it for what a dead step left (`lake.storage.publish.sweep`)
+            except FileNotFoundError:  # another process took it for what a dead step left (`publish.sweep`)
                 if attempt == _RACES - 1:
                     raise
         written = self.info(key)
@@ -268,7 +250,7 @@ class LocalStore:
 
     @staticmethod
     def _write_durably(path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with path.open("wb") as out:
             out.write(data)
             out.flush()
@@ -286,6 +268,7 @@ class LocalStore:
                     out.flush()
                     os.fsync(out.fileno())
                 copy.replace(target)
+                _sync([target.parent])
                 return
             except FileNotFoundError:  # another process may have removed the folder as an empty one
                 if attempt == _RACES - 1 or not path.exists():
@@ -306,25 +289,30 @@ class LocalStore:
         return self.path / key
 
     def stage(self, keys: Iterable[str]) -> None:
-        """Do nothing: what is prepared is there."""
+        """Make what is prepared durable, with its folders."""
+        files = [path for key in keys if (path := self.path / key).exists()]
+        _sync([*files, *(folder for path in files for folder in path.parents if folder.is_relative_to(self.path))])
 
     def unstage(self, folder: str) -> None:
         """Do nothing: what is prepared goes with its folder."""
 
     def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Rename staged files to their places."""
+        """Rename staged files to their places, durably."""
+        changed: set[Path] = set()
         for staged, final in pairs:
+            changed.update(_to_sync((self.path / final).parent))
             try:
                 self.move(staged, final)
             except FileNotFoundError:
                 if self.info(final) is None:
                     raise
+        _sync(changed)
 
     def move(self, key: str, to: str) -> None:
         """Rename one file over another; both lie on the lake's own file system."""
         origin, target = self.path / key, self.path / to
         for attempt in range(_RACES):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             try:
                 origin.replace(target)
                 return
@@ -364,6 +352,49 @@ class LocalStore:
         """Hold an advisory file lock, which the kernel frees when the process dies."""
         with file_lock(self.path / f".lock-{name}"):
             yield Lease()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, also while another process removes folders that are empty."""
+    for attempt in range(_RACES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+        except FileNotFoundError:
+            if attempt == _RACES - 1:
+                raise
+
+
+def _to_sync(folder: Path) -> Iterator[Path]:
+    """Yield a folder in which a name changes, and those above it up to one that was there before."""
+    yield folder
+    while not folder.exists():
+        folder = folder.parent
+        yield folder
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    """Wait until files and folders are on the disk: many at once take a twentieth of one after the other."""
+    each_once = list(set(paths))
+    if len(each_once) < _SYNCED_AT_ONCE:
+        for path in each_once:
+            _sync_one(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # most writes are of one file in one folder
+
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(_sync_one, each_once))
+
+
+def _sync_one(path: Path) -> None:
+    if fcntl is None and path.is_dir():  # pragma: no cover - Windows opens no folders
+        return
+    with suppress(FileNotFoundError):  # an emptied folder that another process has removed
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:

@@ -1,10 +1,14 @@
 """Publishing happens wholly, whenever the process dies: the store raises at every one of its writes in turn."""
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from lake.base.errors import warn_once
 from lake.storage.publish import Change, Workplace, publish, recover, sweep
 from lake.storage.store import LocalStore
 
@@ -106,3 +110,110 @@ def test_a_workplace_goes_when_its_step_ends_and_a_dead_one_is_swept(tmp_path: P
     with Workplace(store, "land") as alive:
         sweep(store)
         assert (dead.exists(), alive.path.exists()) == (False, True)
+
+
+def prepared(store: LocalStore, place: Workplace, name: str = "a") -> tuple[str, str]:
+    """Return a move of a file that a step prepared."""
+    path = place.path / "date=1" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"rows")
+    return place.key_of(path), f"bronze/date=1/hour=1/{name}"
+
+
+def test_what_is_named_is_on_the_disk_before_what_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staged files and folders, then the journal, then the moves and their folders, then the receipt and its folder."""
+    acts: list[tuple[str, str]] = []
+    names: dict[int, str] = {}
+    opened, synced, renamed = os.open, os.fsync, Path.replace
+
+    def within(path: object) -> str:
+        text = str(path).removeprefix(f"{tmp_path}/").removeprefix(str(tmp_path))
+        return re.sub(r"[0-9a-f]{12,}|\d{6,}[-.0-9a-z]*", "…", text)
+
+    def open_(path: str, flags: int, *more: int) -> int:
+        descriptor = opened(path, flags, *more)
+        names[descriptor] = within(path)
+        return descriptor
+
+    def fsync(descriptor: int) -> None:
+        acts.append(("sync", names.get(descriptor) or within(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        synced(descriptor)
+
+    def replace(path: Path, target: Path) -> Path:
+        acts.append(("rename", within(target)))
+        return renamed(path, target)
+
+    store = LocalStore(tmp_path)
+    with Workplace(store, "land") as place:
+        move = prepared(store, place)
+        monkeypatch.setattr(os, "open", open_)
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(Path, "replace", replace)
+        publish(store, lambda: Change(moves=(move,), receipts=(("ledger/r.json", "receipt"),)))
+        monkeypatch.undo()
+    journal = next(at for at, (act, name) in enumerate(acts) if act == "rename" and name.startswith("_journal/"))
+    moved, receipt = acts.index(("rename", move[1])), acts.index(("rename", "ledger/r.json"))
+    staged = {name for act, name in acts[:journal] if act == "sync"}
+    assert {within(place.path / "date=1" / "a"), within(place.path / "date=1"), within(place.path)} <= staged
+    assert ("sync", "_journal") in acts[journal:moved]
+    assert {("sync", "bronze/date=1/hour=1"), ("sync", "bronze/date=1"), ("sync", "bronze")} <= {*acts[moved:receipt]}
+    assert acts[receipt - 1][0] == "sync", "the receipt's own bytes"
+    assert ("sync", "ledger") in acts[receipt:]
+
+
+def test_a_step_may_end_while_another_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweeper has listed the folder of a step, which then ends and takes it away, before it is opened."""
+    store = LocalStore(tmp_path)
+    ending = Workplace(store, "land")
+    ending.__enter__()
+    opened = os.open
+
+    def ends_first(path: object, flags: int, *more: int) -> int:
+        if str(path) == str(ending.path):
+            monkeypatch.undo()
+            ending.__exit__()
+        return opened(str(path), flags, *more)
+
+    monkeypatch.setattr(os, "open", ends_first)
+    with Workplace(store, "build") as place:
+        assert place.path.is_dir()
+    assert not ending.path.exists()
+
+
+def test_a_journal_entry_may_go_while_a_step_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(tmp_path)
+    store.write("_journal/1.json", b"{}")
+    read = LocalStore.read
+
+    def gone(self: LocalStore, key: str) -> bytes:
+        self.delete(key)
+        return read(self, key)
+
+    with Workplace(store, "land") as place:
+        monkeypatch.setattr(LocalStore, "read", gone)
+    assert not place.path.exists()
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty", "zeroed", "garbage"])
+def test_a_journal_entry_that_cannot_be_finished_stops_nothing(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, it is passed over, what it names in staging stays, and other changes are made."""
+    store = LocalStore(tmp_path)
+    change = Change(
+        moves=(("_staging/dead-1/a", "bronze/a"), ("_staging/dead-1/b", "bronze/b")), receipts=(("ledger/r", "no"),)
+    )
+    text = msgspec.json.encode(change)
+    damaged = {"gone": text, "cut": text[:40], "empty": b"", "zeroed": bytes(len(text)), "garbage": b"\xff\xfe{"}
+    store.write("_journal/1.json", damaged[damage])
+    store.write("_staging/dead-1/b", b"rows")
+    warn_once.cache_clear()
+    assert recover(store) == 0
+    assert "_journal/1.json" in caplog.text and "headwater doctor --repair" in caplog.text
+    with Workplace(store, "land") as place:
+        move = prepared(store, place)
+        publish(store, lambda: Change(moves=(move,), receipts=(("ledger/other", "yes"),)))
+    assert store.read("ledger/other") == b"yes" and store.info(move[1]) is not None
+    assert store.info("ledger/r") is None
+    if damage in ("gone", "cut"):
+        assert store.read("_staging/dead-1/b") == b"rows"
