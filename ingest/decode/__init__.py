@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode.compression import ObjectUnreadable, StoredFile, decompressed, gathered, opened, peek, utf8
+from ingest.decode.compression import ObjectUnreadable, StoredFile, Texts, decompressed, gathered, opened, peek
 from ingest.decode.documents import (
     EVENT_BEGIN,
     EXPORT_BEGIN,
@@ -99,18 +99,20 @@ def decode(
         with stored:
             file = StoredFile(source.name, stored)
             for name, chunks in _streams(source, file, limits, report):
-                plain = utf8(_counted(chunks, report))
-                framer = _framer(plain, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers)
-                for first_row, part in _pieces(framer, report, count):
-                    inner = _details(part) if EVENTBRIDGE in wrappers else part
-                    yield from batches.add(name, first_row, inner, framer.form)
+                row, header = 1, ""
+                for text in Texts(_counted(chunks, report)):
+                    framer = _framer(text, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers, header)
+                    for first_row, part in _pieces(framer, report, count, row):
+                        inner = _details(part) if EVENTBRIDGE in wrappers else part
+                        yield from batches.add(name, first_row, inner, framer.form)
+                    row, header = row + framer.count, framer.header or header
             count.bytes += file.bytes_read
             report.bytes_read += file.bytes_read
     yield from batches.rest()
 
 
 def _framer(
-    plain: Iterator[bytes], limits: Limits, envelopes: Envelopes, lines: LineForm | None, subscribed: bool
+    plain: Iterator[bytes], limits: Limits, envelopes: Envelopes, lines: LineForm | None, subscribed: bool, header: str
 ) -> Framer | LineFramer:
     head, text = peek(plain, _SNIFFED_BYTES)
     if subscribed and EXPORT_BEGIN.match(head):
@@ -126,7 +128,7 @@ def _framer(
         return Framer(text, limits, envelopes)
     from ingest.decode.lines import LineFramer
 
-    return LineFramer(text, limits, lines)
+    return LineFramer(text, limits, lines, header)
 
 
 def _details(part: Piece) -> Piece:
@@ -139,9 +141,13 @@ def _details(part: Piece) -> Piece:
     return details(part, may_be)
 
 
-def _pieces(framer: Framer | LineFramer, report: DecodeReport, count: ObjectCount) -> Iterator[tuple[int, Piece]]:
-    """The pieces of one object that hold records, each with the number of its first one; all records are counted."""
-    row = 1
+def _pieces(
+    framer: Framer | LineFramer, report: DecodeReport, count: ObjectCount, row: int
+) -> Iterator[tuple[int, Piece]]:
+    """The pieces of one text that hold records, each with the number of its first one; all records are counted.
+
+    `row` is the number of the text's first record.
+    """
     counted = 0
     for part in framer.pieces():
         report.records += framer.count - counted
@@ -192,6 +198,7 @@ class Framer:
     """
 
     form = JSON_FORM
+    header = ""
 
     def __init__(self, chunks: Iterator[bytes], limits: Limits, envelopes: Envelopes) -> None:
         self._cursor = Cursor(chunks)

@@ -11,6 +11,7 @@ import codecs
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import BinaryIO, Protocol
 
 import zstandard
@@ -22,7 +23,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 OUTPUT_BYTES = 1 << 20
 MAX_LAYERS = 3
-_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+LOOKED_BACK = 64 << 10  # of the line before a byte order mark
+_MARK_BYTE = codecs.BOM_UTF8[:1]
 
 
 class ObjectUnreadable(Exception):
@@ -284,30 +286,57 @@ def gathered(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
         yield b"".join(parts)
 
 
-def utf8(plain: Iterator[bytes]) -> Iterator[bytes]:
-    """The stream without its byte order mark, and in UTF-8 if the mark said UTF-16.
+class Texts:
+    """The texts of a stream, one after the other, each in UTF-8 without its mark and to be read before the next one.
 
-    Bytes that are not valid UTF-8 pass unchanged (a lone surrogate of UTF-16 becomes such bytes): the record that
-    holds them is judged, not the object.
+    A byte order mark begins a text, wherever it stands: files that were put one behind the other keep theirs.
     """
-    head, plain = peek(plain, 3)
-    if head.startswith(codecs.BOM_UTF8):
-        yield from _without(plain, 3)
-    elif head[:2] in _UTF16:
-        yield from _from_utf16(_without(plain, 2), _UTF16[head[:2]])
-    else:
-        yield from plain
+
+    def __init__(self, plain: Iterator[bytes]) -> None:
+        head, plain = peek(plain, 4)
+        self._plain: Iterator[bytes] | None = _checked(plain, _may_be_wide(head))
+
+    def __iter__(self) -> Iterator[Iterator[bytes]]:
+        while self._plain is not None:
+            plain, self._plain = self._plain, None
+            yield self._until_mark(plain)
+
+    def _until_mark(self, plain: Iterator[bytes]) -> Iterator[bytes]:
+        head, plain = peek(plain, 3)
+        if head == codecs.BOM_UTF8:
+            plain = _without(plain, 3)
+        before = b""
+        for chunk in plain:
+            if not chunk.isascii() and _MARK_BYTE in chunk:
+                while chunk.endswith((codecs.BOM_UTF8[:1], codecs.BOM_UTF8[:2])) and (more := next(plain, b"")):
+                    chunk += more  # the end may be half a mark
+                from ingest.decode.marks import begin_of_text
+
+                at = begin_of_text(before, chunk)
+                if at >= 0:
+                    yield chunk[:at]
+                    self._plain = chain((chunk[at:],), plain)
+                    return
+            yield chunk
+            before = chunk if len(chunk) >= LOOKED_BACK else (before + chunk)[-LOOKED_BACK:]
+
+
+def _may_be_wide(head: bytes) -> bool:
+    """Whether a text may be in another encoding than UTF-8 by its first bytes."""
+    return b"\0" in head or head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _checked(plain: Iterator[bytes], wide: bool) -> Iterator[bytes]:
+    """The stream in UTF-8; bytes that UTF-8 never has may be the mark of another encoding."""
+    for chunk in plain:
+        if wide or chunk.endswith(b"\0") or (not chunk.isascii() and (b"\xff" in chunk or b"\xfe" in chunk)):
+            from ingest.decode.marks import utf8
+
+            yield from utf8(chain((chunk,), plain), from_start=wide)
+            return
+        yield chunk
 
 
 def _without(plain: Iterator[bytes], count: int) -> Iterator[bytes]:
     yield next(plain)[count:]
     yield from plain
-
-
-def _from_utf16(plain: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-    for block in plain:
-        yield decoder.decode(block).encode("utf-8", "surrogatepass")
-    left = decoder.getstate()[0]
-    if left:
-        raise Broken(f"UTF-16 text ends inside a character, after the bytes {left.hex(' ')}")

@@ -9,11 +9,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ingest.decode.documents import Cursor, Head
 from ingest.decode.records import (
     BLANKS,
     LINES,
     Limits,
+    Offsets,
     Piece,
     lines_of,
     longer_than,
@@ -24,6 +29,8 @@ from ingest.decode.records import (
 )
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_IS_LETTER = np.zeros(256, dtype=np.bool_)
+_IS_LETTER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"]] = True
 _KNOWN = 3  # names that a header with many unknown ones must have
 
 
@@ -38,6 +45,12 @@ class LineForm:
     header_names: frozenset[str] = frozenset()
     always: bool = False
 
+    @property
+    def names_pattern(self) -> str:
+        """A regular expression (RE2) of lines whose values all begin as names do."""
+        name = f"[A-Za-z_][^{re.escape(self.delimiter)}]*"
+        return f"^{name}(?:{re.escape(self.delimiter)}{name})*$"
+
     def is_header(self, line: str) -> bool:
         """Whether a line names fields: most of its values are known names, or all could be names and some are known.
 
@@ -49,18 +62,18 @@ class LineForm:
 
 
 class LineFramer:
-    """Cuts one object into lines. `count` is the number of records so far, `header` its header line or empty.
+    """Cuts one text into lines. `count` is the number of records so far, `header` the header line in force, or empty.
 
-    The header is no record; nor is the same line again, as objects put one behind the other have it.
+    A header is no record. Another one in the middle, as files put one behind the other have it, holds from there on;
+    so `header` is that of the piece that was given last. `header` of a text before this one holds until the first one.
     """
 
-    def __init__(self, chunks: Iterator[bytes], limits: Limits, form: LineForm) -> None:
+    def __init__(self, chunks: Iterator[bytes], limits: Limits, form: LineForm, header: str = "") -> None:
         self._cursor = Cursor(chunks)
         self._limits = limits
         self._form = form
-        self._header_line = b""
         self.count = 0
-        self.header = ""
+        self.header = header
 
     @property
     def form(self) -> bytes:
@@ -95,31 +108,45 @@ class LineFramer:
         text = line.decode("utf-8", "replace")
         whole = end >= 0 or cursor.broken is None
         if whole and len(line) <= self._limits.max_record_bytes and self._form.is_header(text):
-            self.header, self._header_line = text, line + b"\n"
+            self.header = text
             cursor.take(end + 1 if end >= 0 else len(cursor.data))
 
     def _block(self, block: bytes, begin: int) -> Iterator[Piece]:
-        """Records of whole lines that start at byte `begin` of the decoded object."""
-        if self._header_line and self._header_line.rstrip(b"\n") in block:
-            block = self._without_header(block)
+        """Records of whole lines that start at byte `begin` of the decoded text."""
         text, offsets, count = lines_of(block)
-        self.count += count
-        long = longer_than(offsets, self._limits.max_record_bytes) if len(text) > self._limits.max_record_bytes else []
-        for part in runs(text, offsets, long):
+        headers = self._headers(block, text, offsets) if self._form.header_names else {}
+        self.count += count - len(headers)
+        limit = self._limits.max_record_bytes
+        long = longer_than(offsets, limit) if len(text) > limit else []
+        special = sorted({*headers, *long})
+        row = iter(special)
+        for part in runs(text, offsets, special):
             if isinstance(part, Piece):
                 yield _as_text(part)
+            elif (header := headers.get(next(row))) is not None:
+                self.header = header
             else:
-                kept = part[: self._limits.max_record_bytes]
-                yield too_large(kept, len(part), begin + max(0, block.find(part[:4096])))
+                yield too_large(part[:limit], len(part), begin + max(0, block.find(part[:4096])))
 
-    def _without_header(self, block: bytes) -> bytes:
-        block = block.replace(b"\r\n", b"\n")
-        if not block.endswith(b"\n"):
-            block += b"\n"
-        # Twice: of two header lines in a row the first pass takes one.
-        for _ in range(2):
-            block = (b"\n" + block).replace(b"\n" + self._header_line, b"\n")[1:]
-        return block
+    def _headers(self, block: bytes, text: bytes, offsets: Offsets) -> dict[int, str]:
+        """The header lines among some lines, by number.
+
+        All names of a header begin with a letter, and few records do; the one in force may be of any shape.
+        """
+        rows = np.flatnonzero(_IS_LETTER[np.frombuffer(text, dtype=np.uint8)[offsets[:-1]]])
+        if len(rows):
+            lines = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, *map(pa.py_buffer, (offsets, text))])
+            named = pc.match_substring_regex(
+                lines if len(rows) == len(lines) else lines.take(pa.array(rows)), pattern=self._form.names_pattern
+            )
+            rows = rows[named.to_numpy(zero_copy_only=False)]
+        found = {int(row): text[offsets[row] : offsets[row + 1]].decode("utf-8", "replace") for row in rows}
+        headers = {row: line for row, line in found.items() if self._form.is_header(line)}
+        same = self.header.encode()
+        if same and not headers and same in block:
+            rows = np.flatnonzero(np.diff(offsets) == len(same))
+            headers = {int(row): self.header for row in rows if text[offsets[row] : offsets[row + 1]] == same}
+        return headers
 
     def _long_line(self) -> Piece:
         begin = self._cursor.offset
