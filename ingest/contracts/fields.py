@@ -60,6 +60,7 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "eventTime": list,
     "eventKeyFallback": str,
     "futureTolerance": str,
+    "stallAbove": (int, float),
     "volatile": list,
     "recordsKeys": list,
     "wrappers": list,
@@ -124,7 +125,7 @@ def only_keys(found: Iterable[object], known: Iterable[str], place: Place) -> No
 def _shape_name(shape: Shape) -> str:
     shapes = shape if isinstance(shape, tuple) else (shape,)
     names = {str: "a text", list: "a list", bool: "true or false", dict: "a mapping"}
-    return " or ".join(names[each] for each in shapes)
+    return " or ".join(dict.fromkeys(names.get(each, "a number") for each in shapes))
 
 
 _UNITS: Final = {

@@ -271,7 +271,7 @@ class Contract:
     limits its requests count against. `fingerprint` is the sha256 of the file, `limitations` what a reader of the data
     has to know. `complete_batch` says which objects are read only once their writer has marked them all as written.
     `open_record`: the source has far more fields than anyone declares; what is not declared stays in `_raw` and is no
-    drift.
+    drift. `stall_above`: a batch stalls when one optional field has another type in a larger share of its records.
     """
 
     source: str
@@ -303,6 +303,7 @@ class Contract:
     notifications: str = "s3_event"
     limitations: str = ""
     open_record: bool = False
+    stall_above: float | None = None
     complete_batch: CompleteBatch | None = None
     format: Format = Format()
     coverage: CoverageRule | None = None

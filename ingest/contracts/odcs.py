@@ -126,6 +126,7 @@ def _contract(file: Path, text: bytes) -> Contract:
         vendor=custom.get("vendor") or _text(odcs.name, Place(file, "name")).split("_")[0],
         limitations=_line(odcs.description.limitations if odcs.description else None),
         open_record=bool(custom.get("openRecord", False)),
+        stall_above=_share(custom, top.at("stallAbove")),
         **_optional(custom, fields, top),
     )
     _check_standard(document, file)
@@ -325,6 +326,13 @@ def _tolerance(custom: dict[str, Any], place: Place) -> timedelta:
         return duration_text(custom.get("futureTolerance", "1 h"))
     except ValueError as error:
         raise place.error(str(error)) from None
+
+
+def _share(custom: dict[str, Any], place: Place) -> float | None:
+    share = custom.get("stallAbove")
+    if share is not None and not 0 <= share < 1:
+        raise place.error(f"found {share!r}, expected a share of a batch's records: from 0 to below 1, such as 0.1")
+    return share
 
 
 def _arrival(custom: dict[str, Any], place: Place) -> tuple[re.Pattern[str] | None, str | None]:

@@ -291,4 +291,10 @@ class Reader(ABC):
 
     def consequence(self, declared: Field) -> str:
         """Return what a violation of a field does: quarantine, null or stall."""
-        return self.stalls_as if declared.on_violation == "stall" else declared.on_violation
+        if declared.on_violation == "stall" or (declared.on_violation == "null" and self._stalled()):
+            return self.stalls_as
+        return declared.on_violation
+
+    def _stalled(self) -> bool:
+        """Whether the batch stalled, or may have, because a field has another type in too many records."""
+        return self.contract.stall_above is not None and self.stalls_as == "quarantine"

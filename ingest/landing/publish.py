@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from ingest.contracts import Contract
 from ingest.contracts.model import pipeline_columns
 from ingest.decode import DecodeReport
-from ingest.landing.fields import Reader
+from ingest.landing.fields import Reader, Steps
 from lake import ledger
 from lake.base.errors import HeadwaterError
-from lake.base.sql import at_hand, listed, literal
+from lake.base.sql import at_hand, json_path, listed, literal
 from lake.ledger import (
     FileMark,
     LandingReceipt,
@@ -83,7 +83,7 @@ def receipt_of(staged: Staged, report: DecodeReport, reader: Reader, stalls_as: 
     with at_hand(threads=None) as con:
         files = tuple(_mark(con, contract, staged, path, bronze=True) for path in staged.bronze_files())
         rejects = tuple(_mark(con, contract, staged, path, bronze=False) for path in staged.quarantine_files())
-        violations = (*_rejections(con, contract, staged, stalls_as), *_emptied(con, contract, staged))
+        violations = (*_rejections(con, contract, staged, stalls_as), *_emptied(con, reader, staged))
         by_reason: dict[str, int] = {}
         for each in violations:
             if each.consequence != "null":
@@ -165,22 +165,39 @@ def _rejections(con: duckdb.DuckDBPyConnection, contract: Contract, staged: Stag
     ]
 
 
-def _emptied(con: duckdb.DuckDBPyConnection, contract: Contract, staged: Staged) -> list[Violations]:
+def _emptied(con: duckdb.DuckDBPyConnection, reader: Reader, staged: Staged) -> list[Violations]:
+    """Optional fields of another type than the contract says, with the JSON type and the value of one record."""
     files = staged.bronze_files()
     if not files:
         return []
     bronze = f"read_parquet({_files(files)}, hive_partitioning = false)"
-    some = con.execute(f"select count(*) from {bronze} where len(_violations) > 0").fetchone()
+    some = con.execute(f"select count(*) filter (len(_violations) > 0), count(*) from {bronze}").fetchone()
     if not some or not some[0]:
         return []  # the usual case; the raw text, most of the file, need not be read for a sample
     rows = con.execute(
-        "select name, count(*), any_value(left(_raw, 200)) from (select unnest(_violations) as name, _raw"
+        "select name, count(*), any_value(_raw) from (select unnest(_violations) as name, _raw"
         f" from {bronze} where len(_violations) > 0) group by all order by 2 desc, 1"
     ).fetchall()
-    types = {each.path: each.type for each in contract.walk()}
-    return [
-        Violations("wrong_type", name, types.get(name, ""), "", count, "null", sample) for name, count, sample in rows
-    ]
+    declared = {each.path: each for each in reader.paths.fields}
+    limit = reader.contract.stall_above if reader.stalls_as == "stall" else None
+    found = []
+    for name, count, raw in rows:
+        expected = declared[name].type if name in declared else ""
+        value = _first_value(con, raw, reader.paths.of(declared[name])) if name in declared else ""
+        consequence = "null" if limit is None or count <= limit * some[1] else "stall"
+        found.append(Violations("wrong_type", name, expected, value, count, consequence, raw[:200]))
+    return found
+
+
+def _first_value(con: duckdb.DuckDBPyConnection, raw: str, places: Iterable[Steps]) -> str:
+    """Return the JSON type and the value at the first of these paths that has one; nothing of a record of text."""
+    names = listed(map(json_path, places))
+    row = con.execute(
+        f"select list_transform(list_zip(try(json_type(r, {names})), try(json_extract_string(r, {names}))),"
+        " lambda x: x[1] || ' ' || left(x[2], 120)) from (select ?::varchar as r)",
+        [raw],
+    ).fetchone()
+    return next((each for each in (row and row[0]) or [] if each and not each.startswith("NULL")), "")
 
 
 def _quarantined_by_object(con: duckdb.DuckDBPyConnection, staged: Staged, report: DecodeReport) -> dict[str, int]:

@@ -161,6 +161,11 @@ class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "published" and self.read == kept
 
 
+def emptied_fields(receipt: LandingReceipt) -> list[Violations]:
+    """Return the optional fields of another type than the contract says: NULL in bronze, their values in `_raw`."""
+    return [each for each in receipt.violations if each.reason == "wrong_type" and each.consequence == "null"]
+
+
 _landing = msgspec.json.Decoder(LandingReceipt)
 
 

@@ -74,7 +74,7 @@ def coverage_table(coverage: Iterable[Coverage]) -> str:
 
 def violations_table(contract: Contract, receipt: LandingReceipt) -> str:
     """Return what broke the contract, as Markdown; found values only of fields that are not classified."""
-    classified = {each.path for each in contract.walk() if each.classification}
+    classified = classified_paths(contract)
     return table(
         ("records", "reason", "field", "expected", "found", "consequence"),
         [
@@ -83,7 +83,7 @@ def violations_table(contract: Contract, receipt: LandingReceipt) -> str:
                 each.reason,
                 each.field,
                 each.expected,
-                "(classified)" if _inside(each.field, classified) else each.found,
+                "(classified)" if is_inside(each.field, classified) else each.found,
                 {"null": "field emptied", "stall": "batch stalled"}.get(each.consequence, "quarantined"),
             )
             for each in receipt.violations
@@ -129,7 +129,13 @@ def _sample(store: Store, contract: Contract, receipt: LandingReceipt) -> dict[s
     return {name: json.loads(json.dumps(value, default=str)) for name, value in sample.items()}
 
 
-def _inside(path: str, classified: set[str]) -> bool:
+def classified_paths(contract: Contract) -> set[str]:
+    """Return the paths of the fields whose values a contract classifies."""
+    return {each.path for each in contract.walk() if each.classification}
+
+
+def is_inside(path: str, classified: set[str]) -> bool:
+    """Whether a field is one of these, or lies in one."""
     return any(path == each or path.startswith((f"{each}.", f"{each}[")) for each in classified)
 
 

@@ -5,11 +5,18 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ingest.contracts import Contract
-from lake.ledger import LandingReceipt, coverage_of, coverage_sentence
+from lake.ledger import LandingReceipt, coverage_of, coverage_sentence, emptied_fields
 from lake.storage.store import Store
-from orchestration.assets.landing_metadata import coverage_table, table, violations_table
+from orchestration.assets.landing_metadata import (
+    classified_paths,
+    coverage_table,
+    is_inside,
+    table,
+    violations_table,
+)
 
 BALANCE, DRIFT, COVERAGE = "balance", "contract_drift", "coverage"
+_UNKNOWN = "unknown"
 
 
 def landing_check_specs(key: dg.AssetKey, contract: Contract) -> list[dg.AssetCheckSpec]:
@@ -24,7 +31,8 @@ def landing_check_specs(key: dg.AssetKey, contract: Contract) -> list[dg.AssetCh
         dg.AssetCheckSpec(
             DRIFT,
             asset=key,
-            description="Records carry no field that the contract does not know. Such fields are kept in `_raw`.",
+            description="Records carry no field that the contract does not know, and none of another type than it says."
+            " Their values are kept in `_raw`.",
         ),
     ]
     if contract.coverage is not None:
@@ -40,7 +48,7 @@ def landing_checks(
 ) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of a run's batches."""
     yield _balance(key, store, contract, receipts)
-    yield _drift(key, receipts)
+    yield _drift(key, contract, receipts)
     if contract.coverage is not None:
         yield _coverage(key, receipts)
 
@@ -80,21 +88,34 @@ def _imbalance(store: Store, receipt: LandingReceipt) -> str:
     return f"{len(missing)} files are missing (first: {missing[0]})" if missing else ""
 
 
-def _drift(key: dg.AssetKey, receipts: Sequence[LandingReceipt]) -> dg.AssetCheckResult:
-    records: dict[str, int] = {}
-    samples: dict[str, str] = {}
-    for each in (drift for receipt in receipts for drift in receipt.drift):
-        records[each.field] = records.get(each.field, 0) + each.records
-        samples.setdefault(each.field, each.sample)
-    rows = [(name, count, samples[name]) for name, count in sorted(records.items(), key=lambda item: -item[1])]
-    named = ", ".join(f"{name} ({count:,})" for name, count, _ in rows[:8])
+def _drift(key: dg.AssetKey, contract: Contract, receipts: Sequence[LandingReceipt]) -> dg.AssetCheckResult:
+    told: dict[tuple[str, str], tuple[int, str]] = {}  # what drifted and which field → records, a value
+    seen = [((_UNKNOWN, each.field), each.records, each.sample) for receipt in receipts for each in receipt.drift]
+    emptied = [each for receipt in receipts for each in emptied_fields(receipt)]
+    classified = classified_paths(contract)
+    for broken in emptied:
+        found = "(classified)" if is_inside(broken.field, classified) else broken.found
+        seen.append(((f"not {broken.expected}, emptied", broken.field), broken.records, found))
+    for drifted, records, value in seen:
+        before, sample = told.get(drifted, (0, ""))
+        told[drifted] = before + records, sample or value
+    rows = [(name, what, *told[what, name]) for what, name in sorted(told, key=lambda each: -told[each][0])]
+    kinds = {
+        "fields of another type than the contract says": [row for row in rows if row[1] != _UNKNOWN],
+        "fields that the contract does not know": [row for row in rows if row[1] == _UNKNOWN],
+    }
+    sentences = [
+        f"{len(found)} {kind}: {', '.join(f'{name} ({records:,})' for name, _, records, _ in found[:8])}"
+        for kind, found in kinds.items()
+        if found
+    ]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=DRIFT,
         passed=not rows,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(rows)} fields that the contract does not know: {named}" if rows else "no unknown fields",
-        metadata={"fields": dg.MetadataValue.md(table(("field", "records", "a value"), rows))} if rows else {},
+        description="; ".join(sentences) or "every field is one that the contract knows, of its type",
+        metadata={"fields": dg.MetadataValue.md(table(("field", "drift", "records", "a value"), rows))} if rows else {},
     )
 
 

@@ -142,6 +142,14 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
         if stalled:
             advice = "decide with `headwater land … --on-stall quarantine` or `null`"
             yield Finding(f"source {name}", "error", f"stalled batches: {', '.join(stalled[:5])}", advice)
+        emptied: dict[str, int] = {}
+        for each in (each for receipt in receipts for each in ledger.emptied_fields(receipt)):
+            emptied[each.field] = emptied.get(each.field, 0) + each.records
+        if emptied:
+            most = sorted(emptied, key=lambda field: -emptied[field])[:5]
+            told = ", ".join(f"{field} ({emptied[field]:,} records)" for field in most)
+            advice = "correct the type in the contract, or add it to `accepts`, and land again; `_raw` has the values"
+            yield Finding(f"source {name}", "warning", f"fields of another type than the contract says: {told}", advice)
         if place is None:
             advice = f"set sources.{name} for hourly runs; `headwater land {name} PATH` works without"
             yield Finding(f"source {name}", "note", f"not configured, {len(receipts)} batches landed", advice)

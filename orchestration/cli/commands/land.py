@@ -92,6 +92,8 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
             where = f" {broken.field}" if broken.field else ""
             found = f", found {broken.found[:80]!r}" if broken.found else ""
             say(f"  {broken.records:,} × {broken.reason}{where}: {consequence}{found}")
+        if len(receipt.violations) > 12:
+            say(f"  and {len(receipt.violations) - 12:,} more kinds; --json has all")
         for told in receipt.coverage:
             say(f"  {coverage_sentence(told)}")
         if receipt.drift:

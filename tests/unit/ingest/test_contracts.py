@@ -206,6 +206,7 @@ BROKEN = [
      {"name": "id", "logicalType": "string", "primaryKey": True, "primaryKeyPosition": 9},
      "readers[*].id: 'readers[*].id' is inside a list"),
     (CUSTOM + "0", {"property": "ignore", "value": []}, "customProperties: custom property ignore given twice"),
+    (CUSTOM + "6", {"property": "stallAbove", "value": 1.5}, "stallAbove: found 1.5, expected a share of a batch's"),
     (CUSTOM + "6", {"property": "transprot", "value": "x"}, "customProperties: unknown custom property 'transprot'"),
     (CUSTOM + "6", {"property": "transport", "value": "pigeon"}, "transport: found 'pigeon', expected one of"),
     (CUSTOM + "0.value", [], "eventTime: missing event time"),

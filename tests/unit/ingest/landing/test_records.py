@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import duckdb
 import pytest
 
 from ingest.contracts.model import pipeline_columns
+from lake.ledger import emptied_fields
 from tests.unit.ingest.landing.landed import GOOD, Landed, landed, landed_together, lines, strange
 
 VALUES: list[tuple[dict[str, Any], str, object]] = [
@@ -155,3 +157,29 @@ def test_a_violation_that_stalls_publishes_nothing_until_it_is_decided(tmp_path:
     )
     emptied = landed(tmp_path, data, stalls_as="null")
     assert emptied.bronze("halt, _violations") == [(None, []), (None, ["halt"])]
+
+
+def test_a_field_of_another_type_is_told_with_the_type_and_the_value_found(tmp_path: Path) -> None:
+    told = landed(tmp_path, lines(GOOD, {**GOOD, "Number": None, "label": {"a": 1}}, {**GOOD, "tag": {"b": 2}})).receipt
+    [label] = emptied_fields(told)
+    assert (label.field, label.records, label.expected) == ("label", 2, "string")
+    assert label.found in ('OBJECT {"a":1}', 'OBJECT {"b":2}')
+
+
+@pytest.mark.parametrize(
+    ("share", "stalls_as", "status", "consequence"),
+    [
+        (None, "stall", "published", "null"),
+        (0.5, "stall", "published", "null"),
+        (0.4, "stall", "stalled", "stall"),
+        (0.4, "null", "published", "null"),
+        (0.4, "quarantine", "published", "quarantine"),
+    ],
+)
+def test_a_batch_stalls_above_the_share_that_the_contract_allows(
+    tmp_path: Path, share: float | None, stalls_as: str, status: str, consequence: str
+) -> None:
+    contract = replace(strange(), stall_above=share)
+    receipt = landed(tmp_path, lines(GOOD, {**GOOD, "count": "two"}), contract=contract, stalls_as=stalls_as).receipt
+    assert (receipt.status, receipt.landed) == (status, {"stall": 0, "null": 2, "quarantine": 1}[consequence])
+    assert [(each.field, each.consequence) for each in receipt.violations] == [("count", consequence)]
