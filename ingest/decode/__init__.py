@@ -98,14 +98,22 @@ def decode(
         count = report.objects.setdefault(source.name, ObjectCount(source.arrived_at, source.fingerprint))
         with stored:
             file = StoredFile(source.name, stored)
-            for name, chunks in _streams(source, file, limits, report):
-                row, header = 1, ""
-                for text in Texts(_counted(chunks, report)):
-                    framer = _framer(text, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers, header)
-                    for first_row, part in _pieces(framer, report, count, row):
-                        inner = _details(part) if EVENTBRIDGE in wrappers else part
-                        yield from batches.add(name, first_row, inner, framer.form)
-                    row, header = row + framer.count, framer.header or header
+            try:
+                for name, chunks in _streams(source, file, limits, report):
+                    row, header = 1, ""
+                    for text in Texts(_counted(chunks, report)):
+                        framer = _framer(text, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers, header)
+                        for first_row, part in _pieces(framer, report, count, row):
+                            inner = _details(part) if EVENTBRIDGE in wrappers else part
+                            yield from batches.add(name, first_row, inner, framer.form)
+                        row, header = row + framer.count, framer.header or header
+            except (ObjectUnreadable, OSError, MemoryError):
+                raise
+            except Exception as problem:  # no content stops other objects: what follows is one record that is told
+                report.records += 1
+                count.records += 1
+                why = f"{type(problem).__name__}: {problem}; the rest of the object, from byte {file.bytes_read:,}"
+                yield from batches.add(source.name, count.records, problem_piece(b"", "unprocessable", why))
             count.bytes += file.bytes_read
             report.bytes_read += file.bytes_read
     yield from batches.rest()

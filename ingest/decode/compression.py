@@ -250,9 +250,11 @@ class StoredFile:
         return self._file.tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of any file; ValueError for a place before its start."""
+        """As of any file; ValueError, or OSError from its end, for a place before its start."""
         if whence == io.SEEK_SET and offset < 0:
             raise ValueError(f"place {offset} before the start of the file")
+        if whence == io.SEEK_END and -offset > self._file.seek(0, io.SEEK_END):
+            raise OSError(f"place {offset} before the start of the file")
         try:
             return self._file.seek(offset, whence)
         except OSError as error:

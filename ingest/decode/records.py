@@ -32,8 +32,12 @@ SCHEMA = pa.schema(
 FORM = b"form"
 JSON_FORM, LINES = b"json", b"lines:"
 BLANKS = b" \t\r\n"
+# How deep a record may nest. What reads JSON by recursion dies of the stack at some thousand levels, Python's readers
+# stop at one thousand, BigQuery takes 500; the deepest logs we know have 30.
+MAX_DEPTH = 200
 _IS_BLANK = np.zeros(256, dtype=np.bool_)
 _IS_BLANK[[0x20, 0x09, 0x0D]] = True
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\\\|\\x[0-9a-f]{2}")
 
 Problem = tuple[str, str]  # reason code, sentence
@@ -259,6 +263,44 @@ def longer_than(offsets: Offsets, limit: int) -> list[int]:
     return rows
 
 
+def depth_of(text: bytes) -> int:
+    """How many objects and lists stand inside each other, at most. Brackets in texts are none."""
+    codes = np.frombuffer(_TEXT.sub(b"", text), dtype=np.uint8) | 0x20  # `[` is `{` then, and `]` is `}`
+    steps = (codes == 0x7B).astype(np.int32) - (codes == 0x7D)
+    return int(np.cumsum(steps).max(initial=0))
+
+
+class DepthCheck:
+    """Finds the records that nest too deep. It keeps its memory, for asking for some takes longer than looking."""
+
+    def __init__(self) -> None:
+        self._folded = np.empty(0, dtype=np.uint8)
+        self._opening = np.empty(0, dtype=np.bool_)
+
+    def problems(self, lines: pa.StringArray) -> dict[int, Problem]:
+        """Return what is wrong with records, by position. Only those with as many opening brackets are looked at."""
+        _, offsets, text = lines.buffers()
+        bounds = np.frombuffer(offsets, dtype=np.int32)[lines.offset : lines.offset + len(lines) + 1]
+        begin, size = int(bounds[0]), int(bounds[-1] - bounds[0])
+        if not size:
+            return {}
+        if size > len(self._folded):
+            self._folded, self._opening = np.empty(size, dtype=np.uint8), np.empty(size, dtype=np.bool_)
+        folded, opening = self._folded[:size], self._opening[:size]
+        np.bitwise_or(
+            np.frombuffer(text, dtype=np.uint8, count=size, offset=begin), 0x20, out=folded
+        )  # `[` is `{` then
+        np.equal(folded, 0x7B, out=opening)
+        before = np.searchsorted(np.flatnonzero(opening), bounds - begin)
+        found = {}
+        for row in np.flatnonzero(np.diff(before) > MAX_DEPTH).tolist():
+            depth = depth_of(text[int(bounds[row]) : int(bounds[row + 1])].to_pybytes())
+            if depth > MAX_DEPTH:
+                why = f"{depth:,} objects and lists inside each other; at most {MAX_DEPTH} are read"
+                found[row] = ("too_deep", why)
+        return found
+
+
 class Batches:
     """Collects pieces and gives batches of about `chunk_bytes` of text, whatever the size of the objects.
 
@@ -270,6 +312,7 @@ class Batches:
         self._pending: list[tuple[str, int, Piece]] = []
         self._bytes = 0
         self._form = JSON_FORM
+        self._depth = DepthCheck()
 
     def add(self, name: str, first_row: int, part: Piece, form: bytes = JSON_FORM) -> Iterator[pa.RecordBatch]:
         """Take a piece of object `name` whose first record has the number `first_row`; gives a batch when full."""
@@ -297,9 +340,11 @@ class Batches:
         index = np.repeat(np.array([place[name] for name, _, _ in pending], dtype=np.int32), counts)
         starts = np.array([first for _, first, _ in pending], dtype=np.int64) - (np.cumsum(counts) - counts)
         rows = np.arange(total, dtype=np.int64) + np.repeat(starts, counts)
-        reasons, details = _problem_columns(pending, total)
+        joined = lines[0] if len(lines) == 1 else pa.concat_arrays(lines)
+        deep = self._depth.problems(joined) if self._form == JSON_FORM else {}
+        reasons, details = _problem_columns(pending, total, deep)
         columns = [
-            lines[0] if len(lines) == 1 else pa.concat_arrays(lines),
+            joined,
             pa.DictionaryArray.from_arrays(pa.array(index), pa.array(names, pa.utf8())),
             pa.array(rows),
             reasons,
@@ -309,8 +354,10 @@ class Batches:
         return pa.record_batch(columns, schema=schema)
 
 
-def _problem_columns(pending: list[tuple[str, int, Piece]], total: int) -> tuple[pa.Array, pa.Array]:
-    if not any(part.problems for _, _, part in pending):
+def _problem_columns(
+    pending: list[tuple[str, int, Piece]], total: int, more: dict[int, Problem]
+) -> tuple[pa.Array, pa.Array]:
+    if not more and not any(part.problems for _, _, part in pending):
         return pa.nulls(total, pa.utf8()), pa.nulls(total, pa.utf8())
     reasons: list[str | None] = [None] * total
     details: list[str | None] = [None] * total
@@ -319,4 +366,7 @@ def _problem_columns(pending: list[tuple[str, int, Piece]], total: int) -> tuple
         for at, (reason, detail) in part.problems.items():
             reasons[begin + at], details[begin + at] = reason, detail
         begin += len(part.lines)
+    for at, (reason, detail) in more.items():
+        if reasons[at] in (None, "not_json"):  # what is nested too deep may have been called broken for that
+            reasons[at], details[at] = reason, detail
     return pa.array(reasons, pa.utf8()), pa.array(details, pa.utf8())

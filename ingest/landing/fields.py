@@ -15,6 +15,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import msgspec
 import pyarrow as pa
 
 from ingest.contracts import Contract, EventTime, Field
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 Steps = tuple[str, ...]
 RECORD: Steps = ()
 
-_RECORD = "$"
 _SAMPLE_CHARACTERS = 200
 _MOST_FIELDS = 1000  # a record whose keys are data (ids as names) must not grow the receipt without end
 
@@ -41,8 +41,11 @@ _MICROS = {
 }
 _SCALES = {"epoch_seconds": "1e6", "epoch_millis": "1e3", "epoch_micros": "1", "epoch_nanos": "1e-3"}
 _LATEST_MICROS = 253402300799 * 10**6  # the year 9999: what is later is no time, and would not fit into a TIMESTAMP
+_FIRST = "timestamp '1970-01-01'"  # no log is older, and dates before it are empty values and damage
+_MOST_ZONE_HOURS = 14  # by which a zone of this world differs from UTC
 _MICROS_1601_TO_1970 = 11644473600 * 10**6
 _FOUND_CHARACTERS = 120
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def paths_of(declared: Field, holder: Steps) -> list[Steps]:
@@ -73,8 +76,8 @@ class FieldPaths:
         """Return all paths of a field."""
         return self._paths[declared.steps]
 
-    def known_names(self) -> dict[str, tuple[str, ...]]:
-        """Return, for the record and each object that is not open (JSONPath), the names that are known there.
+    def known_names(self) -> dict[Steps, tuple[str, ...]]:
+        """Return, for the record and each object that is not open (its path), the names that are known there.
 
         Nothing for a contract whose record is open: there any name may come.
         """
@@ -90,7 +93,7 @@ class FieldPaths:
                     known.setdefault(steps, [])
                 elif each.type in ("map", "any"):
                     values.add(steps)
-        return {json_path(steps): tuple(dict.fromkeys(names)) for steps, names in known.items() if steps not in values}
+        return {steps: tuple(dict.fromkeys(names)) for steps, names in known.items() if steps not in values}
 
 
 class IdentitySql:
@@ -110,14 +113,19 @@ class IdentitySql:
             return f"coalesce({whole}, {place})" if whole else place
         return whole
 
-    def event_at(self) -> str:
-        """Return an expression for the event time (TIMESTAMP, UTC), NULL when no candidate can be read."""
-        return coalesced(self._instant(each) for each in self._contract.event_times)
+    def event_at(self, latest_event_at: datetime) -> str:
+        """Return an expression for the event time (TIMESTAMP, UTC), NULL when no candidate has one that can be.
+
+        That is from 1970 to `latest_event_at` (UTC without a zone): a clock that tells another gives way to the next.
+        """
+        bounds = f"{_FIRST} and {_timestamp(latest_event_at)}"
+        instants = map(self._instant, self._contract.event_times)
+        return coalesced(f"case when {each} between {bounds} then {each} end" for each in instants)
 
     def rejection(self, latest_event_at: datetime) -> str:
         """Return an expression that is NULL or [reason, field, expected, found], over `_event_key` and `_event_at`.
 
-        `latest_event_at` is UTC without a zone: no event can be of a later time.
+        `latest_event_at` is UTC without a zone, as in `event_at`.
         """
         first = self._contract.event_times[0]
         key = self._contract.event_key[0] if self._contract.event_key else ""
@@ -135,14 +143,17 @@ class IdentitySql:
         found = f"list_filter({read}, lambda x: x is not null)"
         shown = f"left({found}[1], {_FOUND_CHARACTERS})"
         not_after = f"not after {latest_event_at:%Y-%m-%dT%H:%M:%SZ}"
+        in_future = " or ".join(
+            f"coalesce({self._instant(each)} > {_timestamp(latest_event_at)}, false)"
+            for each in self._contract.event_times
+        )
         return f"""case
       when _event_key is null then
         ['missing_field', case when false then '' {without} else {literal(key)} end, 'the event key', 'absent or empty']
       when _event_at is null then case when coalesce(len({found}), 0) = 0
         then ['missing_field', {literal(first.path)}, 'the event time', 'absent']
+        when {in_future} then ['event_in_future', {literal(first.path)}, {literal(not_after)}, {shown}]
         else ['bad_event_time', {literal(first.path)}, {literal(first.format)}, {shown}] end
-      when _event_at > timestamp '{latest_event_at:%Y-%m-%d %H:%M:%S}' then
-        ['event_in_future', {literal(first.path)}, {literal(not_after)}, {shown}]
     end"""
 
     def _column(self, path: str) -> str:
@@ -180,8 +191,8 @@ class IdentitySql:
         joined = f"regexp_replace(regexp_replace({text}, '\\s*(UTC|GMT)$', 'Z'), '\\s+([+-][0-9:]+)$', '\\1')"
         offset = f"timezone('UTC', try_cast({joined} as timestamptz))"
         zoned = f"regexp_matches({text}, '(UTC|GMT|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
-        # A date alone is no time of an event, and DuckDB would read it as midnight. Years before 1970 are empty values.
-        shaped = f"({text} like '____-__-__T__:%' or {text} like '____-__-__ __:%') and {text} >= '1970'"
+        # A date alone is no time of an event, and DuckDB would read it as midnight.
+        shaped = f"({text} like '____-__-__T__:%' or {text} like '____-__-__ __:%')"
         return (
             f"case when {shaped} then case when suffix({text}, 'Z') then try_cast({text} as timestamp)"
             f" when {zoned} then {offset} else {self._naive(candidate, text)} end end"
@@ -192,8 +203,19 @@ class IdentitySql:
             return f"try_cast({text} as timestamp)"
         if candidate.zone_from is None:
             return "null::timestamp"
-        local, utc = (f"try_cast({self._text(path)} as timestamp)" for path in candidate.zone_from)
-        return f"try_cast({text} as timestamp) - to_minutes(round(epoch({local} - {utc}) / 900)::int * 15)"
+        local, utc = (_finite(f"try_cast({self._text(path)} as timestamp)") for path in candidate.zone_from)
+        quarters = f"round(epoch({local} - {utc}) / 900)"
+        zone = f"case when {quarters} between {-4 * _MOST_ZONE_HOURS} and {4 * _MOST_ZONE_HOURS} then {quarters} end"
+        return f"try_cast({text} as timestamp) - to_minutes(({zone})::int * 15)"
+
+
+def _timestamp(at: datetime) -> str:
+    return f"timestamp '{at:%Y-%m-%d %H:%M:%S}'"
+
+
+def _finite(instant: str) -> str:
+    """The instant, NULL before 1970 and after 9999: DuckDB reads `infinity` and the year 20260, and fails to count."""
+    return f"case when {instant} between {_FIRST} and timestamp '9999-12-31' then {instant} end"
 
 
 def _filetime(text: str) -> str:
@@ -216,9 +238,9 @@ class DriftCounter:
 
     def add(self, lines: pa.Array) -> None:
         """Count the unknown fields of some record texts; texts that are no JSON objects count nothing."""
-        where = list(self._known)
-        if not where:
+        if not self._known:
             return
+        where = [json_path(steps) for steps in self._known]
         with self._lock:
             self._con.register("lines", pa.table({"line": lines}))
             groups = self._con.execute(
@@ -227,21 +249,19 @@ class DriftCounter:
                 " where keys is not null group by 1"
             ).fetchall()
             for keys, records, line in groups:
-                for path, names in zip(where, keys, strict=True):
-                    known = self._known[path]
+                for (steps, known), names in zip(self._known.items(), keys, strict=True):
                     for name in dict.fromkeys(names or ()):
                         if name not in known:
-                            self._count(path, name, records, line)
+                            self._count((*steps, name), records, line)
 
     def count(self, name: str, records: int, sample: str) -> None:
         """Count an unknown field that was found elsewhere, in a header or a pattern."""
         with self._lock:
             self._samples.setdefault(self._counted(name, records), sample)
 
-    def _count(self, path: str, name: str, records: int, line: str) -> None:
-        shown = name if path == _RECORD else f"{path[2:].replace(chr(34), '')}.{name}"
-        if (counted := self._counted(shown, records)) not in self._samples:
-            self._samples[counted] = self._sample(path, name, line)
+    def _count(self, steps: Steps, records: int, line: str) -> None:
+        if (counted := self._counted(".".join(steps), records)) not in self._samples:
+            self._samples[counted] = _sample(steps, line)
 
     def _counted(self, name: str, records: int) -> str:
         """Count a field, and return under which name."""
@@ -250,17 +270,21 @@ class DriftCounter:
         self._records[name] = self._records.get(name, 0) + records
         return name
 
-    def _sample(self, path: str, name: str, line: str) -> str:
-        if '"' in name:
-            return ""
-        at = json_path((name,)) if path == _RECORD else f'{path}."{name}"'
-        row = self._con.execute("select try(json_extract(?::varchar, ?::varchar))::varchar", [line, at]).fetchone()
-        return str(row[0] if row and row[0] is not None else "")[:_SAMPLE_CHARACTERS]
-
     def found(self) -> tuple[Drift, ...]:
         """Return the unknown fields, most frequent first."""
         ranked = sorted(self._records.items(), key=lambda item: (-item[1], item[0]))
         return tuple(Drift(field=name, records=count, sample=self._samples[name]) for name, count in ranked)
+
+
+def _sample(steps: Steps, line: str) -> str:
+    """The value at a path of a record, as JSON. The names are the record's own, so they become no path of DuckDB."""
+    value = msgspec.Raw(line.encode())
+    try:
+        for name in steps:
+            value = _OBJECT.decode(value)[name]
+    except (msgspec.MsgspecError, RecursionError, KeyError, ValueError):
+        return ""
+    return bytes(value).decode()[:_SAMPLE_CHARACTERS]
 
 
 class Reader(ABC):

@@ -89,7 +89,7 @@ def land(
     first_landed_at = datetime.fromisoformat(previous.first_landed_at) if previous else now
     with Workplace(store, "land") as place:
         staged = Staged(place, batch)
-        writing = Writing(contract, objects, settings, staged, first_landed_at, progress)
+        writing = Writing(contract, objects, settings, staged, now, progress)
         written = writing.write(whole=not may_shrink)
         report = written.report
         refused = dict(report.refused)

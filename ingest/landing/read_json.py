@@ -56,6 +56,8 @@ class JsonReader(Reader):
                 lines = batch.column("line")
                 checked = self.fast_path.check(lines)
                 doubtful = checked > KEPT
+                if (problems := batch.column("problem")).null_count < len(lines):
+                    doubtful &= problems.is_null().to_numpy(zero_copy_only=False)
                 if doubtful.any():
                     self.drift.add(lines if doubtful.all() else lines.filter(pa.array(doubtful)))
                 added = [report.arrivals(batch.column("object")), pa.array(checked)]

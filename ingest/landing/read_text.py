@@ -103,6 +103,9 @@ class TextReader(Reader):
 
     def _taken(self, batch: pa.RecordBatch) -> Taken:
         form = (batch.schema.metadata or {}).get(FORM, b"")
+        if (problems := batch.column("problem")).null_count < len(batch):  # nobody reads what is known to be bad
+            lines = pc.if_else(problems.is_null(), batch.column("line"), "")
+            batch = batch.set_column(0, batch.schema.field(0), lines)
         if not form.startswith(LINES):
             return from_json(batch, self._fields, self._format, self.drift, self._con)
         if self._format.kind == "pattern":

@@ -19,6 +19,7 @@ from ingest.landing.fields import IdentitySql, Reader
 from ingest.landing.publish import QUARANTINE_PARTITION, LandingError, Staged
 from ingest.landing.read_json import JsonReader
 from ingest.objects import RawObject
+from lake.base.errors import HeadwaterError
 from lake.base.sql import literal, quoted
 
 GIB = 1 << 30
@@ -34,6 +35,19 @@ _ROW_GROUP_ROWS = 12288
 _FEWEST_ROW_GROUP_ROWS = 2048
 _PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
 
+_OF_THE_MACHINE = (
+    HeadwaterError,
+    OSError,
+    MemoryError,
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.HTTPException,
+    duckdb.PermissionException,
+    ObjectUnreadable,
+)
+
+Place = tuple[str, int]  # of a record: its object's name, and its number there
 Progress = Callable[[int], None]
 _Copy = Callable[[duckdb.DuckDBPyConnection, str, DecodeReport], None]
 
@@ -56,39 +70,56 @@ class Writing:
     objects: Sequence[RawObject]
     settings: LandingSettings
     staged: Staged
-    first_landed_at: datetime
+    now: datetime  # what is later by more than the contract's tolerance is in the future
     progress: Progress | None
     broke: list[Exception] = field(default_factory=list)
+    unprocessable: dict[Place, str] = field(default_factory=dict)
 
     def write(self, *, whole: bool = False) -> "Written":
         """Write the records; an object that breaks off on the way is left out, and the others are read again.
 
-        What was left out is named in the report's `refused`. `whole`: nothing may be left out.
+        What was left out is named in the report's `refused`. `whole`: nothing may be left out. When some record makes
+        the writing fail, the records that do are looked for, and go to quarantine as `unprocessable`.
 
         Raises:
             LandingError: more than `_MOST_BROKEN` break off, nothing may be left out, or the lake cannot be written.
         """
         broken: list[ObjectUnreadable] = []
+        bad: dict[Place, str] = {}
         while True:
             names = {each.name for each in broken}
             objects = [each for each in self.objects if each.name not in names]
+            one = replace(self, objects=objects, unprocessable=bad)
             try:
-                written = replace(self, objects=objects)._write_all()
-            except (duckdb.Error, OSError, pa.ArrowException, ObjectUnreadable) as problem:
-                cause = self.broke.pop() if self.broke else problem
-                may_leave_out = not whole and len(broken) < _MOST_BROKEN and len(objects) > 1
+                written = one._write_all()
+            except Exception as problem:
+                cause = self._cause(problem)
+                if not bad and lies_in_data(cause):
+                    try:
+                        bad = one._look_for_unprocessable()
+                    except Exception as other:
+                        cause = self._cause(other)
+                    self.staged.clear()
+                    if bad:
+                        continue
                 if not isinstance(cause, ObjectUnreadable):
                     raise self._not_landed(cause) from problem
-                if not may_leave_out:
+                if whole or len(broken) >= _MOST_BROKEN or len(objects) < 2:
                     raise self._not_landed(broken[0] if broken else cause) from problem
                 broken.append(cause)
-                self.staged.clear()
                 continue
             refused = written.report.refused
             refused += [(each.name, str(each)) for each in broken]
             if whole and refused:
                 raise self._not_landed(OSError(refused[0][1]))
             return written
+
+    def _cause(self, problem: Exception) -> Exception:
+        """Return what broke the reading, if that is the cause of a problem, and remove what was staged."""
+        cause = self.broke[0] if self.broke else problem
+        self.broke.clear()
+        self.staged.clear()
+        return cause
 
     def _not_landed(self, problem: Exception) -> LandingError:
         first_line = (str(problem) or type(problem).__name__).splitlines()[0]
@@ -106,27 +137,64 @@ class Writing:
             return self._write(self._in_two_passes)
 
     def _write(self, copy: _Copy) -> "Written":
-        latest = (self.first_landed_at + self.contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
-        reader, report = reader_of(self.contract, self.settings.stalls_as), DecodeReport()
-        objects, keys, wrappers = _read_ahead(self.objects), self.contract.records_keys, self.contract.wrappers
-        batches = decode(objects, self.settings.limits, keys, report, reader.line_form, wrappers)
-        stream = reader.stream(self._remembering(batches), report)
+        reader, report = self._reader(), DecodeReport()
+        stream = reader.stream(self._decoded(reader, report), report)
         with connect(self.settings, self.staged) as con:
-            con.register("decoded", stream if self.progress is None else _watched(stream, report, self.progress))
-            copy(con, judged_query(reader, self.staged.batch, latest), report)
+            con.register("decoded", self._watched(stream, report))
+            self._copy(con, reader, lambda query: copy(con, query, report))
             con.unregister("decoded")
-            rejected = self.staged.bronze / f"date={QUARANTINE_PARTITION}"
-            if rejected.exists():
-                con.execute(_quarantine_statement(self.contract, rejected, self.staged.quarantine))
         return Written(report, reader)
 
-    def _remembering(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Keep what breaks the reading: DuckDB, which asks for the batches, makes a traceback in a text of it."""
-        try:
-            yield from batches
-        except Exception as problem:
-            self.broke.append(problem)
-            raise
+    def _reader(self) -> Reader:
+        return reader_of(self.contract, self.settings.stalls_as)
+
+    def _decoded(self, reader: Reader, report: DecodeReport) -> Iterator[pa.RecordBatch]:
+        keys, wrappers = self.contract.records_keys, self.contract.wrappers
+        batches = decode(_read_ahead(self.objects), self.settings.limits, keys, report, reader.line_form, wrappers)
+        if not self.unprocessable:
+            return batches
+        from ingest.landing.sift import marked
+
+        return (marked(batch, self.unprocessable) for batch in batches)
+
+    def _copy(self, con: duckdb.DuckDBPyConnection, reader: Reader, copy: Callable[[str], object]) -> None:
+        """File the records of `decoded` by event hour, and rewrite what was rejected in quarantine's own shape."""
+        latest = (self.now + self.contract.future_tolerance).astimezone(UTC).replace(tzinfo=None)
+        copy(judged_query(reader, self.staged.batch, latest))
+        rejected = self.staged.bronze / f"date={QUARANTINE_PARTITION}"
+        if rejected.exists():
+            con.execute(_quarantine_statement(self.contract, rejected, self.staged.quarantine))
+
+    def _watched(self, stream: pa.RecordBatchReader, report: DecodeReport) -> pa.RecordBatchReader:
+        """The stream, telling how far it has got. DuckDB makes a text of what breaks it, so the error is kept."""
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            try:
+                for batch in stream:
+                    if self.progress is not None:
+                        self.progress(report.bytes_read)
+                    yield batch
+            except Exception as problem:
+                self.broke.append(problem)
+                raise
+
+        return pa.RecordBatchReader.from_batches(stream.schema, batches())
+
+    def _look_for_unprocessable(self) -> dict[Place, str]:
+        """Return the places of the records that make the writing fail, each with the error; the rest can be written."""
+        from ingest.landing.sift import sift
+
+        report = DecodeReport()
+
+        def attempt(batches: list[pa.RecordBatch]) -> None:
+            self.staged.clear()
+            reader = self._reader()
+            records = reader.stream(iter(batches), report).read_all()
+            with connect(self.settings, self.staged) as con:
+                con.register("decoded", records)
+                self._copy(con, reader, lambda query: self._in_one_pass(con, query, report))
+
+        return sift(self._decoded(self._reader(), report), attempt, lies_in_data)
 
     def _in_one_pass(self, con: duckdb.DuckDBPyConnection, query: str, report: DecodeReport) -> None:
         con.execute(_copy_by_hour(query, self.staged.batch, self.staged.bronze))
@@ -193,13 +261,9 @@ def connect(settings: LandingSettings, staged: Staged) -> duckdb.DuckDBPyConnect
     return con
 
 
-def _watched(stream: pa.RecordBatchReader, report: DecodeReport, progress: Progress) -> pa.RecordBatchReader:
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in stream:
-            progress(report.bytes_read)
-            yield batch
-
-    return pa.RecordBatchReader.from_batches(stream.schema, batches())
+def lies_in_data(problem: BaseException) -> bool:
+    """Whether an error comes of what the records hold, and not of the disk, the memory, the network or a person."""
+    return isinstance(problem, Exception) and not isinstance(problem, _OF_THE_MACHINE)
 
 
 def judged_query(reader: Reader, batch: str, latest_event_at: datetime) -> str:
@@ -223,7 +287,7 @@ def judged_query(reader: Reader, batch: str, latest_event_at: datetime) -> str:
     return f"""
 with {reader.typed()},
 identified as (
-  select *, {identity.event_key()} as _event_key, {identity.event_at()} as _event_at from typed
+  select *, {identity.event_key()} as _event_key, {identity.event_at(latest_event_at)} as _event_at from typed
 ),
 judged as (
   select *, coalesce(__rejection, {identity.rejection(latest_event_at)}) as __rejected from identified

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ingest.decode import Limits
+from ingest.decode.records import MAX_DEPTH
 from tests.unit.ingest.decoding import decoded, lines, short
 
 ROOMY = Limits(chunk_bytes=64, max_record_bytes=10_000, max_document_bytes=100_000)
@@ -112,9 +113,16 @@ def test_a_first_line_that_never_closes_does_not_swallow_the_lines_behind_it() -
 def test_deep_nesting_is_a_record_and_never_an_error() -> None:
     deep = b"[" * 20_000 + b"]" * 20_000
     limits = Limits(1024, 100_000, 1_000_000)
-    assert [deep.decode()] == lines(b'{"a":1}\n' + deep + b"\n", limits)[1:]
-    assert [("1", None), (deep.decode(), "not_json"), ("2", None)] == short(b'{"Records":[1,' + deep + b",2]}", limits)
+    assert [('{"a":1}', None), (deep.decode(), "too_deep")] == short(b'{"a":1}\n' + deep + b"\n", limits)
+    assert [("1", None), (deep.decode(), "too_deep"), ("2", None)] == short(b'{"Records":[1,' + deep + b",2]}", limits)
     assert len(short(b"[" * 50_000, limits)) == 1
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    most = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+    text = b'{"a":"' + b'[\\"{' * 2000 + b'"}'
+    rows = short(b'{"a":1}\n' + most + b"\n[" + most + b"]\n" + text + b"\n", Limits(64, 100_000, 1_000_000))
+    assert [None, None, "too_deep", None] == [problem for _, problem in rows]
 
 
 @pytest.mark.parametrize("chunk_bytes", [16, 5000])
