@@ -7,7 +7,7 @@ are what the lake has; `erased` went on request and `expired` by the contract's 
 a record without an event time has no other. Totals are over whole batches.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from lake import ledger
 from lake.ledger import EXPIRED, LandingReceipt, build_receipts
 from lake.ledger.export_receipts import deliveries as deliveries_of
-from lake.ledger.staleness import bronze_inputs, files_there, lost_file, row_marks
+from lake.ledger.staleness import Mappings, bronze_inputs, files_there, lost_file, row_marks
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -63,14 +63,14 @@ def balance(
     sources: Sequence[str] | None = None,
     first: str | None = None,
     last: str | None = None,
-    tables: Callable[[str], Iterable[str]] | None = None,
+    mappings: Mappings | None = None,
     deliveries: bool = False,
 ) -> Balance:
     """Return the balance sheet of the lake, of some sources, or of the hours from `first` to `last` (both included).
 
-    With a range, the totals are the sums of its rows; without one they are over whole batches. `tables` names the
-    models that a source's hours are built by; without it they are those that were ever built. With `deliveries`, the
-    rows also tell what stands at each destination.
+    With a range, the totals are the sums of its rows; without one they are over whole batches. An hour is not balanced
+    until every one of the `mappings` is built there as it is now; without them, the tables that were ever built count.
+    With `deliveries`, the rows also tell what stands at each destination.
     """
     hours: list[BalanceRow] = []
     totals: list[BalanceRow] = []
@@ -78,7 +78,7 @@ def balance(
         receipts = list(ledger.landings(store, source))
         rows = [
             row
-            for row in _hours(store, source, receipts, set(tables(source)) if tables else set())
+            for row in _hours(store, source, receipts, mappings)
             if (first is None or row.hour >= first) and (last is None or row.hour <= last)
         ]
         hours += rows
@@ -101,7 +101,18 @@ def _with_deliveries(store: Store, sheet: Balance) -> Balance:
         msgspec.structs.replace(row, delivered=_added(by_source.get(row.source, []))) for row in sheet.sources
     )
     total = msgspec.structs.replace(sheet.total, delivered=_added(sources))
-    return Balance(hours=hours, sources=sources, total=total, misdelivered=held.wrong)
+    more = tuple(told for row in hours for told in surplus(row))
+    return Balance(hours=hours, sources=sources, total=total, misdelivered=(*held.wrong, *more))
+
+
+def surplus(row: BalanceRow) -> Iterable[str]:
+    """Yield where more events of an hour stand than the lake publishes. What expired here stays there, and counts."""
+    for destination, events in row.delivered.items():
+        if events > row.published + row.expired:
+            yield (
+                f"{destination} holds {events:,} events of {row.source} {row.hour}, and the lake publishes"
+                f" {row.published:,}: run `headwater build`, then `headwater export push`"
+            )
 
 
 def _added(rows: Iterable[BalanceRow]) -> dict[str, int]:
@@ -112,7 +123,7 @@ def _added(rows: Iterable[BalanceRow]) -> dict[str, int]:
     return found
 
 
-def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: set[str]) -> list[BalanceRow]:
+def _hours(store: Store, source: str, receipts: list[LandingReceipt], mappings: Mappings | None) -> list[BalanceRow]:
     from lake.ledger.frames import Build, by_hour  # Polars takes 0.2 s to import; only a sheet waits for it
 
     inputs = {hour: row_marks(files) for hour, files in bronze_inputs(receipts).items()}
@@ -124,6 +135,7 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: se
         if model.endswith(f"__{source}")
     }
     there = files_there(store, built.values())
+    now = {model: mappings.fingerprint(model) for model in mappings.models_of(source)} if mappings else {}
     builds = [
         Build(
             hour=hour,
@@ -131,12 +143,13 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], tables: se
             rows=receipt.rows,
             outcomes=receipt.counts if receipt.table == paths.OUTCOMES else None,
             stale=row_marks(receipt.inputs) != inputs.get(hour, []),
+            outdated=receipt.mapping != now.get(model, receipt.mapping),
             lost=lost_file(receipt, there.get),
         )
         for model, found in built.items()
         for hour, receipt in found.items()
     ]
-    models = sorted(tables | set(built)) or ["every table"]
+    models = sorted({*now, *built}) or ["every table"]
     return [_row(source, models, counted) for counted in by_hour(receipts, builds).iter_rows(named=True)]
 
 
@@ -174,6 +187,8 @@ def _judged(models: Sequence[str], counted: Mapping[str, Any]) -> tuple[str, str
         return NOT_BUILT, f"not built: {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
     if stale := counted["stale"]:
         return NOT_BUILT, f"bronze has changed since {', '.join(stale[:3])} was built"
+    if outdated := counted["outdated"]:
+        return NOT_BUILT, f"what {', '.join(outdated[:3])} is made by has changed since it was built"
     if lost := counted["lost"]:
         return NOT_BUILT, "; ".join(lost[:3])
     landed, published = counted["landed"], counted["published"]

@@ -21,6 +21,7 @@ _BUILT = {
     "model": pl.String,
     "rows": pl.Int64,
     "stale": pl.Boolean,
+    "outdated": pl.Boolean,
     "lost": pl.String,
     "mapped": pl.Boolean,
 }
@@ -29,7 +30,7 @@ _BUILT = {
 class Build(NamedTuple):
     """One model's build of an hour, as the balance judges it: `outcomes` are the counts of the table of outcomes.
 
-    `stale`: bronze has changed since. `lost`: what is wrong with its file, or "".
+    `stale`: bronze has changed since. `outdated`: the mapping has. `lost`: what is wrong with its file, or "".
     """
 
     hour: str
@@ -37,6 +38,7 @@ class Build(NamedTuple):
     rows: int
     outcomes: Mapping[str, int] | None
     stale: bool
+    outdated: bool
     lost: str
 
 
@@ -44,7 +46,8 @@ def by_hour(receipts: Iterable[LandingReceipt], builds: Iterable[Build]) -> pl.D
     """Return what receipts count by hour (`YYYY-MM-DDTHH`), in order, of the hours that have or had any row.
 
     Columns: hour; landed, files (of bronze); quarantined; erased, expired, expired_by; models, built_rows, published,
-    duplicates, filtered, collisions, outcomes (rows that the build read), stale, lost (lists of models and of texts).
+    duplicates, filtered, collisions, outcomes (rows that the build read); lists of models stale and outdated; what is
+    lost (a list of texts).
     """
     receipts = list(receipts)
     marks = _marks(receipts).group_by("room", "hour").agg(pl.sum("rows"), files=pl.len())
@@ -92,6 +95,7 @@ def _built(builds: Iterable[Build]) -> pl.DataFrame:
             published=pl.col("rows").filter("mapped").sum(),
             models="model",
             stale=pl.col("model").filter("stale"),
+            outdated=pl.col("model").filter("outdated"),
             lost=pl.col("lost").filter(pl.col("lost") != ""),
         )
         .join(outcomes.group_by("hour").sum(), on="hour", how="left")

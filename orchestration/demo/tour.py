@@ -105,7 +105,7 @@ def tour(home: Path, places: str) -> int:
     step("6/8", f"exporting the curated tables, each hour read back: {destinations or 'no destination is configured'}")
     undelivered = export(store)
     step("7/8", "the balance sheet: what became of every event")
-    sheet = balance(store, tables=load_project().mappings.models_of, deliveries=True)
+    sheet = balance(store, mappings=load_project().mappings, deliveries=True)
     print_balance(sheet)
     wrong = _compared(compare(sheet, truth), "it is what the generator says it wrote")
     step("8/8", "the incident that was planted")

@@ -44,9 +44,7 @@ def balance(
     """
     wanted = [contract(name).source for name in source] if source else None
     store = lake()
-    sheet = balance_of(
-        store, wanted, *hour_range(first, last), tables=load_project().mappings.models_of, deliveries=True
-    )
+    sheet = balance_of(store, wanted, *hour_range(first, last), mappings=load_project().mappings, deliveries=True)
     if json:
         print_json(sheet)
     else:
