@@ -13,11 +13,11 @@ from ingest.lookups.client import Client
 from ingest.lookups.egress_policy import NeverSent, never_sent
 from ingest.reference.observables import ObservableKey
 from lake.base import plugins
-from lake.base.errors import WRONG_CALL, HeadwaterError
+from lake.base.errors import WRONG_CALL, HeadwaterError, nearest
 from lake.storage.paths import BadName, checked
 
 Status = Literal["known", "unknown", "refused"]
-Positive = Field(default=None, ge=1)
+Positive = Field(default=None, ge=1, le=2**53)
 
 
 class LookupOptions(BaseModel):
@@ -26,7 +26,7 @@ class LookupOptions(BaseModel):
     Budgets count requests, or observables where the provider counts these; None: no limit but the provider's.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     ask_about: tuple[str, ...] = ()  # <table>.<attribute>, for instance authentication.src_endpoint.ip
     key_env: str | None = None  # the environment variable that holds the key; read when a request goes out
@@ -34,9 +34,9 @@ class LookupOptions(BaseModel):
     per_minute: int | None = Positive
     per_day: int | None = Positive
     per_month: int | None = Positive
-    lifetime_hours: float = Field(default=168, gt=0)
-    negative_lifetime_hours: float = Field(default=24, gt=0)  # of "not known"
-    timeout_seconds: float = Field(default=30, gt=0)
+    lifetime_hours: float = Field(default=168, gt=0, le=876_000)
+    negative_lifetime_hours: float = Field(default=24, gt=0, le=876_000)  # of "not known"
+    timeout_seconds: float = Field(default=30, gt=0, le=3600)
     never_send: tuple[str, ...] = ()  # networks and domains of your own, besides those that are never sent anyway
 
     @field_validator("base_url")
@@ -184,7 +184,8 @@ def configured(name: str, given: Mapping[str, Any]) -> Lookup:
         wrong = problem.errors()[0]
         where = ".".join(map(str, (name, *wrong["loc"])))
         said = wrong["msg"].removeprefix("Value error, ")
-        said = "unknown setting" if wrong["type"] == "extra_forbidden" else said
+        if wrong["type"] == "extra_forbidden":
+            said = f"unknown setting{nearest(str(wrong['loc'][-1]), module.Options.model_fields)}"
         raise BadLookup(f"lookups.{where}: {said}") from None
     except (BadName, ValueError) as problem:
         raise BadLookup(f"lookups.{name}: {problem}") from None

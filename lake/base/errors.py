@@ -1,6 +1,7 @@
 """The one base of errors that a user can act on, and how something broken is told that stops nothing but itself."""
 
 import logging
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import ClassVar
 
@@ -23,3 +24,13 @@ class HeadwaterError(Exception):
 def warn_once(text: str) -> None:
     """Log a warning, once in this process: of the command line it goes to stderr, of Dagster to the process's log."""
     logging.getLogger("headwater").warning("%s", text)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return what to say behind a name that is unknown: ` (did you mean path?)`, ` (known: format, path)` or ""."""
+    from difflib import get_close_matches  # only a bad name needs it
+
+    names = sorted(known)
+    if close := get_close_matches(name, names, 1):
+        return f" (did you mean {close[0]}?)"
+    return f" (known: {', '.join(names)})" if names else ""

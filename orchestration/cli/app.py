@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -33,7 +33,7 @@ Sources = Annotated[list[str] | None, typer.Option("--source", help="Only these 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 _LEAST_TEXT = 16  # characters that a text column keeps on a narrow terminal
-_HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2})(?::\d{2}(?::\d{2})?)?Z?)?\Z")
+_HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]([01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d)?)?Z?)?\Z", re.ASCII)
 
 app = typer.Typer(
     name="headwater",
@@ -114,8 +114,11 @@ def contract(source: str) -> Contract:
 
 
 def hour_range(first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """Return the hour texts of `--from` and `--to`, both included; a day means all its hours."""
-    return (_hour(first, 0) if first else None, _hour(last, 23) if last else None)
+    """Return the hour texts of `--from` and `--to`, both included; a day means all its hours. Raises UsageError."""
+    since, until = (None if first is None else _hour(first, 0)), (None if last is None else _hour(last, 23))
+    if since and until and since > until:
+        raise UsageError(f"--from {first} is after --to {last}: no hour lies between them")
+    return since, until
 
 
 def _hour(text: str, of_day: int) -> str:
@@ -124,9 +127,8 @@ def _hour(text: str, of_day: int) -> str:
         raise UsageError(f"{text!r} is no day or hour (expected 2026-03-02 or 2026-03-02T05, UTC)")
     try:
         day = datetime.strptime(found[1], "%Y-%m-%d")
-        hour = int(found[2]) if found[2] else of_day
-        return (day + timedelta(hours=hour)).strftime("%Y-%m-%dT%H")
-    except (ValueError, OverflowError) as problem:
+        return day.replace(hour=int(found[2]) if found[2] else of_day).strftime("%Y-%m-%dT%H")
+    except ValueError as problem:
         raise UsageError(f"{text!r} is no day or hour: {problem}") from problem
 
 

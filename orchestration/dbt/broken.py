@@ -14,13 +14,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from lake.base import strict_yaml
 from orchestration.dbt.invoke import invoke
 
 Reasons = dict[str, str]  # by path in the project: why the file cannot be used
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DERIVED = "its properties cannot be read:"  # how the reason begins of a model whose own file is sound
 _MOST_TRIES = 40
 _REF = re.compile(r"""\bref\(\s*['"](\w+)['"]""")
@@ -120,7 +118,7 @@ def unreadable_files(folder: Path) -> Reasons:
             if file.suffix == ".sql":
                 environment.parse(text)
             if file.suffix in _PROPERTIES:
-                _check_properties(yaml.load(text, Loader=_LOADER))
+                _check_properties(strict_yaml.load(text))
         except UnicodeDecodeError as problem:
             reasons[_name(folder, file)] = f"is not UTF-8 at byte {problem.start}: save it as UTF-8"
         except Exception as problem:  # jinja2's, yaml's, the operating system's
@@ -142,7 +140,7 @@ def same_names(folder: Path) -> dict[str, list[str]]:
 
 def read_properties(file: Path) -> dict[str, Any]:
     """Return what a properties file holds."""
-    return yaml.load(file.read_bytes(), Loader=_LOADER) or {}
+    return strict_yaml.load(file.read_bytes()) or {}
 
 
 def _check_properties(document: object) -> None:

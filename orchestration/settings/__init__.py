@@ -6,22 +6,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SettingsSourceError
 
-from lake.base.errors import warn_once
+from lake.base.errors import nearest, warn_once
 from lake.storage.publish import open_store
 from lake.storage.store import AwsAccess, S3Options, Store
 from orchestration.settings.models import (
     FILE_VARIABLE,
-    LEFT_OUT,
+    LOADING,
     PROJECT,
     TOP,
     CloudTrailIntegrity,
     GeoIp,
     Iceberg,
+    Loading,
     ObjectSource,
     Place,
     Reference,
@@ -29,14 +29,12 @@ from orchestration.settings.models import (
     S3Access,
     S3Lake,
     SettingsError,
-    base_folder,
     config_file,
     each_alone,
+    folder_or_bucket,
     from_base,
-    line,
     of_environment,
     placed,
-    said,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +61,8 @@ __all__ = [
     "parse_bytes",
 ]
 
+# A landing of one small file takes some 200 MiB before it reads a record: Python, DuckDB and Arrow.
+LEAST_MEMORY, MOST_MEMORY = 256 << 20, 1 << 50
 _SECRETS = ("_TOKEN", "_PASSWORD", "_PASSPHRASE", "_API_KEY")  # variables that settings name; read when they are used
 
 
@@ -70,7 +70,11 @@ class Settings(BaseSettings):
     """Everything a user may set. Unknown keys, in the file or as variables, are errors."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HEADWATER_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+        env_prefix="HEADWATER_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        nested_model_default_partial_update=True,
+        allow_inf_nan=False,
     )
 
     lake: str = Field(default=".headwater/lake", description="The lake's root: a folder or a URL.")
@@ -99,13 +103,14 @@ class Settings(BaseSettings):
         default={}, description="Providers that are asked about observables, by names of your own."
     )
     memory: str = Field(default="2GiB", description="Memory that one landing or build may use.")
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, description="Threads of one step.")
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1, le=1024, description="Threads of one step.")
     partitions_start: str = Field(
         default="2026-01-01T00", description="First hour (UTC) of Dagster's hourly partitions, `YYYY-MM-DDTHH`."
     )
     warm_seconds: float = Field(
         default=600,
         ge=0,
+        le=86_400,
         description="How long the process that previews models waits for the next call; 0: there is none.",
     )
     ocsf_validation_share: float = Field(
@@ -146,10 +151,9 @@ class Settings(BaseSettings):
     def _absolute(cls, lake: str) -> str:
         if not lake.strip():
             raise ValueError("expected a folder or a URL, found nothing")
-        if "://" in lake:
+        if lake.startswith("file://") and len(lake) > len("file://"):
             return lake
-        path = Path(lake).expanduser()
-        return str(path if path.is_absolute() else (base_folder() / path).resolve())
+        return str(folder_or_bucket(lake))
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -189,14 +193,17 @@ class Settings(BaseSettings):
     @field_validator("memory")
     @classmethod
     def _an_amount(cls, memory: str) -> str:
-        parse_bytes(memory)
+        if not LEAST_MEMORY <= parse_bytes(memory) <= MOST_MEMORY:
+            least, most = f"{LEAST_MEMORY >> 20} MiB", f"{MOST_MEMORY >> 40} TiB"
+            raise ValueError(f"{memory!r} does not work: a step needs at least {least}, and no machine has {most}")
         return memory
 
     @field_validator("partitions_start")
     @classmethod
     def _an_hour(cls, start: str) -> str:
         try:
-            datetime.strptime(start, "%Y-%m-%dT%H")
+            if not 1970 <= datetime.strptime(start, "%Y-%m-%dT%H").year < 2200:
+                raise ValueError
         except ValueError:
             raise ValueError(f"{start!r} is no hour (expected YYYY-MM-DDTHH, UTC)") from None
         return start
@@ -224,8 +231,9 @@ def load_settings() -> Settings:
         SettingsError: the file cannot be read, a key is unknown, or a value cannot be used.
     """
     file = config_file()
-    if file is not None and not file.is_file():
-        raise SettingsError(f"settings file {file} ({FILE_VARIABLE}) does not exist")
+    if file is not None and not file.exists():
+        broken = f", it is a link to {file.readlink()}, which" if file.is_symlink() else f" ({FILE_VARIABLE})"
+        raise SettingsError(f"settings file {file}{broken} does not exist")
     unknown = sorted(
         name
         for name in os.environ
@@ -235,19 +243,22 @@ def load_settings() -> Settings:
         and not name.endswith(_SECRETS)
     )
     if unknown:
-        raise SettingsError(f"unknown setting {unknown[0]} (known: {', '.join(sorted(Settings.model_fields))})")
-    left_out: dict[str, str] = {}
-    token = LEFT_OUT.set(left_out)
+        key = unknown[0].removeprefix("HEADWATER_").lower()
+        raise SettingsError(f"unknown setting {unknown[0]}{nearest(key, Settings.model_fields)}")
+    loading = Loading()
+    token = LOADING.set(loading)
     try:
         settings = Settings()
     except ValidationError as problem:
-        lines = [line(".".join(map(str, each["loc"])), said(each["msg"])) for each in problem.errors()]
+        from orchestration.settings.problems import sentences  # only what is wrong needs words
+
+        lines = sentences(problem, Settings, loading.lines, loading.environment)
         raise SettingsError(f"settings ({_given_in()}): " + "; ".join(lines)) from None
-    except (yaml.YAMLError, SettingsSourceError) as problem:
-        raise SettingsError(f"settings ({file}): {' '.join(str(problem).split())}") from None
+    except SettingsSourceError as problem:  # a variable that should hold JSON
+        raise SettingsError(f"settings (HEADWATER_* variables): {' '.join(str(problem).split())}") from None
     finally:
-        LEFT_OUT.reset(token)
-    settings._left_out = left_out
+        LOADING.reset(token)
+    settings._left_out = left_out = loading.left_out
     for why in left_out.values():
         warn_once(f"settings ({_given_in()}): {why}; it is left out until that is corrected")
     return settings
@@ -258,15 +269,20 @@ def _given_in() -> str:
 
 
 def _place(source: str, given: Any) -> "ObjectSource | ApiPlace":
-    from ingest.sources import api_of  # only those with sources look for their code
+    from ingest.contracts import source_names  # only those with sources look for their contracts and code
+    from ingest.sources import api_of
 
+    if source not in (known := source_names()):
+        raise ValueError(f"there is no source of this name{nearest(source, known)}")
     api = api_of(source)
     try:
         return (api.Place if api else ObjectSource).model_validate(given)
     except ValidationError as problem:
-        wrong = problem.errors()[0]
-        where = ".".join(map(str, ("sources", source, *wrong["loc"])))
-        raise ValueError(f"{where}: {said(wrong['msg'])}") from None
+        from orchestration.settings.problems import sentences
+
+        raise ValueError(
+            sentences(problem, api.Place if api else ObjectSource, under=f"sources.{source}.")[0]
+        ) from None
 
 
 def open_lake(settings: Settings) -> Store:
@@ -312,7 +328,7 @@ def access_of(settings: Settings, source: str) -> AwsAccess:
 def parse_bytes(text: str) -> int:
     """Return the bytes that `2GiB`, `512MiB`, `1.5 GB` or a plain number mean. Raises ValueError."""
     units = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    found = re.fullmatch(r"\s*([0-9]{1,18}(?:[.][0-9]{1,9})?)\s*([A-Za-z]*)\s*", text)
     if not found or found[2].lower() not in units or float(found[1]) == 0:
-        raise ValueError(f"{text!r} is not an amount of memory (expected a number and one of KiB, MiB, GiB)")
+        raise ValueError(f"{text[:40]!r} is not an amount of memory (expected a number and one of KiB, MiB, GiB)")
     return int(float(found[1]) * units[found[2].lower()])

@@ -4,13 +4,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lake.base.errors import WRONG_CALL, HeadwaterError
+from lake.base.errors import WRONG_CALL, HeadwaterError, nearest
 from lake.storage.paths import checked
 from lake.storage.store import AwsAccess
 
@@ -18,6 +19,8 @@ FILE_VARIABLE = "HEADWATER_CONFIG"
 DEFAULT_FILE = "headwater.yml"
 TOP = Path(__file__).resolve().parents[2]
 PROJECT = TOP / "dbt_project"
+_ENVIRONMENTS = "environments"
+_GROUPS = (("sources",), ("destinations",), ("lookups",), ("reference", "feeds"))  # whose entries stand alone
 
 
 class SettingsError(HeadwaterError, ValueError):
@@ -26,47 +29,48 @@ class SettingsError(HeadwaterError, ValueError):
     exit_code = WRONG_CALL
 
 
-LEFT_OUT: ContextVar[dict[str, str] | None] = ContextVar("LEFT_OUT", default=None)  # while settings are loaded
+@dataclass
+class Loading:
+    """What is known while settings are loaded: `left_out`, why, by the entry's place; the line of every key."""
+
+    left_out: dict[str, str] = field(default_factory=dict)
+    lines: dict[tuple[str, ...], int] = field(default_factory=dict)
+    environment: str = ""
+
+    def leave_out(self, where: str, problem: Exception) -> None:
+        """Note why an entry cannot be used."""
+        from orchestration.settings.problems import reason, with_line  # only a bad entry needs them
+
+        why = reason(where, problem)
+        self.left_out.setdefault(where, with_line(self.lines, self.environment, why.partition(": ")[0], why))
+
+
+LOADING: ContextVar[Loading | None] = ContextVar("LOADING", default=None)  # while settings are loaded
 
 
 def each_alone(where: str, given: Any, make: Callable[[str, Any], Any]) -> Any:
     """Return the entries of a group of settings, each made by itself.
 
-    One that cannot be used stops itself alone: `LEFT_OUT` gets why, by its place. Without that the error is raised.
+    One that cannot be used stops itself alone: `Loading` gets why, by its place. Without that the error is raised.
     """
     if not isinstance(given, dict):
         return given  # pydantic says what it should be
     made = {}
     for name, options in given.items():
         try:
+            if not isinstance(name, str):
+                raise ValueError("a name is a text: write it in quotes")
             if not isinstance(options, dict | BaseModel):
                 raise ValueError("expected `key: value` lines below it")
-            made[name] = make(str(name), options)
-        except (ValueError, HeadwaterError) as problem:
-            left_out = LEFT_OUT.get()
-            if left_out is None:
+            if odd := next((key for key in options if not isinstance(key, str)), None) if options else None:
+                raise ValueError(f"{odd!r} is no key: a key is a text")
+            made[name] = make(name, options)
+        except (ValueError, OverflowError, HeadwaterError) as problem:
+            loading = LOADING.get()
+            if loading is None:
                 raise
-            left_out[f"{where}.{name}"] = _reason(f"{where}.{name}", problem)
+            loading.leave_out(f"{where}.{name}", problem)
     return made
-
-
-def _reason(where: str, problem: Exception) -> str:
-    """Return what is wrong with an entry, with its place, on one line."""
-    if isinstance(problem, ValidationError):
-        first = problem.errors()[0]
-        return line(".".join(map(str, (where, *first["loc"]))), said(first["msg"]))
-    return " ".join(line(where, str(problem)).split())
-
-
-def line(where: str, what: str) -> str:
-    """Return what is wrong, with its place unless it says so itself."""
-    return what if what.startswith((f"{where}.", f"{where}:")) else f"{where}: {what}"
-
-
-def said(message: str) -> str:
-    """Return a message of pydantic in the words of a user who wrote a file."""
-    words = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown setting")
-    return words.replace("Input should be a valid dictionary", "expected `key: value` lines below it")
 
 
 def config_file() -> Path | None:
@@ -75,7 +79,7 @@ def config_file() -> Path | None:
     if named:
         return Path(named)
     here = _working_folder() / DEFAULT_FILE
-    return here if here.exists() else None
+    return here if here.exists() or here.is_symlink() else None
 
 
 def base_folder() -> Path:
@@ -96,17 +100,21 @@ def of_environment(file: Path | None) -> dict[str, Any]:
     where there are some, one must be named.
     """
     given = _read_mapping(file) if file is not None else {}
-    environments = given.pop("environments", None) or {}
+    environments = given.pop(_ENVIRONMENTS, None) or {}
     if not isinstance(environments, dict) or not all(isinstance(each, dict) for each in environments.values()):
         raise SettingsError(f"settings ({file}): environments: expected names with settings under each")
     asked = os.environ.get("HEADWATER_ENVIRONMENT") or given.get("environment")
     if not environments and asked in (None, "local"):
         return given
+    where = str(file) if file else "HEADWATER_* variables"
+    if asked is not None and not isinstance(asked, str):
+        raise SettingsError(f"settings ({where}): environment: expected a text, the name of an environment")
     if asked not in environments:
         found = f"unknown environment {asked!r}" if asked else "no environment is chosen"
         known = ", ".join(map(str, environments)) or "local"
-        where = str(file) if file else "HEADWATER_* variables"
         raise SettingsError(f"settings ({where}): {found}: set `environment` (HEADWATER_ENVIRONMENT) to one of {known}")
+    if (loading := LOADING.get()) is not None:
+        loading.environment = str(asked)
     return {**_merged(given, environments[asked]), "environment": asked}
 
 
@@ -120,25 +128,49 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_mapping(file: Path) -> dict[str, Any]:
-    """Return what a settings file holds; YAML errors are left to the caller. Raises SettingsError."""
+    """Return what a settings file holds, without the entries in which a key stands twice. Raises SettingsError."""
+    from lake.base import strict_yaml  # only those with a settings file read YAML here
+
     try:
-        held = yaml.safe_load(file.read_bytes())
-    except (UnicodeDecodeError, OSError) as problem:
-        raise SettingsError(f"settings ({file}): cannot be read: {problem}") from None
-    if held is not None and not isinstance(held, dict):
-        raise SettingsError(f"settings ({file}): expected `key: value` lines, found a {type(held).__name__}")
-    return held or {}
+        with file.open("rb") as text:
+            found = strict_yaml.read(text.read(strict_yaml.MOST_BYTES + 1))
+    except OSError as problem:
+        why = "it is a folder, not a file" if isinstance(problem, IsADirectoryError) else str(problem.strerror)
+        raise SettingsError(f"settings file {file} cannot be read: {why}") from None
+    except strict_yaml.BadYaml as problem:
+        raise SettingsError(f"settings ({file}): {problem}") from None
+    if found.value is not None and not isinstance(found.value, dict):
+        kind = "a list" if isinstance(found.value, list) else f"one value ({str(found.value)[:40]})"
+        raise SettingsError(f"settings ({file}): expected `key: value` lines, found {kind}")
+    held = found.value or {}
+    if odd := [key for key in held if not isinstance(key, str)]:
+        raise SettingsError(f"settings ({file}): {odd[0]!r} is no setting: a key is a text")
+    loading = LOADING.get()
+    if loading is not None:
+        loading.lines.update(found.lines)
+    for each in found.wrong:
+        group = next((group for group in _GROUPS if each.path[: len(group)] == group != each.path), ())
+        if not group or loading is None:
+            raise SettingsError(f"settings ({file}): {each}")
+        loading.left_out.setdefault(".".join(each.path[: len(group) + 1]), str(each))
+        entries = reduce(lambda inner, step: inner.get(step), group, held)
+        if isinstance(entries, dict):
+            entries.pop(each.path[len(group)], None)
+    return held
 
 
 class Strict(BaseModel):
     """A group of settings; a key that it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 def from_base(path: Path) -> Path:
     """Return a path; a relative one starts at the settings file's folder."""
-    path = path.expanduser()
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{str(path)!r}: there is no such user") from None
     return path if path.is_absolute() else (base_folder() / path).resolve()
 
 
@@ -147,9 +179,11 @@ Place = Annotated[Path, AfterValidator(from_base)]
 
 def folder_or_bucket(place: object) -> object:
     """Return a folder's whole path, or an `s3://` URL as it is. Raises ValueError for another URL."""
-    if not isinstance(place, str | Path) or re.match("s3://[^/]", str(place)):
+    if not isinstance(place, str | Path) or re.match("s3://[^/\\s]", str(place)):
         return place
-    if "://" in str(place) or not str(place).strip():
+    if "\0" in str(place):
+        raise ValueError("a path holds no NUL")
+    if "://" in str(place) or re.match("s3:", str(place)) or not str(place).strip():
         raise ValueError(f"{str(place)!r}: expected a folder or s3://bucket/prefix")
     return str(from_base(Path(place)))
 
@@ -254,9 +288,6 @@ class GeoIp(Strict):
         return {"city": self.city, "asn": self.asn, "anonymous": self.anonymous, "isp": self.isp}
 
 
-_CRON_LIMITS = (59, 23, 31, 12, 7)  # minute, hour, day of the month, month, day of the week
-
-
 class ReferenceFeed(BaseModel):
     """A feed of a reference table. Keys that are not named here are the format's own options.
 
@@ -266,7 +297,7 @@ class ReferenceFeed(BaseModel):
     share of the open rows is refused.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
     table: Literal["indicators", "warning_lists", "assets", "identities"]
     format: str
@@ -274,7 +305,7 @@ class ReferenceFeed(BaseModel):
     mode: Literal["full", "partial"] | None = None
     path: str | None = None
     refresh: str = "15 * * * *"
-    max_age_hours: float | None = Field(default=None, gt=0)
+    max_age_hours: float | None = Field(default=None, gt=0, le=876_000)
     most_closed_share: float = Field(default=0.5, gt=0, le=1)
 
     @field_validator("path")
@@ -285,18 +316,20 @@ class ReferenceFeed(BaseModel):
     @field_validator("refresh")
     @classmethod
     def _a_cron(cls, refresh: str) -> str:
-        fits = re.fullmatch(r"@(hourly|daily|weekly|monthly)|[\d*/,-]+( [\d*/,A-Za-z-]+){4}", refresh)
-        fields = zip(refresh.split(" "), _CRON_LIMITS, strict=False) if fits else ()
-        if not fits or any(int(number) > most for field, most in fields for number in re.findall(r"\d+", field)):
-            raise ValueError(f"{refresh!r} is no cron schedule (expected five fields such as 15 * * * *, or @daily)")
-        return refresh
+        from orchestration.settings.cron import check_cron  # only those with feeds
+
+        return check_cron(refresh)
 
     @model_validator(mode="after")
     def _fits_its_format(self) -> "ReferenceFeed":
         from ingest.reference.formats import checked_options, reader_of  # only those with feeds read their formats
 
+        reader = reader_of(self.format)
+        known = {*ReferenceFeed.model_fields, *reader.Options.model_fields}
+        if unknown := next((key for key in self.model_extra or {} if key not in known), None):
+            raise ValueError(f"{unknown}: unknown setting{nearest(unknown, known)}")
         checked_options(self.format, self.table, self.options)
-        reads = reader_of(self.format).READS
+        reads = reader.READS
         if (self.path is None) == (reads == "file"):
             raise ValueError(f"format {self.format} " + ("needs a path" if reads == "file" else "has no path"))
         return self
@@ -347,7 +380,7 @@ class Iceberg(Strict):
     catalog: IcebergCatalogue = IcebergCatalogue()
     namespace: str = "{layer}"
     warehouse: str | None = None  # None: the lake's own folder iceberg/
-    keep_days: float = Field(default=5, ge=0)
+    keep_days: float = Field(default=5, ge=0, le=36_500)
 
     @field_validator("namespace")
     @classmethod

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import yaml
 from open_data_contract_standard.model import (
     DataQuality,
     OpenDataContractStandard,
@@ -20,11 +19,12 @@ from open_data_contract_standard.model import (
 )
 from pydantic import ValidationError
 
+from lake.base import strict_yaml
 from lake.base.errors import HeadwaterError, warn_once
+from lake.base.strict_yaml import BadYaml
 from orchestration.settings import PROJECT
 
 SUFFIX = ".odcs.yaml"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # How a rule's outcome is compared: ODCS's operators.
 _HOLDS = {
     "mustBe": lambda found, wanted: found == wanted,
@@ -114,8 +114,9 @@ def load_product(path: Path) -> Product:
         return _product(path)
     except BadProduct:
         raise
-    except UnicodeDecodeError as problem:
-        raise BadProduct(f"{path}: is not UTF-8 at byte {problem.start}: save it as UTF-8") from None
+    except BadYaml as problem:
+        kind = "" if "UTF-8" in str(problem) else "not ODCS v3: "
+        raise BadProduct(f"{path}: {kind}{problem}") from None
     except OSError as problem:
         raise BadProduct(f"{path}: cannot be read: {problem.strerror}") from None
     except ValidationError as problem:
@@ -127,7 +128,7 @@ def load_product(path: Path) -> Product:
 
 
 def _product(path: Path) -> Product:
-    document = yaml.load(path.read_bytes().decode(), Loader=_LOADER)
+    document = strict_yaml.load(path.read_bytes())
     if not isinstance(document, dict):
         found = "nothing" if document is None else f"a {type(document).__name__}"
         raise BadProduct(f"{path}: not ODCS v3: expected `key: value` lines at the top, found {found}")

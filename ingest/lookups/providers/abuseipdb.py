@@ -35,8 +35,8 @@ class Options(LookupOptions):
     """`max_age_days`: how old a report may be to count (1-365)."""
 
     base_url: str = "https://api.abuseipdb.com/api/v2"
-    per_day: int | None = Field(default=1000, ge=1)
-    lifetime_hours: float = Field(default=24, gt=0)
+    per_day: int | None = Field(default=1000, ge=1, le=2**53)
+    lifetime_hours: float = Field(default=24, gt=0, le=876_000)
     max_age_days: int = Field(default=90, ge=1, le=365)
 
 

@@ -30,8 +30,8 @@ class Options(LookupOptions):
     base_url: str = "https://api.greynoise.io"
     plan: Literal["community", "subscription"] = "community"
     batch: int = Field(default=1000, ge=1, le=10_000)
-    per_day: int | None = Field(default=50, ge=1)
-    lifetime_hours: float = Field(default=24, gt=0)
+    per_day: int | None = Field(default=50, ge=1, le=2**53)
+    lifetime_hours: float = Field(default=24, gt=0, le=876_000)
 
 
 class GreyNoise:

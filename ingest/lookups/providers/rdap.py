@@ -36,10 +36,10 @@ class Options(LookupOptions):
 
     base_url: str = "https://data.iana.org/rdap"
     bootstrap: bool = True
-    per_minute: int | None = Field(default=60, ge=1)
-    per_day: int | None = Field(default=5000, ge=1)
-    lifetime_hours: float = Field(default=24 * 30, gt=0)
-    negative_lifetime_hours: float = Field(default=24 * 7, gt=0)
+    per_minute: int | None = Field(default=60, ge=1, le=2**53)
+    per_day: int | None = Field(default=5000, ge=1, le=2**53)
+    lifetime_hours: float = Field(default=24 * 30, gt=0, le=876_000)
+    negative_lifetime_hours: float = Field(default=24 * 7, gt=0, le=876_000)
 
 
 class Rdap:

@@ -29,10 +29,10 @@ class Options(LookupOptions):
     """The budget by default is that of the public API."""
 
     base_url: str = "https://www.virustotal.com/api/v3"
-    per_minute: int | None = Field(default=4, ge=1)
-    per_day: int | None = Field(default=500, ge=1)
-    per_month: int | None = Field(default=15_500, ge=1)
-    lifetime_hours: float = Field(default=72, gt=0)
+    per_minute: int | None = Field(default=4, ge=1, le=2**53)
+    per_day: int | None = Field(default=500, ge=1, le=2**53)
+    per_month: int | None = Field(default=15_500, ge=1, le=2**53)
+    lifetime_hours: float = Field(default=72, gt=0, le=876_000)
 
 
 class VirusTotal:

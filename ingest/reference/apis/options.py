@@ -16,10 +16,10 @@ from ingest.transports.http import HttpPoller, Patience, Window
 class ApiOptions(FormatOptions):
     """How long an API is asked: silence and tries a page, and how long its rate limit may hold a page up (seconds)."""
 
-    timeout_seconds: float = Field(default=60.0, gt=0)
-    max_attempts: int = Field(default=6, ge=1)
-    max_wait_seconds: float = Field(default=300.0, ge=0)
-    backoff_seconds: float = Field(default=1.0, ge=0)
+    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+    max_attempts: int = Field(default=6, ge=1, le=100)
+    max_wait_seconds: float = Field(default=300.0, ge=0, le=86_400)
+    backoff_seconds: float = Field(default=1.0, ge=0, le=3600)
 
     @property
     def patience(self) -> Patience:

@@ -49,8 +49,8 @@ class CollectionOptions(ApiOptions):
     password_env: str = ""
     token_env: str = ""
     scheme: str = "Bearer"
-    limit: int = Field(default=1000, ge=1)
-    overlap_seconds: int = Field(default=3600, ge=0)
+    limit: int = Field(default=1000, ge=1, le=100_000)
+    overlap_seconds: int = Field(default=3600, ge=0, le=31_536_000)
 
     @field_validator("discovery_url")
     @classmethod

@@ -24,7 +24,7 @@ class FormatError(HeadwaterError, ValueError):
 class FormatOptions(BaseModel):
     """What the settings of a feed say to its format. Names that end in `_env` name environment variables."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ingest.objects import RawObject
 from ingest.transports.addresses import checked_address
@@ -185,14 +185,20 @@ def _text(moment: datetime) -> str:
 class Place(BaseModel):
     """The settings under `sources.okta_system_log`. The token is read from the variable named here when it is used."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     base_url: str
     token_env: str = "HEADWATER_OKTA_TOKEN"
     scheme: Literal["SSWS", "Bearer"] = "SSWS"
     budget_share: float = Field(default=0.5, gt=0, le=1)
-    settle_seconds: int = Field(default=int(SETTLE.total_seconds()), ge=0)
-    retention_days: int = Field(default=90, ge=1)  # older hours are asked for with a warning
+    settle_seconds: int = Field(default=int(SETTLE.total_seconds()), ge=0, le=86_400)
+    retention_days: int = Field(default=90, ge=1, le=36_500)  # older hours are asked for with a warning
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        checked_address(url)
+        return url
 
     @property
     def address(self) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lake.base.errors import WRONG_CALL
 from lake.export import destinations
 from lake.export.declaration import Export
 from lake.export.destination import Destination, Partition, kinds
@@ -84,6 +85,8 @@ def push(
             say(line)
     if failures:
         raise typer.Exit(1)
+    if exports and not any(each.destination in used.destinations for each in exports):
+        raise typer.Exit(WRONG_CALL)  # nothing can be delivered: the lines above name what is not set
 
 
 def _empty(each: Export) -> dict[str, Any]:

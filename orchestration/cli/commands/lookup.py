@@ -11,6 +11,7 @@ from ingest.lookups.ask import Asked, ask_pending
 from ingest.lookups.attributes import unknown_attributes
 from ingest.lookups.pending import LookupStatus, lookup_status
 from ingest.lookups.provider import STATUS, Lookup
+from lake.base.errors import WRONG_CALL
 from lake.ocsf.attributes import declared_classes
 from lake.storage.publish import sweep
 from orchestration.cli.app import Json, UsageError, app, err, lake, out, print_json, print_table, say, settings
@@ -30,10 +31,16 @@ def lookup(
     json: Json = False,
 ) -> None:
     """Ask providers about what events wait for, each observable once, within the budget; then build what is stale."""
-    chosen = _chosen(None if provider == STATUS else provider)
+    chosen, wrong = _chosen(None if provider == STATUS else provider)
+    for line in wrong:
+        err.print(line, style="red", markup=False, soft_wrap=True)
     store = lake()
     if provider == STATUS or dry_run:
         _tell_standing([lookup_status(store, each, time.time(), limit or _SHOWN) for each in chosen], json, dry_run)
+        if wrong or (dry_run and settings().lacks("lookups")):
+            raise typer.Exit(1)
+        if dry_run and not chosen:
+            raise typer.Exit(WRONG_CALL)
         return
     sweep(store)
     done = []
@@ -43,22 +50,32 @@ def lookup(
             told = ask_pending(store, each, limit, most_seconds=seconds, told=lambda line: status.update(f"{line} …"))
             done.append(told)
     _tell_asked(done, json)
-    if any(each.needs_look for each in done) or (provider is None and settings().lacks("lookups")):
+    if not done and not settings().lacks("lookups"):
+        raise typer.Exit(WRONG_CALL)
+    if wrong or any(each.needs_look for each in done) or (provider is None and settings().lacks("lookups")):
         raise typer.Exit(1)
 
 
-def _chosen(provider: str | None) -> Sequence[Lookup]:
-    """Return the providers asked for. Raises UsageError naming those there are, or what is wrong with one."""
+def _chosen(provider: str | None) -> tuple[Sequence[Lookup], Sequence[str]]:
+    """Return the providers asked for that can be asked, and what is wrong with the others.
+
+    Raises UsageError naming those there are, or what is wrong when none can be asked.
+    """
     used = settings()
     used.refuse(f"lookups.{provider}")
     known = lookups_of(used)
     if provider is not None and provider not in known:
         raise UsageError(f"no lookup provider {provider!r} is set; there are {', '.join(sorted(known)) or 'none'}")
-    chosen = [each for name, each in known.items() if provider in (None, name)]
-    for each in chosen:
-        if wrong := unknown_attributes(each.options.attributes, declared_classes()):
-            raise UsageError(f"lookups.{each.name}.ask_about: {wrong[0]}")
-    return chosen
+    chosen, wrong = [], []
+    for each in (each for name, each in known.items() if provider in (None, name)):
+        unknown = unknown_attributes(each.options.attributes, declared_classes())
+        if not unknown:
+            chosen.append(each)
+            continue
+        wrong.append(f"lookups.{each.name}.ask_about: {unknown[0]}; it is asked nothing until that is corrected")
+    if wrong and not chosen:
+        raise UsageError("; ".join(wrong))
+    return chosen, wrong
 
 
 def _tell_asked(done: Sequence[Asked], json: bool) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from ingest.reference.changes import LAST
 from ingest.reference.feeds import FULL, PARTIAL, Feed, newest_load, newest_loads
@@ -18,7 +17,9 @@ from ingest.reference.geoip.versions import read_receipts
 from ingest.reference.history import Statement, history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
+from lake.base import strict_yaml
 from lake.base.sql import literal, quoted
+from lake.base.strict_yaml import BadYaml
 from lake.storage import duck
 from lake.storage.paths import BadName
 from lake.storage.store import Store
@@ -67,6 +68,7 @@ def load_command(
         raise UsageError("--table, --format, --provider, --partial, --option and --as-of describe a --file")
     if anew and (file is not None or not feeds):
         raise UsageError("--anew needs the names of feeds of the settings: it forgets what their snapshots do not tell")
+    absent = False
     if file is not None:
         if len(feeds or ()) != 1:
             raise UsageError("--file needs the name of one feed: headwater reference load NAME --file FILE")
@@ -78,9 +80,10 @@ def load_command(
         done, failed = _load_all({name: load_configured(used, store, name, force=force, anew=anew) for name in names})
         if not feeds:
             failed |= _load_geoip(used, store, json)
-            if not names and not json and not any(used.geoip.databases.values()):
-                say("no feed is configured: set reference.feeds, or load a file with --file, --table and --format")
+            absent = not (names or used.lacks("reference.feeds") or any(used.geoip.databases.values()))
     _tell_loads(done, failed, json)
+    if absent:
+        raise UsageError("no feed is set: set reference.feeds, or load a file with --file, --table and --format")
     if failed or (not feeds and used.lacks("reference.feeds")):
         raise typer.Exit(1)
 
@@ -128,8 +131,8 @@ def _option(text: str) -> tuple[str, object]:
     if not key or not equals:
         raise UsageError(f"--option {text!r}: expected key=value")
     try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError:
+        return key, strict_yaml.load(value)
+    except BadYaml:
         return key, value
 
 

@@ -81,6 +81,13 @@ def test_a_provider_or_an_attribute_that_there_is_not_is_said(api: AbuseIpDbSimu
     said = headwater("lookup")
     assert (said.code, "authentication has no such attribute" in said.err) == (2, True)
     assert "authentication has no such attribute" in headwater("doctor").out
+    _settings(tmp_path, key_env="")
+    given = yaml.safe_load((tmp_path / "headwater.yml").read_text())
+    given["lookups"]["other"] = {**given["lookups"]["abuse"], "ask_about": ["nobody.ip"]}
+    (tmp_path / "headwater.yml").write_text(yaml.safe_dump(given))
+    said = headwater("lookup", "--dry-run")
+    assert (said.code, "lookups.other.ask_about: nobody.ip: there is no table nobody" in said.err) == (1, True)
+    assert "abuse would be asked about" in said.out, "one that cannot be asked stops no other"
     _settings(tmp_path, type="shodan")
     said = headwater("lookup")
     assert (said.code, "lookups.abuse: 'shodan' is no type (known: abuseipdb, greynoise" in said.err) == (1, True)
@@ -89,4 +96,5 @@ def test_a_provider_or_an_attribute_that_there_is_not_is_said(api: AbuseIpDbSimu
 def test_without_providers_there_is_nothing_to_ask(store: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "headwater.yml").write_text("lake: lake\n")
     said = headwater("lookup")
-    assert (said.code, "no lookup provider is set" in said.out) == (0, True)
+    assert (said.code, "no lookup provider is set" in said.out) == (2, True)
+    assert headwater("lookup", "status").code == 0
