@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode.compression import ObjectUnreadable, StoredFile, Texts, decompressed, gathered, opened, peek
+from ingest.decode.compression import ObjectUnreadable, StoredFile, Texts, decompressed, gathered, opened
 from ingest.decode.documents import (
     EVENT_BEGIN,
     EXPORT_BEGIN,
@@ -40,6 +40,7 @@ from ingest.decode.records import (
     Piece,
     lines_of,
     longer_than,
+    peek,
     piece_of,
     problem_piece,
     rows_at,

@@ -19,8 +19,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.decode.compression import Broken, Inflate, decompressed, expand
-from ingest.decode.records import DecodeReport
+from ingest.decode.compression import Inflate, decompressed, expand
+from ingest.decode.records import Broken, DecodeReport
 from lake.base.sql import at_hand
 
 _LOCAL_HEADER = struct.Struct("<4s22sHH")

@@ -16,14 +16,13 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
-from ingest.decode.records import DecodeReport
+from ingest.decode.records import LOOKED_BACK, Broken, DecodeReport, peek
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 OUTPUT_BYTES = 1 << 20
 MAX_LAYERS = 3
-LOOKED_BACK = 64 << 10  # of the line before a byte order mark
 _MARK_BYTE = codecs.BOM_UTF8[:1]
 
 
@@ -34,10 +33,6 @@ class ObjectUnreadable(Exception):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
-
-
-class Broken(Exception):
-    """The bytes end here although more was promised. Raised after everything readable was given; says where and why."""
 
 
 class _BadData(Exception):
@@ -130,28 +125,6 @@ class Zstd:
         self.taken += len(data)
         if out:
             yield out
-
-
-def peek(chunks: Iterator[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first `count` bytes (fewer at the end) and the same stream from its start. Broken is kept for its place."""
-    head = b""
-    broken: Broken | None = None
-    try:
-        while len(head) < count:
-            head += next(chunks)
-    except StopIteration:
-        pass
-    except Broken as error:
-        broken = error
-
-    def again() -> Iterator[bytes]:
-        if head:
-            yield head
-        if broken is not None:
-            raise broken
-        yield from chunks
-
-    return head[:count], again()
 
 
 def decompressed(stored: Iterator[bytes], size: int, layer: int = 1) -> Iterator[bytes]:

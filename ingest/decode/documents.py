@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.decode.compression import Broken
-from ingest.decode.records import BLANKS
+from ingest.decode.records import BLANKS, Broken
 
 # A list of very many tiny elements would cost 60 bytes and more of memory for each; it is split block by block instead.
 MAX_COMMAS = 4_000_000

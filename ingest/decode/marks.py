@@ -9,8 +9,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from ingest.decode.compression import LOOKED_BACK, Broken, peek
-from ingest.decode.records import BLANKS
+from ingest.decode.records import BLANKS, LOOKED_BACK, Broken, peek
 
 MARK = codecs.BOM_UTF8
 _MARKS = {  # UTF-32's before UTF-16's, which they begin with

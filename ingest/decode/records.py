@@ -42,6 +42,11 @@ _ESCAPE = re.compile(rb"\\\\|\\x[0-9a-f]{2}")
 
 Problem = tuple[str, str]  # reason code, sentence
 Offsets = npt.NDArray[np.int32]
+LOOKED_BACK = 64 << 10  # of the line before a byte order mark
+
+
+class Broken(Exception):
+    """The bytes end here although more was promised. Raised after everything readable was given; says where and why."""
 
 
 @dataclass(frozen=True)
@@ -370,3 +375,25 @@ def _problem_columns(
         if reasons[at] in (None, "not_json"):  # what is nested too deep may have been called broken for that
             reasons[at], details[at] = reason, detail
     return pa.array(reasons, pa.utf8()), pa.array(details, pa.utf8())
+
+
+def peek(chunks: Iterator[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
+    """The first `count` bytes (fewer at the end) and the same stream from its start. Broken is kept for its place."""
+    head = b""
+    broken: Broken | None = None
+    try:
+        while len(head) < count:
+            head += next(chunks)
+    except StopIteration:
+        pass
+    except Broken as error:
+        broken = error
+
+    def again() -> Iterator[bytes]:
+        if head:
+            yield head
+        if broken is not None:
+            raise broken
+        yield from chunks
+
+    return head[:count], again()

@@ -18,9 +18,8 @@ from itertools import pairwise
 import msgspec
 import pyarrow as pa
 
-from ingest.decode.compression import Broken
 from ingest.decode.documents import EXPORT_BEGIN, SUBSCRIPTION_BEGIN
-from ingest.decode.records import BLANKS, Piece, piece_of
+from ingest.decode.records import BLANKS, Broken, Piece, piece_of
 
 _LONGEST_BEGIN = 64
 _LONGEST_LINE = 1 << 20  # that is waited for; of a longer one the begin is looked at

@@ -1,6 +1,5 @@
 """The balance sheet says yes only of what is built as the project is now, and of no more than that at destinations."""
 
-
 import msgspec
 import pytest
 
