@@ -5,7 +5,10 @@ for the schemas that the question mentions: the ledger of three years takes a se
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import msgspec
@@ -32,10 +35,26 @@ _EXPLAIN = re.compile(
 )
 
 
+# Functions of a SELECT that write files or settings, and those that run a text, which could name them.
+_ACTS = re.compile(
+    r"\b(?:(?:en|dis)able_(?:logging|profiling)|truncate_duckdb_logs|write_log|(?:force_)?checkpoint)\b"
+    r'|\b(?:query|query_table)\b"?(?:\s|--[^\n]*\n|/\*.*?\*/)*\(',
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 class ReadOnly(HeadwaterError, ValueError):
     """A statement that is not a question. The lake is written by landing and building alone."""
 
     exit_code = WRONG_CALL
+
+
+class QuestionFailed(HeadwaterError):
+    """DuckDB cannot answer a question; `missing` is the table that there is not, if that is why."""
+
+    def __init__(self, said: str, missing: str = "") -> None:
+        super().__init__(said)
+        self.missing = missing
 
 
 def connect(
@@ -59,27 +78,92 @@ def connect(
                 con.execute(f"create view {schema}.{quoted(name)} as {select}")
     con.execute("set allowed_directories = ?", [[store.url("")]])
     con.execute("set enable_external_access = false")
+    con.execute("set python_enable_replacements = false")  # else a name may mean a variable of this program
     con.execute("set lock_configuration = true")
     return con
 
 
-def ask(con: duckdb.DuckDBPyConnection, question: str) -> tuple[list[str], list[tuple[object, ...]]]:
-    """Return the column names and rows of one question.
+@dataclass(frozen=True)
+class Answer:
+    """What DuckDB answers: columns with DuckDB's types, and a cursor that makes rows as they are asked for."""
+
+    names: list[str]
+    types: list[Any]
+    cursor: duckdb.DuckDBPyConnection
+    question: str
+    is_plan: bool = False  # of EXPLAIN: texts of several lines
+
+    def rows(self, limit: int = 0) -> list[tuple[Any, ...]]:
+        """Return the next rows, at most `limit` (0: all)."""
+        return self.cursor.fetchmany(limit) if limit else self.cursor.fetchall()
+
+    def count(self) -> int | None:
+        """Return how many rows the whole answer has; None where it cannot be counted. The cursor is spent then."""
+        try:
+            found = self.cursor.execute(f"select count(*) from (\n{self.question.rstrip().rstrip(';')}\n)").fetchone()
+        except duckdb.Error:
+            return None
+        return int(found[0]) if found else None
+
+
+def answer(con: duckdb.DuckDBPyConnection, question: str) -> Answer:
+    """Return the answer to one question.
 
     Raises:
         ReadOnly: it is not one statement that only reads.
-        duckdb.Error: DuckDB cannot answer it.
+        QuestionFailed: DuckDB cannot answer it.
     """
-    statements = con.extract_statements(question)
-    if len(statements) != 1:
-        raise ReadOnly(f"expected one statement, found {len(statements)}")
-    kind = _explained(con, statements[0])
-    if kind != duckdb.StatementType.SELECT:
-        raise ReadOnly(
-            f"a {kind.name} statement may change things; only questions (SELECT, DESCRIBE, SHOW) are answered"
-        )
-    cursor = con.execute(statements[0])
-    return [column[0] for column in cursor.description or ()], cursor.fetchall()
+    with one_sentence():
+        statements = con.extract_statements(question)
+        if len(statements) != 1:
+            raise ReadOnly(f"expected one statement, found {len(statements)}")
+        kind = _explained(con, statements[0])
+        if kind != duckdb.StatementType.SELECT:
+            raise ReadOnly(
+                f"a {kind.name} statement may change things; only questions (SELECT, DESCRIBE, SHOW) are answered"
+            )
+        if acts := _ACTS.search(question):
+            raise ReadOnly(f"{acts[0].strip()} does more than to read; only questions are answered")
+        cursor = con.execute(statements[0])
+        told = cursor.description or ()
+        is_plan = statements[0].type == duckdb.StatementType.EXPLAIN
+        return Answer([each[0] for each in told], [each[1] for each in told], cursor, question, is_plan)
+
+
+def ask(con: duckdb.DuckDBPyConnection, question: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Return the column names and all rows of one question. Raises what `answer` does."""
+    found = answer(con, question)
+    with one_sentence():
+        return found.names, found.rows()
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Say what DuckDB finds wrong with a question in one sentence, with the names that are nearest."""
+    try:
+        yield
+    except duckdb.PermissionException as problem:
+        place = re.search(r'Cannot access \w+ "([^"]*)"', str(problem))
+        what = f"{place[1]} is outside of the lake" if place else str(problem).split("\n")[0]
+        raise QuestionFailed(f"{what}: questions read the lake's own tables") from None
+    except duckdb.Error as problem:
+        raise QuestionFailed(_sentence(str(problem)), missing=_missing_table(str(problem))) from None
+
+
+def _sentence(message: str) -> str:
+    """Return a message of DuckDB without the place in the statement, on one line."""
+    said = " ".join(re.split(r"\n\s*LINE \d+:", message, maxsplit=1)[0].split())
+    said = re.sub(r"^[A-Z][\w ]* Error: ", "", said)
+    said = re.sub(
+        r'Could not find key ("[^"]*") in struct Candidate Entries: ', r"there is no \1 in that object; near it: ", said
+    )
+    found = re.match(r'Referenced column ("[^"]*") not found in FROM clause! Candidate bindings: (.*)', said)
+    return f"there is no column {found[1]}; near it: {found[2]}" if found else said
+
+
+def _missing_table(message: str) -> str:
+    found = re.search(r"Table with name (\S+) does not exist", message)
+    return found[1] if found else ""
 
 
 def _explained(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> duckdb.StatementType:

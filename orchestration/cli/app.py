@@ -3,26 +3,29 @@
 Words: tables for people, JSON for scripts, errors in one line.
 """
 
+import io
 import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console, JustifyMethod
-from rich.markup import escape
-from rich.table import Table
 
 from ingest.contracts import Contract, contract_of, source_names
 from lake.base import plugins
 from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError
+from lake.base.text import shown_json
 from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.cli import commands
+from orchestration.cli.terminal import err as err
+from orchestration.cli.terminal import out as out
+from orchestration.cli.terminal import print_rows as print_rows
+from orchestration.cli.terminal import print_table as print_table
+from orchestration.cli.terminal import progress as progress
 from orchestration.settings import Settings, load_settings, open_lake
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -30,9 +33,7 @@ First = Annotated[str | None, typer.Option("--from", help="First event hour or d
 Last = Annotated[str | None, typer.Option("--to", help="Last event hour or day (UTC), included.")]
 Sources = Annotated[list[str] | None, typer.Option("--source", help="Only these sources.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-_LEAST_TEXT = 16  # characters that a text column keeps on a narrow terminal
+INTERRUPTED = 130  # exit code of Ctrl-C, as of shells
 _HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]([01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d)?)?Z?)?\Z", re.ASCII)
 
 app = typer.Typer(
@@ -57,13 +58,23 @@ class NotFound(HeadwaterError):
 def main() -> None:
     """Run the command line; errors that a user can do something about are one line on stderr."""
     load(*sys.argv[1:2])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks is shown as its code
     warnings, handler = logging.getLogger("headwater"), _Warnings()
     warnings.addHandler(handler)
     warnings.propagate = False
     try:
         app()
-    except SystemExit:  # how commands end; without this line each would import what `known_errors` names
+    except SystemExit as ended:  # how commands end; without this line each would import what `known_errors` names
+        if ended.code == INTERRUPTED:
+            err.print("interrupted")
         raise
+    except RuntimeError as problem:
+        if str(problem) != "Query interrupted":  # DuckDB's words for Ctrl-C
+            raise
+        err.print("interrupted")
+        sys.exit(INTERRUPTED)
     except known_errors() as problem:
         sys.exit(fail(problem))
     finally:
@@ -76,7 +87,7 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a warning."""
-        err.print(record.getMessage(), style="yellow", markup=False, soft_wrap=True)
+        err.print(record.getMessage(), style="yellow", soft_wrap=True)
 
 
 @app.callback()
@@ -144,49 +155,27 @@ def fail(problem: Exception) -> int:
     message = str(problem) or type(problem).__name__
     known = problem if isinstance(problem, HeadwaterError) else None
     if "--json" in sys.argv:
-        print(json.dumps({"error": message, "kind": type(problem).__name__}))
-    err.print("error:", message, style="red", markup=False, soft_wrap=True)
+        print_json({"error": message, "kind": type(problem).__name__})
+    err.print("error:", message, style="red", soft_wrap=True)
     if known and known.advice:
-        err.print(known.advice, markup=False, soft_wrap=True)
+        err.print(known.advice, soft_wrap=True)
     return known.exit_code if known else NEEDS_A_LOOK
 
 
 def print_json(value: Any) -> None:
     """Print any plain value, dataclass or Struct as JSON; times are ISO, what JSON lacks becomes text."""
-    print(json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2, ensure_ascii=False, default=str)
+    print(shown_json(text))
 
 
 def say(text: str, style: str | None = None) -> None:
     """Print one line as it is; it is never broken, so that it can be searched and copied."""
-    out.print(text, style=style, markup=False, soft_wrap=True)
+    out.print(text, style=style, soft_wrap=True)
 
 
 def number(n: int, noun: str) -> str:
     """Return `1 hour`, `1,056 hours`."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], gap: int = 2) -> None:
-    """Print rows as a table; numbers stand right and are never broken, wide texts wrap."""
-    rows = [list(row) for row in rows]
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.padding = (0, gap, 0, 0)
-    least = 0
-    for at, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[at], int | float) for row in rows)
-        width = max(len(line) for line in (*column.split("\n"), *(_cell(row[at]) for row in rows)))
-        least += (width if numeric else min(width, _LEAST_TEXT)) + gap
-        justify: JustifyMethod = "right" if numeric else "left"
-        table.add_column(
-            column,
-            justify=justify,
-            overflow="fold",
-            no_wrap=numeric,
-            min_width=width if numeric else min(width, _LEAST_TEXT),
-        )
-    for row in rows:
-        table.add_row(*[_cell(value) for value in row])
-    out.print(table, width=max(out.width, least), crop=False)
 
 
 def filled(value: Any) -> Any:
@@ -195,13 +184,3 @@ def filled(value: Any) -> Any:
         inner = {name: filled(each) for name, each in value.items()}
         return {name: each for name, each in inner.items() if each not in (None, {}, [])}
     return [filled(each) for each in value] if isinstance(value, list) else value
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "NO"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return escape(str(value))

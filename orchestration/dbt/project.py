@@ -122,6 +122,25 @@ class Project:
         found = (self._props(each) for each in self.views if self.layer(each) == GOLD)
         return [GoldView(node["name"], tuple(self._reads(node)), _plain_sql(node["raw_code"])) for node in found]
 
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """Return what the YAML says of the tables and views of gold, by name."""
+        return {self.name(each): str(self._props(each).get("description") or "") for each in self._in_gold()}
+
+    @property
+    def column_descriptions(self) -> dict[str, dict[str, str]]:
+        """Return what the YAML says of the columns of gold, by table."""
+        return {
+            self.name(each): {name: str(of.get("description") or "") for name, of in self._columns(each).items()}
+            for each in self._in_gold()
+        }
+
+    def _in_gold(self) -> Iterator[str]:
+        return (each for each in [*self.models, *self.manifest["sources"]] if self.layer(each) == GOLD)
+
+    def _columns(self, unique_id: str) -> Mapping[str, Mapping[str, Any]]:
+        return self._props(unique_id).get("columns") or {}
+
     def kept_for(self, models: Collection[str]) -> list[str]:
         """Return the names of the views that a run of these models computes once: those that several of them read."""
         readers: dict[str, set[str]] = {}

@@ -113,6 +113,9 @@ class Settings(BaseSettings):
         le=86_400,
         description="How long the process that previews models waits for the next call; 0: there is none.",
     )
+    csv_escape_formulas: bool = Field(
+        default=True, description="Put a ' before cells of CSV that a spreadsheet would take for a formula."
+    )
     ocsf_validation_share: float = Field(
         default=0.01, ge=0, le=1, description="Share of rows held against the official JSON Schema at run time."
     )

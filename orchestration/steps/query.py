@@ -1,6 +1,7 @@
 """The lake as a person reads it in SQL: its views, by contracts, classes, reference tables and products."""
 
 import re
+from difflib import get_close_matches
 
 import duckdb
 
@@ -11,7 +12,7 @@ from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
 from lake.ocsf.attributes import declared_classes
 from lake.ocsf.columns import columns
-from lake.query.session import connect
+from lake.query.session import Answer, QuestionFailed, answer, connect
 from lake.query.views import gold_views
 from lake.signals.quality import quality_sql
 from lake.signals.verdicts import verdicts_sql
@@ -44,3 +45,31 @@ def signal_views(store: Store, question: str = "") -> dict[str, str]:
     if "gold." not in question.lower() or "signal_quality" in question.lower():
         views["signal_quality"] = quality_sql(store, product_names())
     return views | gold_views(load_project().gold_views, store.folders(paths.GOLD))
+
+
+def answered(store: Store, question: str) -> Answer:
+    """Return the answer to one question. Raises ReadOnly, QuestionFailed with the tables that are meant perhaps."""
+    con = reading(store, question)
+    try:
+        return answer(con, question)
+    except QuestionFailed as problem:
+        if not problem.missing:
+            raise
+        meant = nearest(problem.missing, table_names(store))
+        near = f"; near it: {', '.join(meant)}" if meant else ""
+        raise QuestionFailed(f"there is no table {problem.missing}{near} (`headwater tables` lists all)") from None
+
+
+def table_names(store: Store) -> list[str]:
+    """Return the names of all tables that can be asked, `schema.table`."""
+    with reading(store) as con:
+        found = con.execute("select schema_name || '.' || view_name from duckdb_views() where not internal order by 1")
+        return [row[0] for row in found.fetchall()]
+
+
+def nearest(name: str, known: list[str]) -> list[str]:
+    """Return at most three of some names `schema.table` that are like a name with or without a schema."""
+    by_table = {each.split(".", 1)[1]: each for each in reversed(known)}
+    wanted, table = name.lower().replace('"', ""), name.lower().replace('"', "").split(".")[-1]
+    found = get_close_matches(wanted, known, 3) + [by_table[each] for each in get_close_matches(table, by_table, 3)]
+    return list(dict.fromkeys(found))[:3]

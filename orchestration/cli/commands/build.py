@@ -66,7 +66,7 @@ def load_reference(quiet: bool = False) -> None:
                     err.print(f"loaded {name} as of {loaded.receipt.as_of}Z: {loaded.receipt.changes:,} rows changed")
         except FEED_PROBLEMS as problem:
             told = f"feed {name} was not loaded, and events get what it said before: {problem}"
-            err.print(told, style="yellow", markup=False, soft_wrap=True)
+            err.print(told, style="yellow", soft_wrap=True)
 
 
 def _report_build(done: Built, json: bool) -> None:

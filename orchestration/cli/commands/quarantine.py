@@ -4,8 +4,11 @@ from typing import Annotated
 
 import typer
 
+from lake.base.text import shown
 from lake.query.quarantine import page, summary
 from orchestration.cli.app import Json, app, contract, lake, out, print_json, print_table, say
+
+_MOST_RAW = 2000  # characters of a record
 
 quarantine = typer.Typer(help="Records that broke the contract, whole, with the reason.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
@@ -46,14 +49,20 @@ def quarantine_show(
         print_json(rows)
         return
     for row in rows:
-        say(f"{row['_source_object']} row {row['_source_row']}", style="bold")
+        say(shown(f"{row['_source_object']} row {row['_source_row']}"), style="bold")
         field = f" {row['field']}" if row["field"] else ""
-        say(f"  {row['reason']}{field}: expected {row['expected']}, found {row['found']}")
+        say(shown(f"  {row['reason']}{field}: expected {row['expected']}, found {row['found']}"))
         if row["_landed_since"]:
             say(f"  a later version of this object has landed whole since, in batch {row['_landed_since']}")
-        say(f"  {row['_raw'][:2000]}")
+        say(f"  {_cut(row['_raw'])}")
     if not rows:
         out.print("nothing in quarantine" + (f" with reason {reason}" if reason else ""))
+
+
+def _cut(raw: str) -> str:
+    """Return a record as it came, its control characters shown; of a long one the beginning, and how much is left."""
+    rest = len(raw) - _MOST_RAW
+    return shown(raw[:_MOST_RAW]) + (f" … and {rest:,} more characters; --json has all" if rest > 0 else "")
 
 
 def _short(text: object) -> str:

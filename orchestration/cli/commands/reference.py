@@ -267,7 +267,7 @@ def _tell_loads(done: dict[str, list[Loaded]], failed: dict[str, str], json: boo
         if not loads and name not in failed:
             say(f"{name}: nothing new")
     for name, why in failed.items():
-        err.print(f"{name}:", why, style="red", markup=False, soft_wrap=True)
+        err.print(f"{name}:", why, style="red", soft_wrap=True)
 
 
 def _tell_load(loaded: Loaded) -> None:

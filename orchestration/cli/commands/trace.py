@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lake.base.text import shown
 from lake.query import trace as following
 from orchestration.cli.app import Json, NotFound, app, lake, print_json, say
 from orchestration.steps.query import reading
@@ -34,8 +35,8 @@ def _tell(found: dict[str, Any]) -> None:
         say(json_text.dumps(event["event"], indent=2, ensure_ascii=False))
     for record in found["records"]:
         say(f"bronze.{record['source']}: {record['disposition']}", style="bold")
-        say(f"  object {record['object']} row {record['row']}")
+        say(shown(f"  object {record['object']} row {record['row']}"))
         say(f"  event {record['event_at']}, arrived {record['arrived_at']} (UTC), batch {record['batch']}")
-        say(f"  {record['raw']}")
+        say(f"  {shown(record['raw'])}")
     for batch in found["batches"]:
         say("batch " + ", ".join(f"{key} {value}" for key, value in batch.items() if key != "batch"))
