@@ -94,12 +94,16 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a destination works: the lake, a folder of this machine for as long as it is open, and its limits."""
+    """Where a destination works: the lake, a folder of this machine for as long as it is open, and its limits.
+
+    `escape_formulas`: whether CSV is made so that no spreadsheet runs a text of it.
+    """
 
     lake: Store
     work: Path
     memory_bytes: int = 1 << 30
     threads: int = 2
+    escape_formulas: bool = True
 
 
 class Destination(Protocol):

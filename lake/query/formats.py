@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 import pyarrow.parquet as pq
 
+from lake.base.sql import quoted
 from lake.base.text import no_formula, shown_json
 
 TEXTS = ("csv", "json", "ndjson")
@@ -130,7 +131,7 @@ def _csv(
     names: Sequence[str], types: Sequence[Type], rows: Iterable[Sequence[Any]], guard: Callable[[str], str]
 ) -> Iterator[str]:
     nested = [plain(each) if each is not None and each.id in _NESTED else None for each in types]
-    yield ",".join(_quoted(guard(name)) for name in names) + "\n"
+    yield ",".join(_text(guard(name)) for name in names) + "\n"
     for row in rows:
         cells = (
             _csv_cell(value if to is None or value is None else _encoded(to(value)), guard)
@@ -145,13 +146,13 @@ def _csv_cell(value: Any, guard: Callable[[str], str]) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _quoted(guard(value))
+        return _text(guard(value))
     if isinstance(value, int | float | Decimal):
         return str(value)
-    return _quoted(str(_scalar(value)))
+    return _text(str(_scalar(value)))
 
 
-def _quoted(text: str) -> str:
+def _text(text: str) -> str:
     """Return a CSV cell; an empty text is `""`, for nothing is NULL."""
     plain_cell = text and not any(each in text for each in ',"\r\n') and text == text.strip()
-    return text if plain_cell else '"' + text.replace('"', '""') + '"'
+    return text if plain_cell else quoted(text)  # CSV quotes as SQL quotes names

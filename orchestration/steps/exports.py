@@ -80,7 +80,9 @@ def opened(settings: Settings, store: Store, name: str, limits: Limits | None = 
         raise BadDeclaration(f"destination {name!r} is not configured: add it under `destinations` in the settings")
     limits = limits or limits_of(settings)
     with Workplace(store, "exporting") as work:
-        destination = found.open(Place(store, work.path, limits.memory_bytes, limits.threads))
+        destination = found.open(
+            Place(store, work.path, limits.memory_bytes, limits.threads, settings.csv_escape_formulas)
+        )
         try:
             yield destination
         finally:

@@ -6,6 +6,7 @@ Counts come from receipts: nothing of the tables themselves is read.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ingest.contracts import load_contracts
@@ -18,7 +19,7 @@ from ingest.reference.views import reference_views
 from lake import ledger
 from lake.ledger.published_tables import newest_builds
 from lake.matching.matches import TABLE as MATCHES
-from lake.ocsf.attributes import Attribute, declared_classes
+from lake.ocsf.attributes import Attribute, Shape, declared_classes
 from lake.ocsf.columns import duckdb_type
 from lake.ocsf.official import official
 from lake.storage import paths
@@ -144,6 +145,29 @@ def columns(asked: Iterable[tuple[str, str]], name: str) -> list[Column]:
         return found
     about = _about_columns(layer, table)
     return [Column(column, short(type_), about.get(column, "")) for column, type_ in asked]
+
+
+@cache
+def column_paths() -> dict[str, tuple[str, ...]]:
+    """Return, by table, the names of columns and of the parts of objects, as one types them."""
+    bronze = {f"bronze.{name}": tuple(_field_paths(each.fields)) for name, each in load_contracts().items()}
+    silver = {f"silver.{name}": tuple(_attribute_paths(each.shape)) for name, each in declared_classes().items()}
+    gold = {f"gold.{name}": tuple(each) for name, each in load_project().column_descriptions.items()}
+    beside = [*(f"reference.{name}" for name in _REFERENCE), *(f"ledger.{name}" for name in _LEDGER)]
+    return bronze | silver | gold | {f"quarantine.{name}": () for name in load_contracts()} | dict.fromkeys(beside, ())
+
+
+def _field_paths(fields: Iterable[Field], before: str = "") -> Iterator[str]:
+    for each in fields:
+        yield f"{before}{each.name}"
+        yield from _field_paths(each.properties, f"{before}{each.name}.")
+
+
+def _attribute_paths(shape: Shape, before: str = "") -> Iterator[str]:
+    for each in shape.attributes:
+        yield f"{before}{each.name}"
+        if each.shape and not each.is_list:
+            yield from _attribute_paths(each.shape, f"{before}{each.name}.")
 
 
 def short(type_: str) -> str:

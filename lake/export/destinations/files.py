@@ -1,7 +1,8 @@
 """Files: one per table and hour, in a folder or bucket, as Parquet, NDJSON, NDJSON of ECS documents, or CSV.
 
 `<root>/<table>/date=YYYY-MM-DD/hour=HH/part.<format>` is replaced by one act; an hour without rows has no file. CSV
-holds objects and lists as JSON texts; an empty text is `""`, NULL is nothing.
+holds objects and lists as JSON texts; an empty text is `""`, NULL is nothing. A text that a spreadsheet would take for
+a formula has a `'` before it, unless the setting `csv_escape_formulas` is false.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Literal
 import duckdb
 
 from lake.base.sql import literal, quoted
+from lake.base.text import FORMULA, NUMBER
 from lake.export.declaration import EVENT_ID
 from lake.export.destination import NOTHING, Delivery, Held, Partition, Place
 from lake.export.ecs import OWN, classes_of, document
@@ -118,7 +120,8 @@ class Files:
             text = document(columns, classes, own) if ecs else json_text(columns)
             reader.write(f"select {text} from exported", to, options)
             return
-        chosen = ", ".join(f"{_flat(each.name, each.type)} as {quoted(each.name)}" for each in columns)
+        guard = self._place.escape_formulas
+        chosen = ", ".join(f"{_flat(each.name, each.type, guard)} as {quoted(each.name)}" for each in columns)
         reader.write(f"select {chosen} from exported", to, f"format csv, header true, compression {compression}")
 
     def _relations(self, key: str) -> Iterator[str]:
@@ -139,12 +142,18 @@ class Files:
                 yield f"read_csv({url}, header = true, all_varchar = true, parallel = false, {options})"
 
 
-def _flat(name: str, type_: object) -> str:
-    """Return SQL for a value of CSV: objects and lists are JSON texts."""
+def _flat(name: str, type_: object, no_formulas: bool) -> str:
+    """Return SQL for a value of CSV: objects and lists are JSON texts, and a text is no formula of a spreadsheet.
+
+    The event id stays as it is: it begins with its source, and what is read back is held against it.
+    """
     column = quoted(name)
     kind = getattr(type_, "id", "")
     if kind in ("struct", "list", "array", "map"):
         return f"case when {column} is not null then to_json({json_value(column, type_)})::varchar end"  # type: ignore[arg-type]
     if kind == "blob" or kind.startswith("timestamp"):
         return json_value(column, type_)  # type: ignore[arg-type]
+    if no_formulas and kind == "varchar" and str(type_) != "JSON" and name != EVENT_ID:
+        acts = f"regexp_matches({column}, {literal(FORMULA)}) and not regexp_matches({column}, {literal(NUMBER)})"
+        return f"case when {acts} then chr(39) || {column} else {column} end"
     return column

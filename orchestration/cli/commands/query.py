@@ -43,7 +43,7 @@ def query(
         _print(found, rows, form, most)
 
 
-def show(found: Answer, rows: list[tuple[Any, ...]], most: int) -> None:
+def show(found: Answer, rows: list[tuple[Any, ...]], most: int, all_of_it: str = "--limit 0 for all") -> None:
     """Print the first rows of an answer, and how many there are. `rows`: the first that it gave."""
     with one_sentence():
         while not most or len(rows) <= most:
@@ -58,7 +58,7 @@ def show(found: Answer, rows: list[tuple[Any, ...]], most: int) -> None:
     if len(rows) > len(some):
         with progress("counting the rows", hidden=not err.is_terminal):
             of = found.count()
-        err.print(f"first {_of(len(some), of)}; --limit 0 for all", style="yellow", soft_wrap=True)
+        err.print(f"first {_of(len(some), of)}; {all_of_it}", style="yellow", soft_wrap=True)
 
 
 def _of(n: int, of: int | None) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from lake.base.sql import quoted
 from lake.query.session import answer
+from lake.storage.store import Store
 from orchestration.cli.app import Json, UsageError, app, lake, print_json, print_table, say
 from orchestration.steps.query import nearest, reading, table_names
 from orchestration.steps.tables import Column, Table, columns
@@ -22,12 +23,13 @@ def tables(
 ) -> None:
     """List the tables that can be asked: hours, rows, the newest; with NAME its columns, and a question to try."""
     if name is None:
-        _list(known_tables(lake()), all, json)
+        list_tables(known_tables(lake()), all, json)
     else:
-        _describe(name, json)
+        describe(lake(), name, json)
 
 
-def _list(found: list[Table], all: bool, json: bool) -> None:
+def list_tables(found: list[Table], all: bool, json: bool) -> None:
+    """Print what there is, a table of each layer."""
     if json:
         print_json(found)
         return
@@ -48,8 +50,8 @@ def _list(found: list[Table], all: bool, json: bool) -> None:
     say("columns of one: headwater tables NAME")
 
 
-def _describe(name: str, json: bool) -> None:
-    store = lake()
+def describe(store: Store, name: str, json: bool) -> None:
+    """Print the columns of a table, or the parts of a column. Raises UsageError naming those that are meant perhaps."""
     layer, table, *path = [*name.split("."), ""]
     named, known = f"{layer}.{table}", table_names(store)
     if named not in known:
