@@ -9,7 +9,7 @@ contract, is decided in landing.
 
 from __future__ import annotations
 
-import tempfile
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode.compression import ObjectUnreadable, StoredFile, Texts, decompressed, gathered, opened
+from ingest.decode.compression import NotRead, ObjectUnreadable, StoredFile, decompressed, gathered, opened
 from ingest.decode.documents import (
     EVENT_BEGIN,
     EXPORT_BEGIN,
@@ -26,6 +26,7 @@ from ingest.decode.documents import (
     Cursor,
     Envelopes,
     Head,
+    Texts,
     has_lines,
     records_of,
 )
@@ -59,9 +60,11 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 CLOUDWATCH_LOGS: Final = "cloudwatch_logs"
 EVENTBRIDGE: Final = "eventbridge"
-_SNIFFED_BYTES = 64
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-_PARQUET_MAGIC = b"PAR1"
+_SNIFFED_BYTES = 512
+# Text that is no archive of printable letters, and has no control character at its begin, is never looked at further.
+_MAY_BE_PACKED = re.compile(
+    rb"PK|PAR1|07070|!<arch>|%PDF|age-|-----BEGIN|Salted|.*?[\0-\x08\x0e-\x1f\x7f-\xff]", re.DOTALL
+)
 
 __all__ = ["SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
 
@@ -102,7 +105,7 @@ def decode(
             try:
                 for name, chunks in _streams(source, file, limits, report):
                     row, header = 1, ""
-                    for text in Texts(_counted(chunks, report)):
+                    for text in Texts(_counted(name, chunks, report)):
                         framer = _framer(text, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers, header)
                         for first_row, part in _pieces(framer, report, count, row):
                             inner = _details(part) if EVENTBRIDGE in wrappers else part
@@ -116,6 +119,8 @@ def decode(
                 why = f"{type(problem).__name__}: {problem}; the rest of the object, from byte {file.bytes_read:,}"
                 yield from batches.add(source.name, count.records, problem_piece(b"", "unprocessable", why))
             count.bytes += file.bytes_read
+            if not count.records and any(name == source.name for name, _ in report.refused):
+                del report.objects[source.name]  # it is as one that is not given, and is tried again
             report.bytes_read += file.bytes_read
     yield from batches.rest()
 
@@ -169,10 +174,13 @@ def _pieces(
     count.records += framer.count - counted
 
 
-def _counted(chunks: Iterator[bytes], report: DecodeReport) -> Iterator[bytes]:
-    for chunk in chunks:
-        report.bytes_decoded += len(chunk)
-        yield chunk
+def _counted(name: str, chunks: Iterator[bytes], report: DecodeReport) -> Iterator[bytes]:
+    try:
+        for chunk in chunks:
+            report.bytes_decoded += len(chunk)
+            yield chunk
+    except NotRead as problem:
+        report.refused.append((name, f"{name}: {problem}"))
 
 
 def _streams(
@@ -180,23 +188,15 @@ def _streams(
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
     """The object's plain bytes under its name, or those of each of its members."""
     block_bytes = min(limits.chunk_bytes, BLOCK_BYTES)
-    magic, blocks = peek(file.blocks(block_bytes), 4)
-    if magic not in _ZIP_MAGIC and magic != _PARQUET_MAGIC:
-        yield source.name, gathered(decompressed(blocks, source.size), block_bytes)
+    magic, blocks = peek(file.blocks(block_bytes), 2)
+    head, plain = peek(decompressed(blocks, source.size), _SNIFFED_BYTES)
+    if not _MAY_BE_PACKED.match(head):
+        yield source.name, gathered(plain, block_bytes)
         return
-    from ingest.decode.archive import members_of, rows_as_json  # few objects are Parquet or zip
+    from ingest.decode.containers import Unpacker  # few objects are archives, Parquet or UTF-16
 
-    with tempfile.TemporaryFile() as spool:
-        archive: BinaryIO = cast(BinaryIO, file)
-        if not file.seekable():
-            spool.writelines(blocks)
-            archive = cast(BinaryIO, spool)
-        archive.seek(0)
-        if magic == _PARQUET_MAGIC:
-            yield source.name, gathered(rows_as_json(archive), block_bytes)
-        else:
-            for name, stored in members_of(source.name, archive, report):
-                yield name, gathered(stored, block_bytes)
+    in_place = cast(BinaryIO, file) if magic == head[:2] and file.seekable() else None
+    yield from Unpacker(source.name, source.size, block_bytes, report).streams(source.name, plain, in_place)
 
 
 class Framer:

@@ -1,4 +1,4 @@
-"""Objects that are read from their end: members of zip archives as plain bytes, rows of Parquet as lines of JSON.
+"""Containers that are read from their end: members of zip archives as stored bytes, rows of Parquet as lines of JSON.
 
 Members are read from their own local headers rather than through `ZipFile.open`, which throws away the last block of a
 damaged member; the directory is still read by `zipfile`. Parquet values keep their types as far as JSON has them:
@@ -8,10 +8,12 @@ numbers stay numbers, times become text, bytes are escaped.
 from __future__ import annotations
 
 import functools
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -19,8 +21,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.decode.compression import Inflate, decompressed, expand
-from ingest.decode.records import Broken, DecodeReport
+from ingest.decode.compression import BOMB_BYTES, BOMB_RATIO, Inflate, Zstd, bzip2, expand, xz
+from ingest.decode.records import Broken
 from lake.base.sql import at_hand
 
 _LOCAL_HEADER = struct.Struct("<4s22sHH")
@@ -28,66 +30,92 @@ _READ_BYTES = 1 << 20
 _ROWS = 8192  # of Parquet at a time
 # What `zipfile` raises on a damaged directory besides its own error.
 _ROTTEN = (zipfile.BadZipFile, ValueError, LookupError, OverflowError, struct.error, NotImplementedError, EOFError)
+_JUNK = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
+_FOR_PEOPLE = re.compile(
+    r"^(?:readme|license|notice|changelog)(?:\.txt)?$|\.(?:md|rst|html?|pdf|docx?)$", re.IGNORECASE
+)
+_ZSTD, _XZ = 93, 95  # "4.4.5 compression method", PKWARE's APPNOTE.TXT
+_METHODS = {9: "deflate64", zipfile.ZIP_LZMA: "LZMA", 97: "WavPack", 98: "PPMd", 99: "encryption by AES"}
 
 
-def members_of(name: str, archive: BinaryIO, report: DecodeReport) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """The members of a zip archive that are data, as `<name>!<member>`, each with its plain bytes."""
-    try:
-        found = _members(archive)
-    except Broken as error:
-        yield name, _broken(error)
-        return
-    for member in found:
-        member_name = f"{name}!{member.filename}"
-        why = _why_ignored(member)
-        if why is not None:
-            report.ignored.append((member_name, why))
-            continue
-        report.members[member_name] = name
-        yield member_name, _member_bytes(archive, member)
+@dataclass(frozen=True)
+class Member:
+    """One member of an archive: its name and sizes, its bytes as they were packed, or why these are not read.
+
+    `ignored` says why it is no data, `refused` why data is not read.
+    """
+
+    name: str
+    size: int
+    packed_size: int
+    stored: Callable[[], Iterator[bytes]]
+    ignored: str = ""
+    refused: str = ""
 
 
-def _broken(error: Broken) -> Iterator[bytes]:
-    raise error
-    yield b""
-
-
-def _members(file: BinaryIO) -> list[zipfile.ZipInfo]:
-    """The directory of an archive in name order. Raises Broken when it cannot be read."""
+def zip_members(file: BinaryIO) -> list[Member]:
+    """The members of a zip archive in name order. Raises Broken when its directory cannot be read."""
     try:
         found = zipfile.ZipFile(file).infolist()
     except _ROTTEN as error:
         raise Broken(f"the zip archive has no readable directory: {error}") from None
-    return sorted(found, key=lambda member: (member.filename, member.header_offset))
+    found.sort(key=lambda member: (member.filename, member.header_offset))
+    return [
+        Member(
+            each.filename,
+            each.file_size,
+            each.compress_size,
+            functools.partial(_plain, file, each),
+            _why_ignored(each),
+            _why_refused(each),
+        )
+        for each in found
+    ]
 
 
-def _why_ignored(member: zipfile.ZipInfo) -> str | None:
-    """The reason why a member is no data (folders, what macOS and Windows leave behind, empty files), else None."""
-    path = PurePosixPath(member.filename)
-    if member.is_dir():
-        return "folder"
+def why_ignored(name: str) -> str:
+    """Return why a member is no data by its name: left behind by macOS or Windows, or for people; else nothing."""
+    path = PurePosixPath(name)
     if "__MACOSX" in path.parts or path.name.startswith("._"):
         return "macOS resource fork"
-    if path.name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+    if path.name in _JUNK:
         return "folder settings of a file manager"
+    return "not a data file by its name" if _FOR_PEOPLE.search(path.name) else ""
+
+
+def _why_ignored(member: zipfile.ZipInfo) -> str:
+    if member.is_dir():
+        return "folder"
     empty = member.file_size == member.CRC == 0 and member.compress_size <= 2  # nothing, deflated, is 2 bytes
-    return "empty" if empty else None
+    return why_ignored(member.filename) or ("empty" if empty else "")
 
 
-def _member_bytes(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Plain bytes of one member (gzip or zstd inside it undone). Raises Broken after what could be read."""
+def _why_refused(member: zipfile.ZipInfo) -> str:
     if member.flag_bits & 0x1:
-        raise Broken("the zip member is encrypted; deliver it without a password")
-    yield from decompressed(_checked(_inflated(file, member), member), member.file_size)
+        return "the zip member is encrypted; deliver it without a password"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, _ZSTD, _XZ):
+        method = _METHODS.get(member.compress_type, f"method {member.compress_type}")
+        return f"the zip member is packed by {method}; stored, deflate, bzip2, xz and zstd are read"
+    if member.file_size > BOMB_BYTES and member.file_size > BOMB_RATIO * max(member.compress_size, 1):
+        return f"{member.compress_size:,} bytes say that they hold {member.file_size:,}, as a bomb does"
+    return ""
+
+
+def _plain(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The bytes of one member as they were packed. Raises Broken after what could be read."""
+    yield from _checked(_inflated(file, member), member)
 
 
 def _inflated(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
     stored = _stored(file, member)
     if member.compress_type == zipfile.ZIP_STORED:
         return stored
-    if member.compress_type == zipfile.ZIP_DEFLATED:
-        return expand(stored, member.compress_size, functools.partial(Inflate, "zip", -zlib.MAX_WBITS))
-    raise Broken(f"the zip member uses compression method {member.compress_type}; only stored and deflate are read")
+    start = functools.partial(Inflate, "zip", -zlib.MAX_WBITS)
+    if member.compress_type == _ZSTD:
+        return expand(stored, member.compress_size, Zstd)
+    if member.compress_type != zipfile.ZIP_DEFLATED:
+        return expand(stored, member.compress_size, bzip2 if member.compress_type == zipfile.ZIP_BZIP2 else xz)
+    return expand(stored, member.compress_size, start)
 
 
 def _stored(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -1,29 +1,34 @@
-"""Stored bytes to plain bytes of UTF-8: reading an object's file, undoing gzip and zstd (known by their first bytes).
+"""Stored bytes to plain bytes: reading an object's file, undoing gzip, zstd, bzip2 and xz (known by their first bytes).
 
 In bounded memory. What is readable in front of damage is kept, and `Broken` then says where the damage is. Only
 `StoredFile` may fail to read; such a failure names the object and stops the decode. Archives with members are
-`archive`'s.
+`containers`'.
 """
 
 from __future__ import annotations
 
-import codecs
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import chain
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import zstandard
 
-from ingest.decode.records import LOOKED_BACK, Broken, DecodeReport, peek
+from ingest.decode.records import Broken, DecodeReport, peek
 from ingest.objects import ObjectGone, ObjectRefused, RawObject
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)")  # the begin of a block, or of the end
+_XZ = re.compile(rb"\xfd7zXZ\0|\x5d\0\0..(?:\xff{8}|.{5}\0{3})", re.DOTALL)  # or the older .lzma
+_MAGIC_BYTES = 14
 OUTPUT_BYTES = 1 << 20
 MAX_LAYERS = 3
-_MARK_BYTE = codecs.BOM_UTF8[:1]
+_XZ_BYTES = 128 << 20  # of memory; `xz -9` needs 65 MiB
+# What expands to more than this, and by more than this factor, is taken for a bomb: deflate reaches 1,032 with nothing
+# but zeros, and logs seldom 100.
+BOMB_BYTES, BOMB_RATIO = 256 << 20, 500
 
 
 class ObjectUnreadable(Exception):
@@ -33,6 +38,10 @@ class ObjectUnreadable(Exception):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class NotRead(Broken):
+    """The bytes are of a kind that is not read, or beyond a bound; nothing of them was given. Says why."""
 
 
 class _BadData(Exception):
@@ -127,28 +136,78 @@ class Zstd:
             yield out
 
 
+class _Unpacked:
+    """A stream of bzip2, or of xz or lzma, on its way through the standard library."""
+
+    slice_bytes = 64 * 1024
+
+    def __init__(self, name: str, state: Any, error: type[Exception]) -> None:
+        self.name = name
+        self.taken = 0
+        self._state, self._error = state, error
+
+    @property
+    def ended(self) -> bytes | None:
+        """What was fed behind the end, or None before the end."""
+        unused: bytes = self._state.unused_data
+        return unused if self._state.eof else None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """See _Codec."""
+        while True:
+            try:
+                out = self._state.decompress(data, OUTPUT_BYTES)
+            except (OSError, ValueError, EOFError, MemoryError, self._error) as error:
+                raise _BadData(str(error) or "damaged data") from None
+            self.taken += len(data)
+            data = b""
+            if out:
+                yield out
+            if self._state.eof or self._state.needs_input:
+                return
+
+
+def bzip2() -> _Codec:
+    """A stream of bzip2."""
+    import bz2  # few objects are
+
+    return _Unpacked("bzip2", bz2.BZ2Decompressor(), OSError)
+
+
+def xz() -> _Codec:
+    """A stream of xz or lzma."""
+    import lzma  # few objects are
+
+    return _Unpacked("xz", lzma.LZMADecompressor(memlimit=_XZ_BYTES), lzma.LZMAError)
+
+
 def decompressed(stored: Iterator[bytes], size: int, layer: int = 1) -> Iterator[bytes]:
     """Plain bytes of a stream that may be gzip (many members), zstd (many frames) or plain; also one inside another.
 
     `size` is the length of `stored` in bytes, for the message of Broken.
     """
-    head, stored = peek(stored, 4)
+    head, stored = peek(stored, _MAGIC_BYTES)
     start: Callable[[], _Codec]
     if head.startswith(GZIP_MAGIC):
         start = Inflate
-    elif head.startswith(ZSTD_MAGIC) or (head[1:] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F):
+    elif head.startswith(ZSTD_MAGIC) or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F):
         start = Zstd
+    elif _BZIP2.match(head):
+        start = bzip2
+    elif _XZ.match(head):
+        start = xz
     else:
         yield from stored
         return
-    plain = expand(stored, size, start)
-    yield from plain if layer == MAX_LAYERS else decompressed(plain, 0, layer + 1)
+    if layer > MAX_LAYERS:
+        raise NotRead(f"it is compressed more than {MAX_LAYERS} times; unpack it first")
+    yield from decompressed(expand(stored, size, start), 0, layer + 1)
 
 
 def expand(stored: Iterator[bytes], size: int, start: Callable[[], _Codec]) -> Iterator[bytes]:
     """Run `stored` through as many members or frames as it has; zero padding between and after them is skipped."""
     codec = start()
-    done = 0
+    done = given = 0
     whole_members = 0
     for block in stored:
         for begin in range(0, len(block), codec.slice_bytes):
@@ -159,7 +218,11 @@ def expand(stored: Iterator[bytes], size: int, start: Callable[[], _Codec]) -> I
                     if not pending:
                         break
                 try:
-                    yield from codec.feed(pending)
+                    for part in codec.feed(pending):
+                        given += len(part)
+                        if given > BOMB_BYTES and given > BOMB_RATIO * (done + codec.taken):
+                            raise _BadData(f"it expands to more than {BOMB_RATIO} times its size, as a bomb does")
+                        yield part
                 except _BadData as error:
                     raise Broken(_damage(codec, done + codec.taken, size, whole_members, str(error))) from None
                 left = codec.ended
@@ -259,59 +322,3 @@ def gathered(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
         raise
     if parts:
         yield b"".join(parts)
-
-
-class Texts:
-    """The texts of a stream, one after the other, each in UTF-8 without its mark and to be read before the next one.
-
-    A byte order mark begins a text, wherever it stands: files that were put one behind the other keep theirs.
-    """
-
-    def __init__(self, plain: Iterator[bytes]) -> None:
-        head, plain = peek(plain, 4)
-        self._plain: Iterator[bytes] | None = _checked(plain, _may_be_wide(head))
-
-    def __iter__(self) -> Iterator[Iterator[bytes]]:
-        while self._plain is not None:
-            plain, self._plain = self._plain, None
-            yield self._until_mark(plain)
-
-    def _until_mark(self, plain: Iterator[bytes]) -> Iterator[bytes]:
-        head, plain = peek(plain, 3)
-        if head == codecs.BOM_UTF8:
-            plain = _without(plain, 3)
-        before = b""
-        for chunk in plain:
-            if not chunk.isascii() and _MARK_BYTE in chunk:
-                while chunk.endswith((codecs.BOM_UTF8[:1], codecs.BOM_UTF8[:2])) and (more := next(plain, b"")):
-                    chunk += more  # the end may be half a mark
-                from ingest.decode.marks import begin_of_text
-
-                at = begin_of_text(before, chunk)
-                if at >= 0:
-                    yield chunk[:at]
-                    self._plain = chain((chunk[at:],), plain)
-                    return
-            yield chunk
-            before = chunk if len(chunk) >= LOOKED_BACK else (before + chunk)[-LOOKED_BACK:]
-
-
-def _may_be_wide(head: bytes) -> bool:
-    """Whether a text may be in another encoding than UTF-8 by its first bytes."""
-    return b"\0" in head or head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-def _checked(plain: Iterator[bytes], wide: bool) -> Iterator[bytes]:
-    """The stream in UTF-8; bytes that UTF-8 never has may be the mark of another encoding."""
-    for chunk in plain:
-        if wide or chunk.endswith(b"\0") or (not chunk.isascii() and (b"\xff" in chunk or b"\xfe" in chunk)):
-            from ingest.decode.marks import utf8
-
-            yield from utf8(chain((chunk,), plain), from_start=wide)
-            return
-        yield chunk
-
-
-def _without(plain: Iterator[bytes], count: int) -> Iterator[bytes]:
-    yield next(plain)[count:]
-    yield from plain

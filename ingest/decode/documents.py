@@ -1,4 +1,4 @@
-"""JSON documents: the records of a sound one in memory; and the cursor that reads the text of an object.
+"""JSON documents: the records of a sound one in memory; the texts of a stream, and the cursor that reads one of them.
 
 A document is an array, an envelope such as `{"Records": [...]}`, or a plain record. Damaged, cut off or larger ones go
 through `salvage` and `splitter`, which give the same records.
@@ -6,18 +6,21 @@ through `salvage` and `splitter`, which give the same records.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from ingest.decode.records import BLANKS, Broken
+from ingest.decode.records import BLANKS, LOOKED_BACK, Broken, peek
 
 # A list of very many tiny elements would cost 60 bytes and more of memory for each; it is split block by block instead.
 MAX_COMMAS = 4_000_000
 # Characters of keys from rare in JSON logs to frequent; what is not listed is rarer still.
 _FREQUENT = b"QZXYJKWVHGFUBOLDMPNRCIASETzqjkxwvybhgfpmduclosnirtae"
+_MARK_BYTE = codecs.BOM_UTF8[:1]
 LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 ANY_DECODER = msgspec.json.Decoder(msgspec.Raw)
 
@@ -267,3 +270,59 @@ def _next_line_is_whole(cursor: Cursor, end: int, limit: int) -> bool:
         if stop >= 0 or len(follows) > limit or not cursor.fill():
             line = follows[:stop] if stop >= 0 else follows
             return line[:1] == b"{" and fault(line) is None
+
+
+class Texts:
+    """The texts of a stream, one after the other, each in UTF-8 without its mark and to be read before the next one.
+
+    A byte order mark begins a text, wherever it stands: files that were put one behind the other keep theirs.
+    """
+
+    def __init__(self, plain: Iterator[bytes]) -> None:
+        head, plain = peek(plain, 4)
+        self._plain: Iterator[bytes] | None = _checked(plain, _may_be_wide(head))
+
+    def __iter__(self) -> Iterator[Iterator[bytes]]:
+        while self._plain is not None:
+            plain, self._plain = self._plain, None
+            yield self._until_mark(plain)
+
+    def _until_mark(self, plain: Iterator[bytes]) -> Iterator[bytes]:
+        head, plain = peek(plain, 3)
+        if head == codecs.BOM_UTF8:
+            plain = _without(plain, 3)
+        before = b""
+        for chunk in plain:
+            if not chunk.isascii() and _MARK_BYTE in chunk:
+                while chunk.endswith((codecs.BOM_UTF8[:1], codecs.BOM_UTF8[:2])) and (more := next(plain, b"")):
+                    chunk += more  # the end may be half a mark
+                from ingest.decode.marks import begin_of_text
+
+                at = begin_of_text(before, chunk, len(before) < LOOKED_BACK)
+                if at >= 0:
+                    yield chunk[:at]
+                    self._plain = chain((chunk[at:],), plain)
+                    return
+            yield chunk
+            before = chunk if len(chunk) >= LOOKED_BACK else (before + chunk)[-LOOKED_BACK:]
+
+
+def _may_be_wide(head: bytes) -> bool:
+    """Whether a text may be in another encoding than UTF-8 by its first bytes."""
+    return b"\0" in head or head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _checked(plain: Iterator[bytes], wide: bool) -> Iterator[bytes]:
+    """The stream in UTF-8; bytes that UTF-8 never has may be the mark of another encoding."""
+    for chunk in plain:
+        if wide or chunk.endswith(b"\0") or (not chunk.isascii() and (b"\xff" in chunk or b"\xfe" in chunk)):
+            from ingest.decode.marks import utf8
+
+            yield from utf8(chain((chunk,), plain), from_start=wide)
+            return
+        yield chunk
+
+
+def _without(plain: Iterator[bytes], count: int) -> Iterator[bytes]:
+    yield next(plain)[count:]
+    yield from plain

@@ -9,7 +9,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from ingest.decode.records import BLANKS, LOOKED_BACK, Broken, peek
+from ingest.decode.records import BLANKS, Broken, peek
 
 MARK = codecs.BOM_UTF8
 _MARKS = {  # UTF-32's before UTF-16's, which they begin with
@@ -29,15 +29,13 @@ _ZEROS = {
     "utf-16-be": re.compile(rb"\0[{\[]\0" + _ASCII + rb"|(?:\0" + _ASCII + rb"){8}"),
 }
 # How a text of another encoding begins inside one. These bytes are no UTF-8, and hardly ever characters of the others.
-_WIDE = (
-    rb"\xff\xfe\0\0"
-    + _ASCII
-    + rb"\0\0\0|\0\0\xfe\xff\0\0\0"
-    + _ASCII
-    + rb"|\xff\xfe"
-    + _ASCII
-    + rb"\0|\xfe\xff\0"
-    + _ASCII
+_WIDE = b"|".join(
+    (
+        rb"\xff\xfe\0\0" + _ASCII + rb"\0\0\0",
+        rb"\0\0\xfe\xff\0\0\0" + _ASCII,
+        rb"\xff\xfe(?:" + _ASCII + rb"\0){2}",
+        rb"\xfe\xff(?:\0" + _ASCII + rb"){2}",
+    )
 )
 _WIDE_IN_UTF8 = re.compile(_WIDE)
 _ANY_IN_WIDE = re.compile(_WIDE + rb"|\xef\xbb\xbf" + _ASCII + rb"{4}")
@@ -118,24 +116,24 @@ class _Text:
         return self._decoder.getstate()[0] if self._decoder else b""
 
 
-def begin_of_text(before: bytes, chunk: bytes) -> int:
-    """Where in a chunk a mark begins another text, or -1. `before` is what stands in front of the chunk, or its end.
+def begin_of_text(before: bytes, chunk: bytes, whole: bool) -> int:
+    """Where in a chunk a mark begins another text, or -1. `before` is the text in front of it, or not `whole`, its end.
 
     A mark inside quotes is a character of a value. JSON has no line end inside quotes, so the line so far tells.
     """
     at = chunk.find(MARK)
     while at >= 0:
-        if _between_texts(before, chunk, at):
+        if _between_texts(before, chunk, at, whole):
             return at
         at = chunk.find(MARK, at + len(MARK))
     return -1
 
 
-def _between_texts(before: bytes, chunk: bytes, at: int) -> bool:
+def _between_texts(before: bytes, chunk: bytes, at: int, whole: bool) -> bool:
     begin = chunk.rfind(b"\n", 0, at) + 1
     if begin:
         line = chunk[begin:at]
-    elif len(before) < LOOKED_BACK or b"\n" in before:
+    elif whole or b"\n" in before:
         line = before[before.rfind(b"\n") + 1 :] + chunk[:at]
     else:  # a long line: the neighbours have to tell
         ends = (chunk[:at] or before)[-64:].rstrip(BLANKS)[-1:]

@@ -234,14 +234,20 @@ def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[Land
 
 def _unread(batches: list[LandingReceipt]) -> str:
     """Return which objects could not be read and stand in no batch since; empty if there are none."""
-    unread = {name: (each.landed_at, why) for each in batches for name, why in each.unreadable}
+    by_time = sorted(batches, key=lambda each: each.landed_at)
+    unread = {name: (each.landed_at, why) for each in by_time for name, why in each.unreadable}
     if not unread:
         return ""
     told: dict[str, str] = {}
     for each in batches:  # in `ignored` stands what has gone meanwhile
         for name in (*(mark.name for mark in each.objects), *(name for name, _ in each.ignored)):
             told[name] = max(told.get(name, ""), each.landed_at)
-    left = {name: why for name, (at, why) in unread.items() if told.get(name, "") < at}
+    # Of a member of an archive, `<archive>!<member>`, a later landing of the archive tells.
+    left = {
+        name: why
+        for name, (at, why) in unread.items()
+        if told.get(name, "") < at and ("!" not in name or told.get(name.split("!")[0], "") <= at)
+    }
     if not left:
         return ""
     return f"{len(left):,} objects could not be read and are in no batch (first: {next(iter(left.values()))})"

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 
 import zstandard
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import Limits, unescaped
@@ -87,6 +87,7 @@ def test_any_damage_to_a_zip_gives_as_many_rows_as_are_counted(
 @example(b"\n {", 1, 1)
 def test_no_byte_is_lost_from_text_without_an_envelope(content: bytes, chunk: int, document: int) -> None:
     """Lines of text that begins with no bracket come back whole, and none within the limit is called too large."""
+    assume(not any(mark in content for mark in (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")))  # they begin a text
     text = (b"x" + content).replace(b"Records", b"records")
     rows = decoded(text, limits(chunk, 10_000, document))
     back = [unescaped(row.line) if "invalid UTF-8" in row.detail else row.line.encode() for row in rows]

@@ -127,14 +127,10 @@ def test_a_damaged_zip_member_keeps_what_can_be_read_and_the_others_are_whole() 
     assert "checksum" in rows[-2].detail
 
 
-def test_a_zip_without_directory_or_with_a_password_is_one_record() -> None:
-    whole = zipped({"a": TEXT})
-    encrypted = bytearray(whole)
-    encrypted[whole.index(b"PK\x01\x02") + 8] |= 1
-    for content, word in ((whole[:200], "directory"), (bytes(encrypted), "encrypted")):
-        (row,) = decoded(content)
-        assert row[:2] == ("", "truncated_object")
-        assert word in row.detail
+def test_a_zip_without_directory_is_one_record() -> None:
+    (row,) = decoded(zipped({"a": TEXT})[:200])
+    assert row[:2] == ("", "truncated_object")
+    assert "directory" in row.detail
 
 
 def test_a_zip_that_cannot_be_read_backwards_is_read_all_the_same() -> None:
