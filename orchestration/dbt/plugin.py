@@ -238,6 +238,7 @@ class Plugin(BasePlugin):
         )
         if self._request.trial is not None and current_request() is None:
             _say(asked["model"], rows)
+        self._request.told(asked["model"])
         return json.dumps(rows)
 
     def _try(self, view: str) -> str:

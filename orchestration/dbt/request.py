@@ -4,7 +4,7 @@ dbt hands a plugin nothing, and its threads inherit no context variables: so the
 the plugin takes it. A `dbt run` that nobody asked for so makes its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ class Request:
     """One run; without a plan it builds what is stale. With a trial nothing is published, and no lock is taken.
 
     `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
+    `told` gets the name of each model that was built.
     """
 
     settings: Settings
@@ -30,6 +31,7 @@ class Request:
     plan: Plan | None = None
     trial: Trial | None = None
     standing_in: list[str] = field(default_factory=list, compare=False)
+    told: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.request import Request, requested
 from orchestration.settings import Settings
 
+Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
 _TRIES = 3
 _FAILED = ("error", "fail", "runtime error")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -56,10 +58,12 @@ def build(
     quiet: bool = True,
     only: Collection[str] | None = None,
     project: Project | None = None,
+    told: Told = lambda what, done, of: None,
 ) -> Built:
     """Build what is stale, of the event hours from `first` to `last` (both included) when given; all with `again`.
 
     With `only`, of these hours alone. Marts follow the tables that they read, whichever of their hours look at them.
+    `told` gets what is built, and how many tables of how many are.
 
     Raises:
         BuildFailed: some models failed. The rest is published.
@@ -75,13 +79,16 @@ def build(
         for each in stale_or_all(store, mappings, source, again):
             if in_range(each.hour) and (only is None or each.hour in only):
                 wanted.setdefault((source, each.models), []).append(each.hour)
-    for models, hours in _runs(mappings, wanted):
-        done.failures.update(_failures(replace(request, plan=Plan(hours)), models, quiet))
+    runs = [*_runs(mappings, wanted)]
+    hours_of_all = sum(len(found) for found in wanted.values())
+    counted = _counter(told, f"building {hours_of_all:,} event hours: tables", sum(len(models) for models, _ in runs))
+    for models, hours in runs:
+        done.failures.update(_failures(replace(request, plan=Plan(hours), told=counted), models, quiet))
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
 
-    _build_marts(request, done, in_range, again, quiet)
+    _build_marts(request, done, in_range, again, quiet, told)
     if done.failures:
         raise BuildFailed(done.failures)
     return done
@@ -99,7 +106,20 @@ def _between(first: str | None, last: str | None) -> Callable[[str], bool]:
     return lambda hour: (not first or hour >= first) and (not last or hour <= last)
 
 
-def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool) -> None:
+def _counter(told: Told, what: str, of: int) -> Callable[[str], None]:
+    """Return what is to be told of each table that was built; one that is tried again counts once."""
+    built: set[str] = set()
+
+    def count(table: str) -> None:
+        built.add(table)
+        told(what, len(built), of)
+
+    return count
+
+
+def _build_marts(
+    request: Request, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool, told: Told
+) -> None:
     """Build the stale hours of all marts in one dbt run, which orders them."""
     store, project = request.store, request.project
     for model in removed_marts(store, project.marts):
@@ -111,7 +131,8 @@ def _build_marts(request: Request, done: Built, wanted: Callable[[str], bool], a
     before = {mart: build_receipts.of_model(store, mart) for mart in hours}
     try:
         plan = Plan(marts=hours, if_stale=not again)
-        done.failures.update(run_dbt(replace(request, plan=plan), tuple(hours), quiet))
+        counted = _counter(told, "building tables of gold", len(hours))
+        done.failures.update(run_dbt(replace(request, plan=plan, told=counted), tuple(hours), quiet))
     except BuildFailed as problem:
         done.failures.update(problem.failures)
     for mart, receipts in before.items():

@@ -1,7 +1,6 @@
 """The command that builds what is stale."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from orchestration.cli.app import (
     lake,
     number,
     print_json,
+    progress,
     say,
     settings,
 )
@@ -46,8 +46,8 @@ def build(
         _report_due(would_build(store, wanted, *hours, again=again), json)
         return
     load_reference(quiet=json)
-    with err.status("building …") if not json else nullcontext():
-        done = build_stale(settings(), store, wanted, *hours, again=again)
+    with progress("building", hidden=json) as tell:
+        done = build_stale(settings(), store, wanted, *hours, again=again, told=tell)
     _report_build(done, json)
 
 

@@ -1,6 +1,7 @@
 """The command that merges small files."""
 
 from datetime import timedelta
+from itertools import count
 from typing import Annotated
 
 import typer
@@ -15,12 +16,12 @@ from orchestration.cli.app import (
     Sources,
     app,
     contract,
-    err,
     hour_range,
     lake,
     out,
     print_json,
     print_table,
+    progress,
     say,
     settings,
 )
@@ -53,8 +54,11 @@ def compact(
     if dry_run:
         _tell_due(wanted, waiting, json)
         return
-    with err.status("merging …") as status:
-        done = compact_lake(store, settings(), names, wanted, lambda each: status.update(f"merging {each.where} …"))
+    merged = count(1)
+    with progress("merging", hidden=json) as tell:
+        done = compact_lake(
+            store, settings(), names, wanted, lambda each: tell(f"merging {each.where}", next(merged), len(wanted))
+        )
     _tell_compacted(done, waiting, json)
     if done.left:
         raise typer.Exit(1)

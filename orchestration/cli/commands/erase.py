@@ -14,12 +14,12 @@ from orchestration.cli.app import (
     UsageError,
     app,
     contract,
-    err,
     hour_range,
     lake,
     out,
     print_json,
     print_table,
+    progress,
     say,
     settings,
 )
@@ -59,9 +59,9 @@ def erase(
     flags = {"once": once, "tell_condition": record_condition}
     request = requested(name, where, reason or "", by or getpass.getuser(), hours, **flags)
     store = lake()
-    with err.status("looking …") as status:
+    with progress("looking", hidden=json) as tell:
         found = look(store, settings(), request)
-        done = carry_out(store, settings(), request, found, status.update) if apply else None
+        done = carry_out(store, settings(), request, found, tell) if apply else None
     if done is None:
         _tell_found(found, json)
         return

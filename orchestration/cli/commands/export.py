@@ -1,7 +1,7 @@
 """Commands for exports: push what is behind, say how deliveries stand, ask destinations what they hold."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ from lake.export import destinations
 from lake.export.declaration import Export
 from lake.export.destination import Destination, Partition, kinds
 from lake.export.errors import ExportError
+from lake.export.push import Pushed
 from lake.ledger.export_receipts import ExportReceipt, exported
 from lake.storage.store import Store
 from orchestration.cli.app import (
@@ -29,6 +30,7 @@ from orchestration.cli.app import (
     out,
     print_json,
     print_table,
+    progress,
     say,
     settings,
 )
@@ -61,7 +63,7 @@ def push(
     span = hour_range(first, last)
     rows: dict[str, dict[str, Any]] = {}
     failures: list[Wrong] = []
-    for each, pushed in push_behind(used, store, exports, *span, again):
+    for each, pushed in _followed(push_behind(used, store, exports, *span, again), json):
         row = rows.setdefault(str(each), _empty(each))
         if pushed.failed:
             row["failed"][pushed.hour] = pushed.failed
@@ -87,6 +89,14 @@ def push(
         raise typer.Exit(1)
     if exports and not any(each.destination in used.destinations for each in exports):
         raise typer.Exit(WRONG_CALL)  # nothing can be delivered: the lines above name what is not set
+
+
+def _followed(pushed: Iterable[tuple[Export, Pushed]], hidden: bool) -> Iterator[tuple[Export, Pushed]]:
+    """Yield what was pushed, and say how far it is."""
+    with progress("pushing", hidden) as tell:
+        for n, (each, hour) in enumerate(pushed, 1):
+            tell(f"pushed to {each}; hours in all", n)
+            yield each, hour
 
 
 def _empty(each: Export) -> dict[str, Any]:
@@ -141,7 +151,8 @@ def verify(
     """Ask the destinations again what they hold of what was delivered: rows, and the checksum over their keys."""
     used, store = settings(), lake()
     span, chosen = hour_range(first, last), _chosen(destination, table)
-    verified = verify_all(used, store, chosen, span)
+    with progress("asking the destinations", hidden=json) as tell:
+        verified = verify_all(used, store, chosen, span, lambda each, n: tell(f"asking for {each}; hours in all", n))
     if json:
         print_json(verified.rows)
     else:
@@ -288,7 +299,11 @@ class Verified:
 
 
 def verify_all(
-    settings: Settings, store: Store, exports: Sequence[Export], span: tuple[str | None, str | None]
+    settings: Settings,
+    store: Store,
+    exports: Sequence[Export],
+    span: tuple[str | None, str | None],
+    told: Callable[[Export, int], None] = lambda each, n: None,
 ) -> Verified:
     """Ask the configured destinations of some exports for the hours of a range. One that fails stops no other."""
     found = Verified()
@@ -302,6 +317,7 @@ def verify_all(
                     found.elsewhere += len(held) - len(here)
                     for hour, state in _states(each, here, there):
                         found.add(each, hour, state)
+                        told(each, len(found.rows))
         except ExportError as problem:
             for each in mine:
                 found.add(each, "", str(problem))

@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.app import First, Json, Last, app, hour_range, lake, out, print_json, print_table, say, settings
+from orchestration.cli.app import (
+    First,
+    Json,
+    Last,
+    app,
+    hour_range,
+    lake,
+    out,
+    print_json,
+    print_table,
+    progress,
+    say,
+    settings,
+)
 from orchestration.settings import iceberg_place
 
 iceberg = typer.Typer(help="Silver and gold as Iceberg tables, for engines that read those.", no_args_is_help=True)
@@ -24,7 +37,8 @@ def publish(
     from lake.iceberg import publish_tables  # pyiceberg takes seconds to import; only its users wait
 
     store = lake()
-    done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last))
+    with progress("publishing", hidden=json):
+        done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last))
     rows = [
         {
             "table": str(each.name),
@@ -75,7 +89,8 @@ def forget(table: Tables = None, json: Json = False) -> None:
     from lake.iceberg import forget_history
 
     store = lake()
-    ended = forget_history(store, iceberg_place(settings(), store), table)
+    with progress("forgetting", hidden=json):
+        ended = forget_history(store, iceberg_place(settings(), store), table)
     if json:
         print_json({str(name): number for name, number in ended.items()})
     for name, number in () if json else ended.items():

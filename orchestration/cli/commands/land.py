@@ -14,7 +14,20 @@ from ingest.objects import Listing, list_places
 from lake.ledger import coverage_sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
-from orchestration.cli.app import Json, UsageError, app, contract, err, lake, number, out, print_json, say, settings
+from orchestration.cli.app import (
+    Json,
+    UsageError,
+    app,
+    contract,
+    err,
+    lake,
+    number,
+    out,
+    print_json,
+    progress,
+    say,
+    settings,
+)
 from orchestration.settings import ObjectSource, access_of
 
 _MOST_UNREAD = 10
@@ -134,9 +147,12 @@ def _passed_over(listing: Listing, done: list[Landed]) -> dict[str, list[str]]:
 
 @contextmanager
 def _progress(title: str, total: int, hidden: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar of bytes on stderr; nothing when hidden or when nobody looks."""
+    """Show how many bytes were read: a bar, or lines where nobody looks; nothing when hidden."""
+    if hidden or not err.is_terminal:
+        with progress(title, hidden) as tell:
+            yield lambda read: tell(f"{title}, MB", read // 1_000_000, total // 1_000_000)
+        return
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
-    quiet = hidden or not err.is_terminal
-    with Progress(TextColumn("{task.description}"), *columns, console=err, disable=quiet, transient=True) as bar:
+    with Progress(TextColumn("{task.description}", markup=False), *columns, console=err, transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda read: bar.update(task, completed=read)

@@ -14,7 +14,19 @@ from ingest.lookups.provider import STATUS, Lookup
 from lake.base.errors import WRONG_CALL
 from lake.ocsf.attributes import declared_classes
 from lake.storage.publish import sweep
-from orchestration.cli.app import Json, UsageError, app, err, lake, out, print_json, print_table, say, settings
+from orchestration.cli.app import (
+    Json,
+    UsageError,
+    app,
+    err,
+    lake,
+    out,
+    print_json,
+    print_table,
+    progress,
+    say,
+    settings,
+)
 from orchestration.settings import lookups_of
 
 _SHOWN = 20
@@ -44,10 +56,10 @@ def lookup(
         return
     sweep(store)
     done = []
-    with err.status("asking …") as status:
+    with progress("asking", hidden=json) as tell:
         for each in chosen:
             seconds = None if minutes is None else minutes * 60
-            told = ask_pending(store, each, limit, most_seconds=seconds, told=lambda line: status.update(f"{line} …"))
+            told = ask_pending(store, each, limit, most_seconds=seconds, told=tell)
             done.append(told)
     _tell_asked(done, json)
     if not done and not settings().lacks("lookups"):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lake.matching.match import Matched
-from orchestration.cli.app import Json, UsageError, app, err, lake, print_json, print_table, say, settings
+from orchestration.cli.app import Json, UsageError, app, lake, print_json, print_table, progress, say, settings
 from orchestration.steps.match import lists_loaded, match_lake
 
 _SHOWN = 20
@@ -32,7 +32,7 @@ def match(
     unknown = sorted(set(feed or ()) - set(lists))
     if unknown:
         raise UsageError(f"no list {unknown[0]!r} is loaded; there are {', '.join(sorted(lists)) or 'none'}")
-    with err.status("reading the lists …") as status:
+    with progress("reading the lists", hidden=json) as tell:
         done = match_lake(
             store,
             used,
@@ -40,7 +40,7 @@ def match(
             days=days,
             again=again,
             dry_run=dry_run,
-            report=lambda far: status.update(f"{far.hours:,} hours searched, {far.rows:,} matches …"),
+            report=lambda far: tell(f"{far.rows:,} matches; hours searched", far.hours),
         )
     if json:
         print_json({**asdict(done), "lists": lists, "dry_run": dry_run})

@@ -2,12 +2,22 @@
 
 import json as encoding
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
 
-from orchestration.cli.app import Json, UsageError, app, err, filled, hour_range, number, print_json, print_table, say
+from orchestration.cli.app import (
+    Json,
+    UsageError,
+    app,
+    filled,
+    hour_range,
+    number,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
 from orchestration.dbt import warm
 
 _WIDE = 60  # characters of a value in a table
@@ -28,7 +38,7 @@ def preview(
     wanted = hour_range(hour, None)[0] if hour and len(hour) > len("2026-03-02") else ""
     if hour and not wanted:
         raise UsageError(f"{hour!r} is no hour (expected 2026-03-02T05, UTC)")
-    with err.status("building …") if not json else nullcontext():
+    with progress("building", hidden=json):
         found = warm.call("preview", name=model, hour=wanted, source=source or "", rows=rows)
     if json:
         print_json(found)

@@ -23,7 +23,19 @@ from lake.base.strict_yaml import BadYaml
 from lake.storage import duck
 from lake.storage.paths import BadName
 from lake.storage.store import Store
-from orchestration.cli.app import Json, NotFound, UsageError, app, err, lake, print_json, print_table, say, settings
+from orchestration.cli.app import (
+    Json,
+    NotFound,
+    UsageError,
+    app,
+    err,
+    lake,
+    print_json,
+    print_table,
+    progress,
+    say,
+    settings,
+)
 from orchestration.settings import ReferenceFeed, Settings
 from orchestration.steps.feeds import (
     FEED_PROBLEMS,
@@ -74,10 +86,12 @@ def load_command(
             raise UsageError("--file needs the name of one feed: headwater reference load NAME --file FILE")
         name = (feeds or [""])[0]
         given = _given(used, name, table, format, provider, partial, option or [])
-        done, failed = _load_all({name: _of_file(used, store, name, given, file, as_of, force)})
+        done, failed = _load_all({name: _of_file(used, store, name, given, file, as_of, force)}, json)
     else:
         names = _known(used, feeds) if feeds else list(used.reference.feeds)
-        done, failed = _load_all({name: load_configured(used, store, name, force=force, anew=anew) for name in names})
+        done, failed = _load_all(
+            {name: load_configured(used, store, name, force=force, anew=anew) for name in names}, json
+        )
         if not feeds:
             failed |= _load_geoip(used, store, json)
             absent = not (names or used.lacks("reference.feeds") or any(used.geoip.databases.values()))
@@ -160,15 +174,16 @@ def _time(text: str) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
 
 
-def _load_all(wanted: dict[str, Iterable[Loaded]]) -> tuple[dict[str, list[Loaded]], dict[str, str]]:
+def _load_all(wanted: dict[str, Iterable[Loaded]], hidden: bool) -> tuple[dict[str, list[Loaded]], dict[str, str]]:
     """Load feed by feed; one that fails keeps no other from being loaded."""
     done: dict[str, list[Loaded]] = {name: [] for name in wanted}
     failed: dict[str, str] = {}
     for name, steps in wanted.items():
-        with err.status(f"loading {name} …"):
+        with progress(f"loading {name}", hidden) as tell:
             try:
                 for each in steps:
                     done[name].append(each)
+                    tell(f"loading {name}: snapshots", len(done[name]))
             except FEED_PROBLEMS as problem:
                 failed[name] = str(problem)
     return done, failed

@@ -1,11 +1,12 @@
 """The command that applies the contracts' retention."""
 
 from datetime import timedelta
+from itertools import count
 from typing import Annotated
 
 import typer
 
-from orchestration.cli.app import Json, Sources, app, contract, err, lake, print_json, print_table, say
+from orchestration.cli.app import Json, Sources, app, contract, lake, print_json, print_table, progress, say
 from orchestration.steps.compact_and_retain import Retained, known_sources, retain_lake, retain_marts
 
 
@@ -18,8 +19,11 @@ def retain(
     """Say which hours are older than their contract's retention; with --apply they go, and receipts say so."""
     store = lake()
     names = [contract(name).source for name in source] if source else known_sources(store)
-    with err.status("looking …") as status:
-        found = retain_lake(store, names, apply, lambda each: status.update(f"removing {each.source} {each.day} …"))
+    removed = count(1)
+    with progress("looking", hidden=json) as tell:
+        found = retain_lake(
+            store, names, apply, lambda each: tell(f"removing {each.source} {each.day}; days", next(removed))
+        )
     marts = retain_marts(store, apply)
     if json:
         print_json({"applied": apply, "sources": [_retained(each) for each in found], "marts": marts})

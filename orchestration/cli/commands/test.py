@@ -3,12 +3,11 @@
 import csv
 import io
 import json as encoding
-from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
-from orchestration.cli.app import Json, NotFound, app, err, filled, print_json, print_table, say
+from orchestration.cli.app import Json, NotFound, app, filled, print_json, print_table, progress, say
 from orchestration.dbt import warm
 
 
@@ -19,7 +18,7 @@ def test(
     json: Json = False,
 ) -> None:
     """Run the unit tests of a model, or of all mappings of a class."""
-    with err.status("testing …") if not json else nullcontext():
+    with progress("testing", hidden=json):
         found = warm.call("test", name=model, source=source or "")
     if not found:
         raise NotFound(f"{model} has no unit tests; they stand in the .yml beside it")

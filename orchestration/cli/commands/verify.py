@@ -11,11 +11,11 @@ from orchestration.cli.app import (
     UsageError,
     app,
     contract,
-    err,
     hour_range,
     lake,
     print_json,
     print_table,
+    progress,
     say,
     settings,
 )
@@ -37,7 +37,7 @@ def verify(
         known = ", ".join(verifiable(load_contracts())) or "none"
         raise UsageError(f"log files of {source} carry no signatures; there are those of {known}")
     hours = _span(source, first, last)
-    with err.status("verifying …"):
+    with progress("verifying", hidden=json):
         report = verify_hours(settings(), held, lake(), *hours)
     if json:
         print_json(report.plain())
