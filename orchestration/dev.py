@@ -27,10 +27,13 @@ def main(port: int = 3000) -> int:
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         (home / "dagster.yaml").write_text(INSTANCE)
-    with_demo = (HOME / "headwater.yml").exists() and FILE_VARIABLE not in os.environ
+    named, demo = os.environ.get(FILE_VARIABLE), HOME / "headwater.yml"
+    with_demo = demo.exists() and (not named or Path(named).resolve() == demo.resolve())
     if with_demo:
-        environment = {TOKEN_VARIABLE: TOKEN, **environment, FILE_VARIABLE: str(HOME / "headwater.yml")}
+        environment = {TOKEN_VARIABLE: TOKEN, **environment, FILE_VARIABLE: str(demo)}
         sys.stderr.write(f"the demo lake: {HOME / 'lake'}\n")
+    elif named:
+        sys.stderr.write(f"the settings that {FILE_VARIABLE} names: {named}\n")
     else:
         sys.stderr.write("no demo lake here (make demo makes one): settings are your own, or the defaults\n")
     words = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]

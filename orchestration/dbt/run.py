@@ -80,8 +80,8 @@ def build(
             if in_range(each.hour) and (only is None or each.hour in only):
                 wanted.setdefault((source, each.models), []).append(each.hour)
     runs = [*_runs(mappings, wanted)]
-    hours_of_all = sum(len(found) for found in wanted.values())
-    counted = _counter(told, f"building {hours_of_all:,} event hours: tables", sum(len(models) for models, _ in runs))
+    hours_of_all = sum(map(len, wanted.values()))
+    counted = _counter(told, f"building {hours_of_all:,} event hours, tables", sum(len(models) for models, _ in runs))
     for models, hours in runs:
         done.failures.update(_failures(replace(request, plan=Plan(hours), told=counted), models, quiet))
         done.models = tuple(sorted({*done.models, *models}))
@@ -131,7 +131,7 @@ def _build_marts(
     before = {mart: build_receipts.of_model(store, mart) for mart in hours}
     try:
         plan = Plan(marts=hours, if_stale=not again)
-        counted = _counter(told, "building tables of gold", len(hours))
+        counted = _counter(told, "building gold, tables", len(hours))
         done.failures.update(run_dbt(replace(request, plan=plan, told=counted), tuple(hours), quiet))
     except BuildFailed as problem:
         done.failures.update(problem.failures)

@@ -1,6 +1,7 @@
 """The demo: a simulated estate, landed, built, balanced, and the incident that is found in it. `make demo` runs it."""
 
 import argparse
+import json
 import os
 import socket
 import subprocess
@@ -27,7 +28,7 @@ def main(events: int = 200_000) -> int:
     files = {"files": {"type": "files", "root": "exports"}}
     write_settings(HOME, {"lake": "lake", "sources": sources, "destinations": files})
     code = run_tour(HOME, "two folders of objects")
-    farewell()
+    farewell(json.loads((HOME / "estate/truth.json").read_text()))
     return code
 
 
@@ -63,21 +64,25 @@ def write_settings(home: Path, places: dict[str, Any]) -> None:
     file.write_text("# Written by the demo.\n" + yaml.safe_dump(settings, sort_keys=False))
 
 
-def farewell() -> None:
-    """Say where to go on."""
-    console.print(
-        "\n[bold]Look around[/]\n"
-        "    make dev                                   the Dagster UI on this lake, http://127.0.0.1:3000\n"
-        f"    export {FILE_VARIABLE}={(HOME / 'headwater.yml').relative_to(TOP)}\n"
-        "    .venv/bin/headwater balance --by-hour      the sheet by event hour\n"
-        "    .venv/bin/headwater quarantine list        what broke its contract, and why\n"
-        '    .venv/bin/headwater query "select class_name, count(*) from silver.process_activity group by 1"\n'
-        '    .venv/bin/headwater query "select severity, message from gold.lateral_movement"\n'
-        "    .venv/bin/headwater signals quality        from raw events to true signals\n"
-        "    .venv/bin/headwater reference show 192.0.2.66   what was known of it, and since when\n"
-        "    .venv/bin/headwater trace <metadata.uid>   from an OCSF row back to its raw text\n"
-        "    .venv/bin/headwater export status          what each destination has, and what is behind"
+def farewell(truth: Mapping[str, Any]) -> None:
+    """Say where to go on, by commands that work as they stand."""
+    found = truth["retro"][0]
+    hints = (
+        ("make dev", "the Dagster UI on this lake, http://127.0.0.1:3000"),
+        (f"export {FILE_VARIABLE}={(HOME / 'headwater.yml').relative_to(TOP)}", ""),
+        (".venv/bin/headwater balance --by-hour", "the sheet by event hour"),
+        (".venv/bin/headwater quarantine list", "what broke its contract, and why"),
+        (".venv/bin/headwater tables", "what can be asked"),
+        ('.venv/bin/headwater query "select severity, message from gold.lateral_movement"', ""),
+        (".venv/bin/headwater shell", "the same as a prompt"),
+        (".venv/bin/headwater signals quality", "from raw events to true signals"),
+        (f".venv/bin/headwater reference show indicators {found['indicator']}", "what was known of it, and when"),
+        (f".venv/bin/headwater trace {found['found_later'][0]['uid']}", "from an OCSF row back to its raw text"),
+        (".venv/bin/headwater export status", "what each destination has, and what is behind"),
     )
+    console.print("\n[bold]Look around[/]")
+    for command, about in hints:
+        console.print(f"    {command:<44}" + (f"  # {about}" if about else ""), markup=False, soft_wrap=True)
 
 
 def _free_port() -> int:

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.text import Text
 
+from lake.base.text import shown
 from lake.matching.match import Matched
-from lake.query.session import ask
+from lake.query.session import answer, ask
 from lake.signals.truth import Score, read_truth, score
 from lake.signals.verdicts import TRUE, Verdict, add_verdicts
 from lake.storage.store import Store
 from orchestration.cli.app import print_table
 from orchestration.cli.commands.signals import tell_scores
+from orchestration.cli.terminal import Terminal, print_rows
 from orchestration.settings import load_settings
 from orchestration.steps.match import match_lake
 from orchestration.steps.products import product_names
@@ -54,7 +56,13 @@ _QUALITY = """
   from gold.signal_quality
 """
 
-console = Console(highlight=False)
+console = Terminal()
+
+
+def tell_answer(store: Store, question: str) -> None:
+    """Print the answer to a question."""
+    found = answer(reading(store, question), question)
+    print_rows(found.names, found.types, found.rows())
 
 
 def find_later(store: Store) -> Matched:
@@ -80,17 +88,17 @@ def tell_incident(store: Store, truth: Truth) -> None:
     """Print the worst signal with its factors, and what came of the same login by its administrator."""
     _, rows = ask(reading(store, _WORST), _WORST)
     for severity, total, sentence, more, uid in rows:
-        console.print(f"\n[bold red]{str(severity).upper()}[/] ({total}) [bold]{sentence}[/]\n")
-        console.print(str(more).removeprefix(str(sentence).rstrip(".")).removeprefix(": "), style="dim", markup=False)
-        factors = _FACTORS.format(uid=uid)
-        print_table("", *ask(reading(store, factors), factors))
+        head = (f"\n{str(severity).upper()}", "bold red"), f" ({total}) ", (shown(str(sentence)), "bold"), "\n"
+        console.print(Text.assemble(*head))
+        console.print(str(more).removeprefix(str(sentence).rstrip(".")).removeprefix(": "), style="dim")
+        tell_answer(store, _FACTORS.format(uid=uid))
     innocent = truth["look_alike"]
     found = f"select count(*) from gold.{PRODUCT} where actor.user.name = '{innocent['user']}'"
     [(signals,)] = ask(reading(store, found), found)[1]
-    said = "nothing" if not signals else f"[red]{signals} signals[/]"
-    console.print(f"\n[bold]The same login by {innocent['user']}, who administers the server:[/] {said}")
-    question = _INNOCENT.format(user=innocent["user"], server=innocent["server"])
-    print_table("", *ask(reading(store, question), question))
+    said = ("nothing", "") if not signals else (f"{signals} signals", "red")
+    asked = f"\nThe same login by {innocent['user']}, who administers the server:"
+    console.print(Text.assemble((asked, "bold"), " ", said))
+    tell_answer(store, _INNOCENT.format(user=innocent["user"], server=innocent["server"]))
 
 
 def review(store: Store, truth: Path) -> list[Score]:

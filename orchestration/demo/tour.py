@@ -20,21 +20,19 @@ from ingest.objects import list_places
 from lake import ledger
 from lake.export.push import Pushed
 from lake.ledger.balance import Balance, balance
-from lake.query.session import ask
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.cli.app import fail, known_errors, print_table
+from orchestration.cli.app import fail, known_errors
 from orchestration.cli.commands.balance import print_balance
 from orchestration.dbt.project import load_project
 from orchestration.dbt.run import build
 from orchestration.demo.context import load_context
-from orchestration.demo.signals import differences, find_later, review, tell_incident
+from orchestration.demo.signals import differences, find_later, review, tell_answer, tell_incident
 from orchestration.demo.simulators.loopback import ServerProcess, simulator
 from orchestration.settings import ObjectSource, access_of, load_settings, open_lake
 from orchestration.steps.collect import land_hour
 from orchestration.steps.exports import declared_exports, push_behind
-from orchestration.steps.query import reading
 
 Truth = dict[str, Any]  # what the estate's generator counted while it wrote: estate/truth.json
 TOKEN_VARIABLE = "HEADWATER_OKTA_TOKEN"
@@ -112,7 +110,7 @@ def tour(home: Path, places: str) -> int:
     tell_incident(store, truth)
     for title, question in QUESTIONS:
         console.print(f"\n{title}", style="bold")
-        print_table("", *ask(reading(store, question), question))
+        tell_answer(store, question)
     console.print("\nHow good are the signals?", style="bold")
     scores = review(store, home / "estate/truth.json")
     wrong += _compared(differences(store, truth, scores), "signals and matches are those that were planted")

@@ -45,7 +45,7 @@ def lookup(
     """Ask providers about what events wait for, each observable once, within the budget; then build what is stale."""
     chosen, wrong = _chosen(None if provider == STATUS else provider)
     for line in wrong:
-        err.print(line, style="red", markup=False, soft_wrap=True)
+        err.print(line, style="red", soft_wrap=True)
     store = lake()
     if provider == STATUS or dry_run:
         _tell_standing([lookup_status(store, each, time.time(), limit or _SHOWN) for each in chosen], json, dry_run)
