@@ -38,6 +38,9 @@ def main(port: int = 3000) -> int:
         sys.stderr.write("no demo lake here (make demo makes one): settings are your own, or the defaults\n")
     words = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
     words += ["-m", "orchestration.definitions"]
+    # Before the UI opens, Dagster is told what others put into the lake; the sensor goes on with it.
+    told = [sys.executable, "-W", "ignore", "-m", "orchestration.automation.lake_reports"]
+    subprocess.run(told, cwd=TOP, env=environment, check=False)
     with okta_org(HOME) if with_demo else nullcontext():
         process = subprocess.Popen(words, cwd=TOP, env=environment)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # else Dagster's servers would live on

@@ -3,7 +3,7 @@
 A file of `assets/`, `checks/` or `automation/` contributes by `definitions(graph)`, and is found by its folder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from orchestration.assets.hours import hourly
 from orchestration.assets.keys import bronze_key, match_key
 from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.translator import LakeTranslator
-from orchestration.settings import Settings, load_settings
+from orchestration.settings import Settings, load_settings, open_lake
 from orchestration.steps.exports import declared_exports
 
 
@@ -53,9 +53,37 @@ def _source_tables(project: Project, translator: LakeTranslator, source: str) ->
     return [_built_table(project, translator, each) for each in project.tables_of(source)]
 
 
-def _mart_tables(project: Project, translator: LakeTranslator) -> list[BuiltTable]:
-    """Return the marts."""
-    return [_built_table(project, translator, each) for each in project.mart_ids]
+def used_sources(settings: Settings) -> set[str]:
+    """Return the sources that the settings name, well or not, and those that have landed in the lake.
+
+    A lake that cannot be reached within a few seconds names none: that is said, and the definitions load without it.
+    """
+    named = set(settings.sources) | {
+        place.removeprefix("sources.") for place in settings.left_out if place.startswith("sources.")
+    }
+    try:
+        return named | set(ledger.sources(open_lake(settings, hasty=True)))
+    except Exception as problem:  # whatever keeps it from being read: credentials, network, the store's own errors
+        why = " ".join(str(problem).split())
+        warn_once(
+            f"the lake {settings.lake} cannot be read ({type(problem).__name__}: {why}): only the sources that the"
+            " settings name are assets; reload the code location when it can be read"
+        )
+        return named
+
+
+def _made_of_absent(project: Project, absent: Collection[str], present: Collection[str]) -> set[str]:
+    """Return the ids of the sources and models that are made of absent sources alone."""
+    reads = {each: project.sources_read(each) for each in (*project.models, *project.manifest["sources"])}
+    return {each for each, read in reads.items() if read & set(absent) and not read & set(present)}
+
+
+def _is_made(export: Export, there: Collection[tuple[str, str, str]]) -> bool:
+    """Whether any table that is there makes the rows of an export; tables are (source or `gold`, layer, name)."""
+    return any(
+        (layer, table) == (export.held.layer, export.held.table) and export.source in ("", source)
+        for source, layer, table in there
+    )
 
 
 def _built_table(project: Project, translator: LakeTranslator, unique_id: str) -> BuiltTable:
@@ -71,8 +99,9 @@ class Graph:
     What is broken is left out, and a warning in the log names it; `broken` are the sources whose contracts cannot be
     used, with why. A model that is broken keeps its asset, whose description and runs say why.
 
-    `raw` are the contracts by the key of their asset; `tables` what dbt builds, by source; `marts` the tables of gold
-    that dbt builds; `exports` what the project declares.
+    Only sources that the settings name, or that have landed in this lake, are here, and what is made of them:
+    `contracts`; `raw`, the contracts by the key of their asset; `tables`, what dbt builds, by source; `views`, the ids
+    of dbt's views; `marts`, the tables of gold that dbt builds; `exports`, what the project declares.
     """
 
     settings: Settings
@@ -82,6 +111,7 @@ class Graph:
     partitions: dg.HourlyPartitionsDefinition
     raw: Mapping[dg.AssetKey, Contract]
     tables: Mapping[str, Sequence[BuiltTable]]
+    views: Sequence[str]
     marts: Sequence[BuiltTable]
     exports: Sequence[Export]
     broken: Mapping[str, str]
@@ -93,13 +123,20 @@ class Graph:
         Raises:
             SettingsError, ManifestFailed: each says what to change.
         """
-        settings, contracts, project = load_settings(), load_contracts(), load_project(folder)
+        settings, known, project = load_settings(), load_contracts(), load_project(folder)
+        used = used_sources(settings)
+        contracts = {source: contract for source, contract in known.items() if source in used}
         for seed in project.seeds.values():
             if seed.problems:
                 warn_once(seed.sentence)
         partitions = hourly(settings.partitions_start)
-        translator = LakeTranslator(project, contracts, partitions)
-        tables = {source: _source_tables(project, translator, source) for source in contracts}
+        absent = _made_of_absent(project, known.keys() - used, contracts.keys())
+        translator = LakeTranslator(project, contracts, partitions, absent)
+        built = {source: _source_tables(project, translator, source) for source in contracts}
+        tables = {source: found for source, found in built.items() if found}
+        marts = [_built_table(project, translator, each) for each in project.mart_ids if each not in absent]
+        there = {(source, each.key.path[0], each.table) for source, found in tables.items() for each in found}
+        there |= {(paths.GOLD, paths.GOLD, each.table) for each in (*marts, match_table())}
         return cls(
             settings=settings,
             contracts=contracts,
@@ -107,9 +144,10 @@ class Graph:
             translator=translator,
             partitions=partitions,
             raw={bronze_key(source): contract for source, contract in contracts.items()},
-            tables={source: found for source, found in tables.items() if found},
-            marts=_mart_tables(project, translator),
-            exports=declared_exports(project),
+            tables=tables,
+            views=[each for each in project.views if each not in absent],
+            marts=marts,
+            exports=[each for each in declared_exports(project) if _is_made(each, there)],
             broken={source: str(problem) for source, problem in read_contracts()[1].items()},
         )
 

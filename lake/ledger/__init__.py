@@ -207,6 +207,23 @@ def sources(store: Store) -> list[str]:
     return list(store.folders(f"{paths.LEDGER}/landing"))
 
 
+def arrival_hours(receipt: LandingReceipt) -> set[datetime]:
+    """Return the arrival hours (naive UTC) of a batch: the hour that it is named after, else those of its objects."""
+    named = paths.hour_named(receipt.batch)
+    if named is not None:
+        return {named}
+    return {_arrival(each) for each in receipt.objects}
+
+
+def objects_of_hour(receipt: LandingReceipt, at: datetime) -> list[ObjectMark]:
+    """Return the objects of a batch that arrived in an hour (naive UTC)."""
+    return [each for each in receipt.objects if _arrival(each) == at]
+
+
+def _arrival(mark: ObjectMark) -> datetime:
+    return paths.floor_hour(datetime.fromisoformat(mark.arrived_at))
+
+
 def hour(text: str) -> datetime:
     """Return the hour (naive UTC) that a receipt's hour text names."""
     return datetime.strptime(text, HOUR)

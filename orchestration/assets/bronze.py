@@ -52,6 +52,7 @@ def bronze_asset(contract: Contract, partitions: dg.HourlyPartitionsDefinition) 
         kinds={"parquet", "bronze"},
         tags={"transport": contract.transport, "source": contract.source},
         metadata={"contract_version": contract.version, "alert_channel": contract.alert_channel},
+        code_version=contract.fingerprint[:12],
         pool=f"land_{contract.vendor}",
         check_specs=landing_check_specs(key, contract),
         output_required=False,

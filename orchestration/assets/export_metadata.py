@@ -9,6 +9,7 @@ import dagster as dg
 from lake.export.declaration import Export, plain
 from lake.export.destination import Held
 from lake.ledger.export_receipts import ExportReceipt
+from orchestration.assets.keys import RECEIPT, receipt_mark
 from orchestration.assets.landing_metadata import table
 
 DELIVERED, REFUSED, UNCHANGED = "delivered", "nothing_refused", "unchanged_there"
@@ -41,8 +42,8 @@ def described(export: Export, kind: str) -> str:
     return (
         f"{export.held.table} to {where}: {' '.join(filter(None, (rows, columns)))}{how}.\n\n"
         f"Each event hour replaces that hour of the table `{export.table}` there, and is read back. Declared by the"
-        f" model `{export.model}` (`meta.exports`). What the command line delivered shows here once it is materialised:"
-        " the destination is asked, and pushed to only if it holds something else."
+        f" model `{export.model}` (`meta.exports`). Materialising an hour that is delivered asks the destination, and"
+        " pushes only if it holds something else."
     )
 
 
@@ -74,6 +75,8 @@ def receipt_metadata(receipt: ExportReceipt) -> dict[str, Any]:
         "bytes_after_reduction": receipt.bytes_after,
         "bytes_pushed": receipt.bytes_pushed,
         "dagster/partition_row_count": receipt.held_rows,
+        "code_version": receipt.declaration,
+        RECEIPT: receipt_mark(receipt.pushed_at, receipt.declaration, receipt.held_rows, receipt.held_checksum),
     }
     rows = [(source, *(getattr(each, name) for name in _COUNTS)) for source, each in receipt.counted.items()]
     metadata["by_source"] = dg.MetadataValue.md(table(("source", *_COUNTS), rows))

@@ -2,21 +2,66 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from ingest.contracts import Contract, Field
-from lake.ledger import COVERAGE, Coverage, LandingReceipt
-from lake.storage import duck
+from lake.ledger import COVERAGE, Coverage, LandingReceipt, objects_of_hour
+from lake.storage import duck, paths
 from lake.storage.store import Store
+from orchestration.assets.keys import RECEIPT, receipt_mark
 
 _MOST_ROWS = 20
 _LONGEST_VALUE = 200
 
 
 def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) -> dict[str, Any]:
-    """Return a batch's receipt as metadata. Values of fields that the contract classifies are left out."""
+    """Return a batch's receipt as metadata, with a sample record. Fields that the contract classifies are left out."""
+    metadata = batch_metadata(contract, receipt)
+    if sample := _sample(store, contract, receipt):
+        metadata["sample_without_classified_fields"] = dg.MetadataValue.json(sample)
+    return metadata
+
+
+def hour_metadata(contract: Contract, hour: datetime, receipts: Iterable[LandingReceipt]) -> dict[str, Any]:
+    """Return what landed of an arrival hour (naive UTC): in the batch of the hour, and in batches of files and queues.
+
+    Of these only the objects that arrived in the hour count; what was erased of them is not known by object.
+    """
+    own, parts = paths.hour_name(hour), sorted(receipts, key=lambda each: each.batch)
+    if [each.batch for each in parts] == [own]:
+        return batch_metadata(contract, parts[0])
+    rows: list[tuple[str, str, int, int, int]] = []
+    for each in parts:
+        marks = each.objects if each.batch == own else objects_of_hour(each, hour)
+        read, bad = sum(mark.read for mark in marks), sum(mark.quarantined for mark in marks)
+        rows.append((each.batch, each.status, len(marks), read, bad if each.status == "published" else read))
+    read, bad = sum(row[3] for row in rows), sum(row[4] for row in rows)
+    return {
+        "read": read,
+        "landed": read - bad,
+        "quarantined": bad,
+        "batches": dg.MetadataValue.md(table(("batch", "status", "objects", "read", "not landed"), rows)),
+        "landed_at": _moment(max(each.landed_at for each in parts)),
+        "code_version": parts[-1].contract_fingerprint[:12],
+        "dagster/partition_row_count": read - bad,
+        RECEIPT: receipt_mark(*map(_mark, parts)),
+    }
+
+
+def _mark(receipt: LandingReceipt) -> str:
+    told = (receipt.batch, receipt.landed_at, receipt.status, receipt.read, receipt.landed, receipt.quarantined)
+    return receipt_mark(*told, receipt.contract_fingerprint)
+
+
+def _moment(text: str) -> dg.TimestampMetadataValue:
+    return dg.MetadataValue.timestamp(datetime.fromisoformat(text))
+
+
+def batch_metadata(contract: Contract, receipt: LandingReceipt) -> dict[str, Any]:
+    """Return a batch's receipt as metadata, without any record. Reads no file."""
     hours = [mark.hour for mark in receipt.files]
     metadata: dict[str, Any] = {
         "read": receipt.read,
@@ -29,13 +74,17 @@ def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) 
         "seconds": receipt.seconds,
         "batch": receipt.batch,
         "status": receipt.status,
+        "landed_at": _moment(receipt.landed_at),
         "contract": f"{receipt.contract_version} ({receipt.contract_fingerprint[:12]})",
+        "code_version": receipt.contract_fingerprint[:12],
         "event_hours": dg.MetadataValue.md(
             table(("event hour", "rows", "bytes"), [(mark.hour, mark.rows, mark.bytes) for mark in receipt.files])
         ),
         "event_hours_touched": len(hours),
         "dagster/partition_row_count": receipt.landed,
+        RECEIPT: receipt_mark(_mark(receipt)),
     }
+    metadata |= {why: getattr(receipt, why) for why in ("erased", "expired") if getattr(receipt, why)}
     metadata |= {f"lateness_{name}_seconds": seconds for name, seconds in receipt.lateness_seconds.items()}
     if receipt.quarantined_by_reason:
         metadata["quarantined_by_reason"] = dg.MetadataValue.md(
@@ -54,9 +103,6 @@ def landing_metadata(store: Store, contract: Contract, receipt: LandingReceipt) 
         )
     if receipt.notes:
         metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in receipt.notes[:_MOST_ROWS]))
-    sample = _sample(store, contract, receipt)
-    if sample:
-        metadata["sample_without_classified_fields"] = dg.MetadataValue.json(sample)
     return metadata
 
 

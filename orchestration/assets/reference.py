@@ -12,6 +12,7 @@ import dagster as dg
 from ingest.reference.feeds import LoadReceipt, newest_load
 from lake.storage.publish import recover
 from lake.storage.store import Store
+from orchestration.assets.keys import RECEIPT, receipt_mark
 from orchestration.graph import Graph
 from orchestration.settings import ReferenceFeed, Settings, load_settings, open_lake
 from orchestration.steps.feeds import load_configured, load_databases
@@ -73,7 +74,7 @@ def _feed_asset(name: str, given: ReferenceFeed) -> dg.AssetsDefinition:
         recover(store)
         for loaded in load_configured(used, store, name):
             context.log.info(f"{loaded.snapshot.place or given.format}: {_counts(loaded.receipt)}")
-        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(newest_load(store, given.table, name)))
+        yield dg.MaterializeResult(asset_key=key, metadata=load_metadata(newest_load(store, given.table, name)))
         if given.max_age_hours:
             yield age_check(key, store, name, given.table, given.max_age_hours)
 
@@ -86,7 +87,8 @@ def _counts(receipt: LoadReceipt) -> str:
     return ", ".join([*(f"{getattr(receipt, kind):,} {kind}" for kind in kinds), f"{rejected:,} rejected"])
 
 
-def _metadata(receipt: LoadReceipt | None) -> dict[str, Any]:
+def load_metadata(receipt: LoadReceipt | None) -> dict[str, Any]:
+    """Return the newest load of a feed as metadata; nothing of a feed that was never loaded."""
     if receipt is None:
         return {}
     kinds = ("version", "read", "opened", "changed", "closed", "extended", "unchanged", "duplicates", "rows_open")
@@ -96,6 +98,7 @@ def _metadata(receipt: LoadReceipt | None) -> dict[str, Any]:
         "rejected_by_reason": receipt.rejected,
         "as_of": receipt.as_of,
         "source": receipt.source,
+        RECEIPT: receipt_mark(receipt.version, receipt.loaded_at, receipt.read, receipt.rows_open),
     }
 
 

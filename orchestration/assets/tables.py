@@ -14,6 +14,7 @@ from lake.ledger import build_receipts
 from lake.ledger.build_receipts import BuildReceipt
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts, key_of_hour
+from orchestration.assets.keys import RECEIPT, receipt_mark
 from orchestration.assets.landing_metadata import table
 from orchestration.dbt.project import load_project
 from orchestration.dbt.request import Request
@@ -31,7 +32,7 @@ def definitions(graph: Graph) -> dg.Definitions:
         for source, tables in graph.tables.items()
     ]
     marts = [_assets(graph, "build_marts", graph.marts, _plan_of_marts)] if graph.marts else []
-    views = [graph.translator.spec(each) for each in graph.project.views]
+    views = [graph.translator.spec(each) for each in graph.views]
     return dg.Definitions(assets=[*silver, *marts, *views])
 
 
@@ -74,18 +75,24 @@ def build_metadata(store: Store, model: str, hours: tuple[str, ...]) -> dict[dat
     """Return, by event hour (naive UTC), the receipts of one model as metadata."""
     days = {day: build_receipts.day_of(store, model, day) for day in {ledger.hour(hour).date() for hour in hours}}
     found = {ledger.hour(hour): days[ledger.hour(hour).date()].get(hour) for hour in hours}
-    return {hour: _metadata(receipt) for hour, receipt in found.items() if receipt is not None}
+    return {hour: receipts_metadata(receipt) for hour, receipt in found.items() if receipt is not None}
 
 
-def _metadata(receipt: BuildReceipt) -> dict[str, Any]:
+def receipts_metadata(receipt: BuildReceipt) -> dict[str, Any]:
+    """Return what building one hour did, as metadata. An hour that has expired has no rows any more."""
+    rows = 0 if receipt.expired_at else receipt.rows
     metadata: dict[str, Any] = {
-        "rows": receipt.rows,
+        "rows": rows,
         "bytes": receipt.bytes,
         **_made_of(receipt),
-        "mapping": receipt.mapping,
+        "code_version": receipt.mapping,
+        "built_at": dg.MetadataValue.timestamp(datetime.fromisoformat(receipt.built_at)),
         "file": receipt.file or "none: the hour has no rows",
-        "dagster/partition_row_count": receipt.rows,
+        "dagster/partition_row_count": rows,
+        RECEIPT: receipt_mark(receipt.built_at, receipt.mapping, receipt.rows, receipt.file, receipt.expired_at),
     }
+    if receipt.expired_at:
+        metadata |= {"expired_at": receipt.expired_at, "rows_before_it_expired": receipt.rows}
     metadata |= {f"events_{name}": number for name, number in receipt.counts.items()}
     if receipt.invalid:
         rows = [(rule, number, receipt.samples.get(rule, "")) for rule, number in receipt.invalid.items()]

@@ -12,12 +12,13 @@ from typing import Any
 
 import dagster as dg
 
+from lake.ledger import build_receipts
 from lake.matching.match import Matched
 from lake.matching.matches import TABLE
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.assets.keys import match_key
+from orchestration.assets.keys import RECEIPT, match_key, receipt_mark
 from orchestration.assets.landing_metadata import table
 from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
@@ -65,7 +66,8 @@ def _asset(deps: list[dg.AssetKey]) -> dg.AssetsDefinition:
         done = match_lake(store, settings)
         for line in (*done.failed.values(), *done.mended.values()):
             context.log.warning(line)
-        yield dg.MaterializeResult(metadata=_metadata(done, lists_loaded(store)), check_results=_results(key, done))
+        metadata = _metadata(done, lists_loaded(store)) | matches_metadata(store)
+        yield dg.MaterializeResult(metadata=metadata, check_results=_results(key, done))
 
     return match
 
@@ -85,6 +87,19 @@ def _metadata(done: Matched, lists: dict[str, str]) -> dict[str, Any]:
             table(("list", "new matches"), sorted(done.found.items()))
         )
     return metadata | ({"hours_that_wait": len(done.left)} if done.left else {})
+
+
+def matches_metadata(store: Store) -> dict[str, Any]:
+    """Return how many matches the lake holds, over how many event hours, as metadata."""
+    held = build_receipts.of_model(store, TABLE)
+    rows = {hour: 0 if receipt.expired_at else receipt.rows for hour, receipt in held.items()}
+    marks = [f"{hour} {receipt.built_at} {rows[hour]}" for hour, receipt in sorted(held.items())]
+    return {
+        "matches": sum(rows.values()),
+        "event_hours_with_matches": sum(1 for each in rows.values() if each),
+        "dagster/row_count": sum(rows.values()),
+        RECEIPT: receipt_mark(*marks),
+    }
 
 
 def _results(key: dg.AssetKey, done: Matched) -> list[dg.AssetCheckResult]:

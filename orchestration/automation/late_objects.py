@@ -17,7 +17,7 @@ MOST_RUNS = 24  # of one tick
 
 def definitions(graph: Graph) -> dg.Definitions:
     """Return the sensor."""
-    return dg.Definitions(sensors=[late_objects_sensor(graph.raw, graph.start)])
+    return dg.Definitions(sensors=[late_objects_sensor(graph.raw, graph.start)] if graph.raw else [])
 
 
 def late_objects_sensor(sources: Mapping[dg.AssetKey, Contract], start: datetime) -> dg.SensorDefinition:

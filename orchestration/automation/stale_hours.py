@@ -26,6 +26,8 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 def definitions(graph: Graph) -> dg.Definitions:
     """Return the sensor."""
     keys = {each.model: each.key for found in (*graph.tables.values(), graph.marts) for each in found}
+    if not keys:
+        return dg.Definitions()
     return dg.Definitions(sensors=[stale_sensor(keys, graph.tables, graph.project.folder, graph.start)])
 
 

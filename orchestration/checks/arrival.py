@@ -23,6 +23,8 @@ NEWEST = "newest_closed_hour_present"
 
 def definitions(graph: Graph) -> dg.Definitions:
     """Return the check and its schedule."""
+    if not graph.raw:
+        return dg.Definitions()
     check = arrival_checks(graph.raw)
     return dg.Definitions.merge(dg.Definitions(asset_checks=[check]), arrival_schedule(check))
 

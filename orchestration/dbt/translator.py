@@ -1,6 +1,6 @@
 """How a dbt model looks in Dagster: key, group, description, owners, tags and partitions, from dbt's own properties."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import dagster as dg
@@ -20,14 +20,20 @@ class LakeTranslator(DagsterDbtTranslator):
     """Keys are `<layer>/<model>`, as the graph shows a key's last part only; tables are grouped by class."""
 
     def __init__(
-        self, project: Project, contracts: Mapping[str, Contract], partitions: dg.HourlyPartitionsDefinition
+        self,
+        project: Project,
+        contracts: Mapping[str, Contract],
+        partitions: dg.HourlyPartitionsDefinition,
+        absent: Collection[str] = (),
     ) -> None:
+        """Make it for the assets of some sources; `absent` are ids of what is made of others, and of no deps."""
         super().__init__(
             DagsterDbtTranslatorSettings(enable_asset_checks=False)
         )  # dbt tests read all hours: not hourly
         self._project = project
         self._contracts = contracts
         self._partitions = partitions
+        self._absent = {self.get_asset_key(self.get_resource_props(project.manifest, each)) for each in absent}
 
     def get_asset_key(self, dbt_resource_props: Props) -> dg.AssetKey:
         """Return `bronze/<source>` for a dbt source, else the layer and name: `gold/<table>` of what no model makes."""
@@ -54,7 +60,7 @@ class LakeTranslator(DagsterDbtTranslator):
             read = (self.get_resource_props(manifest, each) for each in self._project.tables_read(unique_id))
             keys = [self.get_asset_key(each) for each in read]
             deps |= {key: dg.AssetDep(key) for key in keys}
-        return spec.replace_attributes(deps=list(deps.values()))
+        return spec.replace_attributes(deps=[each for key, each in deps.items() if key not in self._absent])
 
     def get_group_name(self, dbt_resource_props: Props) -> str:
         """Return the class of a table, the source of what leads to it, and `gold` for what is made of several."""
@@ -70,6 +76,11 @@ class LakeTranslator(DagsterDbtTranslator):
         why = self._project.broken.get(dbt_resource_props["unique_id"], "")
         broken = f"**Broken, and not built until it is corrected:** {why}\n\n" if why else ""
         return f"{broken}{text}\n\nSQL: `dbt_project/{dbt_resource_props['original_file_path']}`".strip()
+
+    def get_code_version(self, dbt_resource_props: Props) -> str | None:
+        """Return the fingerprint of what a table is made by, as its receipts have it; of what is no table, dbt's."""
+        of_tables = self._project.mappings.fingerprints
+        return of_tables.get(dbt_resource_props["name"]) or super().get_code_version(dbt_resource_props)
 
     def get_owners(self, dbt_resource_props: Props) -> list[str]:
         """Return the model's owner by its meta, else the owners of the sources that it reads."""

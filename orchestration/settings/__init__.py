@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -288,9 +289,16 @@ def _place(source: str, given: Any) -> "ObjectSource | ApiPlace":
         ) from None
 
 
-def open_lake(settings: Settings) -> Store:
-    """Return the store of the settings' lake; no request is made. Raises UnsupportedStore."""
-    return open_store(settings.lake, settings.s3_options())
+def open_lake(settings: Settings, *, hasty: bool = False) -> Store:
+    """Return the store of the settings' lake; no request is made. Raises UnsupportedStore.
+
+    A hasty one gives up at the first failure and after a few seconds: for what can do without the lake.
+    """
+    options = settings.s3_options()
+    if hasty:
+        access = replace(options.access, attempts=1, connect_timeout_seconds=2, read_timeout_seconds=5)
+        options = replace(options, access=access)
+    return open_store(settings.lake, options)
 
 
 def iceberg_place(settings: Settings, lake: Store) -> "IcebergPlace":

@@ -1,14 +1,31 @@
 """The command that lists the sources."""
 
-from ingest.contracts import load_contracts
+from typing import Annotated
+
+import typer
+
+from ingest.contracts import Contract, load_contracts
+from ingest.sources import BrokenModule, api_of
 from lake import ledger
-from orchestration.cli.app import Json, app, lake, out, print_json, print_table, settings
+from orchestration.cli.app import Json, app, lake, out, print_json, print_table, say, settings
 
 
 @app.command()
-def sources(json: Json = False) -> None:
+def sources(
+    available: Annotated[
+        bool,
+        typer.Option(
+            "--available", help="Those that are neither in the settings nor in the lake, and how to add each."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
     """List the sources: what each delivers, where it is configured, and what has landed."""
     configured, store = settings().sources, lake()
+    if available:
+        used = {*configured, *ledger.sources(store)}
+        _print_available([each for name, each in sorted(load_contracts().items()) if name not in used], json)
+        return
     rows = []
     for name, each in sorted(load_contracts().items()):
         receipts = list(ledger.landings(store, name))
@@ -31,3 +48,28 @@ def sources(json: Json = False) -> None:
         shown = [name for name in rows[0] if out.width >= 120 or name not in ("title", "version", "owner")]
         heads = [name.replace("_", "\n") for name in shown]
         print_table("", heads, [[row[name] for name in shown] for row in rows])
+
+
+def _print_available(contracts: list[Contract], json: bool) -> None:
+    rows = [
+        {"source": each.source, "vendor": each.vendor, "product": each.title, "transport": each.transport}
+        | {"add": _how_to_add(each)}
+        for each in contracts
+    ]
+    if json:
+        print_json(rows)
+        return
+    for row in rows:
+        say(f"{row['source']}: {row['vendor']}, {row['product']}, by {row['transport']}. Add: {row['add']}")
+    if not rows:
+        say("every source is in the settings or has landed")
+
+
+def _how_to_add(contract: Contract) -> str:
+    """Return the line of settings, or the command, that brings a source in."""
+    try:
+        api = api_of(contract.source)
+    except BrokenModule as problem:
+        return f"not before this is corrected: {problem}"
+    example = api.EXAMPLE if api else f"sources: {{{contract.source}: {{root: s3://bucket/prefix}}}}"
+    return f"{example} in the settings, or `headwater land {contract.source} PATH`"
