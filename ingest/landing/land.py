@@ -25,7 +25,8 @@ from ingest.landing.publish import LandingError, Staged, publish_without_erased,
 from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
-from lake.ledger import LandingReceipt, Removed, with_erased
+from lake.base.errors import tell_omission
+from lake.ledger import LandingReceipt, Removed, is_intact, with_erased
 from lake.storage import paths
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
@@ -167,11 +168,16 @@ def land_files(
 ) -> list[Landed]:
     """Land files and return the batches that now hold them.
 
+    A batch that holds them, and whose files are gone or damaged, is landed anew when all of its objects are given.
+
     Raises:
         NoneReadable: no object of a batch can be read; all other batches are landed.
         LandingError: a batch could not be landed; batches before it are landed and have their receipts.
     """
-    receipts = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source)}
+    broken: list[str] = []
+    receipts = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source, broken)}
+    for each in broken:
+        tell_omission(f"{each}; until then its objects count as never landed")
     owners = _owners(receipts.values(), contract)
     landed: list[Landed] = []
     fresh: list[RawObject] = []
@@ -182,19 +188,39 @@ def land_files(
             fresh.append(each)
         else:
             kept.setdefault(owner, set()).add(each.name)
+    groups = {batch_name(group): group for group in groups_of(fresh)}
+    unmended: list[LandingError] = []
     for batch, names in sorted(kept.items()):
+        lost = _lost_files(store, receipts[batch])
+        if lost and names >= {mark.name for mark in receipts[batch].objects}:
+            groups[batch] = [each for each in objects if each.name in names]
+            continue
+        if lost:
+            unmended.append(_half_given(receipts[batch], lost, names))
         landed.append(Landed(receipts[batch], unchanged=True, objects=frozenset(names)))
-    unread: list[NoneReadable] = []
-    for group in groups_of(fresh):
+    for batch, group in groups.items():
         try:
-            receipt = land(contract, group, store, batch_name(group), settings, ignored, progress)
+            receipt = land(contract, group, store, batch, settings, ignored, progress)
         except NoneReadable as problem:
-            unread.append(problem)
+            unmended.append(problem)
             continue
         landed.append(Landed(receipt, unchanged=False, objects=frozenset(each.name for each in group)))
-    if unread:
-        raise unread[0]
+    if unmended:
+        raise unmended[0]
     return landed
+
+
+def _lost_files(store: Store, receipt: LandingReceipt) -> list[str]:
+    """Return the keys of a batch's files that are gone, or are not as the receipt says."""
+    return [mark.key for mark in (*receipt.files, *receipt.quarantine_files) if not is_intact(store, mark)]
+
+
+def _half_given(receipt: LandingReceipt, lost: Sequence[str], names: Collection[str]) -> LandingError:
+    others = [mark.name for mark in receipt.objects if mark.name not in names]
+    return LandingError(
+        f"{receipt.source}: {lost[0]} is missing or damaged, and batch {receipt.batch} can only be landed anew as a"
+        f" whole: land {', '.join(others[:3])}{' …' if len(others) > 3 else ''} in the same call"
+    )
 
 
 def batch_name(objects: Iterable[RawObject]) -> str:

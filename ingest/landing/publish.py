@@ -31,6 +31,7 @@ from lake.ledger import (
     Removed,
     Violations,
     encode,
+    is_intact,
     marks_of,
     row_sums,
     rows_checksum,
@@ -145,6 +146,7 @@ def _mark(con: duckdb.DuckDBPyConnection, contract: Contract, staged: Staged, pa
         rows=pq.read_metadata(path).num_rows,
         bytes=path.stat().st_size,
         checksum=rows_checksum(str(row and row[0]), contract.fingerprint, LANDING_VERSION),
+        digest=ledger.digest_of(path),
     )
 
 
@@ -332,7 +334,7 @@ def _left_alone(store: Store, old: Sequence[FileMark], new: Sequence[FileMark]) 
     kept: dict[str, list[FileMark]] = {}
     for hour in {mark.hour for mark in new}:
         of_hour = [mark for mark in new if mark.hour == hour]
-        left = sorted((mark for mark in old if mark.hour == hour and _is_there(store, mark)), key=_rows)
+        left = sorted((mark for mark in old if mark.hour == hour and is_intact(store, mark)), key=_rows)
         if [_rows(mark) for mark in left] == sorted(map(_rows, of_hour)):
             kept |= {mark.key: [same] for mark, same in zip(sorted(of_hour, key=_rows), left, strict=True)}
             continue
@@ -345,11 +347,6 @@ def _left_alone(store: Store, old: Sequence[FileMark], new: Sequence[FileMark]) 
 
 def _rows(mark: FileMark) -> tuple[str, int]:
     return mark.checksum, mark.rows
-
-
-def _is_there(store: Store, mark: FileMark) -> bool:
-    info = store.info(mark.key)
-    return info is not None and info.size == mark.bytes
 
 
 def _not_named(previous: LandingReceipt | None, final: LandingReceipt) -> tuple[str, ...]:

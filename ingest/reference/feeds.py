@@ -11,7 +11,8 @@ from datetime import datetime
 import msgspec
 
 from ingest.reference.tables import TABLES
-from lake.base.errors import HeadwaterError
+from lake.base.errors import HeadwaterError, warn_once
+from lake.ledger import BrokenReceipt, decoded
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -110,6 +111,9 @@ class LoadReceipt(msgspec.Struct, frozen=True, kw_only=True):
         return next((key for key in self.files if key.endswith(f"/{name}")), "")
 
 
+_load = msgspec.json.Decoder(LoadReceipt)
+
+
 def receipts_folder(table: str, feed: str) -> str:
     """Return the folder of a feed's receipts."""
     return f"{paths.LEDGER}/{paths.REFERENCE}/{table}/{paths.checked(feed)}"
@@ -131,11 +135,18 @@ def encoded(receipt: LoadReceipt) -> str:
 
 
 def newest_load(store: Store, table: str, feed: str) -> LoadReceipt | None:
-    """Return the receipt of the newest load of a feed, or None when it was never loaded."""
+    """Return the receipt of the newest load of a feed, or None when it was never loaded. Raises BrokenReceipt."""
+    key = current_key(table, feed)
     try:
-        return msgspec.json.decode(store.read(current_key(table, feed)), type=LoadReceipt)
+        return decoded(key, store.read(key), _load)
     except FileNotFoundError:
         return None
+    except BrokenReceipt as problem:
+        changes = loads(store, table, feed)  # the newest of them names the same files
+        if not changes:
+            raise
+        warn_once(f"{problem}; until then what changed last counts, as of {changes[-1].as_of}Z")
+        return changes[-1]
 
 
 def newest_loads(store: Store, table: str = "") -> Iterator[LoadReceipt]:
@@ -150,9 +161,5 @@ def newest_loads(store: Store, table: str = "") -> Iterator[LoadReceipt]:
 def loads(store: Store, table: str, feed: str) -> list[LoadReceipt]:
     """Return the receipts of the loads of a feed that changed something, oldest first."""
     current = current_key(table, feed)
-    held = [
-        msgspec.json.decode(data, type=LoadReceipt)
-        for key, data in store.read_all(receipts_folder(table, feed))
-        if key != current
-    ]
+    held = [decoded(key, data, _load) for key, data in store.read_all(receipts_folder(table, feed)) if key != current]
     return sorted(held, key=lambda receipt: receipt.as_of)

@@ -21,6 +21,12 @@ class HeadwaterError(Exception):
 
 
 @lru_cache(maxsize=256)
+def tell_omission(text: str) -> None:
+    """Log what had to be left out for it is damaged, once in this process: a command then ends with exit code 1."""
+    logging.getLogger("headwater").error("%s", text)
+
+
+@lru_cache(maxsize=256)
 def warn_once(text: str) -> None:
     """Log a warning, once in this process: of the command line it goes to stderr, of Dagster to the process's log."""
     logging.getLogger("headwater").warning("%s", text)

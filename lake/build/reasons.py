@@ -89,13 +89,20 @@ def due(
     return Due(found.hours, found.marts, found.if_changed, retired, tuple(reasons))
 
 
-def stale_or_all(store: Store, mappings: Mappings, source: str, again: bool) -> list[Stale]:
-    """Return what is stale of a source; with `again`, everything that it has bronze files of."""
+def stale_or_all(
+    store: Store, mappings: Mappings, source: str, again: bool, waiting: dict[str, str] | None = None
+) -> list[Stale]:
+    """Return what is stale of a source; with `again`, everything that it has bronze files of.
+
+    `waiting` is told why hours are not built though they may be stale, as in `stale_hours`.
+    """
+    unbuilt: dict[str, str] = {} if waiting is None else waiting
     if not again:
-        return stale_hours(store, mappings, source)
+        return stale_hours(store, mappings, source, waiting)
+    stale_hours(store, mappings, source, unbuilt)
     whys = dict.fromkeys(mappings.models_of(source), AGAIN)
-    hours = bronze_inputs(ledger.landings(store, source))
-    return [Stale(source, hour, tuple(whys), AGAIN, whys) for hour in hours]
+    hours = bronze_inputs(ledger.landings(store, source, []))
+    return [Stale(source, hour, tuple(whys), AGAIN, whys) for hour in hours if hour not in unbuilt]
 
 
 def removed_models(store: Store, mappings: Mappings, source: str) -> list[str]:
@@ -118,7 +125,7 @@ def _retired(store: Store, mappings: Mappings, marts: Marts, sources: Iterable[s
 
 def _of_source(store: Store, mappings: Mappings, source: str, stale: Iterable[Stale]) -> dict[str, dict[str, str]]:
     """Return why each table of a source is stale: table → hour → sentence."""
-    landings = list(ledger.landings(store, source))
+    landings = list(ledger.landings(store, source, []))
     inputs = bronze_inputs(landings)
     erased = {each.hour for held in landings for each in held.removed if (each.room, each.why) == (BRONZE, ERASED)}
     built = {model: build_receipts.of_model(store, model) for model in mappings.models_of(source)}

@@ -39,7 +39,7 @@ class StaleHour:
 
 def stale_now(store: Store, mappings: Mappings, source: str) -> list[StaleHour]:
     """Return the stale hours of a source, oldest first."""
-    inputs = bronze_inputs(ledger.landings(store, source))
+    inputs = bronze_inputs(ledger.landings(store, source, []))
     found = []
     for each in stale_hours(store, mappings, source):
         state: list[object] = [row_marks(inputs.get(each.hour, []))]

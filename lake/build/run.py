@@ -63,7 +63,7 @@ class Plan:
 
 def landed_hours(store: Store, source: str) -> Collection[str]:
     """Return the event hours of which a source has landed something."""
-    return bronze_inputs(ledger.landings(store, source)).keys()
+    return bronze_inputs(ledger.landings(store, source, [])).keys()
 
 
 def retire(store: Store, model: str) -> int:
@@ -120,7 +120,7 @@ class BuildRun:
         self.tables = Tables(self.store)
         for source, hours in self.plan.hours.items():
             self.erasures[source] = _erasures(self.store, source)
-            receipts = list(ledger.landings(self.store, source))
+            receipts = list(ledger.landings(self.store, source, []))  # hours of those that are broken wait
             held, wanted = bronze_inputs(receipts), set(hours)
             self.inputs[source] = {hour: tuple(held.get(hour, ())) for hour in hours}
             self.files[source] = [file for file in live_files(receipts) if file.hour in wanted]
@@ -236,6 +236,7 @@ class BuildRun:
                     context=self.context if source else {},
                     content=(content or {}).get(hour, ""),
                     index=indexes.mark(hour) if path else None,
+                    digest=ledger.digest_of(path),
                 )
             )
             if isinstance(self.place, Trial):
@@ -275,7 +276,7 @@ class BuildRun:
         """
         if not source or _erasures(self.store, source) == self.erasures.get(source):
             return
-        now = bronze_inputs(ledger.landings(self.store, source))
+        now = bronze_inputs(ledger.landings(self.store, source, []))
         for hour, inputs in self.inputs.get(source, {}).items():
             if row_marks(inputs) != row_marks(now.get(hour, ())):
                 raise ErasedMeanwhile(f"{model}: records of {hour} were erased while it was built; build it again")

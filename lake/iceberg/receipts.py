@@ -10,6 +10,7 @@ import msgspec
 from pyiceberg.table import Table
 
 from lake.iceberg.data_files import LiveFile, live_files
+from lake.ledger import decoded
 from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.published_tables import Slot, TableName, mark
 from lake.storage import paths
@@ -69,7 +70,7 @@ def read_receipts(lake: Store, name: TableName) -> Iterator[IcebergReceipt]:
     """Yield all receipts of a table."""
     for key, data in lake.read_all(f"{paths.LEDGER}/iceberg/{name}"):
         if key != _table_key(name):
-            yield from _day.decode(data).values()
+            yield from decoded(key, data, _day).values()
 
 
 def _current_snapshot(table: Table) -> TableReceipt | None:
@@ -80,7 +81,7 @@ def _current_snapshot(table: Table) -> TableReceipt | None:
 
 def _recorded_snapshot(lake: Store, name: TableName) -> TableReceipt | None:
     try:
-        return _table.decode(lake.read(_table_key(name)))
+        return decoded(_table_key(name), lake.read(_table_key(name)), _table)
     except FileNotFoundError:
         return None
 
@@ -145,6 +146,6 @@ def _says(held: IcebergReceipt | None, fresh: IcebergReceipt) -> bool:
 
 def _read(lake: Store, key: str) -> dict[str, IcebergReceipt]:
     try:
-        return _day.decode(lake.read(key))
+        return decoded(key, lake.read(key), _day)
     except FileNotFoundError:
         return {}

@@ -9,13 +9,15 @@ Rows leave on the record: erased on request, or expired. Samples go with the fir
 values of single records, and nobody knows whether that record is the one that had to go.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TypeVar
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import REPAIR, HeadwaterError
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -37,6 +39,7 @@ class FileMark(msgspec.Struct, frozen=True):
     The checksum does not depend on the order of rows or on how they were compressed: the same rows give the same mark.
     A file that compaction made holds rows of several batches: each batch's mark has the rows and the checksum that are
     its own, and the bytes and `file_rows` of the whole file. `file_rows` is 0 where the file is the batch's own.
+    `digest` is of the whole file's bytes; older receipts have none.
     """
 
     key: str
@@ -45,6 +48,7 @@ class FileMark(msgspec.Struct, frozen=True):
     bytes: int
     checksum: str
     file_rows: int = 0
+    digest: str = ""
 
     @property
     def shared(self) -> bool:
@@ -178,11 +182,52 @@ def decoded(key: str, data: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shap
     """Return a receipt. Raises BrokenReceipt."""
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise BrokenReceipt(
-            f"{key} is no receipt: {problem}. Restore it from a backup; a build receipt may also be deleted, its hours"
-            " are then built again"
-        ) from problem
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        raise broken(key, data, problem) from problem
+
+
+def broken(key: str, data: bytes, problem: Exception) -> BrokenReceipt:
+    """Return the error of a receipt that cannot be read, with what it holds instead of one."""
+    why = "it is empty" if not data else "it holds only zeros" if not data.strip(b"\0") else str(problem)
+    return BrokenReceipt(f"{key} cannot be read: {why}; {REPAIR}")
+
+
+def decoded_all(
+    files: Iterable[tuple[str, bytes]], decoder: msgspec.json.Decoder[Shape], unread: list[str] | None = None
+) -> Iterator[Shape]:
+    """Yield the receipts of some (key, bytes). What cannot be read goes to `unread`, a sentence each.
+
+    Raises BrokenReceipt without `unread`.
+    """
+    for key, data in files:
+        try:
+            yield decoded(key, data, decoder)
+        except BrokenReceipt as problem:
+            if unread is None:
+                raise
+            unread.append(str(problem))
+
+
+def digest(file: BinaryIO) -> str:
+    """Return the first half of the SHA-256 of a file's bytes, in hex: 1.7 GB/s, so 0.6 ms for a file of 1 MB."""
+    return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def digest_of(path: Path | None) -> str:
+    """Return the digest of a file of this machine that a step has staged; "" of none."""
+    if path is None:
+        return ""
+    with path.open("rb") as file:
+        return digest(file)
+
+
+def is_intact(store: Store, mark: FileMark) -> bool:
+    """Whether the file of a mark is there, with the size and the bytes that its receipt says."""
+    info = store.info(mark.key)
+    if info is None or info.size != mark.bytes or not mark.digest:
+        return info is not None and info.size == mark.bytes
+    with store.open(mark.key) as file:
+        return digest(file) == mark.digest
 
 
 def landing(store: Store, source: str, batch: str) -> LandingReceipt | None:
@@ -194,17 +239,17 @@ def landing(store: Store, source: str, batch: str) -> LandingReceipt | None:
         return None
 
 
-def landings(store: Store, source: str | None = None) -> Iterator[LandingReceipt]:
-    """Yield the receipts of all landed batches, of one source or of all."""
+def landings(store: Store, source: str | None = None, unread: list[str] | None = None) -> Iterator[LandingReceipt]:
+    """Yield the receipts of all landed batches, of one source or of all; see `decoded_all` for `unread`."""
     prefix = f"{paths.LEDGER}/landing" + (f"/{paths.checked(source)}" if source else "")
-    for key, data in store.read_all(prefix):
-        if key.endswith(".json"):
-            yield decoded(key, data, _landing)
+    files = (found for found in store.read_all(prefix) if found[0].endswith(".json"))
+    return decoded_all(files, _landing, unread)
 
 
 def sources(store: Store) -> list[str]:
-    """Return the names of the sources that ever landed anything."""
-    return list(store.folders(f"{paths.LEDGER}/landing"))
+    """Return the names of the sources that ever landed anything, by their receipts or, if these are lost, by bronze."""
+    held = {*store.folders(f"{paths.LEDGER}/landing"), *store.folders(paths.BRONZE)}
+    return sorted(name for name in held if paths.NAME.match(name))
 
 
 def arrival_hours(receipt: LandingReceipt) -> set[datetime]:

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from lake import ledger
+from lake.base.errors import REPAIR
 from lake.ledger import EXPIRED, LandingReceipt, build_receipts
 from lake.ledger.export_receipts import deliveries as deliveries_of
-from lake.ledger.staleness import Mappings, bronze_inputs, files_there, lost_file, row_marks
+from lake.ledger.staleness import Mappings, bronze_inputs, files_there, lost_file, row_marks, unnamed_hours
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -75,15 +76,20 @@ def balance(
     hours: list[BalanceRow] = []
     totals: list[BalanceRow] = []
     for source in sources if sources is not None else ledger.sources(store):
-        receipts = list(ledger.landings(store, source))
+        lost: list[str] = []
+        receipts = list(ledger.landings(store, source, lost))
         rows = [
             row
-            for row in _hours(store, source, receipts, mappings)
+            for row in _hours(store, source, receipts, mappings, lost)
             if (first is None or row.hour >= first) and (last is None or row.hour <= last)
         ]
         hours += rows
         batches = receipts if first is None and last is None else None
-        totals.append(_total(store, source, rows, batches))
+        total = _total(store, source, rows, batches)
+        if lost:
+            why = "; ".join(each for each in (*lost[:3], total.why) if each)
+            total = msgspec.structs.replace(total, state=UNBALANCED, balanced=False, why=why)
+        totals.append(total)
     sheet = Balance(hours=tuple(hours), sources=tuple(totals), total=_sum("total", totals))
     return _with_deliveries(store, sheet) if deliveries else sheet
 
@@ -123,7 +129,10 @@ def _added(rows: Iterable[BalanceRow]) -> dict[str, int]:
     return found
 
 
-def _hours(store: Store, source: str, receipts: list[LandingReceipt], mappings: Mappings | None) -> list[BalanceRow]:
+def _hours(
+    store: Store, source: str, receipts: list[LandingReceipt], mappings: Mappings | None, lost: list[str]
+) -> list[BalanceRow]:
+    """Return the rows of a source; `lost` is told of files of bronze whose receipts are lost."""
     from lake.ledger.frames import Build, by_hour  # Polars takes 0.2 s to import; only a sheet waits for it
 
     inputs = {hour: row_marks(files) for hour, files in bronze_inputs(receipts).items()}
@@ -136,6 +145,10 @@ def _hours(store: Store, source: str, receipts: list[LandingReceipt], mappings: 
     }
     there = files_there(store, built.values())
     now = {model: mappings.fingerprint(model) for model in mappings.models_of(source)} if mappings else {}
+    unnamed = unnamed_hours(store, built.values(), receipts, bool(lost))
+    lost += dict.fromkeys(unnamed.values())
+    if not receipts and not lost and next(iter(store.list(f"{paths.BRONZE}/{source}")), None) is not None:
+        lost.append(f"{paths.BRONZE}/{source} holds files, and no landing receipt names them: {REPAIR}")
     builds = [
         Build(
             hour=hour,

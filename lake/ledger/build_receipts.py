@@ -10,17 +10,19 @@ from datetime import date
 
 import msgspec
 
-from lake.ledger import decoded, hour
+from lake.base.errors import warn_once
+from lake.ledger import BrokenReceipt, decoded, decoded_all, hour
 from lake.storage import paths
 from lake.storage.store import Store
 
 
 class IndexMark(msgspec.Struct, frozen=True):
-    """The index of observables beside one file of a table: its rows and bytes, and which version of the index it is."""
+    """The index of observables beside one file of a table: rows, bytes, which version of the index, and the digest."""
 
     rows: int
     bytes: int
     version: str
+    digest: str = ""
 
 
 class SameRows(msgspec.Struct, frozen=True, gc=False):
@@ -49,6 +51,7 @@ class BuildReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # with
     context: dict[str, str] = {}
     expired_at: str = ""
     index: IndexMark | None = None  # None: the file has none
+    digest: str = ""  # of the file's bytes, as in `lake.ledger.FileMark`
     content: str = ""  # digest of what readers of the rows depend on, where that is less than all of them
     same: SameRows | None = None  # the rows are those that an earlier build made, which readers may have read
 
@@ -85,20 +88,32 @@ def models(store: Store) -> list[str]:
 
 
 def day_of(store: Store, model: str, day: date) -> dict[str, BuildReceipt]:
-    """Return one model's receipts of one day, by hour text."""
+    """Return one model's receipts of one day, by hour text; as in `of_model`, none of one that cannot be read."""
     try:
         key = day_key(model, day)
         return decoded(key, store.read(key), _day)
     except FileNotFoundError:
         return {}
+    except BrokenReceipt as problem:
+        warn_once(f"{problem}, or `headwater build`: its hours count as never built")
+        return {}
 
 
-def of_model(store: Store, model: str) -> dict[str, BuildReceipt]:
-    """Return all receipts of one model, by hour text."""
+def of_model(store: Store, model: str, broken: list[str] | None = None) -> dict[str, BuildReceipt]:
+    """Return the receipts of one model, by hour text.
+
+    A day that cannot be read is left out, and told: its hours are as if they were never built. With `broken` it is
+    told there.
+    """
     found: dict[str, BuildReceipt] = {}
-    for key, data in store.read_all(f"{paths.LEDGER}/build/{paths.checked(model)}"):
-        day: dict[str, BuildReceipt] = decoded(key, data, _day)
+    told: list[str] = []
+    for day in decoded_all(store.read_all(f"{paths.LEDGER}/build/{paths.checked(model)}"), _day, told):
         found.update(day)
+    if broken is not None:
+        broken += told
+    else:
+        for each in told:
+            warn_once(f"{each}, or `headwater build`: its hours count as never built")
     return found
 
 

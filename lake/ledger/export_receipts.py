@@ -109,7 +109,7 @@ def exported(store: Store, destination: str, table: str) -> dict[str, ExportRece
     """Return the receipts of all hours of a table at a destination, by hour text. Raises BrokenReceipt."""
     found: dict[str, ExportReceipt] = {}
     for key, data in store.read_all(paths.export_receipts(destination, table)):
-        found.update(_decoded(key, data))
+        found.update(ledger.decoded(key, data, _day))
     return found
 
 
@@ -117,7 +117,7 @@ def exported_day(store: Store, destination: str, table: str, day: str) -> dict[s
     """Return the receipts of one day (`YYYY-MM-DD`), by hour text. Raises BrokenReceipt."""
     key = paths.export_day(destination, table, day)
     try:
-        return _decoded(key, store.read(key))
+        return ledger.decoded(key, store.read(key), _day)
     except FileNotFoundError:
         return {}
 
@@ -184,15 +184,6 @@ def begun(store: Store, destination: str, table: str) -> dict[str, str]:
 def begun_key(destination: str, table: str, hour: str) -> str:
     """Return the key that stands while a push of an hour has begun and has not ended in a receipt."""
     return f"{paths.export_begun(destination, table)}/{hour}"
-
-
-def _decoded(key: str, data: bytes) -> dict[str, ExportReceipt]:
-    try:
-        return _day.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise ledger.BrokenReceipt(
-            f"{key} is no receipt of deliveries: {problem}. Delete it: its hours are then delivered again"
-        ) from problem
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,15 @@ from lake.storage.store import Store
 COMPACTED = "compacted-"  # what the name of a file of several batches begins with
 
 
+def batch_of(key: str) -> set[str] | None:
+    """Return the names that the batch of a file may have, by the file's name; None of a file of several batches."""
+    name = key.rsplit("/", 1)[-1].removesuffix(".parquet")
+    if name.startswith(COMPACTED):
+        return None
+    batch, _, number = name.rpartition("-")  # a batch with several files in an hour numbers them
+    return {name, batch} if batch and number.isdigit() else {name}
+
+
 @dataclass(frozen=True)
 class LiveFile:
     """One file with the marks of the batches whose rows in it count."""

@@ -14,8 +14,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake.base.errors import tell_omission
 from lake.base.sql import empty_select, literal
-from lake.ledger import BrokenReceipt
+from lake.ledger import BrokenReceipt, decoded
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
@@ -77,6 +78,9 @@ class AnswersReceipt(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.rows for file in self.files)
 
 
+_answers = msgspec.json.Decoder(AnswersReceipt)
+
+
 def providers(store: Store) -> list[str]:
     """Return the names of the providers that were ever asked."""
     return list(store.folders(f"{paths.LEDGER}/lookups"))
@@ -86,21 +90,31 @@ def receipt_of(store: Store, provider: str) -> AnswersReceipt:
     """Return the receipt of a provider's answers; an empty one when there are none. Raises BrokenReceipt."""
     key = paths.lookup_receipt(provider)
     try:
-        return msgspec.json.decode(store.read(key), type=AnswersReceipt)
+        return decoded(key, store.read(key), _answers)
     except FileNotFoundError:
         return AnswersReceipt(provider=provider)
-    except msgspec.DecodeError as problem:
-        raise BrokenReceipt(f"{key} is no receipt: {problem}. Restore it from a backup") from problem
+
+
+def readable_receipts(store: Store, names: Iterable[str]) -> dict[str, AnswersReceipt]:
+    """Return the receipts of the answers of providers; one that is damaged is told and left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = receipt_of(store, name)
+        except BrokenReceipt as problem:
+            tell_omission(f"{problem}; until then events go without the answers of {name}")
+    return found
 
 
 def versions(store: Store) -> dict[str, str]:
     """Return, as receipts of builds keep it, which answers there are: `lookups:<provider>` → version."""
-    return {f"lookups:{name}": str(receipt_of(store, name).version) for name in providers(store)}
+    receipts = readable_receipts(store, providers(store))
+    return {f"lookups:{name}": str(each.version) for name, each in receipts.items()}
 
 
 def answers_sql(store: Store, names: Iterable[str] | None = None) -> str:
     """Return a SELECT over the answers of some providers, or of all; no rows where there are none."""
-    receipts = [receipt_of(store, name) for name in (providers(store) if names is None else names)]
+    receipts = readable_receipts(store, providers(store) if names is None else names).values()
     files = [literal(store.url(file.key)) for receipt in receipts for file in receipt.files]
     if not files:
         return empty_select(COLUMNS.items())

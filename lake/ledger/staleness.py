@@ -8,14 +8,16 @@ hour is also stale when an answer has come that events in it wait for (`lake.led
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from lake import ledger
+from lake.base.errors import REPAIR, tell_omission
 from lake.ledger import LandingReceipt, build_receipts
 from lake.ledger.build_receipts import BuildReceipt
+from lake.ledger.live_files import batch_of
 from lake.ledger.pending_lookups import answered
 from lake.storage import paths
 from lake.storage.store import ObjectInfo, Store
@@ -94,19 +96,31 @@ def row_marks(inputs: Inputs) -> list[str]:
     return sorted(checksum for _, checksum in inputs)
 
 
-def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
+def stale_hours(store: Store, mappings: Mappings, source: str, waiting: dict[str, str] | None = None) -> list[Stale]:
     """Return what `headwater build` would build for one source, oldest hour first.
 
-    Hours whose bronze files have gone are stale as well: their tables must become empty.
+    Hours whose bronze files have gone are stale as well: their tables must become empty. Hours that were built of rows
+    whose landing receipt is damaged or missing wait until it is mended, for they would lose these rows: `waiting` says
+    why by hour, and by key of a receipt that is damaged; without it a warning does.
     """
-    inputs = bronze_inputs(ledger.landings(store, source))
+    broken: list[str] = []
+    receipts = list(ledger.landings(store, source, broken))
+    inputs = bronze_inputs(receipts)
     models = mappings.models_of(source)
     built = {model: build_receipts.of_model(store, model) for model in models}
     hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
     there = files_there(store, built.values())
     come = answered(store, (receipt for receipts in built.values() for receipt in receipts.values()))
+    unnamed = unnamed_hours(store, built.values(), receipts, bool(broken))
+    if waiting is not None:
+        waiting |= {each.split(" ", 1)[0]: each for each in broken} | unnamed
+    else:
+        for each in (*broken, *dict.fromkeys(unnamed.values())):
+            tell_omission(each)
     found = []
     for hour in hours:
+        if hour in unnamed:
+            continue
         reasons = {
             model: why
             for model in models
@@ -116,6 +130,31 @@ def stale_hours(store: Store, mappings: Mappings, source: str) -> list[Stale]:
         if reasons:
             found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values())), reasons))
     return found
+
+
+def unnamed_hours(
+    store: Store, built: Iterable[Mapping[str, BuildReceipt]], receipts: Sequence[LandingReceipt], broken: bool
+) -> dict[str, str]:
+    """Return the hours that were built of bronze rows whose landing receipt is lost, each with a sentence.
+
+    These are rows of files that are still there, of a batch without a receipt; where some receipt is `broken`, also
+    rows of a file of several batches that no receipt counts.
+    """
+    rows = {hour: {checksum for _, checksum in of_hour} for hour, of_hour in bronze_inputs(receipts).items()}
+    batches = {receipt.batch for receipt in receipts}
+    lost: dict[str, str] = {}
+    for of_model in built:
+        for hour, receipt in of_model.items():
+            known = rows.get(hour, set())
+            for key, checksum in receipt.inputs:
+                if checksum not in known and (broken if (of := batch_of(key)) is None else not batches & of):
+                    lost[hour] = key
+    there = store.infos(set(lost.values())) if lost else {}
+    return {
+        hour: f"{key} is named by no landing receipt, and its hour is not built until it is: {REPAIR}"
+        for hour, key in lost.items()
+        if there[key] is not None
+    }
 
 
 def _why(there: Files, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:

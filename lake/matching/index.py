@@ -145,7 +145,7 @@ class StagedIndexes:
 
 def mark_of(path: Path) -> IndexMark:
     """Return what a receipt says of an index file."""
-    return IndexMark(pq.read_metadata(path).num_rows, path.stat().st_size, VERSION)
+    return IndexMark(pq.read_metadata(path).num_rows, path.stat().st_size, VERSION, ledger.digest_of(path))
 
 
 def staged_indexes(folder: Path) -> StagedIndexes:

@@ -302,6 +302,7 @@ def _receipt(
         counts=dict(content.feeds),
         context=context,
         content=content.digest,
+        digest=ledger.digest_of(path),
         same=SameRows(rows=before.rows_mark, build=mark(before)) if before and not _differs(before, content) else None,
     )
 

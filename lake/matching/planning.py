@@ -155,9 +155,12 @@ def publish_ends(store: Store, indicators: Indicators) -> None:
         publish(store, lambda: Change(receipts=((paths.indicator_ends(), text),)))
 
 
+_ends = msgspec.json.Decoder(dict[str, str])
+
+
 def _recorded_ends(store: Store) -> dict[str, str]:
     try:
-        return msgspec.json.decode(store.read(paths.indicator_ends()), type=dict[str, str])
+        return ledger.decoded(paths.indicator_ends(), store.read(paths.indicator_ends()), _ends)
     except FileNotFoundError:
         return {}
 

@@ -1,8 +1,10 @@
 """Reading quarantine: what broke the contract, by reason, and the records themselves."""
 
+from collections.abc import Collection
 from typing import Any
 
 from lake import ledger
+from lake.base.errors import tell_omission
 from lake.base.sql import literal
 from lake.ledger.live_files import addresses, live_files
 from lake.storage import duck, paths
@@ -25,9 +27,16 @@ COLUMNS = (
 _SUCCESSOR = "_landed_since"
 
 
-def select(store: Store, source: str) -> str:
-    """Return a SELECT over a source's quarantine, typed also when it is empty. Files without a receipt are left out."""
-    files = live_files(ledger.landings(store, source), paths.QUARANTINE)
+def select(store: Store, source: str, without: Collection[str] = ()) -> str:
+    """Return a SELECT over a source's quarantine, typed also when it is empty. Files without a receipt are left out.
+
+    So are those of `without`, which are damaged. A receipt that cannot be read is told, and its batch left out.
+    """
+    broken: list[str] = []
+    found = live_files(ledger.landings(store, source, broken), paths.QUARANTINE)
+    files = [each for each in found if each.key not in without]
+    for each in broken:
+        tell_omission(f"{each}; until then the records of its batch are left out")
     return typed_select(COLUMNS, addresses(store, files))
 
 
@@ -66,7 +75,7 @@ def successors(store: Store, source: str) -> dict[tuple[str, str], str]:
     """
     broken = [
         (each.landed_at, each.batch, mark)
-        for each in ledger.landings(store, source)
+        for each in ledger.landings(store, source, [])
         for mark in each.objects
         if mark.quarantined
     ]
@@ -74,7 +83,7 @@ def successors(store: Store, source: str) -> dict[tuple[str, str], str]:
         return {}
     names = {mark.name for _, _, mark in broken}
     whole: dict[str, list[tuple[str, str, str]]] = {}
-    for each in ledger.landings(store, source):
+    for each in ledger.landings(store, source, []):
         for mark in each.objects:
             if mark.name in names and not mark.quarantined and each.status == "published":
                 whole.setdefault(mark.name, []).append((each.landed_at, each.batch, mark.fingerprint))

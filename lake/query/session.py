@@ -5,7 +5,7 @@ for the schemas that the question mentions: the ledger of three years takes a se
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +15,11 @@ import msgspec
 import pyarrow as pa
 
 from lake import ledger
-from lake.base.errors import WRONG_CALL, HeadwaterError
-from lake.base.sql import empty_select, literal, quoted
+from lake.base.errors import WRONG_CALL, HeadwaterError, tell_omission
+from lake.base.sql import empty_select, listed, literal, quoted
 from lake.ledger import build_receipts
 from lake.ledger.balance import balance
-from lake.ledger.export_receipts import exported, exporting
+from lake.ledger.export_receipts import ExportReceipt, exported, exporting
 from lake.ledger.live_files import addresses, live_files
 from lake.query import quarantine
 from lake.storage import duck, paths
@@ -64,18 +64,24 @@ def connect(
     question: str = "",
     reference: Mapping[str, str] | None = None,
     marts: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection with views over the lake; only for the schemas that `question` mentions, if it is given.
 
     `sources` and `classes` give the columns that a table has even before its first file; `reference`
-    gives SELECTs, and so does `marts`, of what stands in gold beside the marts and is made of them.
+    gives SELECTs, and so does `marts`, of what stands in gold beside the marts and is made of them. Files of `without`
+    (keys) are left out, for they are damaged.
     """
     con = duck.connect(store)
     for schema in ("bronze", "silver", "gold", "quarantine", "refused", "ledger", "reference"):
         con.execute(f"create schema {schema}")
         if not question or re.search(rf"\b{schema}\b", question, re.IGNORECASE) or _browses(question):
-            for name, select in _views(store, schema, sources, classes, reference or {}, marts or {}, con):
-                con.execute(f"create view {schema}.{quoted(name)} as {select}")
+            for name, select in _views(store, schema, sources, classes, reference or {}, marts or {}, con, without):
+                try:
+                    con.execute(f"create view {schema}.{quoted(name)} as {select}")
+                except duckdb.Error:  # a file of it is damaged
+                    if not question or re.search(rf"\b{re.escape(name)}\b", question):
+                        raise
     con.execute("set allowed_directories = ?", [[store.url("")]])
     con.execute("set enable_external_access = false")
     con.execute("set python_enable_replacements = false")  # else a name may mean a variable of this program
@@ -186,23 +192,24 @@ def _views(
     reference: Mapping[str, str],
     marts: Mapping[str, str],
     con: duckdb.DuckDBPyConnection,
+    without: Collection[str],
 ) -> Iterable[tuple[str, str]]:
     if schema == "bronze":
         for source, columns in sources.items():
-            files = live_files(ledger.landings(store, source))
+            files = [each for each in live_files(_landings(store, source)) if each.key not in without]
             with_hour = [*columns, ("date", "VARCHAR"), ("hour", "VARCHAR")]
             yield source, typed_select(with_hour, addresses(store, files), hive=True)
     elif schema == "quarantine":
         for source in sources:
-            yield source, quarantine.select(store, source)
+            yield source, quarantine.select(store, source, without)
     elif schema == "silver":
         for table, columns in classes.items():
-            yield table, _folder(store, f"{paths.SILVER}/{table}", "source=*/date=*/hour=*/*.parquet", columns)
+            yield table, _folder(store, f"{paths.SILVER}/{table}", "source=*/date=*/hour=*/*.parquet", columns, without)
     elif schema == "gold":
         for mart in (each for each in store.folders(paths.GOLD) if each not in marts):
-            pattern = literal(store.url(f"{paths.GOLD}/{mart}/date=*/hour=*/*.parquet"))
+            files_ = _whole(store, f"{paths.GOLD}/{mart}", "date=*/hour=*/*.parquet", without)
             options = "union_by_name = true, hive_partitioning = true, hive_types_autocast = false"
-            yield mart, f"select * from read_parquet({pattern}, {options})"
+            yield mart, f"select * from read_parquet({listed(files_)}, {options})"
         yield from marts.items()
     elif schema == "refused":
         for destination in store.folders(paths.REFUSED):
@@ -215,20 +222,35 @@ def _views(
     elif schema == "reference":
         yield from reference.items()
     else:
-        yield from _ledger(store, con)
+        yield from _ledger(store, con, without)
 
 
-def _folder(store: Store, folder: str, pattern: str, columns: Columns) -> str:
+def _landings(store: Store, source: str) -> Iterable[ledger.LandingReceipt]:
+    """Return the receipts of a source that can be read; of the others it is told."""
+    broken: list[str] = []
+    yield from ledger.landings(store, source, broken)
+    for each in broken:
+        tell_omission(f"{each}; until then the rows of its batch are left out")
+
+
+def _folder(store: Store, folder: str, pattern: str, columns: Columns, without: Collection[str]) -> str:
     with_pipeline = [*columns, *_SILVER_PIPELINE, *_PARTITION]
     if next(iter(store.list(folder)), None) is None:
         return empty_select(with_pipeline)
-    return typed_select(with_pipeline, [store.url(f"{folder}/{pattern}")], hive=True)
+    return typed_select(with_pipeline, _whole(store, folder, pattern, without), hive=True)
 
 
-def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str]]:
+def _whole(store: Store, folder: str, pattern: str, without: Collection[str]) -> list[str]:
+    """Return what to read of a table: a pattern, or where files of it are damaged the others by name."""
+    if not any(key.startswith(f"{folder}/") for key in without):
+        return [store.url(f"{folder}/{pattern}")]
+    return [store.url(each.key) for each in store.list(folder) if each.key not in without]
+
+
+def _ledger(store: Store, con: duckdb.DuckDBPyConnection, without: Collection[str]) -> Iterable[tuple[str, str]]:
     from lake.ledger.frames import lateness, volume  # Polars takes 0.2 s to import; only questions to the ledger wait
 
-    receipts = list(ledger.landings(store))
+    receipts = [each for source in ledger.sources(store) for each in _landings(store, source)]
     landings = [msgspec.to_builtins(receipt) for receipt in receipts]
     builds = [
         msgspec.to_builtins(receipt)
@@ -239,7 +261,7 @@ def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str,
     exports = [
         msgspec.to_builtins(receipt) | {"matches": receipt.matches}
         for destination, table in exporting(store)
-        for receipt in exported(store, destination, table).values()
+        for receipt in _exported(store, destination, table)
     ]
     for name, rows in (("landings", landings), ("builds", builds), ("balance", hours), ("exports", exports)):
         if rows:
@@ -251,11 +273,19 @@ def _ledger(store: Store, con: duckdb.DuckDBPyConnection) -> Iterable[tuple[str,
         yield name, f"select * from _ledger_{name}"
     folder = f"{paths.LEDGER}/dispositions"
     if next(iter(store.list(folder)), None) is not None:
-        files = literal(store.url(f"{folder}/source=*/date=*/hour=*/*.parquet"))
+        files = listed(_whole(store, folder, "source=*/date=*/hour=*/*.parquet", without))
         yield (
             "dispositions",
             f"select * from read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)",
         )
+
+
+def _exported(store: Store, destination: str, table: str) -> Iterable[ExportReceipt]:
+    try:
+        return exported(store, destination, table).values()
+    except ledger.BrokenReceipt as problem:
+        tell_omission(f"{problem}; until then ledger.exports is without what went there")
+        return ()
 
 
 def _plain(value: object) -> object:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from lake.base.errors import REPAIR, WRONG_CALL, HeadwaterError, warn_once
+from lake.base.errors import REPAIR, WRONG_CALL, HeadwaterError, tell_omission
 from lake.storage.paths import JOURNAL, STAGING
 from lake.storage.store import (
     ABSENT,
@@ -143,7 +143,7 @@ def _finish_all(store: Store, lease: Lease) -> int:
     for entry in list(store.list(JOURNAL)):
         change, why = journaled(store, entry.key)
         if change is None:
-            warn_once(f"{why}; it is passed over, and nothing of it happens: {REPAIR}")
+            tell_omission(f"{why}; it is passed over, and nothing of it happens: {REPAIR}")
             continue
         if not _was_overtaken(store, change):
             _apply(store, change, lease)

@@ -18,6 +18,7 @@ import duckdb
 import msgspec
 
 from lake import ledger
+from lake.base.errors import REPAIR, tell_omission
 from lake.ledger import FileMark, LandingReceipt, encode, marks_of, with_marks
 from lake.ledger.live_files import COMPACTED, LiveFile, by_hour, live_files
 from lake.storage import paths
@@ -85,6 +86,7 @@ class Merge:
     receipt: CompactionReceipt
     files: tuple[LiveFile, ...]
     staged: str
+    digest: str
 
     @property
     def owners(self) -> set[tuple[str, str]]:
@@ -104,7 +106,7 @@ class Merge:
         """Return a member's receipt with the merged file in the place of those it is made of."""
         made, gone = self.receipt, {file.key for file in self.files}
         marks = (
-            FileMark(made.file, mark.hour, mark.rows, made.bytes_after, mark.checksum, made.rows)
+            FileMark(made.file, mark.hour, mark.rows, made.bytes_after, mark.checksum, made.rows, self.digest)
             if mark.key in gone
             else mark
             for mark in marks_of(receipt, made.room)
@@ -161,12 +163,18 @@ def compact(
                     merges += _merged(store, con, each, place)
                 except RowsChanged as problem:
                     done.left[each.where] = str(problem)
+                except duckdb.Error as problem:  # a file of the hour is damaged
+                    done.left[each.where] = f"{' '.join(str(problem).split())[:300]}; {REPAIR}"
+                    tell_omission(f"{each.where} cannot be merged: {REPAIR}")
             published = publish_merges(store, merges)
         done.merged += [each.receipt for each in published]
         late = [each.receipt for each in merges if each not in published]
         done.left |= {f"{each.room}/{each.source} {each.hour}": _LATE for each in late}
     for source in sources:
-        done.removed += remove_orphans(store, source)
+        try:
+            done.removed += remove_orphans(store, source)
+        except ledger.BrokenReceipt as problem:
+            tell_omission(f"{problem}; what was merged of {source} is not removed until then")
     return done
 
 
@@ -201,7 +209,7 @@ def _merge(
         members=members,
         compacted_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return Merge(receipt, tuple(files), place.key_of(out))
+    return Merge(receipt, tuple(files), place.key_of(out), ledger.digest_of(out))
 
 
 def _bins(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:

@@ -16,8 +16,9 @@ import duckdb
 import msgspec
 
 from lake import ledger
+from lake.base.errors import REPAIR, tell_omission
 from lake.base.sql import literal
-from lake.ledger.live_files import live_files
+from lake.ledger.live_files import batch_of, live_files
 from lake.query.condition import BadCondition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from lake.storage import paths
@@ -76,23 +77,37 @@ def search(store: Store, request: Request, resources: Resources) -> Found:
     with Workplace(store, "search") as place, resources.connect(store, place.path) as con:
         if why := asked.fits(con, paths.BRONZE):
             raise BadCondition(f"the condition cannot be asked of bronze.{request.source}: {why}")
-        files = list(_matches(con, store, request, asked, paths.BRONZE))
+        unread: list[str] = []
+        files = list(_matches(con, store, request, asked, paths.BRONZE, unread))
         if asked.fits(con, paths.QUARANTINE):
-            return Found(files, (*_not_looked_at(store, request), *waiting(store, request.source)))
-        files += _matches(con, store, request, asked, paths.QUARANTINE)
-        return Found(files, waiting(store, request.source))
+            return Found(files, (*unread, *_not_looked_at(store, request), *waiting(store, request.source)))
+        files += _matches(con, store, request, asked, paths.QUARANTINE, unread)
+        return Found(files, (*unread, *waiting(store, request.source)))
 
 
 def _matches(
-    con: duckdb.DuckDBPyConnection, store: Store, request: Request, asked: Asked, room: str
+    con: duckdb.DuckDBPyConnection, store: Store, request: Request, asked: Asked, room: str, unread: list[str]
 ) -> Iterator[Match]:
-    held = {file.key: file for file in live_files(ledger.landings(store, request.source), room)}
-    keys = {key: hour for key, hour in _files(store, request, room)}
+    """Yield the files with matching rows; `unread` is told of those that are damaged, or have lost their receipt."""
+    receipts = list(ledger.landings(store, request.source))
+    held, batches = {file.key: file for file in live_files(receipts, room)}, {each.batch for each in receipts}
+    keys = dict(_files(store, request, room))
+    for key in [key for key in keys if key not in held and not batches & (batch_of(key) or batches)]:
+        keys.pop(key)
+        _leave(unread, f"{key}, which no landing receipt names")
     of_url = {store.url(key): key for key in keys}
     listed = list(of_url)
     for at in range(0, len(listed), _AT_ONCE):
-        rows = asked.matching(room, listed[at : at + _AT_ONCE])
-        found = con.execute(f"select __file, _batch, count(*) from ({rows}) group by all order by all").fetchall()
+        some = listed[at : at + _AT_ONCE]
+        try:
+            found = _counted(con, asked, room, some)
+        except duckdb.Error:  # one of them is damaged
+            found = []
+            for url in some:
+                try:
+                    found += _counted(con, asked, room, [url])
+                except duckdb.Error:
+                    _leave(unread, f"{of_url[url]}, which cannot be read")
         by_key: dict[str, dict[str, int]] = {}
         for url, batch, count in found:
             by_key.setdefault(of_url[url], {})[str(batch)] = int(count)
@@ -100,6 +115,19 @@ def _matches(
             file = held.get(key)
             live = {batch: rows for batch, rows in counts.items() if file and batch in file.batches}
             yield Match(room, key, keys[key], file, live, sum(counts.values()) - sum(live.values()))
+
+
+def _counted(
+    con: duckdb.DuckDBPyConnection, asked: Asked, room: str, urls: Sequence[str]
+) -> list[tuple[str, str, int]]:
+    rows = asked.matching(room, urls)
+    return con.execute(f"select __file, _batch, count(*) from ({rows}) group by all order by all").fetchall()
+
+
+def _leave(unread: list[str], what: str) -> None:
+    told = f"{what}: {REPAIR}, and then the same command again"
+    tell_omission(f"not looked at: {told}")
+    unread.append(told)
 
 
 def _files(store: Store, request: Request, room: str) -> Iterator[tuple[str, str]]:

@@ -93,8 +93,8 @@ def rewrite(con: duckdb.DuckDBPyConnection, store: Store, asked: Asked, match: M
         raise NotErased(f"{match.key}: the rows that stay are not as they were; the file was left as it is")
     by_batch, after = _sums(con, written, room)
     record = ErasedFile(match.key, room, match.hour, match.erased, expected[0], match.dead, before, after)
-    size = out.stat().st_size if expected[0] else 0
-    return Rewritten(match, record, out if expected[0] else None, _marks(match.held, match.rows, by_batch, size))
+    left = out if expected[0] else None
+    return Rewritten(match, record, left, _marks(match.held, match.rows, by_batch, left))
 
 
 def _file(url: str) -> str:
@@ -114,29 +114,34 @@ def _sums(con: duckdb.DuckDBPyConnection, rows: str, room: str) -> tuple[dict[st
 
 
 def _marks(
-    held: LiveFile, erased: Mapping[str, int], left: Mapping[str, tuple[int, str]], size: int
+    held: LiveFile, erased: Mapping[str, int], left: Mapping[str, tuple[int, str]], file: Path | None
 ) -> dict[str, tuple[FileMark, ...]]:
     """Return each batch's marks of the rewritten file: with their checksum as before, unless rows of it went."""
     total = sum(rows for rows, _ in left.values())
+    size, digest = file.stat().st_size if file else 0, ledger.digest_of(file)
     marks: dict[str, tuple[FileMark, ...]] = {}
     for batch, mark in held.marks:
         shared = total if mark.shared else 0
         if not erased.get(batch):
-            same = msgspec.structs.replace(mark, bytes=size, file_rows=shared)
+            same = msgspec.structs.replace(mark, bytes=size, file_rows=shared, digest=digest)
             marks[batch] = (*marks.get(batch, ()), same)
         elif batch in left:
             rows, summed = left[batch]
             checksum = ledger.checksum_of_part(mark.checksum, summed)
-            marks[batch] = (FileMark(mark.key, mark.hour, rows, size, checksum, shared),)
+            marks[batch] = (FileMark(mark.key, mark.hour, rows, size, checksum, shared, digest),)
         else:
             marks[batch] = ()
     return marks
 
 
+_receipt = msgspec.json.Decoder(ErasureReceipt)
+
+
 def erasure(store: Store, source: str, name: str) -> ErasureReceipt | None:
     """Return the receipt of an erasure, or None."""
+    key = paths.erasure_receipt(source, name)
     try:
-        return msgspec.json.decode(store.read(paths.erasure_receipt(source, name)), type=ErasureReceipt)
+        return ledger.decoded(key, store.read(key), _receipt)
     except FileNotFoundError:
         return None
 

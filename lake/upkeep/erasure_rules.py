@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 
 from lake.base.sql import empty_select, literal
-from lake.ledger import ERASED, Removed
+from lake.ledger import ERASED, Removed, decoded
 from lake.query.condition import Condition, condition
 from lake.query.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from lake.storage import paths
@@ -43,10 +43,13 @@ class ErasureRule(msgspec.Struct, frozen=True, kw_only=True):
         return (not self.first or hour >= self.first) and (not self.last or hour <= self.last)
 
 
+_rule = msgspec.json.Decoder(ErasureRule)
+
+
 def erasure_rules(store: Store, source: str) -> list[ErasureRule]:
-    """Return the erasures that stand for a source."""
+    """Return the erasures that stand for a source. Raises BrokenReceipt: nothing may land until it is mended."""
     found = store.read_all(paths.erasure_conditions(source))
-    return [msgspec.json.decode(data, type=ErasureRule) for _, data in found]
+    return [decoded(key, data, _rule) for key, data in found]
 
 
 @dataclass(frozen=True)

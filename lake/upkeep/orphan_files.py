@@ -6,7 +6,6 @@ import msgspec
 
 from lake import ledger
 from lake.ledger import LandingReceipt
-from lake.ledger.live_files import COMPACTED
 from lake.storage import paths
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
@@ -22,11 +21,16 @@ def remove_orphans(store: Store, source: str) -> list[str]:
 
     def plan() -> Change:
         nonlocal gone
-        unnamed = set(listed) - _named(ledger.landings(store, source))
-        own = {key for key in unnamed if not _is_compacted(key)}
-        if own:
-            own &= {member.key for receipt in compactions(store, source) for member in receipt.members}
-        gone = sorted(own | {key for key in unnamed if _is_compacted(key)})
+        landed = list(ledger.landings(store, source))
+        unnamed = set(listed) - _named(landed)
+        if not unnamed:
+            return Change()
+        batches = {receipt.batch for receipt in landed}
+        # A batch without a receipt has not landed anew: its receipt is lost, and the file may be all there is of it.
+        replaced = [
+            receipt for receipt in compactions(store, source) if batches >= {each.batch for each in receipt.members}
+        ]
+        gone = sorted(unnamed & {key for each in replaced for key in (each.file, *(of.key for of in each.members))})
         return Change(deletes=tuple(gone))
 
     if set(listed) - _named(ledger.landings(store, source)):
@@ -34,16 +38,15 @@ def remove_orphans(store: Store, source: str) -> list[str]:
     return gone
 
 
+_compaction = msgspec.json.Decoder(CompactionReceipt)
+
+
 def compactions(store: Store, source: str) -> Iterator[CompactionReceipt]:
     """Yield the receipts of all compactions of a source."""
     for room in ROOMS:
-        for _, data in store.read_all(f"{paths.LEDGER}/compaction/{room}/{paths.checked(source)}"):
-            yield msgspec.json.decode(data, type=CompactionReceipt)
+        for key, data in store.read_all(f"{paths.LEDGER}/compaction/{room}/{paths.checked(source)}"):
+            yield ledger.decoded(key, data, _compaction)
 
 
 def _named(receipts: Iterable[LandingReceipt]) -> set[str]:
     return {mark.key for receipt in receipts for mark in (*receipt.files, *receipt.quarantine_files)}
-
-
-def _is_compacted(key: str) -> bool:
-    return key.rsplit("/", 1)[-1].startswith(COMPACTED)

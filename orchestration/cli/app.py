@@ -16,7 +16,7 @@ import typer
 
 from ingest.contracts import Contract, contract_of, source_names
 from lake.base import plugins
-from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError
+from lake.base.errors import NEEDS_A_LOOK, REPAIR, WRONG_CALL, HeadwaterError
 from lake.base.text import shown_json
 from lake.storage.publish import recover
 from lake.storage.store import Store
@@ -34,6 +34,7 @@ Last = Annotated[str | None, typer.Option("--to", help="Last event hour or day (
 Sources = Annotated[list[str] | None, typer.Option("--source", help="Only these sources.")]
 
 INTERRUPTED = 130  # exit code of Ctrl-C, as of shells
+_MOST_DAMAGED = 5  # files that an error names
 _HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]([01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d)?)?Z?)?\Z", re.ASCII)
 
 app = typer.Typer(
@@ -69,6 +70,8 @@ def main() -> None:
     except SystemExit as ended:  # how commands end; without this line each would import what `known_errors` names
         if ended.code == INTERRUPTED:
             err.print("interrupted")
+        if handler.omitted and not ended.code:
+            sys.exit(NEEDS_A_LOOK)
         raise
     except RuntimeError as problem:
         if str(problem) != "Query interrupted":  # DuckDB's words for Ctrl-C
@@ -76,17 +79,24 @@ def main() -> None:
         err.print("interrupted")
         sys.exit(INTERRUPTED)
     except known_errors() as problem:
-        sys.exit(fail(problem))
+        sys.exit(fail(problem, damaged_files(problem)))
+    except Exception as problem:
+        if damage := damaged_files(problem):  # else it is a bug, and keeps its traceback
+            sys.exit(fail(problem, damage))
+        raise
     finally:
         warnings.removeHandler(handler)
         warnings.propagate = True
 
 
 class _Warnings(logging.Handler):
-    """What `lake.base.errors.warn_once` is told, as plain lines on stderr."""
+    """What `lake.base.errors` is told that stops nothing, as plain lines on stderr; whether anything was left out."""
+
+    omitted = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a warning."""
+        self.omitted |= record.levelno >= logging.ERROR
         err.print(record.getMessage(), style="yellow", soft_wrap=True)
 
 
@@ -150,13 +160,30 @@ def known_errors() -> tuple[type[Exception], ...]:
     return (HeadwaterError, duckdb.Error, OSError)
 
 
-def fail(problem: Exception) -> int:
-    """Print a problem and what to do about it; return the exit code that belongs to it."""
+def damaged_files(problem: Exception) -> list[str]:
+    """Return what is damaged in the lake, where that may be why something failed: a sentence for each file.
+
+    Most files are not opened: one that was changed and has its size is told by `headwater verify lake`.
+    """
+    from lake.upkeep.damage import damage_behind, may_be_damage
+
+    if not may_be_damage(problem):
+        return []
+    try:
+        return [f"{each.key} {each.found}" for each in damage_behind(open_lake(settings()), str(problem))]
+    except (HeadwaterError, OSError):  # neither settings nor lake can be read: the problem itself says so
+        return []
+
+
+def fail(problem: Exception, damage: Sequence[str] = ()) -> int:
+    """Print a problem and what to do about it, or the damage it comes from; return the exit code that belongs to it."""
     message = str(problem) or type(problem).__name__
     known = problem if isinstance(problem, HeadwaterError) else None
     if "--json" in sys.argv:
         print_json({"error": message, "kind": type(problem).__name__})
     err.print("error:", message, style="red", soft_wrap=True)
+    for each in damage[:_MOST_DAMAGED]:
+        err.print(f"damaged: {each}; {REPAIR}", style="red", soft_wrap=True)
     if known and known.advice:
         err.print(known.advice, soft_wrap=True)
     return known.exit_code if known else NEEDS_A_LOOK

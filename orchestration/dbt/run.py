@@ -76,9 +76,12 @@ def build(
     for source in sources:
         for model in removed_models(store, mappings, source):
             retire(store, model)
-        for each in stale_or_all(store, mappings, source, again):
+        waiting: dict[str, str] = {}
+        for each in stale_or_all(store, mappings, source, again, waiting):
             if in_range(each.hour) and (only is None or each.hour in only):
                 wanted.setdefault((source, each.models), []).append(each.hour)
+        if waiting:
+            done.failures[source] = "; ".join(list(dict.fromkeys(waiting.values()))[:3])
     runs = [*_runs(mappings, wanted)]
     hours_of_all = sum(map(len, wanted.values()))
     counted = _counter(told, f"building {hours_of_all:,} event hours, tables", sum(len(models) for models, _ in runs))

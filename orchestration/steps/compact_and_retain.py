@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from ingest.contracts import load_contracts, read_contracts
 from lake import ledger
+from lake.base.errors import tell_omission
+from lake.ledger import BrokenReceipt
 from lake.marts.retention import expire_marts
 from lake.storage.store import Store
 from lake.upkeep.compaction import Compacted, Due, Policy, compact, due
@@ -36,7 +38,11 @@ def due_hours(
     found: list[Due] = []
     left = 0
     for source in sources:
-        of_source = due(store, source, policy, datetime.now(UTC), first, last)
+        try:
+            of_source = due(store, source, policy, datetime.now(UTC), first, last)
+        except BrokenReceipt as problem:
+            tell_omission(f"{problem}; nothing of {source} is merged until then")
+            continue
         waiting = set() if unbuilt or not of_source else unbuilt_hours(store, source)
         found += [each for each in of_source if not each.waits(waiting)]
         left += sum(each.waits(waiting) for each in of_source)
@@ -79,7 +85,11 @@ def retain_lake(
             note = f"{problems[source]}: nothing expires until then" if source in problems else f"{note}: kept for ever"
             found.append(Retained(source, None, "", [], note))
             continue
-        days = expire(store, source, retention, now, told) if apply else expired_days(store, source, retention, now)
+        try:
+            days = expire(store, source, retention, now, told) if apply else expired_days(store, source, retention, now)
+        except BrokenReceipt as problem:
+            tell_omission(f"{problem}; nothing of {source} expires until then")
+            days = []
         found.append(Retained(source, retention, newest_expired(retention, now), days))
     return found
 

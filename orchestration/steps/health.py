@@ -28,11 +28,16 @@ from lake import ledger
 from lake.export.declaration import Export
 from lake.export.destination import Partition
 from lake.export.errors import BadDeclaration, ExportError
+from lake.ledger import BrokenReceipt
 from lake.ocsf import generate
 from lake.ocsf.attributes import declared_classes
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import ABSENT, Conflict, LocalStore, Store
+from lake.upkeep.broken_receipts import CHANGED, UNKNOWN, Damage
+from lake.upkeep.damage import examine as damage
+from lake.upkeep.repair import Repaired
+from lake.upkeep.repair import repair as repair_lake
 from orchestration.settings import (
     ObjectSource,
     Settings,
@@ -47,6 +52,7 @@ from orchestration.steps.exports import declared_exports, export_states, opened
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
 _LITTLE_SPACE = 5 << 30
+_MOST_DAMAGED = 10  # files of a kind that are named
 _ANSWER_SECONDS = 20.0  # a destination that takes longer counts as one that does not answer
 _ANY_HOUR = "2000-01-01T00"  # nothing is there: it is asked for to see whether the destination answers
 
@@ -60,8 +66,8 @@ class Finding(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-def examine() -> Iterator[Finding]:
-    """Yield what was found, from the machine up to the data. Raises SettingsError."""
+def examine(repair: bool = False) -> Iterator[Finding]:
+    """Yield what was found, from the machine up to the data; `repair` mends the lake first. Raises SettingsError."""
     yield Finding("versions", "ok", f"Python {platform.python_version()}, " + ", ".join(_versions()))
     used = load_settings()
     wrong = list(problems())
@@ -75,13 +81,52 @@ def examine() -> Iterator[Finding]:
     yield from found
     if any(each.state == "error" for each in found):
         return
-    yield from _sources(used, store)
+    if repair:
+        yield from (_repaired(each) for each in repair_lake(store))
+    yield from _damaged(store)
+    yield from _readable("sources", _sources(used, store))
     configured = [name for name, files in used.geoip.databases.items() if files]
-    yield from _reference(store, {table for name in configured for table in CONFIGURED[name][:1]})
-    yield from feeds_found(used, store)
-    yield from _lookups(used, store)
-    yield from _destinations(used, store)
+    yield from _readable(
+        "reference", _reference(store, {table for name in configured for table in CONFIGURED[name][:1]})
+    )
+    yield from _readable("feeds", feeds_found(used, store))
+    yield from _readable("lookups", _lookups(used, store))
+    yield from _readable("destinations", _destinations(used, store))
     yield from _generated()
+
+
+def _damaged(store: Store) -> Iterator[Finding]:
+    """Yield what can be seen of damage without reading every file: `headwater verify lake` reads them."""
+    kinds: dict[str, list[Damage]] = {}
+    for each in damage(store):
+        kinds.setdefault(each.kind, []).append(each)
+    for kind, found in kinds.items():
+        for each in found[:_MOST_DAMAGED]:
+            state = "warning" if each.state == UNKNOWN else "error"
+            yield Finding(kind, state, f"{each.key} {each.found}", each.advice)
+        if len(found) > _MOST_DAMAGED:
+            yield Finding(
+                kind, "error", f"and {len(found) - _MOST_DAMAGED:,} more", "`headwater verify lake` names all"
+            )
+    if not kinds:
+        found_ = "every file that a receipt names is there, with its size"
+        yield Finding("files of the lake", "ok", f"{found_}; `headwater verify lake` reads them")
+
+
+def _repaired(done: Repaired) -> Finding:
+    advice = "" if done.mended and done.damage.state != CHANGED else done.damage.advice
+    state = "note" if done.mended else "error"
+    return Finding(
+        f"repair of {done.damage.kind}", state, f"{done.damage.key} {done.damage.found}; it {done.done}", advice
+    )
+
+
+def _readable(subject: str, found: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield findings; what a damaged file keeps from being looked at is one more."""
+    try:
+        yield from found
+    except BrokenReceipt as problem:
+        yield Finding(subject, "error", str(problem))
 
 
 def _versions() -> list[str]:
@@ -137,7 +182,7 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
     for name in used.sources.keys() - contracts.keys() - read_contracts()[1].keys():
         yield Finding(f"source {name}", "error", "there is no contract of this name", "see `headwater sources`")
     for name in sorted(contracts):
-        place, receipts = used.sources.get(name), list(ledger.landings(store, name))
+        place, receipts = used.sources.get(name), list(ledger.landings(store, name, []))
         stalled = [receipt.batch for receipt in receipts if receipt.status == "stalled"]
         if stalled:
             advice = "decide with `headwater land … --on-stall quarantine` or `null`"

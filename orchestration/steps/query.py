@@ -1,6 +1,7 @@
 """The lake as a person reads it in SQL: its views, by contracts, classes, reference tables and products."""
 
 import re
+from collections.abc import Collection
 from difflib import get_close_matches
 
 import duckdb
@@ -8,6 +9,7 @@ import duckdb
 from ingest.contracts import load_contracts
 from ingest.contracts.model import pipeline_columns
 from ingest.reference.views import reference_views
+from lake.base.errors import tell_omission
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
 from lake.ocsf.attributes import declared_classes
@@ -18,13 +20,14 @@ from lake.signals.quality import quality_sql
 from lake.signals.verdicts import verdicts_sql
 from lake.storage import paths
 from lake.storage.store import Store
+from lake.upkeep.damage import damage_behind, may_be_damage
 from orchestration.dbt.project import load_project
 from orchestration.settings import load_settings
 from orchestration.steps.products import product_names
 
 
-def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
-    """Return a connection that reads a lake: see `lake.query.session`."""
+def reading(store: Store, question: str = "", without: Collection[str] = ()) -> duckdb.DuckDBPyConnection:
+    """Return a connection that reads a lake, but files of `without`: see `lake.query.session`."""
     added = [(column.name, column.duckdb_type) for column in pipeline_columns]
     sources = {
         name: [*((field.name, field.duckdb_type) for field in each.fields), *added]
@@ -33,7 +36,9 @@ def reading(store: Store, question: str = "") -> duckdb.DuckDBPyConnection:
     classes = {name: columns(each) for name, each in declared_classes().items()}
     in_gold = not question or re.search(r"\b(gold|show|information_schema|duckdb_)", question, re.IGNORECASE)
     marts = {**signal_views(store, question), MATCHES: matches(store)} if in_gold else {}
-    return connect(store, sources, classes, question, reference_views(store, load_settings().feed_order), marts)
+    asked = not question or re.search(r"\b(reference|show|information_schema|duckdb_)", question, re.IGNORECASE)
+    in_reference = reference_views(store, load_settings().feed_order) if asked else {}
+    return connect(store, sources, classes, question, in_reference, marts, without)
 
 
 def signal_views(store: Store, question: str = "") -> dict[str, str]:
@@ -48,13 +53,22 @@ def signal_views(store: Store, question: str = "") -> dict[str, str]:
 
 
 def answered(store: Store, question: str) -> Answer:
-    """Return the answer to one question. Raises ReadOnly, QuestionFailed with the tables that are meant perhaps."""
-    con = reading(store, question)
+    """Return the answer to one question; where files are damaged, of the others, and those are told.
+
+    Raises ReadOnly, QuestionFailed with the tables that are meant perhaps.
+    """
     try:
-        return answer(con, question)
-    except QuestionFailed as problem:
-        if not problem.missing:
-            raise
+        return answer(reading(store, question), question)
+    except (QuestionFailed, duckdb.Error) as problem:
+        if isinstance(problem, duckdb.Error) or not problem.missing:
+            if not may_be_damage(problem):
+                raise
+            damage = damage_behind(store, str(problem), set(re.findall(r"\w+", question)))
+            if not damage:
+                raise
+            for each in damage:
+                tell_omission(f"left out: {each}")
+            return answer(reading(store, question, {each.key for each in damage}), question)
         meant = nearest(problem.missing, table_names(store))
         near = f"; near it: {', '.join(meant)}" if meant else ""
         raise QuestionFailed(f"there is no table {problem.missing}{near} (`headwater tables` lists all)") from None

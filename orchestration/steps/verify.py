@@ -1,12 +1,18 @@
-"""Verifying: log files of a span of arrival hours, held against what their vendor signed."""
+"""Verifying: log files of arrival hours against what their vendor signed, and the lake's files against its receipts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ingest.contracts import Contract
 from ingest.sources import BrokenModule, Report, integrity_of
 from lake.base.errors import WRONG_CALL, HeadwaterError, warn_once
+from lake.storage import paths
+from lake.storage.publish import sweep
 from lake.storage.store import Store
+from lake.upkeep.broken_receipts import CHANGED, UNREADABLE, Damage
+from lake.upkeep.damage import Looked, examine
+from lake.upkeep.repair import aside
 from orchestration.settings import ObjectSource, Settings, access_of
 from orchestration.steps.collect import SourceNotConfigured
 
@@ -56,3 +62,39 @@ def newest_settled(source: str, now: datetime | None = None) -> str:
     module = integrity_of(source)
     settled = module.SETTLED if module else timedelta(0)
     return f"{(now or datetime.now(UTC)) - settled - timedelta(hours=1):%Y-%m-%dT%H}"
+
+
+@dataclass(frozen=True)
+class LakeReport:
+    """What reading the lake's files again has found: counts by kind, damage, and what was marked stale (key → now)."""
+
+    looked: Looked
+    damage: tuple[Damage, ...]
+    marked: dict[str, str]
+
+
+def verify_lake(
+    store: Store,
+    share: float = 1.0,
+    sources: Collection[str] | None = None,
+    told: Callable[[str], None] = lambda _: None,
+) -> LakeReport:
+    """Hold the lake's files against its receipts, reading a share of them again.
+
+    Files of silver, gold and event outcomes that are not as they were written are put aside, so that their hours are
+    stale and the next build makes them again. All others are left as they are.
+    """
+    sweep(store)
+    looked, marked = Looked(), dict[str, str]()
+    found = tuple(examine(store, sources, share, looked, told))
+    for each in found:
+        if (
+            each.state in (CHANGED, UNREADABLE)
+            and each.key.startswith(_MADE_BY_BUILDS)
+            and each.key.endswith(".parquet")
+        ):
+            marked[each.key] = aside(store, each.key)
+    return LakeReport(looked, found, marked)
+
+
+_MADE_BY_BUILDS = (paths.SILVER, paths.GOLD, paths.INDEX, f"{paths.LEDGER}/{paths.OUTCOMES}")

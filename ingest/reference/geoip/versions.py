@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ingest.reference.geoip.files import BLOCK_TYPES, table_types
 from ingest.reference.geoip.records import TABLES
 from lake.base.sql import empty_select, literal
+from lake.ledger import broken
 from lake.storage.store import Store
 
 FIRST = datetime(1970, 1, 1)
@@ -75,8 +76,9 @@ def receipt_key(table: str, version: str) -> str:
 
 
 def read_receipts(store: Store, table: str) -> list[ReferenceReceipt]:
-    """The receipts of every version of a table, oldest name first; empty when nothing was loaded."""
-    return [_decode(data) for key, data in store.read_all(f"ledger/reference/{table}") if key.endswith(".json")]
+    """The receipts of every version of a table, oldest name first, or none. Raises BrokenReceipt."""
+    held = store.read_all(f"ledger/reference/{table}")
+    return [_decode(key, data) for key, data in held if key.endswith(".json")]
 
 
 def encoded(receipt: ReferenceReceipt) -> str:
@@ -85,10 +87,13 @@ def encoded(receipt: ReferenceReceipt) -> str:
     return json.dumps(with_text, indent=2) + "\n"
 
 
-def _decode(text: bytes) -> ReferenceReceipt:
-    values = json.loads(text)
-    times = {at: datetime.fromisoformat(values[at]) for at in ("built_at", "learned_at")}
-    return ReferenceReceipt(**(values | times))
+def _decode(key: str, text: bytes) -> ReferenceReceipt:
+    try:
+        values = json.loads(text)
+        times = {at: datetime.fromisoformat(values[at]) for at in ("built_at", "learned_at")}
+        return ReferenceReceipt(**(values | times))
+    except (ValueError, TypeError, KeyError) as problem:
+        raise broken(key, text, problem) from problem
 
 
 _DUCKDB_TYPES = {

@@ -60,7 +60,7 @@ def _lost(store: Store, sources: list[str]) -> list[str]:
     return [
         f"{source}: {coverage_sentence(each)}"
         for source in sources
-        for each in coverage_of(ledger.landings(store, source))
+        for each in coverage_of(ledger.landings(store, source, []))
         if each.meaning == "lost"
     ]
 

@@ -1,5 +1,7 @@
 """The command that says what is wrong and what to do."""
 
+from typing import Annotated
+
 import typer
 
 from orchestration.cli.app import Json, app, out, print_json, say
@@ -7,9 +9,20 @@ from orchestration.steps.health import examine
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
-    """Look at versions, settings, the lake and the reference data; say what is wrong and what to do."""
-    findings = list(examine())
+def doctor(
+    json: Json = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Read the whole lake; put damaged files aside in its folder damaged/, mend what can be."
+        ),
+    ] = False,
+) -> None:
+    """Look at versions, settings, the lake and the reference data; say what is wrong and what to do.
+
+    With --repair, what is damaged is put aside, and what can be derived again is made again. Nothing is deleted.
+    """
+    findings = list(examine(repair))
     if json:
         print_json(findings)
     else:

@@ -7,7 +7,7 @@ import typer
 from ingest.contracts import Contract, load_contracts
 from ingest.sources import BrokenModule, api_of
 from lake import ledger
-from orchestration.cli.app import Json, app, lake, out, print_json, print_table, say, settings
+from orchestration.cli.app import Json, app, err, lake, out, print_json, print_table, say, settings
 
 
 @app.command()
@@ -26,9 +26,9 @@ def sources(
         used = {*configured, *ledger.sources(store)}
         _print_available([each for name, each in sorted(load_contracts().items()) if name not in used], json)
         return
-    rows = []
+    rows, broken = [], list[str]()
     for name, each in sorted(load_contracts().items()):
-        receipts = list(ledger.landings(store, name))
+        receipts = list(ledger.landings(store, name, broken))
         rows.append(
             {
                 "source": name,
@@ -42,12 +42,16 @@ def sources(
                 "newest_event_hour": max((mark.hour for each in receipts for mark in each.files), default=""),
             }
         )
+    for line in broken:
+        err.print(line, style="yellow", soft_wrap=True)
     if json:
         print_json(rows)
     else:
         shown = [name for name in rows[0] if out.width >= 120 or name not in ("title", "version", "owner")]
         heads = [name.replace("_", "\n") for name in shown]
         print_table("", heads, [[row[name] for name in shown] for row in rows])
+    if broken:
+        raise typer.Exit(1)
 
 
 def _print_available(contracts: list[Contract], json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The command that holds delivered log files against what their vendor signed."""
+"""The command that holds log files against what their vendor signed, and the lake's files against its receipts."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from ingest.contracts import load_contracts
 from ingest.sources import Report, integrity_of
+from lake.upkeep.broken_receipts import UNKNOWN
 from orchestration.cli.app import (
     Json,
     UsageError,
@@ -13,25 +14,39 @@ from orchestration.cli.app import (
     contract,
     hour_range,
     lake,
+    number,
     print_json,
     print_table,
     progress,
     say,
     settings,
 )
-from orchestration.steps.verify import newest_settled, verifiable, verify_hours
+from orchestration.steps.verify import newest_settled, verifiable, verify_hours, verify_lake
+
+LAKE = "lake"  # no source has this name
 
 
 @app.command()
 def verify(
-    source: Annotated[str, typer.Argument(help="A source whose log files are signed.")],
+    source: Annotated[str, typer.Argument(help="A source whose log files are signed; or `lake`, for the lake itself.")],
     first: Annotated[
         str | None, typer.Option("--from", help="First arrival hour or day (UTC); default: the newest provable hour.")
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last arrival hour or day (UTC), included.")] = None,
+    sample: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Of `lake`: the share of files to read again; sizes are always compared."),
+    ] = 1.0,
+    only: Annotated[list[str] | None, typer.Option("--source", help="Of `lake`: only these sources.")] = None,
     json: Json = False,
 ) -> None:
-    """Verify log files by CloudTrail's digest chain: missing, altered and unnamed files, and what the lake landed."""
+    """Verify log files by CloudTrail's digest chain, or with `lake` every file of the lake by its receipt.
+
+    Log files: missing, altered and unnamed ones, and what the lake landed. Lake: damaged, missing and unnamed files.
+    """
+    if source == LAKE:
+        _verify_lake(sample, [contract(name).source for name in only] if only else None, json)
+        return
     held = contract(source)
     if integrity_of(source) is None:
         known = ", ".join(verifiable(load_contracts())) or "none"
@@ -44,6 +59,47 @@ def verify(
     else:
         _tell(report)
     if not report.sound:
+        raise typer.Exit(1)
+
+
+def _verify_lake(sample: float, sources: list[str] | None, json: bool) -> None:
+    store = lake()
+    with err.status("reading the lake …"):
+        report = verify_lake(store, sample, sources)
+    looked = report.looked
+    if json:
+        print_json(
+            {
+                "counts": {
+                    kind: {
+                        "files": looked.files[kind],
+                        "bytes": looked.bytes.get(kind, 0),
+                        "read": looked.read.get(kind, 0),
+                        "not_checked": looked.not_checked.get(kind, 0),
+                    }
+                    for kind in looked.files
+                },
+                "damage": report.damage,
+                "marked": report.marked,
+            }
+        )
+    else:
+        counts = [
+            (kind, files, looked.bytes.get(kind, 0), looked.read.get(kind, 0), looked.not_checked.get(kind, 0))
+            for kind, files in looked.files.items()
+        ]
+        if counts:
+            print_table("", ("kind", "files", "bytes", "read\nagain", "without\nchecksum"), counts)
+        for each in report.damage:
+            now = f" (now {report.marked[each.key]})" if each.key in report.marked else ""
+            say(f"{each.state:11}{each}{now}", style="yellow" if each.state == UNKNOWN else "red")
+        unchecked = sum(looked.not_checked.values())
+        if unchecked:
+            say(f"not checked: {number(unchecked, 'file')} of receipts without checksums; only their footers were read")
+        say(f"{number(len(report.damage), 'file')} damaged, missing or unknown")
+        if report.marked:
+            say(f"{number(len(report.marked), 'table file')} put aside: run `headwater build` to make them again")
+    if report.damage:
         raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lake.base.errors import warn_once
+from lake.base.errors import tell_omission
 from lake.storage.publish import Change, Workplace, publish, recover, sweep
 from lake.storage.store import LocalStore
 
@@ -207,7 +207,7 @@ def test_a_journal_entry_that_cannot_be_finished_stops_nothing(
     damaged = {"gone": text, "cut": text[:40], "empty": b"", "zeroed": bytes(len(text)), "garbage": b"\xff\xfe{"}
     store.write("_journal/1.json", damaged[damage])
     store.write("_staging/dead-1/b", b"rows")
-    warn_once.cache_clear()
+    tell_omission.cache_clear()
     assert recover(store) == 0
     assert "_journal/1.json" in caplog.text and "headwater doctor --repair" in caplog.text
     with Workplace(store, "land") as place:
