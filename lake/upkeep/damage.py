@@ -31,6 +31,7 @@ from lake.upkeep.receipts import CompactionReceipt
 
 _LANDED = (paths.BRONZE, paths.QUARANTINE)
 _MAGIC = b"PAR1"
+_ASIDE = "`headwater doctor --repair` puts it aside, and "
 ICEBERG = "Iceberg file"
 _NAMED = 2  # objects that an advice names
 
@@ -161,11 +162,11 @@ def _built(receipt: BuildReceipt) -> Iterator[Expected]:
         return
     room = "event outcomes" if receipt.table == paths.OUTCOMES else f"{receipt.file.split('/', 1)[0]} file"
     again = "headwater match" if receipt.model == "threat_matches" else "headwater build"
-    advice = f"`headwater doctor --repair` puts it aside, and `{again}` makes it again"
+    advice = f"{_ASIDE}`{again}` makes it again"
     yield Expected(receipt.file, room, advice, receipt.source, receipt.bytes, receipt.digest)
     if receipt.index is not None and receipt.index.rows:
         mark, key = receipt.index, paths.index_file(receipt.file)
-        advice = "`headwater doctor --repair` puts it aside, and `headwater match` makes it again"
+        advice = f"{_ASIDE}`headwater match` makes it again"
         yield Expected(key, "index file", advice, receipt.source, mark.bytes, mark.digest)
 
 
@@ -178,7 +179,7 @@ def _reference(store: Store) -> Iterator[Expected]:
             continue  # `ledger_damage` tells
         feed = key.split("/")[3] if key.count("/") > 3 else ""
         again = f"headwater reference load {feed} --anew" if feed else "headwater build"
-        advice = f"`headwater doctor --repair` puts it aside; then `{again}` loads it anew"
+        advice = f"{_ASIDE}`{again}` loads it anew"
         if feed and not key.endswith("/current.json"):
             continue  # a load that others have followed
         if isinstance(files, dict):
@@ -205,7 +206,8 @@ def _checked(store: Store, each: Expected, info: ObjectInfo | None, deep: bool, 
     looked.add(looked.files, each.kind)
 
     def damage(state: str, found: str) -> Damage:
-        return Damage(each.key, each.kind, state, found, each.advice, each.source)
+        advice = each.advice.removeprefix(_ASIDE) if state == MISSING else each.advice
+        return Damage(each.key, each.kind, state, found, advice, each.source)
 
     if info is None:
         return damage(MISSING, "is missing")

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
