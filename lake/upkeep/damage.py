@@ -67,7 +67,7 @@ def examine(
     sources: Collection[str] | None = None,
     share: float = 0.0,
     looked: Looked | None = None,
-    told: Callable[[str], None] = lambda _: None,
+    told: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Damage]:
     """Yield what is damaged: of the journal, the ledger, and the files that receipts name, or that none names.
 
@@ -83,7 +83,7 @@ def examine(
         named.update(each.key for each in some)
         infos = store.infos(each.key for each in some)
         for each in some:
-            told(each.key)
+            told(sum(looked.files.values()))
             deep = share >= 1 or (share > 0 and random.random() < share)
             if found := _checked(store, each, infos[each.key], deep, looked):
                 yield found

@@ -77,7 +77,7 @@ def verify_lake(
     store: Store,
     share: float = 1.0,
     sources: Collection[str] | None = None,
-    told: Callable[[str], None] = lambda _: None,
+    told: Callable[[int], None] = lambda _: None,
 ) -> LakeReport:
     """Hold the lake's files against its receipts, reading a share of them again.
 

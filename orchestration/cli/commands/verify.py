@@ -64,8 +64,8 @@ def verify(
 
 def _verify_lake(sample: float, sources: list[str] | None, json: bool) -> None:
     store = lake()
-    with err.status("reading the lake …"):
-        report = verify_lake(store, sample, sources)
+    with progress("reading the lake", hidden=json) as tell:
+        report = verify_lake(store, sample, sources, lambda files: tell("reading the lake: files", files))
     looked = report.looked
     if json:
         print_json(
