@@ -150,7 +150,8 @@ def build(
 
     def run() -> tuple[set[str], str]:
         said = headwater("build")
-        assert "Traceback" not in said.err and said.code == (1 if "error:" in said.err else 0)
+        broken = "error:" in said.err or bool(load_project(copied).problems)
+        assert "Traceback" not in said.err and said.code == int(broken)
         folders = [*(tmp_path / "lake/silver").glob("*"), *(tmp_path / "lake/gold").glob("*")]
         return {folder.name for folder in folders if any(folder.rglob("*.parquet"))}, said.err
 

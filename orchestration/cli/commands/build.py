@@ -23,6 +23,7 @@ from orchestration.cli.app import (
     say,
     settings,
 )
+from orchestration.dbt.project import load_project
 from orchestration.dbt.run import Built, would_build
 from orchestration.dbt.run import build as build_stale
 from orchestration.steps.feeds import FEED_PROBLEMS, load_configured, load_databases
@@ -49,6 +50,8 @@ def build(
     with progress("building", hidden=json) as tell:
         done = build_stale(settings(), store, wanted, *hours, again=again, told=tell)
     _report_build(done, json)
+    if load_project().problems:  # told on stderr when the project was read
+        raise typer.Exit(1)
 
 
 def load_reference(quiet: bool = False) -> None:

@@ -87,8 +87,7 @@ def push(
             say(line)
     if failures:
         raise typer.Exit(1)
-    if exports and not any(each.destination in used.destinations for each in exports):
-        raise typer.Exit(WRONG_CALL)  # nothing can be delivered: the lines above name what is not set
+    _exit_if_nowhere(exports, used)
 
 
 def _followed(pushed: Iterable[tuple[Export, Pushed]], hidden: bool) -> Iterator[tuple[Export, Pushed]]:
@@ -163,6 +162,13 @@ def verify(
             say(line)
     if verified.wrong:
         raise typer.Exit(1)
+    _exit_if_nowhere(chosen, used)
+
+
+def _exit_if_nowhere(exports: Sequence[Export], used: Settings) -> None:
+    """End with the code for absent settings when no export has a destination: the lines above name what is not set."""
+    if exports and not any(each.destination in used.destinations for each in exports):
+        raise typer.Exit(WRONG_CALL)
 
 
 def _chosen(destinations: Sequence[str] | None, tables: Sequence[str] | None) -> Sequence[Export]:

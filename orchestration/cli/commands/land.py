@@ -62,7 +62,9 @@ def land(
         with _progress(f"landing {source}", sum(each.size for each in listing.objects), hidden=json) as advance:
             done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
     _report_landing(source, listing, done, json)
-    if any(each.receipt.status == "stalled" for each in done) or _unread(listing, done):
+    counts = [each.counted() for each in done]
+    nothing_landed = any(each["quarantined"] for each in counts) and not any(each["landed"] for each in counts)
+    if nothing_landed or any(each.receipt.status == "stalled" for each in done) or _unread(listing, done):
         raise typer.Exit(1)
 
 

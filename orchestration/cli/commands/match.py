@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lake.base.errors import WRONG_CALL
 from lake.matching.match import Matched
 from orchestration.cli.app import Json, UsageError, app, lake, print_json, print_table, progress, say, settings
 from orchestration.steps.match import lists_loaded, match_lake
@@ -48,6 +49,8 @@ def match(
         _tell(done, lists, dry_run)
     if done.failed:
         raise typer.Exit(1)
+    if not lists:
+        raise typer.Exit(WRONG_CALL)
 
 
 def _tell(done: Matched, lists: dict[str, str], dry_run: bool) -> None:

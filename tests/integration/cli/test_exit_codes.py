@@ -1,0 +1,47 @@
+"""Nothing that needs a look, and nothing that was never set, ends with exit code 0."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.lakes import headwater
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["export", "push"], 2, "declared by models, not configured"),
+        (["export", "verify"], 2, "declared by models, not configured"),
+        (["lookup"], 2, "no lookup provider is set"),
+        (["match"], 2, "no list of indicators is loaded"),
+        (["reference", "load"], 2, "no feed is set"),
+    ],
+)
+def test_what_is_not_set_is_told(
+    words: list[str], code: int, said: str, okta_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.dbt.project.PROJECT", okta_project)
+    found = headwater(*words)
+    assert code == found.code and said in found.out + found.err
+    assert code == headwater(*words, "--json").code
+
+
+def test_a_batch_of_which_every_record_is_quarantined_needs_a_look(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"a": 1}\n{"b": 2}\n')
+    found = headwater("land", "okta_system_log", "bad.json")
+    assert 1 == found.code and "2 read = 0 landed + 2 quarantined" in found.out
+    assert 1 == headwater("land", "okta_system_log", "bad.json").code, "also when it has landed unchanged"
+
+
+def test_a_settings_file_that_is_absent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_CONFIG", "nowhere.yml")
+    found = headwater("balance")
+    assert 2 == found.code and "settings file nowhere.yml (HEADWATER_CONFIG) does not exist" in found.err
+
+
+def test_a_build_of_a_project_with_a_file_that_cannot_be_read_needs_a_look(
+    okta_lake: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 0 == headwater("build", "--source", "okta_system_log").code
+    monkeypatch.setattr("orchestration.dbt.project.Project.problems", ["models/x.sql: not SQL"])
+    assert 1 == headwater("build", "--source", "okta_system_log").code
