@@ -11,12 +11,17 @@
   {%- set target = this.incorporate(type="view") -%}
   {{ run_hooks(pre_hooks) }}
 
+  {%- if source and lake_call("hw_searches", [""]) -%}
+    {%- do lake_search_rows(table, source, compiled_code) -%}
+    {% call statement("main") %}select 0{% endcall %}
+    {{ return({"relations": [target]}) }}
+  {%- endif -%}
   {%- set folder = lake_call("hw_stage", [model.name]) -%}
   {%- set described, rows, mapped = "", "", none -%}
   {%- if not source -%}
     {%- set described, rows = lake_mart_rows(model.name, ocsf_class, compiled_code) -%}
   {%- elif table == "dispositions" -%}
-    {%- set rows = lake_by_hour("(" ~ compiled_code ~ "\n)") -%}
+    {%- set rows = lake_outcome_rows(source, compiled_code) -%}
   {%- else -%}
     {%- set described = lake_described(compiled_code) -%}
     {%- set made = lake_plan(table, described) -%}
@@ -73,8 +78,7 @@
   {#- hour → rows that the mapping gives, with what is asked about them looked up (lake/ocsf/context/statements.py). As
       many must be written: context never changes their number. A mapping without rows is not run further, which spares
       most models most of their time. -#}
-  {%- do lake_execute("create or replace temp table context_rows as\nwith mapped as (\n" ~ sql ~ "\n),\n" ~ made.steps
-        ~ "\n" ~ made.rows) -%}
+  {%- do lake_execute(lake_context_rows(sql, made)) -%}
   {%- set counts = {} -%}
   {%- set found = run_query("select strftime(event_hour, '%Y-%m-%dT%H'), sum(events) from context_rows group by 1") -%}
   {%- for row in found.rows -%}
@@ -82,6 +86,40 @@
   {%- endfor -%}
   {%- if counts and made.found -%}{%- do lake_execute(made.found) -%}{%- endif -%}
   {{ return(counts) }}
+{%- endmacro %}
+
+{% macro lake_context_rows(sql, made) -%}
+create or replace temp table context_rows as
+with mapped as (
+{{ sql }}
+),
+{{ made.steps }}
+{{ made.rows }}
+{%- endmacro %}
+
+{% macro lake_outcome_rows(source, sql) -%}
+  {{ lake_by_hour("(from (" ~ sql ~ "\n) " ~ lake_call("hw_outcomes", [source]) ~ ")") }}
+{%- endmacro %}
+
+{% macro lake_search_rows(table, source, sql) -%}
+  {#- Looks for the records that a model fails over: all that is done with its rows is tried over parts of them. -#}
+  {%- if table == "dispositions" -%}
+    {%- do lake_search([lake_tried(lake_outcome_rows(source, sql))]) -%}
+  {%- else -%}
+    {%- set folder, described = lake_call("hw_stage", [model.name]), lake_described(sql) -%}
+    {%- set made = lake_plan(table, described) -%}
+    {%- set written = lake_copy(lake_events(made, sql), folder) -%}
+    {%- do lake_search([lake_context_rows(sql, made), made.found, written], table, described) -%}
+  {%- endif -%}
+{%- endmacro %}
+
+{% macro lake_tried(rows) -%}
+create or replace temp table tried_rows as {{ rows }}
+{%- endmacro %}
+
+{% macro lake_search(statements, table="", described="") -%}
+  {%- set asked = {"statements": statements | select | list, "table": table, "described": described} -%}
+  {%- do lake_call("hw_search", [model.name, tojson(asked)]) -%}
 {%- endmacro %}
 
 {% macro lake_by_hour(rows) -%}

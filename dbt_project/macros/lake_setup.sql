@@ -124,7 +124,13 @@
   {{ run_hooks(pre_hooks) }}
   {% call statement("main") %}create or replace view {{ target }} as ({{ compiled_code }}
   ){% endcall %}
-  {%- if config.get("meta", {}).get("kept") -%}{%- do lake_keep(target) -%}{%- endif -%}
+  {%- if config.get("meta", {}).get("kept") -%}
+    {%- if lake_call("hw_searches", [""]) -%}
+      {%- do lake_search([lake_tried("(" ~ compiled_code ~ "\n)")]) -%}
+    {%- else -%}
+      {%- do lake_keep(target) -%}
+    {%- endif -%}
+  {%- endif -%}
   {%- set copied = lake_call("hw_try", [model.name]) -%}
   {%- if copied -%}{%- do lake_execute(copied | replace("{view}", target)) -%}{%- endif -%}
   {{ run_hooks(post_hooks) }}

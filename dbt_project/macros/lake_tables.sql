@@ -15,15 +15,17 @@ select * from {{ model }}
 {%- endmacro %}
 
 {% macro lake_disposition_counts(staged) -%}
-  {#- hour → published, duplicate, filtered, collision. -#}
+  {#- hour → published, duplicate, filtered, collision; unprocessable where there is any. -#}
   {%- set counts = {} -%}
   {%- set found = run_query(
         "select date || 'T' || hour, count(*), count_if(disposition = 'published'),"
         ~ " count_if(disposition = 'duplicate'),"
-        ~ " count_if(disposition = 'filtered'), count_if(collision) from " ~ staged ~ " group by 1") -%}
+        ~ " count_if(disposition = 'filtered'), count_if(collision), count_if(disposition = 'unprocessable')"
+        ~ " from " ~ staged ~ " group by 1") -%}
   {%- for row in found.rows -%}
     {%- do counts.update({row[0]: {"rows": row[1] | int, "published": row[2] | int, "duplicate": row[3] | int,
                                    "filtered": row[4] | int, "collision": row[5] | int}}) -%}
+    {%- if row[6] -%}{%- do counts[row[0]].update({"unprocessable": row[6] | int}) -%}{%- endif -%}
   {%- endfor -%}
   {{ return(counts) }}
 {%- endmacro %}

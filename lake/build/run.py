@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from lake import ledger
 from lake.base.errors import HeadwaterError
 from lake.build.same_rows import same_rows
+from lake.build.unprocessable import Unprocessable
 from lake.ledger import build_receipts
 from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.live_files import LiveFile, addresses, live_files
@@ -39,7 +40,8 @@ class Plan:
 
     With `if_stale`, the hours of marts are those that may have to be built: what is stale when a mart's turn comes is.
     With `newest`, a mart without hours of its own is built of the newest hour that it has something to read of.
-    With `silver_hour`, views that read silver see this hour alone.
+    With `silver_hour`, views that read silver see this hour alone. `kept_out` are records, by source, that no table is
+    made of.
     """
 
     hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Plan:
     if_stale: bool = False
     newest: bool = False
     silver_hour: str = ""
+    kept_out: Mapping[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
 
     @classmethod
     def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":

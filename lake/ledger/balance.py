@@ -1,7 +1,8 @@
 """The balance sheet: what became of every event, computed from the receipts and held against the files.
 
-read = landed + quarantined + erased + expired; landed = published + duplicates + filtered. `landed` and `quarantined`
-are what the lake has; `erased` went on request and `expired` by the contract's retention, and receipts say so.
+read = landed + quarantined + erased + expired; landed = published + duplicates + filtered + unprocessable. `landed` and
+`quarantined` are what the lake has; `erased` went on request and `expired` by the contract's retention, and receipts
+say so. `unprocessable` are events that no table could be made of.
 
 `read` and `quarantined` belong to batches; in the rows of hours a quarantined record counts in its arrival hour, for
 a record without an event time has no other. Totals are over whole batches.
@@ -22,7 +23,10 @@ from lake.storage.store import Store
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
 INCOMPLETE = "incomplete"  # objects could not be read, and no batch holds them
-_COUNTS = ("read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions", "erased", "expired")
+_COUNTS = (
+    *("read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions", "erased", "expired"),
+    "unprocessable",
+)
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,7 @@ class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     erased: int = 0
     expired: int = 0
+    unprocessable: int = 0
     delivered: dict[str, int] = {}  # destination → published events that stand there
 
 
@@ -188,6 +193,7 @@ def _row(source: str, models: Sequence[str], counted: Mapping[str, Any]) -> Bala
         why=why,
         erased=erased,
         expired=expired,
+        unprocessable=counted["unprocessable"],
     )
 
 
@@ -205,10 +211,12 @@ def _judged(models: Sequence[str], counted: Mapping[str, Any]) -> tuple[str, str
     if lost := counted["lost"]:
         return NOT_BUILT, "; ".join(lost[:3])
     landed, published = counted["landed"], counted["published"]
-    duplicates, filtered = counted["duplicates"], counted["filtered"]
-    if (accounted := published + duplicates + filtered) != landed:
+    duplicates, filtered, unprocessable = (counted[name] for name in ("duplicates", "filtered", "unprocessable"))
+    if (accounted := published + duplicates + filtered + unprocessable) != landed:
+        more = f" + {unprocessable} unprocessable" if unprocessable else ""
         return UNBALANCED, (
-            f"{landed} landed, but {published} published + {duplicates} duplicates + {filtered} filtered = {accounted}"
+            f"{landed} landed, but {published} published + {duplicates} duplicates + {filtered} filtered{more}"
+            f" = {accounted}"
         )
     if counted["outcomes"] != landed:
         return UNBALANCED, f"{landed} landed, but the build read {counted['outcomes']}"

@@ -15,7 +15,13 @@ from lake.storage import paths
 _MARKS = {"source": pl.String, "arrival_hour": pl.String, "room": pl.String, "hour": pl.String, "rows": pl.Int64}
 _REMOVED = {"hour": pl.String, "why": pl.String, "rows": pl.Int64, "by": pl.String}
 _VOLUME = ("read", "landed", "quarantined", "erased", "expired", "bytes_read", "bytes_decoded")
-_OUTCOMES = {"duplicates": "duplicate", "filtered": "filtered", "collisions": "collision", "outcomes": "rows"}
+_OUTCOMES = {
+    "duplicates": "duplicate",
+    "filtered": "filtered",
+    "unprocessable": "unprocessable",
+    "collisions": "collision",
+    "outcomes": "rows",
+}
 _BUILT = {
     "hour": pl.String,
     "model": pl.String,
@@ -46,8 +52,8 @@ def by_hour(receipts: Iterable[LandingReceipt], builds: Iterable[Build]) -> pl.D
     """Return what receipts count by hour (`YYYY-MM-DDTHH`), in order, of the hours that have or had any row.
 
     Columns: hour; landed, files (of bronze); quarantined; erased, expired, expired_by; models, built_rows, published,
-    duplicates, filtered, collisions, outcomes (rows that the build read); lists of models stale and outdated; what is
-    lost (a list of texts).
+    duplicates, filtered, unprocessable, collisions, outcomes (rows that the build read); lists of models stale and
+    outdated; what is lost (a list of texts).
     """
     receipts = list(receipts)
     marks = _marks(receipts).group_by("room", "hour").agg(pl.sum("rows"), files=pl.len())

@@ -127,6 +127,9 @@ def stale_hours(store: Store, mappings: Mappings, source: str, waiting: dict[str
             if (why := _why(there, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
             or (why := ANSWERED if (model, hour) in come else "")
         }
+        outcomes = built.get(f"{paths.OUTCOMES}__{source}", {}).get(hour)
+        if reasons and outcomes and outcomes.counts.get("unprocessable"):  # its records are tried again, in all tables
+            reasons |= dict.fromkeys(models, next(iter(reasons.values()))) | reasons
         if reasons:
             found.append(Stale(source, hour, tuple(reasons), next(iter(reasons.values())), reasons))
     return found

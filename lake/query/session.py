@@ -276,7 +276,8 @@ def _ledger(store: Store, con: duckdb.DuckDBPyConnection, without: Collection[st
         files = listed(_whole(store, folder, "source=*/date=*/hour=*/*.parquet", without))
         yield (
             "dispositions",
-            f"select * from read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)",
+            f"(select * from read_parquet({files}, union_by_name = true, hive_partitioning = true,"
+            " hive_types_autocast = false)) union all by name (select null::varchar as error where false)",
         )
 
 

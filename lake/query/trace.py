@@ -69,7 +69,7 @@ def _records(con: duckdb.DuckDBPyConnection, uid: str) -> list[dict[str, Any]]:
             if has_dispositions:
                 row = con.execute(
                     "select disposition || case when collision then ' (key collision)' else '' end"
-                    " || coalesce(' by ' || filter, '')"
+                    " || coalesce(' by ' || filter, '') || coalesce(': ' || error, '')"
                     " from ledger.dispositions where source = ? and date = ? and hour = ? and _batch = ?"
                     " and _source_object = ? and _source_row = ?",
                     [source, date, hour, *told[:3]],

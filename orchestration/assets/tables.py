@@ -16,9 +16,10 @@ from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts, key_of_hour
 from orchestration.assets.keys import RECEIPT, receipt_mark
 from orchestration.assets.landing_metadata import table
+from orchestration.dbt.failing_hours import in_sentences
 from orchestration.dbt.project import load_project
 from orchestration.dbt.request import Request
-from orchestration.dbt.run import BuildFailed, run_dbt
+from orchestration.dbt.run import BuildFailed, run_models
 from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
 
@@ -59,7 +60,10 @@ def _assets(graph: Graph, name: str, tables: Sequence[BuiltTable], plan: _Planne
         settings = load_settings()
         store = open_lake(settings)
         request = Request(settings, store, load_project(project.folder), plan([*chosen.values()], hours))
-        failures = run_dbt(request, [*chosen.values()], quiet=False)
+        ran = run_models(request, [*chosen.values()], quiet=False)
+        failures = ran.failures
+        for sentence in in_sentences(ran.kept_out):
+            context.log.warning(sentence)
         for key, model in chosen.items():
             if model not in failures:
                 for hour, metadata in build_metadata(store, model, hours).items():

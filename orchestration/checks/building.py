@@ -105,7 +105,7 @@ def _current(asked: dg.AssetCheckKey, stale: Sequence[StaleMart], hours: Sequenc
 def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:
     for each in tables:
         if each.table == paths.OUTCOMES:
-            words = "Per event hour, landed = published + duplicates + filtered, over all tables of the source."
+            words = "Per event hour, landed = published + duplicates + filtered + unprocessable, of all its tables."
             yield dg.AssetCheckSpec(BALANCE, asset=each.key, blocking=True, description=words)
             words = "No two different events of an hour share one event key. Where they do, both are kept."
             yield dg.AssetCheckSpec(COLLISIONS, asset=each.key, description=words)
@@ -122,14 +122,14 @@ def balance_check(asked: dg.AssetCheckKey, store: Store, source: str, hours: Seq
     sheet = balance(store, [source], min(hours), max(hours)).hours if hours else ()
     rows = [row for row in sheet if row.hour in wanted]
     broken = [row for row in rows if not row.balanced]
-    columns = ("landed", "published", "duplicates", "filtered", "collisions")
+    columns = ("landed", "published", "duplicates", "filtered", "unprocessable", "collisions")
     totals = {name: sum(getattr(row, name) for row in rows) for name in columns}
     shown = [(row.hour, *(getattr(row, name) for name in columns), row.state, row.why) for row in (broken or rows)]
     named = "; ".join(f"{row.hour} {row.state}: {row.why}" for row in broken[:5])
     more = f"; and {len(broken) - 5} more hours" if len(broken) > 5 else ""
     equation = (
         f"{totals['landed']:,} landed = {totals['published']:,} published + {totals['duplicates']:,} duplicates"
-        f" + {totals['filtered']:,} filtered, in {_span(hours)}"
+        f" + {totals['filtered']:,} filtered + {totals['unprocessable']:,} unprocessable, in {_span(hours)}"
     )
     return dg.AssetCheckResult(
         asset_key=asked.asset_key,

@@ -13,12 +13,16 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour; a trial keeps the rows in its folder
   hw_try(view)                  → statement that writes a view's rows to the folder of a trial; else nothing
+  hw_outcomes(source)           → what is added to the outcomes of a source: those of records that are kept out
+  hw_searches("")               → "yes": records that a model fails over are looked for, and nothing is built
+  hw_search(model, JSON)        → "": the records are in the request's search
   hw_table(table, source)       → SELECT over a lake table
   hw_mart(mart, class, empty)   → SELECT over a mart; `empty` is a SELECT of no rows that has its columns
 """
 
 import atexit
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -41,6 +45,16 @@ from ingest.reference.views import reference_versions, reference_views
 from lake import ledger
 from lake.base.sql import empty_select, literal, quoted
 from lake.build.run import BuildRun, Plan, Trial
+from lake.build.unprocessable import (
+    Part,
+    Record,
+    is_of_data,
+    isolate,
+    outcomes_sql,
+    records_sql,
+    view_of,
+    what_was_said,
+)
 from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
@@ -50,7 +64,7 @@ from lake.ocsf.columns import ConformError, columns
 from lake.ocsf.context.plan import GEOIP, ReferenceInventory
 from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import broken_sql, event_sql
-from lake.query.views import bronze_view, lake_table, mart_files
+from lake.query.views import lake_table, mart_files
 from lake.storage import paths
 from lake.storage.duck import Signed, rows_select, typed_select
 from lake.storage.publish import Workplace, recover
@@ -74,7 +88,9 @@ DISPOSITION_COLUMNS = (
     ("disposition", "VARCHAR"),
     ("filter", "VARCHAR"),
     ("collision", "BOOLEAN"),
+    ("error", "VARCHAR"),
 )
+_CHECKS = ("count_sql", "rules_sql", "pending_sql")
 
 _workplaces = ExitStack()
 
@@ -124,6 +140,9 @@ class Plugin(BasePlugin):
             ("hw_kept", self._kept, 2),
             ("hw_publish", self._publish, 1),
             ("hw_try", self._try, 1),
+            ("hw_outcomes", self._outcomes, 1),
+            ("hw_searches", self._searches, 1),
+            ("hw_search", self._search, 2),
             ("hw_table", self._table, 2),
             ("hw_mart", self._mart, 3),
         ):
@@ -147,11 +166,17 @@ class Plugin(BasePlugin):
         views = [f"create or replace {self._kind(sql)} reference.{name} as {sql}" for name, sql in reference.items()]
         con = self._connection.cursor()
         self._run, self._held = BuildRun(store, mappings, project.marts, plan, place, versions, con=con), None
-        bronze = [bronze_view(source, columns, self._run.bronze_files(source)) for source, columns in types.items()]
+        self._bronze = {name: typed_select(given, self._run.bronze_files(name)) for name, given in types.items()}
+        bronze = [self._bronze_view(source) for source in types]
         spill = place.path / "spill"
         beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
         statements = [f"set temp_directory = '{spill}'", *bronze, *views, *beside, *kept_places(reference)]
         return json.dumps({"statements": statements})
+
+    def _bronze_view(self, source: str, part: Part | None = None) -> str:
+        search = self._request.search
+        part = part or (search.part if search and search.source == source else None)
+        return view_of(source, self._bronze[source], self._current().plan.kept_out.get(source, ()), part)
 
     def _kind(self, sql: str) -> str:
         """Return `table` for what a run keeps in memory, since every model asks it anew; `view` for what is large."""
@@ -248,6 +273,43 @@ class Plugin(BasePlugin):
         trial.receipts[view] = []
         file = self._current().staging_folder(f"{view}.rows") / "rows.parquet"
         return f"copy (select * from {{view}}) to {literal(str(file))} (format parquet)"
+
+    def _outcomes(self, source: str) -> str:
+        kept_out = self._current().plan.kept_out.get(source, ())
+        return f"union all by name {outcomes_sql(self._bronze[source], kept_out)}" if kept_out else ""
+
+    def _searches(self, _: str) -> str:
+        return "yes" if self._request.search is not None and self._request.search.part is None else ""
+
+    def _search(self, model: str, asked: str) -> str:
+        """Find the records that the statements of a model fail over, and what is done with its rows after these."""
+        search, given = self._request.search, json.loads(asked)
+        if search is None:
+            return ""
+        con, folder = self._connection.cursor(), self._current().staging_folder(model)
+        search.records = [Record(*row) for row in con.execute(records_sql(search.source)).fetchall()]
+
+        def attempt(part: Part) -> str:
+            con.execute(self._bronze_view(search.source, part))
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                for statement in given["statements"]:
+                    con.execute(statement)
+                check = json.loads(self._check(model, given["table"], given["described"])) if given["table"] else {}
+                for statement in [*check.get("index", ()), *(check[name] for name in _CHECKS if name in check)]:
+                    con.execute(statement)
+            except duckdb.Error as problem:
+                if not is_of_data(f"{problem}\n"):
+                    raise
+                search.is_broken = search.is_broken or isinstance(problem, duckdb.InternalException)
+                return what_was_said(str(problem))
+            return ""
+
+        try:
+            search.found = isolate(search.records, attempt)
+        except duckdb.FatalException:
+            search.is_broken = True
+        return ""
 
     def _table(self, table: str, source: str) -> str:
         run = self._current()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lake.build.run import Plan, Trial
+from lake.build.unprocessable import Part, Record
 from lake.storage.store import Store
 from orchestration.dbt.invoke import one_at_a_time
 from orchestration.dbt.project import Project
@@ -17,10 +18,25 @@ from orchestration.settings import Settings
 _given: "Request | None" = None
 
 
+@dataclass
+class Search:
+    """A search for the records of one hour of a source that a model fails over: all that there are, and what is found.
+
+    `part`: the run is to read these alone. `is_broken`: DuckDB itself broke, so that each try needs a new one.
+    """
+
+    source: str
+    part: Part | None = None
+    records: list[Record] = field(default_factory=list)
+    found: list[tuple[Record, str]] = field(default_factory=list)
+    is_broken: bool = False
+
+
 @dataclass(frozen=True)
 class Request:
     """One run; without a plan it builds what is stale. With a trial nothing is published, and no lock is taken.
 
+    With a search, the models of the run are not built: the records that they fail over are looked for.
     `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
     `told` gets the name of each model that was built.
     """
@@ -30,6 +46,7 @@ class Request:
     project: Project
     plan: Plan | None = None
     trial: Trial | None = None
+    search: "Search | None" = None
     standing_in: list[str] = field(default_factory=list, compare=False)
     told: Callable[[str], None] = field(default=lambda _: None, compare=False)
 

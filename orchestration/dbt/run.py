@@ -6,15 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import HeadwaterError, warn_once
 from lake.build.reasons import Due, due, removed_marts, removed_models, stale_or_all
 from lake.build.run import Plan, retire
+from lake.build.unprocessable import Unprocessable
 from lake.ledger import build_receipts
 from lake.ledger.staleness import Mappings, stale_hours
 from lake.marts.staleness import planned
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from orchestration.dbt.broken import one_line
+from orchestration.dbt.failing_hours import Ran, in_sentences, known_kept_out, without_failing_records
 from orchestration.dbt.invoke import invoke
 from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.request import Request, requested
@@ -40,12 +42,16 @@ class BuildFailed(HeadwaterError):
 
 @dataclass
 class Built:
-    """What a build did: event hours by source and by mart, and the models that built them."""
+    """What a build did: event hours by source and by mart, and the models that built them.
+
+    `kept_out` are the records, by source, of which no table could be made.
+    """
 
     hours: dict[str, tuple[str, ...]] = field(default_factory=dict)
     marts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
+    kept_out: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
 
 
 def build(
@@ -86,12 +92,16 @@ def build(
     hours_of_all = sum(map(len, wanted.values()))
     counted = _counter(told, f"building {hours_of_all:,} event hours, tables", sum(len(models) for models, _ in runs))
     for models, hours in runs:
-        done.failures.update(_failures(replace(request, plan=Plan(hours), told=counted), models, quiet))
+        ran = run_models(replace(request, plan=Plan(hours), told=counted), models, quiet)
+        done.failures.update(ran.failures)
+        done.kept_out.update({each: found for each, found in ran.kept_out.items() if found})
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
 
     _build_marts(request, done, in_range, again, quiet, told)
+    for sentence in in_sentences(done.kept_out):
+        warn_once(sentence)
     if done.failures:
         raise BuildFailed(done.failures)
     return done
@@ -156,16 +166,25 @@ def planned_marts(
     return {mart: tuple(hours) for mart, hours in found.items()}
 
 
-def _failures(request: Request, models: Sequence[str], quiet: bool) -> dict[str, str]:
-    """Run models; return those that failed. They run again when files that they read were merged or replaced."""
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            failures = run_dbt(request, models, quiet)
-        except BuildFailed as problem:  # dbt itself; the other runs are tried all the same
-            failures = problem.failures
-        if not tries_left or not _gone(request.store, failures):
-            break
-    return failures
+def run_models(request: Request, models: Sequence[str], quiet: bool = True) -> Ran:
+    """Run models. They run again when files that they read were merged or replaced, or when they fail over an hour.
+
+    What an hour fails over is tried in halves until the records to blame are alone; these are kept out of its tables.
+    """
+    request = known_kept_out(request, models)
+
+    def run(request: Request, models: Sequence[str]) -> Ran:
+        ran = Ran()
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                ran = _run(request, models, quiet)
+            except BuildFailed as problem:  # dbt itself; the other runs are tried all the same
+                ran = Ran(problem.failures)
+            if not tries_left or not _gone(request.store, ran.failures):
+                break
+        return ran
+
+    return without_failing_records(request, models, run(request, models), run)
 
 
 def _gone(store: Store, failures: Mapping[str, str]) -> bool:
@@ -188,34 +207,39 @@ def run_dbt(request: Request, models: Sequence[str], quiet: bool = True) -> dict
     Raises:
         BuildFailed: dbt itself failed, so that no model ran.
     """
+    return _run(request, models, quiet).failures
+
+
+def _run(request: Request, models: Sequence[str], quiet: bool) -> Ran:
     broken: dict[str, str] = {}
     while True:
         failures = request.project.blocked(models, broken)
         wanted = [each for each in models if each not in failures]
         if not wanted:
-            return failures
+            return Ran(failures)
         request.standing_in.clear()
-        found, said = _invoked(request, wanted, quiet)
+        ran, said = _invoked(request, wanted, quiet)
         if not request.standing_in:
             if said:
                 raise BuildFailed({"dbt": said})
-            return failures | found
+            return Ran(failures | ran.failures, ran.errors)
         culprit = request.standing_in[0]
         if culprit in broken:
             raise BuildFailed({"dbt": said})
         broken[culprit] = f"{request.project.file_of(culprit)}: {one_line(said)}"
 
 
-def _invoked(request: Request, models: Sequence[str], quiet: bool) -> tuple[dict[str, str], str]:
+def _invoked(request: Request, models: Sequence[str], quiet: bool) -> tuple[Ran, str]:
     """Run models; return those that failed with why, and what dbt says when it ran none."""
     project = request.project
     outcome = _dbt(request, "run", [*project.kept_for(models), *models], quiet)
     results = getattr(outcome.result, "results", None) or []
-    failed = {each.node.unique_id: _first_lines(each.message) for each in results if str(each.status) in _FAILED}
+    errors = {each.node.unique_id: each.message or "" for each in results if str(each.status) in _FAILED}
+    failed = {unique_id: _first_lines(message) for unique_id, message in errors.items()}
     found = {each.node.name: failed[each.node.unique_id] for each in results if each.node.unique_id in failed}
     skipped = {each.node.name: "skipped" for each in results if str(each.status) == "skipped"}
     found |= skipped | project.blocked(skipped, failed)
-    return found, str(outcome.exception).strip() if outcome.exception is not None else ""
+    return Ran(found, errors), str(outcome.exception).strip() if outcome.exception is not None else ""
 
 
 def _dbt(request: Request, command: str, selected: Sequence[str], quiet: bool) -> Any:

@@ -21,11 +21,12 @@ COLUMNS = {
     "expired": "expired",
     "duplicates": "dupli-\ncates",
     "filtered": "filter-\ned",
+    "unprocessable": "unpro-\ncessable",
     "published": "publi-\nshed",
     "collisions": "colli-\nsions",
     "balanced": "ok",
 }
-RARE = ("erased", "expired")  # shown where there are any
+RARE = ("erased", "expired", "unprocessable")  # shown where there are any
 _AT = "delivered at "  # columns of destinations, by their names
 MOST_HOURS, MOST_REMARKS = 1000, 10
 
@@ -40,7 +41,8 @@ def balance(
 ) -> None:
     """What became of every event: read = landed + quarantined; landed = published + duplicates + filtered.
 
-    What was erased on request, or expired by its contract's retention, was read as well and has columns of its own.
+    What was erased on request, or expired by its contract's retention, was read as well and has columns of its own. So
+    have events that no table could be made of: landed = published + duplicates + filtered + unprocessable.
     """
     wanted = [contract(name).source for name in source] if source else None
     store = lake()

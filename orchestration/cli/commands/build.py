@@ -74,7 +74,8 @@ def load_reference(quiet: bool = False) -> None:
 
 def _report_build(done: Built, json: bool) -> None:
     if json:
-        print_json({"hours": done.hours, "marts": done.marts, "models": done.models})
+        kept_out = {source: len(found) for source, found in done.kept_out.items()}
+        print_json({"hours": done.hours, "marts": done.marts, "models": done.models, "unprocessable": kept_out})
     elif not done.hours and not done.marts:
         say("nothing is stale")
     else:

@@ -22,7 +22,8 @@ create view bronze.okta as select 'b' as _batch, 'o' as _source_object, 7 as _so
 LEDGER = """
 create schema ledger;
 create view ledger.dispositions as select 'okta' as source, '2026-03-02' as date, '05' as hour, 'b' as _batch,
-  'o' as _source_object, 7 as _source_row, 'filtered' as disposition, 'noise' as filter, false as collision;
+  'o' as _source_object, 7 as _source_row, 'filtered' as disposition, 'noise' as filter, false as collision,
+  null as error;
 """
 
 

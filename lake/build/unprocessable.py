@@ -1,0 +1,167 @@
+"""Records that no model can be made of: found by halving an hour, kept out of its tables, counted in its outcomes.
+
+A model fails as a whole when one record makes DuckDB give up, e.g. by a number that no type holds. The hour is then
+tried in halves until the records that cause it are alone.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from lake import ledger
+from lake.base.errors import HeadwaterError
+from lake.base.sql import literal, quoted
+from lake.ledger.build_receipts import day_of
+from lake.storage import paths
+from lake.storage.duck import connect
+from lake.storage.store import Store
+
+OUTCOME = "unprocessable"  # of a record: beside published, duplicate and filtered
+_NAMES = ("_batch", "_source_object", "_source_row")
+_PLACE = f"({', '.join(_NAMES)})"
+MOST = 500  # records of an hour; a mapping that fails for more is at fault itself
+_ALL_FAIL = 25  # records that fail one after the other, and none that does not
+_KIND = re.compile(r"^\s*([A-Za-z][\w -]*?) Error: ", re.MULTILINE)
+_DBT = ("Runtime", "Compilation", "Database")
+# What DuckDB says of machines and of SQL, not of data.
+_NO_DATA = (
+    *("IO", "HTTP", "INTERRUPT", "FATAL", "Binder", "Catalog", "Parser", "Syntax", "Permission", "Connection"),
+    *(
+        "Dependency",
+        "Out of Memory",
+        "Missing Extension",
+        "Invalid type",
+        "Not implemented",
+        "TransactionContext",
+        "Python exception",
+    ),
+)
+_DEAD = "database has been invalidated"
+
+
+class Record(NamedTuple):
+    """Where a record of bronze came from, which is its name: batch, object, row."""
+
+    batch: str
+    source_object: str
+    source_row: int
+
+    @property
+    def sql(self) -> str:
+        """Return the record as a row of SQL."""
+        return f"({literal(self.batch)}, {literal(self.source_object)}, {self.source_row}::bigint)"
+
+
+class Unprocessable(NamedTuple):
+    """A record that is kept out of the tables of its hour (`YYYY-MM-DDTHH`), and the error."""
+
+    hour: str
+    record: Record
+    error: str
+
+
+Part = tuple[Record, Record]  # the first and the last of some records
+
+
+class NotAlone(HeadwaterError):
+    """The records that make a model fail cannot be told from the others, or are too many."""
+
+
+def is_of_data(message: str) -> bool:
+    """Whether a model failed over what it read, by what DuckDB said."""
+    kinds = [kind for kind in _KIND.findall(message) if kind not in _DBT]
+    return bool(kinds) and kinds[0] not in _NO_DATA
+
+
+def is_of_neighbours(message: str) -> bool:
+    """Whether a model failed because another one had broken the DuckDB that they share."""
+    return _DEAD in message
+
+
+def what_was_said(message: str) -> str:
+    """Return the error itself of a message of DuckDB or dbt: without the lines of SQL."""
+    found = _KIND.search(message)
+    said = message[found.start() :] if found else message
+    return " ".join(said.partition("LINE ")[0].split())[:300]
+
+
+def isolate(records: Sequence[Record], attempt: Callable[[Part], str]) -> list[tuple[Record, str]]:
+    """Return the records that fail on their own, each with its error. All of them together are known to fail.
+
+    `records` are in their order; `attempt` tries those of a part and returns the error, or "" if there is none.
+
+    Raises:
+        NotAlone: records fail only together, or too many fail.
+    """
+    found: list[tuple[Record, str]] = []
+    sound = 0
+
+    def search(part: Sequence[Record]) -> None:
+        nonlocal sound
+        if len(part) == 1:
+            if not (why := attempt((part[0], part[0]))):
+                raise NotAlone(f"no record fails alone, first tried {part[0]}")
+            found.append((part[0], why))
+            if len(found) > MOST or (len(found) >= _ALL_FAIL and not sound):
+                raise NotAlone(f"{len(found)} records fail and {sound or 'none'} of those tried does not: {why}")
+            return
+        left, right = part[: len(part) // 2], part[len(part) // 2 :]
+        left_fails = bool(attempt((left[0], left[-1])))
+        if left_fails:
+            search(left)
+        sound += 0 if left_fails else len(left)
+        if not left_fails or attempt((right[0], right[-1])):  # one of the halves fails: no need to try both
+            search(right)
+        else:
+            sound += len(right)
+
+    if records:
+        search(records)
+    return found
+
+
+def records_sql(source: str) -> str:
+    """Return a SELECT of the records of a bronze view, in their order."""
+    return f"select {', '.join(_NAMES)} from bronze.{quoted(source)} order by all"
+
+
+def view_of(source: str, rows: str, kept_out: Sequence[Unprocessable], part: Part | None = None) -> str:
+    """Return the statement of a bronze view over a SELECT of rows: without some records, and of one part if given."""
+    if kept_out:
+        rows = f"select event.* from ({rows}) as event anti join {_values(kept_out)} using {_PLACE}"
+    if part:
+        # DuckDB makes a BETWEEN of two comparisons, which rows cannot have
+        rows = f"select * from ({rows}) where case when {_PLACE} >= {part[0].sql} then {_PLACE} <= {part[1].sql} end"
+    return f"create or replace view bronze.{quoted(paths.checked(source))} as {rows}"
+
+
+def outcomes_sql(rows: str, kept_out: Sequence[Unprocessable]) -> str:
+    """Return a SELECT of the outcomes of the records that are kept out, of a SELECT of all rows of bronze."""
+    names = ", ".join(f"event.{name}" for name in ("_event_key", "_event_at", *_NAMES))
+    return (
+        f"select {names}, {literal(OUTCOME)} as disposition, false as collision, known.error"
+        f" from ({rows}) as event join {_values(kept_out)} using {_PLACE}"
+    )
+
+
+def _values(kept_out: Sequence[Unprocessable]) -> str:
+    rows = ", ".join(f"{each.record.sql[:-1]}, {literal(each.error)})" for each in kept_out)
+    return f"(values {rows}) as known({', '.join(_NAMES)}, error)"
+
+
+def recorded(store: Store, source: str, hours: Sequence[str]) -> tuple[Unprocessable, ...]:
+    """Return what is kept out of hours by their outcomes as they are published. Without any, only receipts are read."""
+    model = f"{paths.OUTCOMES}__{source}"
+    days = {day: day_of(store, model, day) for day in sorted({ledger.hour(hour).date() for hour in hours})}
+    receipts = {hour: days[ledger.hour(hour).date()].get(hour) for hour in hours}
+    found: list[Unprocessable] = []
+    for hour, receipt in receipts.items():
+        if receipt is None or not receipt.counts.get(OUTCOME) or not receipt.file:
+            continue
+        with connect(store) as con:
+            rows = con.execute(
+                f"select {', '.join(_NAMES)}, error from read_parquet({literal(store.url(receipt.file))})"
+                f" where disposition = {literal(OUTCOME)} order by all"
+            ).fetchall()
+        found += [Unprocessable(hour, Record(*where), error) for *where, error in rows]
+    return tuple(found)

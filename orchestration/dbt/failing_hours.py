@@ -1,0 +1,178 @@
+"""What a run does with hours whose data make a model fail: they are tried alone, then without the records to blame.
+
+An hour never fails its source, and a record never its hour. The records that cause it are kept out of the hour's tables
+and counted as `unprocessable`. Nothing of this costs a run in which nothing fails.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lake.build.run import Plan, Trial
+from lake.build.unprocessable import (
+    NotAlone,
+    Part,
+    Unprocessable,
+    is_of_data,
+    is_of_neighbours,
+    isolate,
+    recorded,
+    what_was_said,
+)
+from orchestration.dbt.request import Request, Search
+
+_ROUNDS = 20  # models of one hour that fail, one after the other
+_HOPELESS = 3  # hours of a source whose records cannot be told apart: the others are not tried
+
+
+@dataclass
+class Ran:
+    """What became of a dbt run: `failures` are the models that failed or were skipped, with a sentence each.
+
+    `errors` are what dbt said of each node that failed itself, by id. `kept_out` are records of the hours, by source.
+    """
+
+    failures: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    kept_out: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
+
+
+Run = Callable[[Request, Sequence[str]], Ran]
+
+
+def known_kept_out(request: Request, models: Sequence[str]) -> Request:
+    """Return the request without the records that its hours are published without.
+
+    Who builds all tables of a source tries all records again.
+    """
+    if request.plan is None:
+        return request
+    kept_out = dict(request.plan.kept_out)
+    for source, hours in request.plan.hours.items():
+        whole = set(models) >= set(request.project.mappings.models_of(source))
+        if not whole and source not in kept_out and (found := recorded(request.store, source, hours)):
+            kept_out[source] = found
+    return replace(request, plan=replace(request.plan, kept_out=kept_out))
+
+
+def without_failing_records(request: Request, models: Sequence[str], ran: Ran, run: Run) -> Ran:
+    """Return what becomes of a run after the hours that failed over their data were tried again."""
+    if request.plan is None or not ran.failures:
+        return ran
+    told = Ran(dict(ran.failures), dict(ran.errors), dict(request.plan.kept_out))
+    for source, hours in request.plan.hours.items():
+        mine = [each for each in models if each in ran.failures and each.endswith(f"__{source}")]
+        whys = _errors_of(request, source, ran)
+        if mine and any(is_of_data(why) or is_of_neighbours(why) for why in whys.values()):
+            _Again(request, source, run, told).try_hours(mine, hours, ran)
+    return told
+
+
+def _errors_of(request: Request, source: str, ran: Ran) -> dict[str, str]:
+    project = request.project
+    return {each: why for each, why in ran.errors.items() if project.sources_read(each) == {source}}
+
+
+@dataclass
+class _Again:
+    """Tries the hours of one source again, and puts what comes of it into `told`."""
+
+    request: Request
+    source: str
+    run: Run
+    told: Ran
+    hopeless: int = 0
+
+    def try_hours(self, models: Sequence[str], hours: Sequence[str], ran: Ran) -> None:
+        """Build hours that failed together in halves, the single ones without their failing records."""
+        for name in (*models, *map(self.request.project.name, _errors_of(self.request, self.source, ran))):
+            self.told.failures.pop(name, None)
+        self._halve(models, hours, ran)
+
+    def _halve(self, models: Sequence[str], hours: Sequence[str], ran: Ran) -> None:
+        whys = _errors_of(self.request, self.source, ran)
+        if not any(is_of_data(why) or is_of_neighbours(why) for why in whys.values()) or self.hopeless >= _HOPELESS:
+            self._fail(hours, ran)
+        elif any(map(is_of_neighbours, whys.values())):
+            self._try(models, hours)
+        elif len(hours) == 1:
+            self._build_without(hours[0], ran)
+        else:
+            for half in (hours[: len(hours) // 2], hours[len(hours) // 2 :]):
+                self._try(models, half)
+
+    def _try(self, models: Sequence[str], hours: Sequence[str]) -> None:
+        ran = self.run(self._request(hours), models)
+        if ran.failures:
+            self._halve([each for each in models if each in ran.failures], hours, ran)
+
+    def _build_without(self, hour: str, ran: Ran) -> None:
+        """Build all tables of an hour, without the records that its models fail over."""
+        every, kept_out = self.request.project.mappings.models_of(self.source), list[Unprocessable]()
+        before = [each for each in self._kept_out() if each.hour != hour]
+        for _ in range(_ROUNDS):
+            whys = {each: why for each, why in _errors_of(self.request, self.source, ran).items() if is_of_data(why)}
+            if not whys:
+                break
+            try:
+                found = self._found(hour, next(iter(whys)), (*before, *kept_out))
+            except NotAlone as problem:
+                self.hopeless += 1
+                self._fail([hour], ran, f" ({problem})")
+                return
+            kept_out += found
+            ran = self.run(self._request([hour], (*before, *kept_out)), every)
+        if ran.failures:
+            self._fail([hour], ran)
+        self.told.kept_out[self.source] = (*before, *kept_out)
+
+    def _found(self, hour: str, culprit: str, kept_out: Sequence[Unprocessable]) -> list[Unprocessable]:
+        """Return the records of an hour that a model fails over."""
+        name, search = self.request.project.name(culprit), Search(self.source)
+        ran = self.run(replace(self._request([hour], kept_out), search=search), [name])
+        found = search.found
+        if search.is_broken:
+            found = isolate(search.records, lambda part: self._failing(hour, name, kept_out, part))
+        if not found:
+            raise NotAlone(f"no record fails alone; {next(iter(ran.failures.values()), '')}".strip("; "))
+        return [Unprocessable(hour, record, f"{name}: {why}") for record, why in found]
+
+    def _failing(self, hour: str, name: str, kept_out: Sequence[Unprocessable], part: Part) -> str:
+        """Return the error of a model over some records of an hour, by a dbt run of its own; "" when it works."""
+        with tempfile.TemporaryDirectory(prefix="headwater-search-") as folder:
+            request = replace(
+                self._request([hour], kept_out), search=Search(self.source, part), trial=Trial(Path(folder))
+            )
+            ran = self.run(request, [name])
+        return what_was_said(next(iter(ran.errors.values()), "")) if ran.failures else ""
+
+    def _request(self, hours: Sequence[str], kept_out: Sequence[Unprocessable] | None = None) -> Request:
+        out = self._kept_out() if kept_out is None else tuple(kept_out)
+        plan = Plan({self.source: tuple(hours)}, kept_out={self.source: out})
+        return replace(self.request, plan=plan)
+
+    def _kept_out(self) -> tuple[Unprocessable, ...]:
+        return self.told.kept_out.get(self.source, ())
+
+    def _fail(self, hours: Sequence[str], ran: Ran, more: str = "") -> None:
+        """Note why models failed; the first hour is named where several did."""
+        named = hours[0] + (f" and {len(hours) - 1} more hours" if len(hours) > 1 else "")
+        for model, why in ran.failures.items():
+            self.told.failures.setdefault(model, f"{named}: {why}{more}")
+
+
+def in_sentences(kept_out: Mapping[str, Sequence[Unprocessable]]) -> list[str]:
+    """Return a sentence for each source that has records which are kept out."""
+    return [_sentence(source, records) for source, records in sorted(kept_out.items()) if records]
+
+
+def _sentence(source: str, records: Sequence[Unprocessable]) -> str:
+    hours = sorted({each.hour for each in records})
+    events, are = ("1 event", "is") if len(records) == 1 else (f"{len(records):,} events", "are")
+    more = f" and {len(hours) - 1} more hours" if len(hours) > 1 else ""
+    return (
+        f"{source}: {events} of {hours[0]}{more} cannot be processed and {are} kept out of its tables"
+        f' ({records[0].error}); the raw text stays in bronze, `headwater query "from ledger.dispositions where'
+        f" disposition = 'unprocessable'\"` lists them, and a changed mapping tries them again"
+    )

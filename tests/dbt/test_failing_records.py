@@ -1,0 +1,82 @@
+"""Records that make a model fail are kept out of their hour and counted; other records, tables and hours are built."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ingest.contracts import load_contracts
+from ingest.landing import land_files
+from ingest.objects import list_objects
+from lake.ledger.balance import balance
+from lake.query import trace
+from lake.storage.publish import open_store
+from lake.storage.store import Store
+from orchestration.dbt.project import load_project
+from orchestration.dbt.run import Built, build
+from orchestration.settings import load_settings
+from orchestration.steps.query import reading
+from tests.integration import okta_logs
+
+SOURCE = okta_logs.SOURCE
+HOURS = [f"2026-03-02T0{hour}" for hour in (3, 4, 5)]
+EVENTS, MAPPING = f"models/events/{SOURCE}.sql", f"models/silver/base_event/base_event__{SOURCE}.sql"
+FAILS = (
+    "case when event_type like '%{kind}%' then (event_type || message)::integer else severity_id end as severity_id,"
+)
+
+
+@pytest.fixture(scope="module")
+def landed(place: Path) -> Store:
+    """Three hours of ten events; three of the first hour and one of the last are poison for a model."""
+    poison = {(0, 2): ".read", (0, 3): ".read", (0, 8): ".mapped", (2, 9): ".mapped"}
+    lines = [
+        okta_logs.event(f"in-{h}-{n}", f"{hour}:10:00.000Z", okta_logs.UNROUTED + poison.get((h, n), ""))
+        for h, hour in enumerate(HOURS)
+        for n in range(10)
+    ]
+    store, contract = open_store(str(place / "lake")), load_contracts()[SOURCE]
+    okta_logs.write(place / "logs/a.ndjson", lines)
+    land_files(contract, list_objects(contract, [place / "logs"]).objects, store)
+    return store
+
+
+@pytest.fixture
+def copied(okta_project: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(okta_project, tmp_path / "project"))
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new, 1))
+
+
+def built(store: Store, project: Path) -> Built:
+    return build(load_settings(), store, [SOURCE], project=load_project(project))
+
+
+def counted(store: Store) -> dict[str, tuple[int, int, bool]]:
+    return {row.hour: (row.published, row.unprocessable, row.balanced) for row in balance(store).hours}
+
+
+def test_they_alone_are_kept_out_until_the_models_are_mended(landed: Store, copied: Path) -> None:
+    sound = {file: (copied / file).read_text() for file in (MAPPING, EVENTS)}
+    edit(copied, MAPPING, "severity_id,", FAILS.format(kind="mapped"))
+    read = FAILS.format(kind="read").replace("else severity_id end", "else 1 end")
+    edit(copied, EVENTS, "    end as severity_id,", f"    end as other_id, {read}")
+    done = built(landed, copied)
+    assert {SOURCE: 4} == {source: len(records) for source, records in done.kept_out.items()}
+    without = {HOURS[0]: (7, 3, True), HOURS[1]: (10, 0, True), HOURS[2]: (9, 1, True)}
+    assert without == counted(landed)
+    with reading(landed) as con:
+        found = [trace.trace(con, landed, uid)["records"][0]["disposition"] for uid in ("in-0-2", "in-2-9")]
+    error = "Conversion Error: Could not convert string"
+    assert found[0].startswith(f"unprocessable: {SOURCE}: {error}")
+    assert found[1].startswith(f"unprocessable: base_event__{SOURCE}: {error}")
+    assert not built(landed, copied).hours, "nothing is stale"
+
+    for file, text in sound.items():
+        (copied / file).write_text(text)
+    assert HOURS[0] in built(landed, copied).hours[SOURCE]
+    assert dict.fromkeys(HOURS, (10, 0, True)) == counted(landed)
