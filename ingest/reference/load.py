@@ -15,7 +15,7 @@ from lake.storage import duck
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 
-LOADER = 1  # raise when the same snapshot would give other rows
+LOADER = 2  # raise when the same snapshot would give other rows
 ENTRIES, PIECES = "entries.parquet", "pieces.parquet"  # in a load's own folder
 ROWS, NAMES, REJECTS = "rows.parquet", "names.parquet", "rejects.parquet"
 

@@ -2,7 +2,7 @@
 
 An address has the number of its IPv6 form as key (IPv4 as ::ffff:a.b.c.d), a network that of its first address and the
 bits of its prefix out of 128. Everything else has the MD5 of `kind:value`; its prefix is 128. The SQL that does the
-same for events is `lake/ocsf/keys.py`, and a test holds both against each other.
+same for events is `lake/ocsf/keys.py`; both spell texts by `lake/ocsf/observable_text.py`.
 """
 
 import hashlib
@@ -21,15 +21,12 @@ from ipaddress import (
 from typing import NamedTuple
 
 from ingest.reference.tables import Entry
+from lake.ocsf.observable_text import normal_text
 
 KINDS = ("ip", "domain", "url", "hash", "email", "cve", "name")
 MAPPED = 0xFFFF << 32  # ::ffff:0:0/96
 LOW = (1 << 64) - 1
-_DOMAIN = re.compile(
-    r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?[.])*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z"
-)
 _HASH = re.compile(r"([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})\Z")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
 _CVE = re.compile(r"cve-\d{4}-\d{4,}\Z")
 
 
@@ -95,6 +92,28 @@ def _address_key(text: str) -> ObservableKey:
     return ObservableKey("ip", str(address), 128, number >> 64, number & LOW)
 
 
+# The shortest prefixes of a network that a table may hold. An indicator that holds everything, or nearly, matches
+# everything: no registry gives one holder more than an IPv4 /8 or an IPv6 /19. Lists that explain an address name whole
+# ranges of the standards: 224.0.0.0/4, 2000::/3; machines stand in private ones: 10.0.0.0/8, fc00::/7.
+NARROWEST = {4: 8, 6: 19}
+_SHORTEST = {"warning_lists": {4: 4, 6: 3}, "assets": {4: 8, 6: 7}}
+_BOUNDS = "of IPv4 at most a /8, of IPv6 a /19"
+
+
+def refuse_wide(table: str, key: ObservableKey) -> None:
+    """Raise NotObservable for a network that holds everything or nearly, as entries of a table go."""
+    if key.kind != "ip" or key.prefix == 128:
+        return
+    is_ipv4 = key.prefix >= 96 and key.high == 0 and key.low >> 32 == 0xFFFF
+    version, prefix = (4, key.prefix - 96) if is_ipv4 else (6, key.prefix)
+    shortest = _SHORTEST.get(table, NARROWEST)[version]
+    if prefix < shortest:
+        raise NotObservable(
+            f"{key.value!r} holds nearly every address: a network of IPv{version} in {table} has a prefix of at least"
+            f" /{shortest}"
+        )
+
+
 def network_of(key: ObservableKey) -> IPv4Network | IPv6Network:
     """Return the network of an `ip` key."""
     start = key.high << 64 | key.low
@@ -103,40 +122,20 @@ def network_of(key: ObservableKey) -> IPv4Network | IPv6Network:
     return IPv6Network((int(IPv6Address(start)), key.prefix))
 
 
+_EXPECTED = {"domain": "a domain name", "url": "a URL with scheme and host", "email": "an e-mail address"}
+
+
 def _normalised(kind: str, text: str) -> str:
     value = text.strip()
-    if kind == "domain":
-        return _matched(_DOMAIN, _ascii_domain(value), text, "a domain name")
     if kind == "hash":
         return _matched(_HASH, value.lower(), text, "a hash in hexadecimal digits")
-    if kind == "email":
-        return _matched(_EMAIL, value.lower(), text, "an e-mail address")
     if kind == "cve":
         return _matched(_CVE, value.lower(), text, "a CVE id")
-    if kind == "url":
-        return _url(value, text)
-    if kind == "name" and value:
-        return value.lower()
+    if found := normal_text(kind, value):
+        return found
+    if kind in _EXPECTED:
+        raise NotObservable(f"{text!r} is not {_EXPECTED[kind]}")
     raise NotObservable(f"{text!r} is no observable of kind {kind!r} (kinds: {', '.join(KINDS)})")
-
-
-def _ascii_domain(value: str) -> str:
-    bare = value.rstrip(".").lower()
-    if bare.isascii():
-        return bare
-    try:
-        return bare.encode("idna").decode()
-    except UnicodeError:
-        return bare
-
-
-def _url(value: str, text: str) -> str:
-    """Scheme and host in lower case; the rest as it is, for servers tell paths apart by case."""
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]+)(.*)\Z", value, re.DOTALL)
-    if not found or re.search(r"\s", value):
-        raise NotObservable(f"{text!r} is no URL with scheme and host")
-    scheme, host, rest = found.groups()
-    return f"{scheme.lower()}{host.lower()}{rest or '/'}"
 
 
 def _matched(pattern: re.Pattern[str], value: str, text: str, expected: str) -> str:
@@ -158,8 +157,11 @@ _SUSPECT = re.compile(r"[\[({\\]|\A\s*[hf][x*]", re.IGNORECASE)
 # A URL that can be clicked on is not defanged, and brackets in its path are its own.
 _INTACT = re.compile(r"\A\s*(?!h[x*]|fxp)[a-z][a-z0-9+.-]*://[^\s\[\](){}\\/?#]+(?:[/?#]|\Z)", re.IGNORECASE)
 _RANGE = re.compile(r"([0-9a-fA-F.:]+)\s*-\s*([0-9a-fA-F.:]+)\Z")
-_IPV4_PORT = re.compile(r"(\d{1,3}(?:[.]\d{1,3}){3}):\d{1,5}\Z")
-_IPV6_PORT = re.compile(r"\[([0-9a-fA-F:.]+)\](?::\d{1,5})?\Z")
+# An address or a name with a port behind it; IPv6 stands in brackets then.
+_WITH_PORT = re.compile(
+    r"(?:\[([0-9a-fA-F:.]+)\](?::(\d{1,5}))?|([^\s:/@\[\]]+[.][^\s:/@\[\]]+):(\d{1,5}))\Z", re.ASCII
+)
+_LEADING_ZEROS = re.compile(r"(?=(?:.*[.])?0\d)\d+([.]\d+){3}(/\d+)?\Z", re.ASCII)
 _TOP_LEVEL = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]\Z")
 MAX_TEXT = 16 * 1024
 _WILDCARD = re.compile(r"\s*[*]?[.]([^.*\s][^*\s]*)\s*\Z")
@@ -183,8 +185,13 @@ def observables(text: str, kind: str = "") -> Iterator[ObservableKey]:
     if len(text) > MAX_TEXT:
         raise NotObservable(f"{text[:40]!r}…: {len(text):,} characters are more than an observable has")
     value = refanged(text).strip()
-    if kind in ("", "ip"):
-        if "-" in value and (found := _RANGE.match(value)) and ("." in found[1] or ":" in found[1]):
+    if kind in ("", "ip", "domain"):
+        if (
+            kind != "domain"
+            and "-" in value
+            and (found := _RANGE.match(value))
+            and ("." in found[1] or ":" in found[1])
+        ):
             yield from _range(found[1], found[2], text)
             return
         value = _without_port(value)
@@ -197,40 +204,40 @@ def _key_by_look(value: str) -> ObservableKey:
             key = observable_key(kind, value)
         except NotObservable:
             continue
-        if kind != "domain" or _is_public_name(value):
+        if kind != "domain" or _is_public_name(key.value):
             return key
+    if _LEADING_ZEROS.match(value):
+        raise NotObservable(f"{value[:80]!r} is no address: octets with leading zeros are octal to some")
+    if _WILDCARD.match(value):
+        raise NotObservable(f"{value[:80]!r} is a wildcard, which only warning lists may have: name the domain itself")
     raise NotObservable(f"{value[:80]!r} is neither an address, domain, URL, hash, e-mail address nor CVE id")
 
 
-def _is_public_name(value: str) -> bool:
+def _is_public_name(name: str) -> bool:
     """A word without a dot and a version number such as 1.2.3 are no domains, unless somebody says so."""
-    labels = value.rstrip(".").lower().split(".")
-    try:
-        last = labels[-1].encode("idna").decode()
-    except UnicodeError:
-        last = labels[-1]
-    return len(labels) > 1 and _TOP_LEVEL.match(last) is not None
+    labels = name.split(".")
+    return len(labels) > 1 and _TOP_LEVEL.match(labels[-1]) is not None
 
 
 def _without_port(value: str) -> str:
     if ":" not in value and "[" not in value:
         return value
-    found = _IPV4_PORT.match(value) or _IPV6_PORT.match(value)
-    return found[1] if found else value
+    found = _WITH_PORT.match(value)
+    if not found or int(found[2] or found[4] or 0) > 65535:
+        return value
+    return found[1] or found[3]
 
 
 def _range(first: str, last: str, text: str) -> Iterator[ObservableKey]:
     try:
         begin, end = ip_address(first), ip_address(last)
-        networks = [str(network) for network in _summarized(begin, end)]
+        networks = [*summarize_address_range(begin, end)]
     except (ValueError, TypeError):
         raise NotObservable(f"{text!r} is no range of addresses") from None
+    if len(networks) > 1 and int(end) - int(begin) >= 1 << begin.max_prefixlen - NARROWEST[begin.version]:
+        raise NotObservable(f"{text!r} holds too many addresses: {_BOUNDS}")
     for network in networks:
-        yield observable_key("ip", network)
-
-
-def _summarized(begin: IPv4Address | IPv6Address, end: IPv4Address | IPv6Address) -> Iterator[object]:
-    yield from summarize_address_range(begin, end)
+        yield observable_key("ip", str(network))
 
 
 def entries(

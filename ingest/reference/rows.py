@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ingest.reference.observables import NotObservable, ObservableKey, observable_key
+from ingest.reference.observables import NotObservable, ObservableKey, observable_key, refuse_wide
 from ingest.reference.tables import ASSETS, ENTITY_TABLES, OBSERVABLE_TABLES, PAYLOADS, Entry
 
 Row = dict[str, Any]
@@ -28,7 +28,7 @@ def row_maker(table: str) -> Callable[[Entry], tuple[Row, list[tuple[str, str]]]
     def row_of(entry: Entry) -> tuple[Row, list[tuple[str, str]]]:
         if not columns.keys() >= entry.payload.keys():
             raise NoRow(f"{table} has no column {min(entry.payload.keys() - columns.keys())}")
-        row: Row = _observed(entry) if observable else _entity(entry)
+        row: Row = _observed(table, entry) if observable else _entity(entry)
         for name, value in entry.payload.items():
             if value is not None:
                 row[name] = _converted(columns[name], value, name)
@@ -46,10 +46,11 @@ def row_maker(table: str) -> Callable[[Entry], tuple[Row, list[tuple[str, str]]]
     return row_of
 
 
-def _observed(entry: Entry) -> Row:
+def _observed(table: str, entry: Entry) -> Row:
     """An observable's own text is no better name of it than its normalised form, in which two spellings are one."""
     try:
         key = observable_key(entry.kind, entry.value)
+        refuse_wide(table, key)
         entry.entry.encode()
     except NotObservable as problem:
         raise NoRow(str(problem).removeprefix(f"{entry.value!r} ")) from None
@@ -154,6 +155,7 @@ def names_of(table: str, payload: Mapping[str, Any]) -> tuple[list[Named], list[
     for name_kind, text in _asset(payload) if table == ASSETS else _identity(payload):
         try:
             key = observable_key("ip" if name_kind == IP else "name", text)
+            refuse_wide(table, key)
         except NotObservable as problem:
             unusable.append((text, str(problem).removeprefix(f"{text!r} ")))
             continue

@@ -26,7 +26,7 @@ from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 
-VERSION = "1"  # of what an index holds; an index of another version is made anew when it is needed
+VERSION = "2"  # of what an index holds; an index of another version is made anew when it is needed
 FOLDER = "index"  # in the folder of a model's staged partitions
 COLUMNS = (
     ("kind", "VARCHAR"),

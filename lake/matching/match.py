@@ -27,6 +27,7 @@ from lake.matching.index import Unreadable, reading
 from lake.matching.indicators import Indicators, Sought
 from lake.matching.matches import FOUND
 from lake.matching.planning import MATCHING, Hour, Plan, context_of, ended_hours, inputs_of, plan, publish_ends
+from lake.ocsf import observable_text
 from lake.ocsf.attributes import EventClass
 from lake.storage import duck, paths
 from lake.storage.duck import typed_select
@@ -97,6 +98,7 @@ def match(
     began, done = time.monotonic(), Matched()
     with Workplace(store, "match") as place, duck.connect(store, _config(store, place, limits)) as con:
         con.execute("set preserve_insertion_order = false")
+        observable_text.prepare(con)
         known = Indicators.read(con, indicators)
         done.indicators, done.passed_over = known.rows, known.other
         wanted = plan(store, known, days, feeds, again, ended_hours(con, store, known))

@@ -29,7 +29,7 @@ from lake.storage.duck import typed_select
 from lake.storage.publish import Change, publish
 from lake.storage.store import Store
 
-MATCHING = "1"  # of what a search finds; hours searched by another are searched again
+MATCHING = "2"  # of what a search finds; hours searched by another are searched again
 DAYS, FEED = "retro_days", "indicators/"
 
 Inputs = tuple[tuple[str, str], ...]

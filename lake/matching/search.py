@@ -191,11 +191,13 @@ def _probe(
         _find_near(con, seen)
     for prefix in prefixes:
         high, low = _mask(prefix)
+        # An IPv4 address lies in networks of IPv4 alone, though its number lies in those of IPv6, too.
+        own = "" if prefix >= _WHOLE - 32 else f" and not (seen.{_MAPPED.replace('key_low', 'seen.key_low')})"
         near = "seen" if _has_blocks(con, prefix) else f"(select * from {seen} where kind = 'ip')"
         parts.append(
             f"select index_file, 'ip', seen.key_high, seen.key_low, s.n, search_from, valid_to from {near} as seen"
             f" join (select * from {SOUGHT} where prefix = {prefix}) as s"
-            f" on s.key_high = seen.key_high & {high}::ubigint and s.key_low = seen.key_low & {low}::ubigint"
+            f" on s.key_high = seen.key_high & {high}::ubigint and s.key_low = seen.key_low & {low}::ubigint{own}"
         )
     con.execute(
         f"insert into {HIT} select file, kind, key_high, key_low, n from ({' union all '.join(parts)}) as found"

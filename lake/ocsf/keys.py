@@ -1,8 +1,10 @@
 """The key of an observable in SQL, for events: two unsigned 64-bit numbers, as `ingest/reference/observables.py` makes
 them for reference tables.
 
-Addresses and networks have the number of their IPv6 form, everything else the MD5 of `kind:text`. DuckDB's own here:
-md5_number_upper and md5_number_lower, which read the digest as two little-endian numbers.
+Texts are spelt by `lake/ocsf/observable_text.py` on both sides: plain ones here, in SQL that gives the same, and others
+by its function, which a connection has after `observable_text.prepare(con)`. Addresses and networks have the number of
+their IPv6 form, everything else the MD5 of `kind:text`. DuckDB's own here: md5_number_upper and md5_number_lower, which
+read the digest as two little-endian numbers.
 """
 
 from collections.abc import Iterable
@@ -15,11 +17,11 @@ _IPV6 = "|".join((
     *(f"({_HEX}:){{1,{before}}}(:{_HEX}){{1,{7 - before}}}" for before in range(1, 7)),
 ))  # fmt: skip
 _DOMAIN = "([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?[.])*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_BEYOND_ASCII = "[^\\x00-\\x7f]"  # a name in another script is kept as it is written
 _HASH = "[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}"
-_URL = "([A-Za-z][A-Za-z0-9+.-]*://[^/?#]+)(.*)"
-_URL_HOST = "^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?(?:\\[([^\\]/?#]*)\\]|([^/?#:]*))"
-_BLANKS = "chr(32) || chr(9) || chr(10) || chr(13)"
+# A URL that is normal already: no port, user, fragment, percent sign or dot segment, and a host in lower case.
+_PLAIN_URL = "[a-z][a-z0-9+.-]*://([a-z0-9_-]+[.])*[a-z0-9_-]+/[A-Za-z0-9._~!$&''()*+,;=:@/?-]*"
+_URL_HOST = "^[^/]+://(?:\\[([^\\]]*)\\]|([^/:]*))"  # of a normal one
+_BLANKS = "chr(32) || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
 
 
 def keyed(texts: str, kept: str = "") -> str:
@@ -33,11 +35,15 @@ def keyed(texts: str, kept: str = "") -> str:
 with stripped as (
   select what, trim(text, {_BLANKS}) as text{more} from {texts} where what is not null and text is not null
 ),
+normal_url as materialized (
+  select what, {_normal_url("text")} as text{more} from stripped where what = 'url'
+),
 spread as materialized (
-  select what, text{more} from stripped
+  select what, text{more} from stripped where what <> 'url'
   union all
-  select 'host', regexp_extract(text, '{_URL_HOST}', 1) || regexp_extract(text, '{_URL_HOST}', 2){more}
-  from stripped where what = 'url'
+  select what, text{more} from normal_url
+  union all
+  select 'host', regexp_extract(text, '{_URL_HOST}', 1) || regexp_extract(text, '{_URL_HOST}', 2){more} from normal_url
 ),
 hexed as (
   {address_hexes("(select *, case when what in ('ip', 'host') then text end as value from spread)")}
@@ -46,9 +52,9 @@ normalised as (
   select hex, case when hex is not null then 'ip' when what = 'host' then 'domain' else what end as kind,
     case when left(hex, 24) = repeat('0', 20) || 'ffff' then {_dotted("hex")}
       when hex is not null then lower(text)
-      when what = 'host' then rtrim(lower(text), '.')
-      when what = 'url' then lower(regexp_extract(text, '{_URL}', 1, 's'))
-        || coalesce(nullif(regexp_extract(text, '{_URL}', 2, 's'), ''), '/')
+      when what = 'host' then {_normal("domain", "text")}
+      when what = 'url' then text
+      when what = 'email' then {_normal("email", "text")}
       else lower(text) end as value{more}
   from hexed
 )
@@ -60,13 +66,33 @@ select kind, value,
 from normalised
 where case kind
   when 'ip' then hex is not null
-  when 'domain' then length(value) between 1 and 253
-    and (regexp_full_match(value, '{_DOMAIN}') or regexp_matches(value, '{_BEYOND_ASCII}'))
-  when 'email' then regexp_full_match(value, '[^@[:space:]]+@[^@[:space:]]+')
   when 'hash' then regexp_full_match(value, '{_HASH}')
   when 'cve' then regexp_full_match(value, 'cve-[0-9]{{4}}-[0-9]{{4,}}')
-  when 'url' then value <> '/' and not regexp_matches(value, '[[:space:]]')
+  when 'domain' then value is not null
+  when 'email' then value is not null
+  when 'url' then value is not null
 end"""
+
+
+_EMAIL = "[^@ \\t\\n\\r\\x0b\\x0c]+@[^@ \\t\\n\\r\\x0b\\x0c]+"
+
+
+def _normal(kind: str, text: str) -> str:
+    """Return SQL of the spelling of a trimmed text of a kind (`domain`, `email`, `name`), NULL where it is none."""
+    if kind == "name":
+        plain = f"nullif(lower({text}), '')"
+    else:
+        bare = f"rtrim(lower({text}), '.')"
+        fits = _EMAIL if kind == "email" else _DOMAIN
+        short = "" if kind == "email" else f"length({bare}) between 1 and 253 and "
+        plain = f"case when {short}regexp_full_match({bare}, '{fits}') then {bare} end"
+    return f"case when strlen({text}) = length({text}) then {plain} else observable_text('{kind}', {text}) end"
+
+
+def _normal_url(text: str) -> str:
+    """Return SQL of the spelling of a trimmed URL, NULL where it is none."""
+    return f"""case when regexp_full_match({text}, '{_PLAIN_URL}') and not contains({text}, '/.') then {text}
+    when contains({text}, '://') then observable_text('url', {text}) end"""
 
 
 def address_hexes(relation: str) -> str:
@@ -119,23 +145,16 @@ def number(high: str, low: str) -> str:
 
 
 def text_of(kind: str, text: str) -> str:
-    """Return SQL of the text under which an observable has its key, NULL where it is none of its kind.
-
-    Internationalised names are looked up as they are written in DNS (xn--…): SQL does not know IDNA.
-    """
+    """Return SQL of the text under which an observable has its key, NULL where it is none of its kind."""
     bare = f"trim({text}, {_BLANKS})"
     lowered = f"lower({bare})"
-    domain = f"rtrim({lowered}, '.')"
     return f"""case {kind}
-  when 'domain' then case when length({domain}) between 1 and 253 and regexp_full_match({domain}, '{_DOMAIN}')
-    then {domain} end
+  when 'domain' then {_normal("domain", bare)}
   when 'hash' then case when regexp_full_match({lowered}, '{_HASH}') then {lowered} end
-  when 'email' then case when regexp_full_match({lowered}, '[^@\\s]+@[^@\\s]+') then {lowered} end
+  when 'email' then {_normal("email", bare)}
   when 'cve' then case when regexp_full_match({lowered}, 'cve-[0-9]{{4}}-[0-9]{{4,}}') then {lowered} end
-  when 'url' then case when regexp_full_match({bare}, '[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\s]+\\S*') then
-    lower(regexp_extract({bare}, '^[^/]+//[^/?#]+'))
-    || coalesce(nullif(regexp_extract({bare}, '^[^/]+//[^/?#]+(.*)$', 1), ''), '/') end
-  when 'name' then nullif({lowered}, '')
+  when 'url' then {_normal_url(bare)}
+  when 'name' then {_normal("name", bare)}
 end"""
 
 

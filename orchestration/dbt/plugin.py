@@ -59,6 +59,7 @@ from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
+from lake.ocsf import observable_text
 from lake.ocsf.attributes import EventClass, declared_classes
 from lake.ocsf.columns import ConformError, columns
 from lake.ocsf.context.plan import GEOIP, ReferenceInventory
@@ -128,6 +129,7 @@ class Plugin(BasePlugin):
         conn.execute("set partitioned_write_max_open_files = 100000")
         conn.execute("set memory_limit = ?", [f"{settings.memory_bytes}B"])
         conn.execute(f"set threads = {settings.threads}")
+        observable_text.prepare(conn)
         for name, function, inputs in (
             ("hw_setup", self._setup, 1),
             ("hw_stand_in", self._stand_in, 1),

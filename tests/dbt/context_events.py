@@ -14,6 +14,7 @@ from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
 from ingest.reference.observables import observable_key
 from ingest.reference.tables import FEED_RANK, NAME_COLUMNS, NAME_VIEWS, OBSERVABLE_TABLES, TABLES, columns_of
 from lake.base.sql import literal
+from lake.ocsf import observable_text
 from lake.ocsf.attributes import declared_classes
 from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
@@ -45,6 +46,7 @@ PIPELINE = """'k' || i as _event_key, moment as _event_at, moment as _arrived_at
 def reference(**rows: Iterable[Row]) -> duckdb.DuckDBPyConnection:
     """A connection with the reference views; what a row leaves out is as of an open row of feed `a`."""
     con = duckdb.connect()
+    observable_text.prepare(con)
     con.execute("set timezone = 'UTC'; create schema reference")
     for table in TABLES:
         fill(con, table, columns_of(table) | FEED_RANK, [_whole(table, row) for row in rows.get(table, ())])

@@ -313,6 +313,7 @@ def test_every_kind_of_observable_is_held_against_the_lists() -> None:
             indicator("ip", "203.0.113.7"),
             indicator("ip", "2001:db8::/32"),
             indicator("domain", "bad.example"),
+            indicator("domain", "xn--fa-hia.de"),
             indicator("hash", md5),
             indicator("email", "eve@bad.example"),
             indicator("url", "http://bad.example/a?b"),
@@ -322,9 +323,11 @@ def test_every_kind_of_observable_is_held_against_the_lists() -> None:
         "authentication": [
             "{'ip': '::ffff:203.0.113.7'} as src_endpoint",
             "{'ip': '2001:DB8::1%eth0'} as src_endpoint",
-            "{'ip': '2002:cb00:7107::1'} as src_endpoint",  # 6to4 carries 203.0.113.7
+            "{'ip': '2002:cb00:7107::1'} as src_endpoint",  # 6to4 of 203.0.113.7 is an address of its own
             "{'ip': '10.0.0.1', 'intermediate_ips': ['10.0.0.2', '203.0.113.7']} as src_endpoint",
             "{'hostname': 'BAD.example.'} as src_endpoint",
+            "{'hostname': 'faß.de'} as src_endpoint",
+            "{'hostname': 'fass.de'} as src_endpoint",
             "{'uid': 'u', 'email_addr': 'Eve@bad.example'} as user",
             "{'url': {'url_string': 'HTTP://BAD.example/a?b'}} as http_request",
         ],
@@ -342,9 +345,11 @@ def test_every_kind_of_observable_is_held_against_the_lists() -> None:
         "authentication": [
             [("src_endpoint.ip", "::ffff:203.0.113.7")],
             [("src_endpoint.ip", "2001:DB8::1%eth0")],
-            [("src_endpoint.ip", "2002:cb00:7107::1")],
+            [],
             [("src_endpoint.intermediate_ips[]", "203.0.113.7")],
             [("src_endpoint.hostname", "BAD.example.")],
+            [("src_endpoint.hostname", "faß.de")],
+            [],
             [("user.email_addr", "Eve@bad.example")],
             [("http_request.url.url_string", "HTTP://BAD.example/a?b")],
         ],

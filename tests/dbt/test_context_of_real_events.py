@@ -16,6 +16,7 @@ from ingest.reference.load import load_feed
 from ingest.reference.tables import INDICATORS, WARNING_LISTS
 from ingest.reference.views import reference_views
 from lake.base.sql import literal
+from lake.ocsf import observable_text
 from lake.storage.store import LocalStore
 from tests.dbt.context_events import PIPELINE, whole_sql
 
@@ -35,6 +36,7 @@ def lists(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalS
 def found(store: LocalStore, mapped: str, sources: str) -> dict[str, tuple[int, int]]:
     """Type of enrichment → (distinct addresses, events) of a mapping's rows."""
     con = duckdb.connect()
+    observable_text.prepare(con)
     con.execute("set timezone = 'UTC'; create schema reference")
     for name, sql in reference_views(store).items():
         con.execute(f"create view reference.{name} as {sql}")

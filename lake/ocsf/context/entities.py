@@ -150,7 +150,7 @@ def known(name: str, prefixes: Sequence[int]) -> str:
     `<table>_segment` (subject, id, event_hour, valid_from, valid_to, …) says who it is from when to when, at most one
     at any time; `<table>_known` has one row for each subject and id, with lists of what is known.
     """
-    networks = networks_of("context_network_address", prefixes) if prefixes else ""
+    networks = networks_of("context_address", prefixes) if prefixes else ""
     keys = f"""select kind, value, 128::utinyint as prefix, {key_of("'name'", "text")}
 from (
   select kind, value, {text_of("'name'", "value")} as text

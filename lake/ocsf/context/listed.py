@@ -101,7 +101,7 @@ join reference.{name} as list
 def _keys(name: str, kinds: Mapping[str, Sequence[int]]) -> str:
     """What is looked up: networks of addresses, other observables, and of domains those above them."""
     networks = f"""
-  select 'ip' as kind, *, false as is_parent from ({networks_of("context_network_address", kinds.get("ip", ()))})
+  select 'ip' as kind, *, false as is_parent from ({networks_of("context_address", kinds.get("ip", ()))})
   union all"""
     parents = f"""
   union all

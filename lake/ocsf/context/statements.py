@@ -34,6 +34,7 @@ from lake.ocsf.context.fragments import lists, same, struct, table
 from lake.ocsf.context.plan import ENTITIES, GEOIP, Lookup, ReferenceInventory, lookups_of
 from lake.ocsf.event_sql import EventSql, event_sql
 from lake.ocsf.keys import address_hexes, carried_number, key_of, text_of
+from lake.ocsf.observable_text import VERSION
 from lake.ocsf.observables import Observed
 
 _ENRICHMENT = struct(same(("name", "value", "type", "provider", "created_time", "reputation", "data")))
@@ -72,7 +73,7 @@ def events_version(event_class: EventClass, enriched: bool) -> str:
         tuple(("provider", each.path.replace("[]", "")) for each in made.observed),
         {"provider": dict.fromkeys(kinds, "true")},
     )
-    sql = (made.steps, made.metadata, context_sql(event_class, made, everything) if enriched else "")
+    sql = (made.steps, made.metadata, context_sql(event_class, made, everything) if enriched else "", VERSION)
     return hashlib.sha256(repr(sql).encode()).hexdigest()[:16]
 
 
@@ -136,8 +137,8 @@ union all select * from (
 def _keys(inventory: ReferenceInventory) -> str:
     """Tables of what is asked, each once.
 
-    `address` (value, key_high, key_low, geoip_key), `network_address` (value, key_high, key_low: an IPv6 address that
-    carries an IPv4 address is asked about as both), `observable` (kind, value, text, key_high, key_low).
+    `address` (value, key_high, key_low, geoip_key: of an IPv6 address that carries an IPv4 address, that one's),
+    `observable` (kind, value, text, key_high, key_low).
     """
     asked = ("asked", *(f"{name}_called" for name in inventory.entities))
     addresses = " union ".join(f"select distinct value from context_{each} where kind = 'ip'" for each in asked)
@@ -147,10 +148,6 @@ def _keys(inventory: ReferenceInventory) -> str:
         table("address", f"""select value, ('0x' || left(hex, 16))::ubigint as key_high,
   ('0x' || right(hex, 16))::ubigint as key_low, {carried_number("hex")} as geoip_key
 from context_address_text where hex is not null"""),
-        table("network_address", """select value, key_high, key_low from context_address
-union
-select value, (geoip_key >> 64)::ubigint, (geoip_key & 18446744073709551615::uhugeint)::ubigint
-from context_address"""),
         table("observable_text", f"select kind, value, {text_of('kind', 'value')} as text\nfrom ({others})"),
         table("observable", f"""select kind, value, text, {key_of("kind", "text")}
 from context_observable_text where text is not null"""),

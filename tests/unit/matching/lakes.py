@@ -12,7 +12,7 @@ import pyarrow as pa
 from ingest.reference.observables import observable_key
 from ingest.reference.tables import INDICATORS, columns_of
 from lake import ledger
-from lake.base.sql import at_hand, literal, quoted
+from lake.base.sql import literal, quoted
 from lake.ledger import build_receipts
 from lake.ledger.build_receipts import BuildReceipt
 from lake.matching import matches
@@ -24,6 +24,7 @@ from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 from tests.unit.lake.stores import asked
+from tests.unit.ocsf.spelling import connection
 
 CLASSES = declared_classes()
 START = datetime(2026, 3, 2)
@@ -89,7 +90,7 @@ def reference(folder: Path, indicators: Iterable[Indicator]) -> str:
     types = ", ".join(f"{quoted(name)}::{type_} as {quoted(name)}" for name, type_ in columns_of(INDICATORS).items())
     rows = [each.row for each in indicators]
     path = folder / f"indicators-{len(list(folder.glob('indicators-*')))}.parquet"
-    con = at_hand()
+    con = connection()
     given = pa.Table.from_pylist(rows or [dict.fromkeys(columns_of(INDICATORS))])  # noqa: F841
     con.execute(
         f"copy (select {types} from given{'' if rows else ' limit 0'}) to {literal(str(path))} (format parquet)"
@@ -114,7 +115,7 @@ def _publish(
     store: Store, table: str, source: str, hours: Mapping[int, Sequence[Event]], index: bool, mark: str
 ) -> None:
     model, receipts, moves, deletes = f"{table}__{source}", [], [], []
-    with Workplace(store, "build") as place, at_hand() as con:
+    with Workplace(store, "build") as place, connection() as con:
         folder = place.path / model
         folder.mkdir()
         for hour, found in hours.items():

@@ -3,20 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from lake.base.sql import at_hand
 from lake.build.run import retire
 from lake.ledger import build_receipts
 from lake.ocsf.observables import observable_paths
 from lake.storage import paths
 from lake.storage.store import LocalStore
 from tests.unit.matching.lakes import CLASSES, Event, at, build, logon
+from tests.unit.ocsf.spelling import connection
 
 HASH, OTHER_HASH = "a" * 64, "B" * 40
 
 
 def index_of(store: LocalStore, columns: str = "kind, value") -> list[tuple[Any, ...]]:
     """The rows of all index files."""
-    with at_hand() as con:
+    with connection() as con:
         files = store.url(f"{paths.INDEX}/*/*/*/*/*.parquet")
         return con.execute(f"select {columns} from read_parquet(?) order by all", [files]).fetchall()
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reference.observables import NotObservable, observable_key
-from lake.base.sql import at_hand
 from lake.ocsf.keys import keyed
+from tests.unit.ocsf.spelling import connection
 
 SPELLINGS = {
     "ip": [
@@ -30,7 +30,7 @@ WHAT = {"domain": "host"}
 
 
 def keys_in_sql(kind: str, texts: list[str]) -> dict[str, tuple[str, int, int]]:
-    con = at_hand()
+    con = connection()
     con.register("texts", pa.table({"what": [WHAT.get(kind, kind)] * len(texts), "text": texts, "given": texts}))
     rows = con.execute(f"select given, kind, key_high, key_low from ({keyed('texts', 'given')})").fetchall()
     return {given: (found, high, low) for given, found, high, low in rows if found == kind}
@@ -59,7 +59,7 @@ def test_any_address_has_the_same_key(addresses: list[object]) -> None:
 
 
 def test_a_url_is_also_held_against_lists_by_its_host() -> None:
-    con = at_hand()
+    con = connection()
     con.execute("create temp table texts as select * from (values ('url', 'https://u:p@Evil.Example:8443/x'),"
                 " ('url', 'http://203.0.113.7/'), ('url', 'http://[2001:db8::7]:80/')) t(what, text)")  # fmt: skip
     found = {(kind, value) for kind, value, *_ in con.execute(keyed("texts")).fetchall() if kind != "url"}
@@ -67,6 +67,6 @@ def test_a_url_is_also_held_against_lists_by_its_host() -> None:
 
 
 def test_a_host_name_that_is_an_address_is_an_address() -> None:
-    con = at_hand()
+    con = connection()
     con.execute("create temp table texts as select 'host' as what, '203.0.113.7' as text")
     assert [row[:2] for row in con.execute(keyed("texts")).fetchall()] == [("ip", "203.0.113.7")]

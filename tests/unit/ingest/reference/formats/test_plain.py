@@ -29,7 +29,7 @@ from tests.unit.ingest.reference.formats.reading import read_feed, read_text
         ("user[@]evil[.]example", [("email", "user@evil.example")]),
         ("D41D8CD98F00B204E9800998ECF8427E", [("hash", "d41d8cd98f00b204e9800998ecf8427e")]),
         ("CVE-2024-12345", [("cve", "cve-2024-12345")]),
-        ("http://evil.example/a#b //note", [("url", "http://evil.example/a#b")]),
+        ("http://evil.example/a#b //note", [("url", "http://evil.example/a")]),
         ("0.0.0.0 ads.example trk.example # two", [("domain", "ads.example"), ("domain", "trk.example")]),
     ],
 )
