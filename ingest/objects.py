@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
@@ -21,14 +21,26 @@ from ingest.contracts import Contract
 from lake.base import plugins
 from lake.storage.store import AwsAccess
 
-DATA_SUFFIXES = frozenset((".json", ".parquet", ".jsonl", ".ndjson", ".log", ".gz", ".gzip", ".zst", ".zstd", ".zip"))
+# Archives of kinds that are not read are data too: reading says what they are.
+_DATA_SUFFIXES = (
+    "json|jsonl|ndjson|log|parquet|gz|gzip|tgz|zst|zstd|tzst|zip|bz2|tbz2?|xz|txz|lzma|tar"
+    "|7z|rar|lz4|lzo?|z|snappy|avro|orc|evtx"
+)
+# One of the suffixes, in any capitals, anywhere behind the first dot: `x.json`, `x.LOG.1`, `x.json-20260302.gz`; or the
+# number or date that a rotation gives to a file: `x.1`, `x-20260302`, `x.2026-03-02`.
+_DATA = re.compile(rf"\.(?:{_DATA_SUFFIXES})(?:[-_]\d[^.]*)?(?:\.|\Z)", re.IGNORECASE)
+_ROTATED = re.compile(r".(?:\.\d{1,3}|[.-](?:19|20)\d\d-?[01]\d-?[0-3]\d(?:[-T_.]?\d{1,6}Z?)?)\Z")
+_TEMPORARY = re.compile(
+    r"\.(?:tmp|temp|part|partial|filepart|crdownload|download|swp|swo|swx|inprogress|lock)\Z|~\Z", re.I
+)
 # "Amazon S3 object name format", Amazon Data Firehose Developer Guide: stream, version, time, random; no suffix unless
 # one is set. Unless a prefix is set, YYYY/MM/dd/HH/ (UTC) comes before it.
 _FIREHOSE = re.compile(r"-\d+-\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2}-[0-9A-Za-z-]{8,40}(?:\.[a-z.]+)?$")
 _FIREHOSE_FOLDERS = re.compile(r"\d{4}/\d{2}/\d{2}/\d{2}/[^/]+$")
-_DATE_FOLDERS = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})(?:/(\d{2}))?(?:/|$)")
 BUCKET_SCHEME = "s3://"
-_MARKERS = frozenset(("_SUCCESS", "_started", "_committed"))
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_MARKER = re.compile(r"(?:_SUCCESS|_started|_committed)(?:_\d+)?\Z")
+_MOST_TOLD = 10  # names of objects that an hour's receipt gives for one reason
 
 
 class ObjectGone(OSError):
@@ -88,11 +100,29 @@ class Listing:
         self.notes += other.notes
         self.requests += other.requests
         self.keys += other.keys
+        self.refused += other.refused
+
+    def passed_over(self) -> list[tuple[str, str]]:
+        """Return (name, why) of what was passed over or refused, for a receipt: the first names, and how many more."""
+        names: dict[str, list[str]] = {}
+        for name, why in (*self.ignored, *self.refused):
+            names.setdefault(why.removeprefix(f"{name}: "), []).append(name)
+        told: list[tuple[str, str]] = []
+        for why, each in names.items():
+            told += [(name, why) for name in each[:_MOST_TOLD]]
+            if len(each) > _MOST_TOLD:
+                told.append((f"and {len(each) - _MOST_TOLD:,} more", why))
+        return told
 
 
 def is_bucket_url(text: str) -> bool:
     """Return whether a place is in a bucket."""
     return text.startswith(BUCKET_SCHEME)
+
+
+def is_no_place(text: str) -> bool:
+    """Return whether a text is a URL, or nearly one, of no kind that is read; a file of such a name lies at `./`."""
+    return _URL.match(text) is not None and not is_bucket_url(text)
 
 
 def delivered_at(contract: Contract, name: str) -> datetime | None:
@@ -124,9 +154,11 @@ def why_not(contract: Contract, name: str, *, named: bool, expected: bool = Fals
     last = name.rsplit("/", 1)[-1]
     if last.startswith("."):
         return "hidden file"
-    if last in _MARKERS:
+    if _MARKER.match(last):
         return "a marker of the writer"
-    is_data = expected or is_of_firehose(last) or any(f".{part}" in DATA_SUFFIXES for part in last.split(".")[1:])
+    if _TEMPORARY.search(last):
+        return "a temporary file of the writer by its name"
+    is_data = expected or is_of_firehose(last) or _DATA.search(last) or _ROTATED.search(last)
     if not is_data and delivered_at(contract, name) is None:
         return "not a data file by its name"
     return ""
@@ -197,9 +229,13 @@ def list_places(
 
     Raises:
         FileNotFoundError: a place does not exist.
+        ValueError: it is a URL of another kind, or misspelt.
         AccessDenied, StoreUnavailable: a bucket cannot be listed.
     """
     listing = Listing()
+    for each in places:
+        if is_no_place(each):
+            raise ValueError(f"{each}: expected a file, a folder or s3://bucket/prefix")
     folders = [Path(each) for each in places if not is_bucket_url(each)]
     if folders:
         listing.add(list_objects(contract, folders, hour))
@@ -222,35 +258,66 @@ def list_objects(contract: Contract, places: Iterable[Path], hour: datetime | No
     listing, batches = Listing(), BatchesSeen(contract)
     seen: set[str] = set()
     for place in places:
-        place = place.expanduser().resolve()
-        if not place.exists():
-            raise FileNotFoundError(f"{place}: no such file or folder")
-        named = place.is_file()
-        for path in [str(place)] if named else _walk(str(place), hour):
+        found = _place(place)
+        named = found.is_file()
+        for path in [str(found)] if named else _files(str(found), hour, listing):
             if path not in seen:
                 seen.add(path)
                 if not named:
                     batches.see(path)
                 _take(contract, path, listing, hour, named=named)
     batches.leave_incomplete(listing)
-    if hour is not None:
-        listing.ignored.clear()  # what lies beside an hour's objects is not this hour's business
     listing.objects.sort(key=lambda each: each.name)
     return listing
 
 
+def _files(folder: str, hour: datetime | None, listing: Listing) -> Iterator[str]:
+    walk: Iterator[str] = plugins.load(transports, "folder").files(folder, hour, listing)  # as `bucket`
+    return walk
+
+
+def _place(place: Path) -> Path:
+    """Return where a file or folder really lies. Raises FileNotFoundError where there is none that can be read."""
+    try:
+        found = place.expanduser().resolve()
+        if found.is_file() or found.is_dir():
+            return found
+        why = "neither a file nor a folder" if found.exists() else "no such file or folder"
+    except (OSError, RuntimeError, ValueError) as problem:  # too long, links in a circle, no such user
+        why = (getattr(problem, "strerror", None) or str(problem)).lower()
+    raise FileNotFoundError(f"{shown(str(place))}: {why}")
+
+
 def _take(contract: Contract, path: str, listing: Listing, hour: datetime | None, *, named: bool) -> None:
     name = Path(path).as_posix() if os.sep != "/" else path
-    why = why_not(contract, name, named=named)
-    if why:
-        listing.ignored.append((path, why))
+    if (odd := shown(name)) != name:
+        listing.refused.append((odd, "its name is no UTF-8, by which events name their source: rename it"))
         return
+    why = why_not(contract, name, named=named)
+    if why and hour is not None and contract.ignores(name):
+        return  # so the contract says, of every hour
     delivered = delivered_at(contract, name)
     if hour is not None and delivered is not None and hour_of(delivered) != hour:
         return
-    found = _object(path, delivered)
-    if hour is None or hour_of(found.arrived_at) == hour:
+    try:
+        found = _object(path, delivered)
+    except FileNotFoundError:
+        listing.refused.append((path, "deleted while the folder was listed"))
+        return
+    except OSError as problem:
+        listing.refused.append((path, f"cannot be looked at: {problem.strerror}"))
+        return
+    if hour is not None and hour_of(found.arrived_at) != hour:
+        return  # what lies beside an hour's objects is not this hour's business
+    if why:
+        listing.ignored.append((path, why))
+    else:
         listing.objects.append(found)
+
+
+def shown(name: str) -> str:
+    r"""Return a file's name as text: bytes that are no UTF-8 as `\xNN`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _object(path: str, delivered: datetime | None) -> RawObject:
@@ -271,27 +338,3 @@ def _open(path: str) -> BinaryIO:
         raise ObjectGone("deleted after it was listed and before it was read") from None
     except PermissionError:
         raise ObjectRefused(f"{path}: reading it is not permitted to this user") from None
-
-
-def _walk(folder: str, hour: datetime | None) -> Iterator[str]:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda each: each.name)
-    for entry in entries:
-        if entry.is_dir():
-            if hour is None or _may_hold(entry.path, hour):
-                yield from _walk(entry.path, hour)
-        elif entry.is_file():
-            yield entry.path
-
-
-def _may_hold(folder: str, hour: datetime) -> bool:
-    """Whether a folder may hold objects of an arrival hour; vendors file by their own clock, so a day's leeway."""
-    found = list(_DATE_FOLDERS.finditer(Path(folder).as_posix() + "/"))
-    if not found:
-        return True
-    year, month, day, _ = found[-1].groups()
-    try:
-        filed = datetime(int(year), int(month), int(day))
-    except ValueError:
-        return True
-    return abs(filed - hour.replace(hour=0)) <= timedelta(days=1)

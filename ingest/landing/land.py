@@ -206,6 +206,7 @@ def land_files(
             continue
         landed.append(Landed(receipt, unchanged=False, objects=frozenset(each.name for each in group)))
     if unmended:
+        unmended[0].landed = landed
         raise unmended[0]
     return landed
 

@@ -11,7 +11,7 @@ and nobody reads the batch's old rows there any more. What was erased on request
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
@@ -50,7 +50,12 @@ _TRIES = 5  # erasures that may be asked for while one batch is published
 
 
 class LandingError(HeadwaterError):
-    """A batch that could not be landed. Nothing was published; the message says where its records are."""
+    """A batch that could not be landed. Nothing was published; the message says where its records are.
+
+    `landed` are the other batches (`land.Landed`) of the same call.
+    """
+
+    landed: Sequence[Any] = ()
 
 
 class Staged:

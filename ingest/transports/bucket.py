@@ -89,7 +89,12 @@ def _timed(contract: Contract, place: BucketPlace, hour: datetime | None, since:
                 if arrived == hour or (since is not None and arrived >= since):
                     _take(contract, place, each, listing, named=False, strict=since is not None)
     batches.leave_incomplete(listing)
-    listing.ignored = [pair for pair in listing.ignored if pair[1].startswith(("archived", _UNEXPECTED))]
+    told = ("archived", _UNEXPECTED)
+    listing.ignored = [
+        (name, why)
+        for name, why in listing.ignored
+        if why.startswith(told) or (hour is not None and not contract.ignores(name))
+    ]
     listing.requests, listing.keys = cost.requests, cost.keys
     return listing
 

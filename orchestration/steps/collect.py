@@ -123,7 +123,7 @@ def _land_objects(
     objects = [each for each in found.objects if (each.name, each.fingerprint) not in elsewhere]
     try:
         check_none_gone(contract.source, batch, held, {name for name, _ in mine} - here)
-        return land(contract, objects, store, batch, limits, found.ignored, notes=told)
+        return land(contract, objects, store, batch, limits, found.passed_over(), notes=told)
     except ObjectsGone as problem:
         new = [each for each in objects if (each.name, each.fingerprint) not in mine]
         raise _with_new_ones(contract, new, store, limits, problem) from problem

@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from ingest.contracts import Contract
-from ingest.landing import LandingSettings, land_files
+from ingest.landing import LandingError, LandingSettings, land_files
 from ingest.landing.land import Landed
 from ingest.objects import Listing, list_places
 from lake.ledger import coverage_sentence
@@ -60,7 +60,12 @@ def land(
     else:
         listing = _listed(held, places or [])
         with _progress(f"landing {source}", sum(each.size for each in listing.objects), hidden=json) as advance:
-            done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
+            try:
+                done = land_files(held, listing.objects, store, limits, listing.ignored, advance, again)
+            except LandingError as problem:
+                if problem.landed or listing.refused:
+                    _report_landing(source, listing, list(problem.landed), json)
+                raise
     _report_landing(source, listing, done, json)
     counts = [each.counted() for each in done]
     nothing_landed = any(each["quarantined"] for each in counts) and not any(each["landed"] for each in counts)
@@ -136,8 +141,13 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
 
 def _unread(listing: Listing, done: list[Landed]) -> list[tuple[str, str]]:
     """Return the objects that are there and could not be read by this call, with the reason."""
-    fresh = (pair for each in done if not each.unchanged for pair in each.receipt.unreadable)
-    return list(dict([*listing.refused, *fresh]).items())
+    told = (
+        (name, why)
+        for each in done
+        for name, why in each.receipt.unreadable
+        if not each.unchanged or name.split("!")[0] in each.objects  # a member of an archive that has landed
+    )
+    return list(dict([*listing.refused, *told]).items())
 
 
 def _passed_over(listing: Listing, done: list[Landed]) -> dict[str, list[str]]:
