@@ -14,6 +14,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -21,11 +22,11 @@ from types import MappingProxyType
 import msgspec
 
 from ingest.contracts import Contract
-from ingest.landing.publish import LandingError, Staged, publish_without_erased, receipt_of
+from ingest.landing.publish import LandingError, Staged, first_line, publish_without_erased, receipt_of
 from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
-from lake.base.errors import tell_omission
+from lake.base.errors import NEEDS_A_LOOK, HeadwaterError, tell_omission
 from lake.ledger import LandingReceipt, Removed, is_intact, with_erased
 from lake.storage import paths
 from lake.storage.publish import Workplace
@@ -42,6 +43,8 @@ Mark = tuple[str, str]  # an object's name and fingerprint
 class ObjectsGone(LandingError):
     """Objects that a batch was made of are gone: landing it again would lose their records."""
 
+    exit_code = NEEDS_A_LOOK  # the batch is in the lake, and stays as it is
+
 
 class NoneReadable(LandingError):
     """Not one object of a batch could be read. Nothing was published; `unreadable` holds (name, why) of each."""
@@ -56,6 +59,8 @@ class NoneReadable(LandingError):
 
 class FewerRecords(LandingError):
     """A batch that is asked for again and answers fewer records than it landed; the landed ones stay as they are."""
+
+    exit_code = NEEDS_A_LOOK
 
 
 def land(
@@ -81,9 +86,46 @@ def land(
         ObjectsGone: the batch holds records of an object that is gone or cannot be read. Bronze keeps what it has.
         NoneReadable: no object of the batch can be read.
         FewerRecords: the batch may not shrink, and would. Bronze keeps what it has.
-        LandingError: the store is out of reach, or the lake cannot be written. The objects are where they were.
+        LandingError: the store is out of reach, or the lake cannot be written. The objects are where they were, and
+            the ledger has a record of it (`lake.ledger.not_landed`), which goes when the batch lands.
     """
     settings = settings or LandingSettings()
+    try:
+        return _land(contract, objects, store, batch, settings, ignored, progress, may_shrink, notes)
+    except (ObjectsGone, FewerRecords):
+        raise
+    except Exception as problem:
+        failed = problem
+        if not isinstance(problem, HeadwaterError):
+            failed = LandingError(
+                f"{contract.source}: batch {batch} was not landed: {first_line(problem)}. The records are still in the"
+                " objects they came from; what was begun is finished or removed when the lake is opened again."
+            )
+        _record_failure(store, contract.source, batch, objects, failed)
+        if failed is problem:
+            raise
+        raise failed from problem
+
+
+def _record_failure(store: Store, source: str, batch: str, objects: Sequence[RawObject], problem: Exception) -> None:
+    from lake.ledger.not_landed import NotLanded, record  # which only a failure needs
+
+    failed_at, names = datetime.now(UTC).isoformat(), tuple(each.name for each in objects)
+    with suppress(HeadwaterError, OSError):  # the lake that cannot be written says so by the error itself
+        record(store, NotLanded(source=source, batch=batch, failed_at=failed_at, why=str(problem), objects=names))
+
+
+def _land(
+    contract: Contract,
+    objects: Sequence[RawObject],
+    store: Store,
+    batch: str,
+    settings: LandingSettings,
+    ignored: Sequence[tuple[str, str]],
+    progress: Progress | None,
+    may_shrink: bool,
+    notes: Sequence[str],
+) -> LandingReceipt:
     started = time.monotonic()
     previous = ledger.landing(store, contract.source, batch)
     now = datetime.now(UTC)
@@ -171,8 +213,7 @@ def land_files(
     A batch that holds them, and whose files are gone or damaged, is landed anew when all of its objects are given.
 
     Raises:
-        NoneReadable: no object of a batch can be read; all other batches are landed.
-        LandingError: a batch could not be landed; batches before it are landed and have their receipts.
+        LandingError, NoneReadable: a batch could not be landed. All others are, and stand in the error's `landed`.
     """
     broken: list[str] = []
     receipts = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source, broken)}
@@ -189,25 +230,25 @@ def land_files(
         else:
             kept.setdefault(owner, set()).add(each.name)
     groups = {batch_name(group): group for group in groups_of(fresh)}
-    unmended: list[LandingError] = []
+    failed: list[LandingError] = []
     for batch, names in sorted(kept.items()):
         lost = _lost_files(store, receipts[batch])
         if lost and names >= {mark.name for mark in receipts[batch].objects}:
             groups[batch] = [each for each in objects if each.name in names]
             continue
         if lost:
-            unmended.append(_half_given(receipts[batch], lost, names))
+            failed.append(_half_given(receipts[batch], lost, names))
         landed.append(Landed(receipts[batch], unchanged=True, objects=frozenset(names)))
     for batch, group in groups.items():
         try:
             receipt = land(contract, group, store, batch, settings, ignored, progress)
-        except NoneReadable as problem:
-            unmended.append(problem)
+        except LandingError as problem:
+            failed.append(problem)
             continue
         landed.append(Landed(receipt, unchanged=False, objects=frozenset(each.name for each in group)))
-    if unmended:
-        unmended[0].landed = landed
-        raise unmended[0]
+    if failed:
+        failed[0].landed = landed
+        raise failed[0]
     return landed
 
 

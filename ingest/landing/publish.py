@@ -22,7 +22,7 @@ from ingest.contracts.model import pipeline_columns
 from ingest.decode import DecodeReport
 from ingest.landing.fields import Reader, Steps
 from lake import ledger
-from lake.base.errors import HeadwaterError
+from lake.base.errors import NOT_LANDED, HeadwaterError
 from lake.base.sql import at_hand, json_path, listed, literal
 from lake.ledger import (
     FileMark,
@@ -55,7 +55,13 @@ class LandingError(HeadwaterError):
     `landed` are the other batches (`land.Landed`) of the same call.
     """
 
+    exit_code = NOT_LANDED
     landed: Sequence[Any] = ()
+
+
+def first_line(problem: Exception) -> str:
+    """Return what an error says, on one line."""
+    return (str(problem) or type(problem).__name__).splitlines()[0]
 
 
 class Staged:
@@ -328,7 +334,9 @@ def publish_landing(
             kept = _left_alone(store, marks_of(previous, room) if previous else (), news)
             moves += [(staged.keys[mark.key], mark.key) for mark in news if not kept[mark.key]]
             final = with_marks(final, room, (each for mark in news for each in kept[mark.key] or [mark]))
-        return Change(tuple(moves), _not_named(previous, final), (_text(final),))
+        failed = paths.not_landed(final.source, final.batch)
+        told = (failed,) if store.info(failed) else ()
+        return Change(tuple(moves), (*_not_named(previous, final), *told), (_text(final),))
 
     publish(store, plan)
     return final

@@ -16,7 +16,7 @@ from ingest.contracts import Contract
 from ingest.contracts.model import pipeline_columns
 from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
 from ingest.landing.fields import IdentitySql, Reader
-from ingest.landing.publish import QUARANTINE_PARTITION, LandingError, Staged
+from ingest.landing.publish import QUARANTINE_PARTITION, LandingError, Staged, first_line
 from ingest.landing.read_json import JsonReader
 from ingest.objects import RawObject
 from lake.base.errors import HeadwaterError
@@ -122,10 +122,10 @@ class Writing:
         return cause
 
     def _not_landed(self, problem: Exception) -> LandingError:
-        first_line = (str(problem) or type(problem).__name__).splitlines()[0]
+        files = " Allow more open files (`ulimit -n 1024`)." if "Too many open files" in str(problem) else ""
         return LandingError(
-            f"{self.contract.source}: batch {self.staged.batch} was not landed: {first_line}. Nothing was published;"
-            " the records are still in the objects they came from."
+            f"{self.contract.source}: batch {self.staged.batch} was not landed: {first_line(problem)}."
+            f"{files} Nothing was published; the records are still in the objects they came from."
         )
 
     def _write_all(self) -> "Written":

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import ClassVar
 
-NEEDS_A_LOOK, WRONG_CALL = 1, 2
+NEEDS_A_LOOK, WRONG_CALL, NOT_LANDED = 1, 2, 3
 REPAIR = "run `headwater doctor --repair`"  # what to do about a file of the lake that is damaged or gone
 
 
@@ -13,7 +13,8 @@ class HeadwaterError(Exception):
     """Something a user can act on: the message says what was expected, what was found, where, and what to do.
 
     Any other exception is a bug and keeps its traceback. `exit_code` is the command line's: 1 when something needs a
-    look, 2 when the call or the settings are wrong. `advice` is printed below the message of every error of its class.
+    look, 2 when the call or the settings are wrong, 3 when a batch did not land. `advice` is printed below the message
+    of every error of its class.
     """
 
     exit_code: ClassVar[int] = NEEDS_A_LOOK

@@ -15,7 +15,7 @@ import msgspec
 
 from lake import ledger
 from lake.base.errors import REPAIR
-from lake.ledger import EXPIRED, LandingReceipt, build_receipts
+from lake.ledger import EXPIRED, LandingReceipt, build_receipts, not_landed
 from lake.ledger.export_receipts import deliveries as deliveries_of
 from lake.ledger.staleness import Mappings, bronze_inputs, files_there, lost_file, row_marks, unnamed_hours
 from lake.storage import paths
@@ -23,6 +23,7 @@ from lake.storage.store import Store
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
 INCOMPLETE = "incomplete"  # objects could not be read, and no batch holds them
+NOT_LANDED = "not landed"  # a batch failed, and its objects are in no other
 _COUNTS = (
     *("read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions", "erased", "expired"),
     "unprocessable",
@@ -80,7 +81,8 @@ def balance(
     """
     hours: list[BalanceRow] = []
     totals: list[BalanceRow] = []
-    for source in sources if sources is not None else ledger.sources(store):
+    known = sorted({*ledger.sources(store), *not_landed.sources(store)}) if sources is None else sources
+    for source in known:
         lost: list[str] = []
         receipts = list(ledger.landings(store, source, lost))
         rows = [
@@ -231,7 +233,12 @@ def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[Land
     broken = [f"batch {each.batch} {each.status}: {_batch_why(each)}" for each in batches if not each.conserved]
     lost = _missing_files(store, batches)
     unread = _unread(batches)
-    why = "; ".join(each for each in (*broken, *lost, unread, total.why) if each)
+    failed = [
+        f"batch {each.batch} did not land: {each.why} Land it again, or delete {paths.not_landed(source, each.batch)}"
+        " if it never shall"
+        for each in not_landed.not_landed(store, source, batches)
+    ]
+    why = "; ".join(each for each in (*broken, *lost, *failed, unread, total.why) if each)
     state = total.state
     if lost or any(each.status == "published" for each in batches if not each.conserved):
         state = UNBALANCED
@@ -239,6 +246,8 @@ def _total(store: Store, source: str, rows: list[BalanceRow], batches: list[Land
         state = STALLED
     elif total.landed != sum(each.landed for each in batches):
         state, why = UNBALANCED, f"batches landed {sum(each.landed for each in batches)}, hours hold {total.landed}"
+    elif failed and state != UNBALANCED:
+        state = NOT_LANDED
     elif unread and state != UNBALANCED:
         state = INCOMPLETE
     return msgspec.structs.replace(
@@ -297,7 +306,7 @@ def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
 
 def _sum(source: str, rows: Iterable[BalanceRow]) -> BalanceRow:
     rows = list(rows)
-    for state in (UNBALANCED, STALLED, INCOMPLETE, NOT_BUILT):
+    for state in (UNBALANCED, STALLED, NOT_LANDED, INCOMPLETE, NOT_BUILT):
         worst = next((row for row in rows if row.state == state), None)
         if worst is not None:
             break

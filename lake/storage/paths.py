@@ -96,6 +96,16 @@ def landing_receipt(source: str, batch: str) -> str:
     return f"{LEDGER}/landing/{checked(source)}/{checked(batch, BATCH)}.json"
 
 
+def not_landed_folder(source: str) -> str:
+    """Return the folder of the batches of a source that did not land."""
+    return f"{LEDGER}/not_landed/{checked(source)}"
+
+
+def not_landed(source: str, batch: str) -> str:
+    """Return the key of the record of a batch that did not land."""
+    return f"{not_landed_folder(source)}/{checked(batch, BATCH)}.json"
+
+
 def shared_file(room: str, source: str, hour: datetime, name: str) -> str:
     """Return the key of a bronze or quarantine file that holds rows of several batches."""
     return f"{room}/{checked(source)}/{hour_folder(hour)}/{checked(name, BATCH)}.parquet"

@@ -144,6 +144,7 @@ def _folders(store: Store, receipt: ErasureReceipt) -> Iterator[str]:
         if room == paths.BRONZE:
             yield from (f"{folder}/{filed}" for folder in built)
     yield f"{paths.LEDGER}/landing/{source}"
+    yield paths.not_landed_folder(source)
     yield from (
         f"{paths.LEDGER}/build/{model}" for model in build_receipts.models(store) if model.endswith(f"__{source}")
     )

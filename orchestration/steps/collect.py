@@ -23,7 +23,7 @@ from ingest.objects import Listing, RawObject, is_bucket_url, list_places
 from ingest.sources import ApiPlace, BrokenModule, api_of
 from ingest.transports.queue import Queue
 from lake import ledger
-from lake.base.errors import WRONG_CALL, HeadwaterError, warn_once
+from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError, warn_once
 from lake.ledger import LandingReceipt
 from lake.storage import paths
 from lake.storage.publish import recover
@@ -36,6 +36,8 @@ _OBJECTS_EXAMPLE = "root: /folder/of/its/objects or s3://bucket/prefix"
 
 class AnnouncedUnreadable(LandingError):
     """The queue announced objects that could not be read. All others, and the hour itself, have landed: `receipt`."""
+
+    exit_code = NEEDS_A_LOOK
 
     def __init__(self, contract: Contract, drained: Drained, receipt: LandingReceipt) -> None:
         self.receipt = receipt

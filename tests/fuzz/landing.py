@@ -1,5 +1,6 @@
 """Landing mutated records in batches, and holding what the lake has against what was written."""
 
+import codecs
 import io
 import json
 import re
@@ -104,6 +105,9 @@ def land_batch(lake: Path, source: str, name: str, data: bytes, records: int = B
         counts.tracebacks.append(traceback.format_exc()[-1500:])
     else:
         _count(counts, receipt, store)
+        # A byte order mark begins a new text, so how many records there are is then not known beforehand.
+        if codecs.BOM_UTF8 not in data and counts.read + counts.coverage != records:
+            counts.untold.append(f"{name}: {records} written, {counts.read} + {counts.coverage} read")
     return counts
 
 
@@ -115,8 +119,6 @@ def _count(counts: Counts, receipt: LandingReceipt, store: Store) -> None:
     counts.coverage += coverage
     if receipt.read != receipt.landed + receipt.quarantined:
         counts.untold.append(f"{receipt.batch}: {receipt.read} read, {receipt.landed} + {receipt.quarantined} kept")
-    if receipt.read + coverage < counts.records:
-        counts.untold.append(f"{receipt.batch}: {counts.records} written, {receipt.read} + {coverage} read")
     counts.unprocessable += [each.found for each in receipt.violations if each.reason == "unprocessable"]
     latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
     for mark in receipt.files:

@@ -7,7 +7,7 @@ import typer
 
 from lake import ledger
 from lake.ledger import coverage_of, coverage_sentence
-from lake.ledger.balance import INCOMPLETE, NOT_BUILT, STALLED, UNBALANCED, Balance, BalanceRow
+from lake.ledger.balance import INCOMPLETE, NOT_BUILT, NOT_LANDED, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.ledger.balance import balance as balance_of
 from lake.storage.store import Store
 from orchestration.cli.app import Json, app, contract, hour_range, lake, out, print_json, print_table, say
@@ -96,7 +96,7 @@ def _remarks(sheet: Balance) -> list[str]:
     lines += [
         f"{row.source}: {row.why}"
         for row in sheet.sources
-        if row.state in (UNBALANCED, STALLED, INCOMPLETE) and row.source not in named
+        if row.state in (UNBALANCED, STALLED, NOT_LANDED, INCOMPLETE) and row.source not in named
     ]
     if len(lines) > MOST_REMARKS:
         lines[MOST_REMARKS:] = [f"… and {len(lines) - MOST_REMARKS:,} more that do not balance; --json has all"]

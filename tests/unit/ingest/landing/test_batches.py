@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -130,7 +131,7 @@ def test_a_batch_of_which_nothing_can_be_read_publishes_nothing(store: Store) ->
         land(strange(), [unreadable("x", ObjectRefused("denied"))], store, "b")
     with pytest.raises(LandingError, match=r"was not landed: x: cannot be read at byte 1: broke off"):
         land(strange(), [unreadable("x", OSError("broke off"))], store, "b")
-    assert list(store.list()) == []
+    assert [each.key for each in store.list()] == ["ledger/not_landed/strange/b.json"]
 
 
 def test_what_was_quarantined_of_an_object_is_superseded_by_its_whole_successor(store: Store) -> None:
@@ -150,7 +151,7 @@ def test_a_store_out_of_reach_is_no_matter_of_single_objects(store: Store) -> No
     objects = [raw(lines(GOOD)), *(unreadable(f"x{n}", OSError("no answer")) for n in range(9))]
     with pytest.raises(LandingError, match=r"was not landed: x0: .*no answer"):
         land(strange(), objects, store, "b")
-    assert list(store.list()) == []
+    assert [each.key for each in store.list()] == ["ledger/not_landed/strange/b.json"]
 
 
 def test_a_batch_keeps_what_it_landed_of_an_object_that_is_refused_now(store: Store) -> None:
@@ -164,10 +165,45 @@ def test_pages_of_an_answer_land_all_or_none(store: Store) -> None:
     for problem in (ObjectRefused("denied"), OSError("broke off")):
         with pytest.raises(LandingError, match=f"was not landed: .*{problem}"):
             land(strange(), [raw(lines(GOOD)), unreadable("x", problem)], store, "b", may_shrink=False)
-    assert list(store.list()) == []
+    assert [each.key for each in store.list()] == ["ledger/not_landed/strange/b.json"]
 
 
 def test_a_whole_day_is_filed_by_hour(store: Store) -> None:
     records = [{**GOOD, "number": n, "at": f"2026-03-01T{n % 24:02}:30:00Z"} for n in range(240)]
     receipt = land(strange(), [raw(lines(*records))], store, "b")
     assert [(mark.hour, mark.rows) for mark in receipt.files] == [(f"2026-03-01T{hour:02}", 10) for hour in range(24)]
+
+
+def test_a_batch_that_does_not_land_stands_in_the_balance_until_its_objects_do(store: Store) -> None:
+    with pytest.raises(LandingError, match="no answer") as failed:
+        land(strange(), [replace(raw(lines(GOOD), "x"), open=_no_answer)], store, "b")
+    assert failed.value.exit_code == 3
+    (told,) = balance(store).sources
+    assert (told.state, told.balanced, told.read) == ("not landed", False, 0)
+    assert "batch b did not land: strange: batch b was not landed: x" in told.why
+    assert "delete ledger/not_landed/strange/b.json" in told.why
+    land(strange(), [raw(lines(GOOD), "x")], store, "elsewhere")
+    assert balance(store).sources[0].state == "not built"
+    land(strange(), [raw(lines(GOOD), "x")], store, "b")
+    assert not list(store.list("ledger/not_landed"))
+
+
+def test_a_batch_that_fails_stops_no_other_batch_of_the_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("ingest.landing.land"), "BATCH_BYTES", 1)
+    objects = [replace(raw(lines(GOOD), "a"), open=_no_answer), raw(lines(GOOD), "b")]
+    with pytest.raises(LandingError, match=r"a: .*no answer") as failed:
+        land_files(strange(), objects, store)
+    assert [["b"]] == [[mark.name for mark in each.receipt.objects] for each in failed.value.landed]
+
+
+def test_an_error_of_the_code_is_a_batch_that_did_not_land(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise AssertionError("no such thing")
+
+    monkeypatch.setattr(import_module("ingest.landing.land"), "receipt_of", broken)
+    with pytest.raises(LandingError, match=r"batch b was not landed: no such thing\. The records"):
+        land(strange(), [raw(lines(GOOD), "x")], store, "b")
+
+
+def _no_answer() -> BinaryIO:
+    raise OSError("no answer")
