@@ -1,6 +1,7 @@
 """Files generated from the contracts, so that a contract is written once, and the check that they still agree.
 
-They are the dbt `sources` YAML, the dbt macro of bronze types, and the field table beside each contract.
+They are the dbt `sources` YAML, the dbt macro of bronze types, the field table beside each contract, and the models of
+sources for which nobody wrote any (`generic_models`).
 
     python -m ingest.contracts.generate            writes what differs
     python -m ingest.contracts.generate --check    names the files that differ; exit code 1 if there are any
@@ -16,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 from ingest.contracts import Contract, ContractError, Field, read_contracts
+from ingest.contracts.generic_models import generated_without_need, generic_macro, generic_models
 from ingest.contracts.model import pipeline_columns
 
 _REPOSITORY: Final = Path(__file__).parents[2]
@@ -27,14 +29,18 @@ _FALLBACKS: Final = {
     "record_position": "a hash of the record, its object and its row",
 }
 _SOURCES_FOLDER: Final = Path("ingest/sources")
+_GENERIC_MACRO: Final = Path("dbt_project/macros/generated/generic_models.sql")
 
 
-def render_all(contracts: Mapping[str, Contract] | None = None) -> dict[Path, str]:
-    """Text of every generated file by its path from the repository's top. Raises ContractError."""
+def render_all(contracts: Mapping[str, Contract] | None = None, root: Path = _REPOSITORY) -> dict[Path, str]:
+    """Text of every generated file by its path from the repository's top, `root`. Raises ContractError."""
     contracts = _all_contracts() if contracts is None else contracts
+    models = generic_models(root, contracts.values())
     files = {
         _SOURCES_YAML: sources_yaml(contracts.values()),
         _TYPES_MACRO: types_macro(contracts.values()),
+        _GENERIC_MACRO: generic_macro(models),
+        **models,
     }
     for contract in contracts.values():
         files[_SOURCES_FOLDER / contract.source / "FIELDS.md"] = field_table(contract)
@@ -50,19 +56,25 @@ def _all_contracts() -> Mapping[str, Contract]:
 
 
 def drift(root: Path = _REPOSITORY, contracts: Mapping[str, Contract] | None = None) -> list[str]:
-    """Paths of the generated files that are missing or not what the contracts say, sorted."""
-    return sorted(
-        path.as_posix()
-        for path, text in render_all(contracts).items()
-        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
-    )
+    """Paths of the generated files that are missing, not what the contracts say, or there without need, sorted."""
+    files = render_all(contracts, root)
+    found = generated_without_need(root, files)
+    found |= {path for path, text in files.items() if not _holds(root / path, text)}
+    return sorted(path.as_posix() for path in found)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
 def write_all(root: Path = _REPOSITORY, contracts: Mapping[str, Contract] | None = None) -> list[str]:
     """Writes the generated files that differ and returns their paths, sorted."""
     changed = drift(root, contracts)
-    files = render_all(contracts)
+    files = render_all(contracts, root)
     for path in map(Path, changed):
+        if path not in files:
+            (root / path).unlink()
+            continue
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(files[path], encoding="utf-8")
     return changed

@@ -20,6 +20,7 @@ LOGINS = (
     '{"id": "2", "at": "2026-03-02T05:00:09Z", "kind": "login", "user": "ben", "ip": "192.0.2.8", "ok": false}\n'
     '{"id": "2", "at": "2026-03-02T05:00:09Z", "kind": "login", "user": "ben", "ip": "192.0.2.8", "ok": false}\n'
     '{"id": "3", "kind": "login"}\n'
+    '{"id": "4", "at": "2026-03-02T05:00:11Z", "kind": "odd"}\n'
 )
 Run = Callable[..., str]
 
@@ -72,7 +73,7 @@ def headwater(run: Run, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def built(run: Run) -> Run:
-    """The example's four records are landed and built."""
+    """The example's five records are landed and built."""
     headwater(run, "land", "acme_login", "logins.ndjson")
     headwater(run, "build")
     return run
@@ -83,7 +84,9 @@ def test_a_source_and_its_mapping_publish_every_event(built: Run) -> None:
         row for row in json.loads(headwater(built, "balance", "--json"))["sources"] if row["source"] == "acme_login"
     )
     counted = {name: source[name] for name in ("read", "landed", "quarantined", "duplicates", "published")}
-    assert {"read": 4, "landed": 3, "quarantined": 1, "duplicates": 1, "published": 2} == counted
+    assert {"read": 5, "landed": 4, "quarantined": 1, "duplicates": 1, "published": 3} == counted
+    others = headwater(built, "query", "select unmapped from silver.base_event", "--json")
+    assert '"kind": "odd"' in others.replace("\\", "")
     question = "select user.name, status from silver.authentication order by all"
     assert ["ann", "Success", "ben", "Failure"] == re.findall(
         r"ann|ben|Success|Failure", headwater(built, "query", question)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ingest.contracts import load_contracts
+from lake import ledger
 from lake.build.reasons import Due
 from orchestration.cli.app import (
     First,
@@ -27,6 +28,7 @@ from orchestration.dbt.project import load_project
 from orchestration.dbt.run import Built, would_build
 from orchestration.dbt.run import build as build_stale
 from orchestration.steps.feeds import FEED_PROBLEMS, load_configured, load_databases
+from orchestration.steps.generic_models import make_missing_models
 
 
 @app.command()
@@ -43,6 +45,10 @@ def build(
     """Build what is stale: normalise landed events to OCSF, then the marts of gold. Without arguments: all of it."""
     wanted = [contract(name).source for name in source] if source else sorted(load_contracts())
     store, hours = lake(), hour_range(first, last)
+    landed = set(ledger.sources(store))
+    lacking = make_missing_models(each for each in wanted if each in landed)
+    for name, why in lacking.items():
+        err.print(f"{name}: its events are landed, and not published: {why}", style="red", soft_wrap=True)
     if dry_run:
         _report_due(would_build(store, wanted, *hours, again=again), json)
         return
@@ -50,7 +56,7 @@ def build(
     with progress("building", hidden=json) as tell:
         done = build_stale(settings(), store, wanted, *hours, again=again, told=tell)
     _report_build(done, json)
-    if load_project().problems:  # told on stderr when the project was read
+    if lacking or load_project().problems:  # told on stderr: the latter when the project was read
         raise typer.Exit(1)
 
 

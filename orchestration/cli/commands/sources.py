@@ -14,9 +14,7 @@ from orchestration.cli.app import Json, app, err, lake, out, print_json, print_t
 def sources(
     available: Annotated[
         bool,
-        typer.Option(
-            "--available", help="Those that are neither in the settings nor in the lake, and how to add each."
-        ),
+        typer.Option("--available", help="Those that are neither in the settings nor in the lake: how to add them."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -75,5 +73,7 @@ def _how_to_add(contract: Contract) -> str:
         api = api_of(contract.source)
     except BrokenModule as problem:
         return f"not before this is corrected: {problem}"
-    example = api.EXAMPLE if api else f"sources: {{{contract.source}: {{root: s3://bucket/prefix}}}}"
-    return f"{example} in the settings, or `headwater land {contract.source} PATH`"
+    example = api.EXAMPLE if api else "root: s3://bucket/prefix"
+    return (
+        f"`sources: {{{contract.source}: {{{example}}}}}` to the settings, or `headwater land {contract.source} PATH`"
+    )

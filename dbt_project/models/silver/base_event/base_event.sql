@@ -5,4 +5,4 @@
     ref("base_event__crowdstrike_fdr"),
     ref("base_event__okta_system_log"),
     ref("base_event__windows_event"),
-]) }}
+] + generic_base_events()) }}
