@@ -86,4 +86,4 @@ def nearest(name: str, known: list[str]) -> list[str]:
     by_table = {each.split(".", 1)[1]: each for each in reversed(known)}
     wanted, table = name.lower().replace('"', ""), name.lower().replace('"', "").split(".")[-1]
     found = get_close_matches(wanted, known, 3) + [by_table[each] for each in get_close_matches(table, by_table, 3)]
-    return list(dict.fromkeys(found))[:3]
+    return list(dict.fromkeys(found or [each for each in known if table in each]))[:3]

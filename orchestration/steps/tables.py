@@ -17,6 +17,8 @@ from ingest.reference.geoip.versions import read_receipts
 from ingest.reference.tables import TABLES
 from ingest.reference.views import reference_views
 from lake import ledger
+from lake.ledger import build_receipts
+from lake.ledger.export_receipts import exporting
 from lake.ledger.published_tables import newest_builds
 from lake.matching.matches import TABLE as MATCHES
 from lake.ocsf.attributes import Attribute, Shape, declared_classes
@@ -118,10 +120,23 @@ def _beside(store: Store) -> Iterator[Table]:
     for name in sorted(each for each in reference_views(store) if not each.endswith("_blocks")):
         text = _REFERENCE.get(name, "GeoIP: what is known of ranges of addresses.")
         yield Table(f"reference.{name}", rows=rows.get(name), description=text)
-    for name, text in sorted(_LEDGER.items()):
-        yield Table(f"ledger.{name}", description=text)
+    for name in sorted(_of_ledger(store)):
+        yield Table(f"ledger.{name}", description=_LEDGER[name])
     for name in store.folders(paths.REFUSED):
         yield Table(f"refused.{name}", description=f"Rows that {name} refused, with the reason.")
+
+
+def _of_ledger(store: Store) -> Iterator[str]:
+    """Yield the tables of the ledger: most are there once they have a row."""
+    yield from ("lateness", "volume")
+    if ledger.sources(store):
+        yield from ("landings", "balance")
+    if build_receipts.models(store):
+        yield "builds"
+    if next(iter(exporting(store)), None) is not None:
+        yield "exports"
+    if next(iter(store.list(f"{paths.LEDGER}/dispositions")), None) is not None:
+        yield "dispositions"
 
 
 def _about_models(project: Project) -> dict[str, str]:
