@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from lake import ledger
-from lake.base.errors import WRONG_CALL, HeadwaterError, tell_omission
+from lake.base.errors import REPAIR, WRONG_CALL, HeadwaterError, tell_omission
 from lake.base.sql import empty_select, listed, literal, quoted
 from lake.ledger import build_receipts
 from lake.ledger.balance import balance
@@ -76,12 +76,14 @@ def connect(
     for schema in ("bronze", "silver", "gold", "quarantine", "refused", "ledger", "reference"):
         con.execute(f"create schema {schema}")
         if not question or re.search(rf"\b{schema}\b", question, re.IGNORECASE) or _browses(question):
-            for name, select in _views(store, schema, sources, classes, reference or {}, marts or {}, con, without):
+            named = {name: each for name, each in sources.items() if _names(question, name) or _browses(question)}
+            for name, select in _views(store, schema, named, classes, reference or {}, marts or {}, con, without):
                 try:
                     con.execute(f"create view {schema}.{quoted(name)} as {select}")
                 except duckdb.Error:  # a file of it is damaged
-                    if not question or re.search(rf"\b{re.escape(name)}\b", question):
+                    if question and _names(question, name):
                         raise
+                    tell_omission(f"{schema}.{name} cannot be read: {REPAIR}")
     con.execute("set allowed_directories = ?", [[store.url("")]])
     con.execute("set enable_external_access = false")
     con.execute("set python_enable_replacements = false")  # else a name may mean a variable of this program
@@ -178,6 +180,10 @@ def _explained(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> d
         return statement.type
     inner = con.extract_statements(_EXPLAIN.sub("", statement.query, count=1))
     return inner[0].type if len(inner) == 1 else statement.type
+
+
+def _names(question: str, table: str) -> bool:
+    return not question or bool(re.search(rf"\b{re.escape(table)}\b", question, re.IGNORECASE))
 
 
 def _browses(question: str) -> bool:

@@ -109,7 +109,8 @@ def may_be_damage(problem: BaseException) -> bool:
     cause = problem.__context__ if isinstance(problem, HeadwaterError) else problem
     if isinstance(cause, duckdb.Error):
         return not isinstance(cause, _OF_THE_QUESTION)
-    return not isinstance(problem, HeadwaterError)
+    of_iceberg = type(cause).__module__.split(".")[0] in ("sqlite3", "sqlalchemy", "pyiceberg", "pydantic_core")
+    return of_iceberg or not isinstance(problem, HeadwaterError)
 
 
 def damage_behind(store: Store, message: str = "", tables: Collection[str] = ()) -> list[Damage]:

@@ -101,6 +101,8 @@ def _remarks(sheet: Balance) -> list[str]:
     if len(lines) > MOST_REMARKS:
         lines[MOST_REMARKS:] = [f"… and {len(lines) - MOST_REMARKS:,} more that do not balance; --json has all"]
     lines += list(sheet.misdelivered[:MOST_REMARKS])
+    lost = [row for row in sheet.hours if row.state == NOT_BUILT and ".parquet " in row.why]  # a file of it is gone
+    lines += [f"{row.source} {row.hour}: {row.why}" for row in lost[:MOST_REMARKS]]
     unbuilt = sum(1 for row in sheet.hours if row.state == NOT_BUILT)
     if unbuilt:
         hours = "1 event hour is" if unbuilt == 1 else f"{unbuilt:,} event hours are"

@@ -125,6 +125,7 @@ def build(store: Store, hours: Sequence[str] | None = None) -> None:
                     built_at="",
                     file=key if files else "",
                     counts={"rows": rows} if table == "dispositions" else {},
+                    digest=ledger.digest_of(out if files else None),
                 )
                 change = Change(
                     moves=tuple(moves),
