@@ -67,7 +67,9 @@ class LoadReceipt(msgspec.Struct, frozen=True, kw_only=True):
     are entries that had no row, or none that was open; `changed` closed one and opened another; of `extended` only the
     end that the provider gives has moved; `duplicates` came again as they were. `closed` are rows whose entry the feed
     no longer has. `unusable` are names and addresses of entries that cannot be joined by; the entries were loaded.
-    `version` is that of the rows: it stays when a load changes nothing. `files` are keys with their bytes.
+    `version` is that of the rows: it stays when a load changes nothing. `files` are keys with their bytes. `content` is
+    the SHA-256 of the snapshot `source` and, behind a colon, size and time of its file; `confirmed` has those of
+    snapshots since that changed no row, by name.
     """
 
     table: str
@@ -95,6 +97,8 @@ class LoadReceipt(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str = ""
     loaded_at: str = ""
     skipped: dict[str, int] = {}
+    content: str = ""
+    confirmed: dict[str, str] = {}
 
     @property
     def changes(self) -> int:

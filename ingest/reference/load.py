@@ -1,6 +1,6 @@
 """Loading one snapshot of a feed into its reference table, so that it happens wholly or not at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 
 LOADER = 2  # raise when the same snapshot would give other rows
+MOST_CONFIRMED = 1_000  # snapshots without news that a receipt remembers
 ENTRIES, PIECES = "entries.parquet", "pieces.parquet"  # in a load's own folder
 ROWS, NAMES, REJECTS = "rows.parquet", "names.parquet", "rejects.parquet"
 
@@ -45,6 +46,7 @@ def load_feed(
     as_of: datetime,
     *,
     source: str = "",
+    content: str = "",
     skipped: Mapping[str, int] | None = None,
     force: bool = False,
     anew: bool = False,
@@ -53,7 +55,8 @@ def load_feed(
 ) -> LoadReceipt:
     """Merge one snapshot of a feed into its table; return the receipt, which names the feed's files.
 
-    `as_of` (UTC; naive or aware): when the snapshot was obtained. `source`: what it was read from, for the receipt.
+    `as_of` (UTC; naive or aware): when the snapshot was obtained. `source`: what it was read from, and `content` the
+    SHA-256 of that, for the receipt.
     `skipped` is looked at once all was read: why pieces of the source are neither an entry nor a reject → how many.
     `force` loads a snapshot that would close too much; `anew` replaces the whole feed by this snapshot, as its first.
     The same content again changes no row: of the same time, nothing at all; of a later one, the feed's `as_of`.
@@ -72,14 +75,14 @@ def load_feed(
             if before.newest == at:
                 return before
             refuse_older(feed, before, at)
-            receipt, files, version = _confirmed(before), {}, ""
+            receipt, files, version = _confirmed(before, source, content), {}, ""
         else:
             refuse_older(feed, before, at)
             refuse_unreadable(feed, before, staged, force)
             version = version_of(at, staged.sha256)
-            counts, made = _merged(store, feed, before, at, version, place.path, force, limits)
+            counts, made = _merged(store, feed, before, at, version, place.path, force, limits, staged.first_rejects)
             receipt, files = _receipt(feed, before, staged, counts, made, version), made.files | made.rejects
-            receipt = msgspec.structs.replace(receipt, source=source, skipped=dict(skipped or {}))
+            receipt = msgspec.structs.replace(receipt, source=source, content=content, skipped=dict(skipped or {}))
         receipt = msgspec.structs.replace(receipt, as_of=at.isoformat(), loaded_at=now.isoformat())
         _publish(store, place, feed, current_load, receipt, files, version)
     return receipt
@@ -98,6 +101,7 @@ def _merged(
     folder: Path,
     force: bool,
     limits: Limits,
+    rejected: Sequence[str],
 ) -> tuple[Counts, _Made]:
     """Merge what is staged in a folder into the feed's rows, in that folder. Raises SnapshotRefused."""
     with duck.connect(store, {"memory_limit": f"{limits.memory_bytes}B", "threads": limits.threads}) as con:
@@ -105,7 +109,7 @@ def _merged(
         held = before.file(ROWS) if before is not None else ""
         merge = Merge(con, feed, folder / ENTRIES, store.url(held) if held else "", at, version)
         counts = merge.counts()
-        refuse_shrunk(feed, counts, force)
+        refuse_shrunk(feed, counts, force, rejected)
         return counts, _write(merge, before, counts, folder)
 
 
@@ -170,10 +174,12 @@ def _sizes(files: Mapping[str, Path]) -> dict[str, int]:
     return {key: path.stat().st_size for key, path in files.items()}
 
 
-def _confirmed(before: LoadReceipt) -> LoadReceipt:
+def _confirmed(before: LoadReceipt, source: str = "", content: str = "") -> LoadReceipt:
     """Return the receipt of a load of the same content at a later time: nothing changed."""
     same = before.opened + before.changed + before.extended + before.unchanged
-    return msgspec.structs.replace(before, opened=0, changed=0, closed=0, extended=0, unchanged=same)
+    counts = {"opened": 0, "changed": 0, "closed": 0, "extended": 0, "unchanged": same}
+    kept = [*before.confirmed.items(), *([(source, content)] if content else [])][-MOST_CONFIRMED:]
+    return msgspec.structs.replace(before, **counts, confirmed=dict(kept))
 
 
 def _publish(
@@ -237,12 +243,12 @@ def refuse_unreadable(feed: Feed, before: LoadReceipt | None, staged: Staged, fo
         )
 
 
-def refuse_shrunk(feed: Feed, counts: Counts, force: bool) -> None:
+def refuse_shrunk(feed: Feed, counts: Counts, force: bool, rejected: Sequence[str] = ()) -> None:
     """Refuse a full snapshot that would close a larger share of the rows than is believed."""
     if force or feed.mode != FULL or counts.closed <= feed.most_closed_share * counts.open_before:
         return
     raise SnapshotRefused(
         f"feed {feed.name}: the snapshot would close {counts.closed:,} of {counts.open_before:,} open rows, more than"
         f" the {feed.most_closed_share:.0%} that are believed; nothing was changed. If it is whole, load it with"
-        " --force; if not, take it away"
+        " --force; if not, take it away" + (f". Rejected: {'; '.join(rejected)}" if rejected else "")
     )

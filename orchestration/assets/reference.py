@@ -15,7 +15,7 @@ from lake.storage.store import Store
 from orchestration.assets.keys import RECEIPT, receipt_mark
 from orchestration.graph import Graph
 from orchestration.settings import ReferenceFeed, Settings, load_settings, open_lake
-from orchestration.steps.feeds import load_configured, load_databases
+from orchestration.steps.feeds import duration, load_configured, load_databases
 
 GROUP, FRESH = "reference", "newest_snapshot_is_young"
 _GEOIP_SCHEDULE = "20 5 * * *"  # UTC; MaxMind builds on Tuesdays and Fridays, at no fixed hour
@@ -106,13 +106,13 @@ def age_check(key: dg.AssetKey, store: Store, name: str, table: str, most_hours:
     """Return whether a feed's newest snapshot is no older than it may be."""
     receipt = newest_load(store, table, name)
     age = datetime.now(UTC).replace(tzinfo=None) - receipt.newest if receipt else None
-    found = f"{age / timedelta(hours=1):,.1f} hours old" if age is not None else "never loaded"
+    found = "never loaded" if age is None else f"{duration(age)} old"
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=FRESH,
         passed=age is not None and age <= timedelta(hours=most_hours),
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"the newest snapshot is {found}, expected at most {most_hours:g} hours",
+        description=f"the newest snapshot is {found}, expected at most {duration(timedelta(hours=most_hours))}",
     )
 
 
@@ -130,7 +130,10 @@ def _geoip_asset() -> dg.AssetsDefinition:
         used = load_settings()
         store = open_lake(used)
         recover(store)
-        loaded = {f"{each.table} {each.database_type}": each.version for each in load_databases(used, store)}
+        receipts, failed = load_databases(used, store)
+        loaded = {f"{each.table} {each.database_type}": each.version for each in receipts}
+        if failed:
+            raise dg.Failure("; ".join(failed.values()), metadata={"versions": loaded}, allow_retries=False)
         return dg.MaterializeResult(asset_key=key, metadata={"versions": loaded})
 
     return geoip

@@ -49,6 +49,7 @@ from orchestration.settings import (
 )
 from orchestration.steps.check import problems
 from orchestration.steps.exports import declared_exports, export_states, opened
+from orchestration.steps.feeds import duration
 
 _PACKAGES = ("headwater", "duckdb", "dbt-core", "dbt-duckdb", "dagster", "pyarrow", "polars", "ocsf-json-schema")
 _LITTLE_SPACE = 5 << 30
@@ -250,7 +251,12 @@ def feeds_found(used: Settings, store: Store) -> Iterator[Finding]:
             advice = f"correct the name or time of the file, then run `headwater reference load {name} --anew`"
             yield Finding(subject, "warning", f"{found}: until then every snapshot counts as an older one", advice)
         elif given.max_age_hours is not None and age > given.max_age_hours:
-            yield Finding(subject, "warning", f"{found}, expected at most {given.max_age_hours:g} hours", advice)
+            yield Finding(
+                subject,
+                "warning",
+                f"{found}, expected at most {duration(timedelta(hours=given.max_age_hours))}",
+                advice,
+            )
         elif rejected := sum(told.rejected.values()):
             advice = f"look at them: `headwater reference rejects {name}`"
             yield Finding(subject, "note", f"{found}; {rejected:,} pieces of the newest snapshot are rejected", advice)
@@ -259,7 +265,8 @@ def feeds_found(used: Settings, store: Store) -> Iterator[Finding]:
 
 
 def _ago(hours: float) -> str:
-    return f"{hours:,.1f} hours ago" if hours >= 0 else f"in {-hours:,.1f} hours"
+    told = duration(timedelta(hours=hours))
+    return f"{told} ago" if hours >= 0 else f"in {told}"
 
 
 def _lookups(used: Settings, store: Store) -> Iterator[Finding]:

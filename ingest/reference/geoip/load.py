@@ -86,6 +86,26 @@ def load_geoip(
     return [_load(store, database, shape, learned) for database in opened for shape in database.shapes]
 
 
+def load_each(store: Store, databases: list[GeoIpDatabase]) -> tuple[list[ReferenceReceipt], dict[Path, str]]:
+    """Load every database that the lake does not hold yet; return receipts, and by file why one cannot be used.
+
+    One that is damaged, or a rival of one before it, stops itself alone.
+    """
+    learned = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    opened: list[_Opened] = []
+    receipts: list[ReferenceReceipt] = []
+    failed: dict[Path, str] = {}
+    for database in databases:
+        try:
+            found = _inspect(database)
+            _refuse_rivals([*opened, found])
+            receipts += [_load(store, found, shape, learned) for shape in found.shapes]
+            opened.append(found)
+        except GeoIpError as problem:
+            failed[database.path] = str(problem)
+    return receipts, failed
+
+
 def _inspect(database: GeoIpDatabase) -> _Opened:
     path = database.path
     unknown = set(database.tables) - set(TABLES)

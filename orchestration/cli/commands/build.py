@@ -66,7 +66,10 @@ def load_reference(quiet: bool = False) -> None:
     Feeds that ask an API are not asked. A feed that cannot be loaded stops no build: events get what it said before.
     """
     used, store = settings(), lake()
-    if not load_databases(used, store) and not quiet:
+    receipts, failed = load_databases(used, store)
+    for why in failed.values():
+        err.print(f"GeoIP: {why}; events get what was loaded before", style="yellow", markup=False, soft_wrap=True)
+    if not receipts and not failed and not quiet:
         err.print("no GeoIP database is configured (geoip.city, geoip.asn): locations stay empty", style="yellow")
     for name in [name for name, given in used.reference.feeds.items() if given.path]:
         try:
@@ -75,7 +78,7 @@ def load_reference(quiet: bool = False) -> None:
                     err.print(f"loaded {name} as of {loaded.receipt.as_of}Z: {loaded.receipt.changes:,} rows changed")
         except FEED_PROBLEMS as problem:
             told = f"feed {name} was not loaded, and events get what it said before: {problem}"
-            err.print(told, style="yellow", soft_wrap=True)
+            err.print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 def _report_build(done: Built, json: bool) -> None:

@@ -12,7 +12,6 @@ from ingest.reference.changes import LAST
 from ingest.reference.feeds import FULL, PARTIAL, Feed, newest_load, newest_loads
 from ingest.reference.formats import checked_options, formats, reader_of
 from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
-from ingest.reference.geoip.records import GeoIpError
 from ingest.reference.geoip.versions import read_receipts
 from ingest.reference.history import Statement, history_of
 from ingest.reference.tables import TABLES
@@ -40,6 +39,7 @@ from orchestration.settings import ReferenceFeed, Settings
 from orchestration.steps.feeds import (
     FEED_PROBLEMS,
     Loaded,
+    duration,
     feed_of,
     load_configured,
     load_databases,
@@ -191,14 +191,11 @@ def _load_all(wanted: dict[str, Iterable[Loaded]], hidden: bool) -> tuple[dict[s
 
 def _load_geoip(used: Settings, store: Store, quiet: bool) -> dict[str, str]:
     known = {each.key for table in GEOIP_TABLES for each in read_receipts(store, table)}
-    try:
-        found = load_databases(used, store)
-    except (GeoIpError, OSError) as problem:
-        return {"geoip": str(problem)}
+    found, failed = load_databases(used, store)
     for each in found:
         if each.key not in known and not quiet:
             say(f"{each.table} of {_shown(each.built_at)} ({each.source_file}): {each.networks:,} networks")
-    return {}
+    return {f"geoip {path.name}": why for path, why in failed.items()}
 
 
 @reference.command("list")
@@ -208,14 +205,15 @@ def list_command(json: Json = False) -> None:
     if json:
         print_json(rows)
     elif rows:
-        heads = ("feed", "table", "format", "mode", "rows_open", "version", "as_of", "age_hours")
+        heads = ("feed", "table", "format", "mode", "rows_open", "version", "as_of", "age")
+        shown = [row | {"age": _age(row["age_hours"])} for row in rows]
         print_table(
-            "", [name.replace("_", " ") for name in heads], [[_cell(row[name]) for name in heads] for row in rows]
+            "", [name.replace("_", " ") for name in heads], [[_cell(row[name]) for name in heads] for row in shown]
         )
         for row in rows:
             if row["too_old"]:
                 advice = f"run `headwater reference load {row['feed']}`"
-                say(f"{row['feed']}: older than {row['max_age_hours']:g} hours; {advice}")
+                say(f"{row['feed']}: older than {duration(timedelta(hours=row['max_age_hours']))}; {advice}")
     else:
         say("no feed is configured or loaded: set reference.feeds (orchestration/deploy/headwater.example.yml)")
 
@@ -356,6 +354,11 @@ def _feed(name: str, given: ReferenceFeed | None, store: Store, now: datetime, t
         "max_age_hours": most,
         "too_old": most is not None and age is not None and age > timedelta(hours=most),
     }
+
+
+def _age(hours: float | None) -> str:
+    told = "" if hours is None else duration(timedelta(hours=hours))
+    return f"in {told}" if hours is not None and hours < 0 else told
 
 
 def _hours(age: timedelta) -> float:

@@ -1,5 +1,7 @@
 """`headwater reference` as people and scripts see it: loading, what is loaded, the history of one thing, rejects."""
 
+import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,76 @@ def test_a_feed_that_is_refused_keeps_no_other_from_being_loaded(home: Path) -> 
     )
 
 
+def test_a_corrected_snapshot_of_the_same_name_is_loaded_from_when_it_was_corrected(home: Path) -> None:
+    headwater("reference", "load", "cmdb")
+    (home / "cmdb-2026-02-01T0930Z.csv").write_text(JANUARY.replace("ann", "zoe"))
+    said = headwater("reference", "load", "cmdb")
+    assert (0, True) == (said.code, "(cmdb-2026-02-01T0930Z.csv): 1 changed, 1 unchanged" in said.out)
+    assert "owner: zoe" in headwater("reference", "show", "assets", "7").out
+    assert "cmdb: nothing new\n" == headwater("reference", "load", "cmdb").out
+    kept = (home / "cmdb-2026-02-01T0930Z.csv").stat()
+    (home / "cmdb-2026-02-01T0930Z.csv").write_text(JANUARY.replace("ann", "kim"))
+    os.utime(home / "cmdb-2026-02-01T0930Z.csv", ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert "1 changed" in headwater("reference", "load", "cmdb").out, "whatever the time of the file says"
+
+
+def test_an_earlier_snapshot_with_other_content_is_told_and_newer_ones_are_loaded(home: Path) -> None:
+    headwater("reference", "load", "cmdb")
+    (home / "cmdb-2026-01-01.csv").write_text(JANUARY.replace("ben", "kim"))
+    (home / "cmdb-2026-01-15.csv").write_text(JANUARY)
+    said = headwater("reference", "load", "cmdb")
+    assert (1, True) == (said.code, "cmdb-2026-01-01.csv: other content than was loaded" in said.err)
+    (home / "cmdb-2026-03-01.csv").write_text(JANUARY.replace("ann", "zoe"))
+    said = headwater("reference", "load", "cmdb")
+    assert (1, True) == (said.code, "cmdb-2026-03-01.csv): 1 changed" in said.out), "it stops no newer one"
+    said = headwater("reference", "load", "cmdb", "--file", str(home / "cmdb-2026-01-01.csv"))
+    assert (1, True) == (said.code, "--anew" in said.err)
+    assert 0 == headwater("reference", "load", "cmdb", "--anew").code
+    assert "cmdb: nothing new\n" == headwater("reference", "load", "cmdb").out
+
+
+def test_a_snapshot_of_the_future_is_refused_aloud(home: Path) -> None:
+    (home / "cmdb-2099-02-01.csv").write_text(JANUARY.replace("ann", "zoe"))
+    said = headwater("reference", "load", "cmdb")
+    assert (1, True) == (said.code, "days in the future; nothing was changed" in said.err)
+    assert "owner: eve" in headwater("reference", "show", "assets", "7").out, "the others are loaded"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (JANUARY.encode("utf-8-sig"), "1 changed"),
+        (JANUARY.encode("utf-16"), "1 changed"),
+        (b"", "no header line"),
+        (JANUARY.replace("owner", "uid").encode(), "the header has uid more than once"),
+        (JANUARY.replace("uid", "number").replace("hostnames", "x").encode(), "would close 2 of 2 open rows"),
+        (JANUARY.replace("ann", "\xe9").encode("latin-1"), "invalid UTF-8"),
+        (gzip.compress(JANUARY.encode())[:-9], "damaged or cut off, nothing of it is used"),
+        (b"<html><body>404</body></html>", "would close 2 of 2 open rows"),
+        (b"PAR1" + bytes(50), "cmdb-2026-03-01.csv"),
+        (JANUARY.splitlines()[0].encode(), "would close 2 of 2 open rows"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_whole_or_no_feed(home: Path, data: bytes, said: str) -> None:
+    headwater("reference", "load", "cmdb")
+    (home / "cmdb-2026-03-01.csv").write_bytes(data.replace(b"ann", b"eva") if b"ann" in data else data)
+    told = headwater("reference", "load")
+    assert said in told.out + told.err, told
+    assert "2 opened" in told.out, "of hostile"
+    assert (said in ("1 changed", "invalid UTF-8")) == (told.code == 0)
+
+
+def test_a_database_that_is_none_stops_no_other_and_no_feed(home: Path) -> None:
+    good = MMDBWriter(ip_version=4, database_type="GeoLite2-ASN")
+    good.insert_network(IPSet(["192.0.2.0/24"]), {"autonomous_system_number": 64500})
+    good.to_db_file(str(home / "good.mmdb"))
+    (home / "bad.mmdb").write_text("nothing")
+    (home / "headwater.yml").write_text(SETTINGS + "geoip: {city: [bad.mmdb, absent.mmdb], asn: [good.mmdb]}\n")
+    said = headwater("reference", "load")
+    assert (1, True, True) == (said.code, "(good.mmdb): 1 networks" in said.out, "2 opened" in said.out)
+    assert "bad.mmdb: not a usable MaxMind database" in said.err and "absent.mmdb: no such file" in said.err
+
+
 def test_a_build_loads_what_is_new_first_and_is_stopped_by_no_feed(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +148,7 @@ def test_the_list_tells_what_is_loaded_and_how_old_it_is() -> None:
     assert 2 == before.count("not loaded")
     headwater("reference", "load")
     said = headwater("reference", "list").out
-    assert "cmdb: older than 1 hours; run `headwater reference load cmdb`" in said
+    assert "cmdb: older than 1 hour; run `headwater reference load cmdb`" in said
     cmdb, hostile = headwater("reference", "list", "--json").json
     assert ("assets", "Example CMDB", 2, 3, "full", True) == tuple(
         cmdb[name] for name in ("table", "provider", "rows_open", "rows", "mode", "too_old")
@@ -173,9 +245,9 @@ def test_the_doctor_tells_of_feeds_that_are_not_loaded_or_too_old(home: Path) ->
     assert ["configured but not loaded yet"] * 2 == [each.found for each in feeds_found(load_settings(), store)]
     headwater("reference", "load")
     cmdb, hostile = feeds_found(load_settings(), store)
-    assert ("warning", True) == (cmdb.state, "expected at most 1 hours" in cmdb.found)
+    assert ("warning", True) == (cmdb.state, "expected at most 1 hour" in cmdb.found)
     assert ("note", True) == (hostile.state, "1 pieces of the newest snapshot are rejected" in hostile.found)
     assert "headwater reference rejects hostile" in hostile.advice
     (home / "cmdb-2099-01-01.csv").write_text(JANUARY)
-    headwater("reference", "load", "cmdb")
+    headwater("reference", "load", "cmdb", "--force")
     assert "correct the name or time of the file" in next(feeds_found(load_settings(), store)).advice
