@@ -20,8 +20,9 @@ from orchestration.assets.hours import hourly
 from orchestration.assets.keys import bronze_key, match_key
 from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.translator import LakeTranslator
-from orchestration.settings import Settings, load_settings, open_lake
+from orchestration.settings import PROJECT, Settings, load_settings, open_lake
 from orchestration.steps.exports import declared_exports
+from orchestration.steps.generic_models import make_missing_models
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,11 @@ class Graph:
         Raises:
             SettingsError, ManifestFailed: each says what to change.
         """
-        settings, known, project = load_settings(), load_contracts(), load_project(folder)
+        settings, known = load_settings(), load_contracts()
         used = used_sources(settings)
+        for source, why in (make_missing_models(used) if folder == PROJECT else {}).items():
+            warn_once(f"{source}: its events are not published: {why}")
+        project = load_project(folder)
         contracts = {source: contract for source, contract in known.items() if source in used}
         for seed in project.seeds.values():
             if seed.problems:
