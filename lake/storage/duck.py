@@ -28,6 +28,7 @@ def connect(store: Store, config: Mapping[str, str | int] | None = None) -> duck
     """Return a connection in UTC that reads the store's addresses."""
     con = duckdb.connect(config=dict(config or {}))
     con.execute("set timezone = 'UTC'")
+    con.execute("set enable_progress_bar = false")  # it would be printed among the rows of an answer
     prepare(con, store)
     return con
 

@@ -134,8 +134,11 @@ def _table(
         max(width, *(cell_len(line) for line in name.split("\n"))) for width, name in zip(widest, columns, strict=True)
     ]
     whole = [_longest_word(row[at].plain for row in cells) for at in range(len(columns))]
-    for most in (_WHOLE_WORD, _LEAST_TEXT):  # words are broken only where the table does not fit otherwise
-        kept = [min(width, max(_LEAST_TEXT, min(word, most))) for width, word in zip(widest, whole, strict=True)]
+    rest = len(columns) - 1
+    for most in ([_WHOLE_WORD] * (rest + 1), [_WHOLE_WORD] + [_LEAST_TEXT] * rest, [_LEAST_TEXT] * (rest + 1)):
+        # Words are broken only where the table does not fit otherwise, those of the first column last.
+        longest = [max(_LEAST_TEXT, min(word, at_most)) for word, at_most in zip(whole, most, strict=True)]
+        kept = list(map(min, widest, longest))
         of_values = [width if is_right else text for is_right, width, text in zip(right, widest, kept, strict=True)]
         least = list(map(max, words, of_values))
         widths, left = _shrunk(natural, least, room - gap * (len(columns) - 1))
