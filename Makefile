@@ -6,7 +6,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 $(ARGS)
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 demo-exports dev dbt test-fast test test-all check bench docs pictures format clean
+.PHONY: help setup demo demo-s3 demo-exports dev dbt test-fast test test-all check bench docs sbom pictures format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run (ARGS=-
 
 docs: setup ## Build the documentation site in .headwater/docs/html; every link is checked
 	$(BIN)/python -m orchestration.docs.build $(ARGS)
+
+sbom: setup ## Write the bill of materials of the image's lock, CycloneDX JSON, to .headwater/sbom.cdx.json
+	mkdir -p .headwater && $(BIN)/python -m orchestration.deploy.sbom > .headwater/sbom.cdx.json
 
 pictures: setup ## Take the README's pictures anew: the demo's incident and an asset's page (needs chromium and make demo)
 	$(BIN)/python -m orchestration.docs.pictures $(ARGS)

@@ -124,6 +124,7 @@ def _keys(kind: str, value: str) -> Iterator[ObservableKey]:
         return
     yield key
     number = key.high << 64 | key.low
-    for prefix in range(key.prefix) if kind == "ip" else ():
+    shortest = 96 if number >> 32 == 0xFFFF else 0  # an IPv4 address lies in networks of IPv4 alone
+    for prefix in range(shortest, key.prefix) if kind == "ip" else ():
         start = number >> 128 - prefix << 128 - prefix
         yield ObservableKey(kind, key.value, prefix, start >> 64, start & (1 << 64) - 1)

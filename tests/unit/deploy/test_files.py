@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestration.deploy.sbom import bill_of
 from orchestration.settings import Settings
 
 TOP = Path(__file__).parents[3]
@@ -68,6 +69,29 @@ def test_the_image_installs_by_hash_from_no_named_index_and_runs_as_nobody_speci
     assert not re.search(r"(?i)(password|token|secret_access)\w*=", " ".join(given("ENV") + given("ARG")))
     for run in runs:
         assert "sudo" not in run and "curl" not in run and "wget" not in run and "apt-get" not in run
+
+
+def test_images_of_others_are_pinned_by_digest() -> None:
+    images = [each["image"] for each in COMPOSE["services"].values() if "image" in each]
+    foreign = [*given("ARG"), *(each for each in images if not each.startswith("headwater:"))]
+    assert 3 == len(foreign)
+    assert [] == [each for each in foreign if not re.search(r":[^@]+@sha256:[0-9a-f]{64}}?$", each)]
+
+
+def test_the_bill_of_materials_has_every_package_with_hashes_and_licences() -> None:
+    lock = TOP / "requirements.lock"
+    bill = bill_of(lock.read_bytes())
+    assert ("CycloneDX", "1.6", bill) == (bill["bomFormat"], bill["specVersion"], bill_of(lock.read_bytes()))
+    held = {(each["name"], each["version"]) for each in bill["components"]}
+    assert held == {(name, pin) for name, found in pins(lock).items() for pin in found}
+    assert len(held) == len({each["bom-ref"] for each in bill["components"]})
+    assert sum(len(each["hashes"]) for each in bill["components"]) <= lock.read_text().count("--hash=sha256:")
+    for each in bill["components"]:
+        assert all(re.fullmatch("[0-9a-f]{64}", found["content"]) for found in each["hashes"])
+    unknown = [each["name"] for each in bill["components"] if "unknown" in str(each["licenses"])]
+    assert len(unknown) < len(held) / 10, unknown
+    with pytest.raises(ValueError, match="has no hash"):
+        bill_of(b"left-pad==1.0\n")
 
 
 def test_commands_of_the_image_are_lists() -> None:
