@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,12 +77,31 @@ def running(words: list[str], environment: dict[str, str], log: Path) -> Iterato
                 process.wait()
 
 
-def healthy(check: list[str], process: subprocess.Popen[bytes], environment: dict[str, str], log: Path) -> bool:
-    """Ask a container's health check until it answers yes."""
+def answers(port: str) -> Callable[[], bool]:
+    """Whether something listens on a port of this machine."""
+
+    def asked() -> bool:
+        with socket.socket() as found:
+            return found.connect_ex(("127.0.0.1", int(port))) == 0
+
+    return asked
+
+
+def healthy(
+    check: list[str],
+    process: subprocess.Popen[bytes],
+    environment: dict[str, str],
+    log: Path,
+    up: Callable[[], bool],
+) -> bool:
+    """Ask a container's health check until it answers yes, a Python of its own each time: not before it may be `up`."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
             pytest.fail(f"ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+        if not up():
+            time.sleep(0.1)
+            continue
         if 0 == subprocess.run(check, env=environment, cwd=TOP, capture_output=True, check=False).returncode:
             return True
         time.sleep(1)
@@ -96,7 +115,7 @@ def code(home: Path, environment: dict[str, str]) -> Iterator[str]:
     command = here(json.loads(given("CMD")[0]), {"4000": port})
     check = here(json.loads(given("HEALTHCHECK")[0].split("CMD", 1)[1]), {"4000": port})
     with running(command, environment, home / "code.log") as process:
-        assert healthy(check, process, environment, home / "code.log")
+        assert healthy(check, process, environment, home / "code.log", answers(port))
         yield port
 
 
@@ -132,7 +151,7 @@ def test_the_web_server_comes_up_and_shows_the_code_location(
     log = home / "webserver.log"
     with running(here(service["command"], ports, workspace), environment, log) as process:
         check = here(service["healthcheck"]["test"][1:], ports)
-        assert healthy(check, process, environment, log)
+        assert healthy(check, process, environment, log, answers(ports["3000"]))
         asked = (
             "import json, urllib.request as web; q = '{ workspaceOrError { ... on Workspace { locationEntries"
             " { name locationOrLoadError { __typename } } } } }';"
@@ -146,8 +165,13 @@ def test_the_web_server_comes_up_and_shows_the_code_location(
 
 def test_the_daemon_comes_up_and_beats(home: Path, environment: dict[str, str], workspace: Path) -> None:
     service, log = COMPOSE["services"]["daemon"], home / "daemon.log"
-    with running(here(service["command"], {}, workspace), environment, log) as process:
-        assert healthy(service["healthcheck"]["test"][1:], process, environment, log)
+    with (
+        running(here(service["command"], {}, workspace), environment, log) as process,
+        dg.DagsterInstance.from_config(str(home)) as instance,
+    ):
+        needed = set(instance.get_required_daemon_types())
+        check = service["healthcheck"]["test"][1:]
+        assert healthy(check, process, environment, log, lambda: needed <= set(instance.get_daemon_heartbeats()))
     assert "Traceback" not in log.read_text()
 
 
