@@ -3,7 +3,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest -n 2 $(ARGS)
-export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-s3 demo-exports dev dbt test-fast test test-all check bench docs sbom pictures format clean

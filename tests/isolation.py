@@ -44,6 +44,7 @@ class State:
     plain: dict[str, Any]
     environment: dict[str, str]
     modules: dict[str, dict[str, Any]] = field(repr=False)
+    imported: int = 0  # how many modules there were
 
     @classmethod
     def now(cls) -> "State":
@@ -51,6 +52,7 @@ class State:
             plain=_plain(),
             environment=_environment(),
             modules={name: dict(vars(module)) for name, module in _modules()},
+            imported=len(sys.modules),
         )
 
     def differences(self) -> Iterator[str]:

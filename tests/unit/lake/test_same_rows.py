@@ -6,6 +6,7 @@ import duckdb
 import msgspec
 import pytest
 
+from lake.base.sql import at_hand
 from lake.build.run import BuildRun, Plan
 from lake.ledger import build_receipts
 from lake.ledger.build_receipts import BuildReceipt
@@ -30,7 +31,7 @@ class Lake:
     def build(self, sql: str | None, mapping: str = "m", compare: bool = True) -> BuildReceipt:
         """Build the hour of these rows, by another mapping each time."""
         self.built += 1
-        with Workplace(self.store, "build") as place, duckdb.connect() as con:
+        with Workplace(self.store, "build") as place, at_hand() as con:
             mappings = Mappings({MODEL: f"{mapping}{self.built}"})
             plan = Plan({SOURCE: (HOUR,)})
             run = BuildRun(self.store, mappings, Marts(()), plan, place, con=con if compare else None)

@@ -1,6 +1,6 @@
 """Merging snapshots: what holds when, by whatever way a feed comes to say it.
 
-Entries do not know of each other, so one history of hundreds of them is hundreds of histories; the seed is fixed.
+Entries do not know of each other, so one history of a hundred of them is a hundred histories; the seed is fixed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from ingest.reference.tables import OBSERVABLE_TABLES, Entry
 from tests.unit.ingest.reference.snapshots import Held, History, day
 
 Said = tuple[str, str, float | None, float | None]  # entry, what is said of it, day from, day to
-ENTRIES = tuple(f"e{number}" for number in range(300))
+ENTRIES = tuple(f"e{number}" for number in range(120))
 BOTH_WAYS = pytest.mark.parametrize(
     ("table", "mode"), [("assets", "full"), ("assets", "partial"), ("indicators", "full"), ("warning_lists", "full")]
 )
