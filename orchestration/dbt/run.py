@@ -272,7 +272,7 @@ def run_tests(request: Request, models: Sequence[str]) -> list[Tested]:
     outcome = _dbt(request, "test", [f"{each},test_type:unit" for each in models], quiet=True)
     if outcome.exception is not None:
         raise BuildFailed({"dbt": str(outcome.exception).strip()})
-    return [
+    found = [
         Tested(
             name=result.node.name,
             model=result.node.unique_id.split(".")[2],  # unit_test.<project>.<model>.<test>
@@ -282,6 +282,7 @@ def run_tests(request: Request, models: Sequence[str]) -> list[Tested]:
         for result in getattr(outcome.result, "results", [])
         if result.node.resource_type == "unit_test"
     ]
+    return sorted(found, key=lambda each: (each.model, each.name))
 
 
 def _runs(

@@ -18,7 +18,7 @@ from ingest.reference.views import reference_views
 from lake.base.sql import literal
 from lake.ocsf import observable_text
 from lake.storage.store import LocalStore
-from tests.dbt.context_events import PIPELINE, whole_sql
+from tests.integration.context.context_events import PIPELINE, whole_sql
 
 LONG_AGO = datetime(1971, 1, 1)  # the lists are younger than the events; here they count as known before
 

@@ -11,8 +11,8 @@ from ingest.reference.observables import observable_key
 from lake.ledger.lookup_answers import COLUMNS
 from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.validate import event_texts, validate_event_text
-from tests.dbt.context_events import FIRST, PIPELINE, fill, reference, whole_sql
-from tests.dbt.macros import render
+from tests.integration.context.context_events import FIRST, PIPELINE, fill, reference, whole_sql
+from tests.integration.context.macros import render
 
 BAD, GOOD, PRIVATE = "8.8.4.4", "9.9.9.9", "10.0.0.1"
 SHA256 = "ab" * 32

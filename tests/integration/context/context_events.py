@@ -154,3 +154,46 @@ def events(
 def _with_required(class_name: str, sql: str) -> str:
     missing = [f"{value} as {name}" for name, value in REQUIRED.get(class_name, {}).items() if f" as {name}" not in sql]
     return ", ".join([sql, *missing])
+
+
+def of(event: dict[str, Any], name: str, type_: str) -> list[dict[str, Any]]:
+    """The enrichments of an event with this name and type."""
+    return [each for each in event.get("enrichments", ()) if (each["name"], each["type"]) == (name, type_)]
+
+
+def facts(event: dict[str, Any], name: str, type_: str, field: str) -> list[Any]:
+    return [each["data"].get(field) for each in of(event, name, type_)]
+
+
+DB1 = {
+    "entry": "DB1",
+    "uid": "i-1",
+    "name": "db1",
+    "hostnames": ["db1.larkspur.example"],
+    "type": "Server",
+    "owner": "ann",
+}
+WEB = {"entry": "WEB", "uid": "i-2", "name": "web", "hostnames": ["web.larkspur.example"], "type": "mainframe"}
+ADA = {
+    "entry": "ADA",
+    "uid": "S-1-5-21-7",
+    "username": "ada",
+    "full_name": "Ada Lovelace",
+    "emails": ["ada@larkspur.example"],
+    "domain": "larkspur.example",
+    "title": "Controller",
+    "department": "Finance",
+    "manager": "Bob",
+    "groups": ["Everybody"],
+    "is_privileged": False,
+    "employment_type": "employee",
+}
+BOB = ADA | {"entry": "BOB", "uid": "S-1-5-21-8", "username": "bob", "full_name": "Bob", "is_privileged": True}
+ACCOUNT_NAMES = [
+    *named("ADA", "uid", "S-1-5-21-7", "00u7"),
+    *named("ADA", "email", "ada@larkspur.example", rank=2),
+    *named("ADA", "qualified_name", "LARKSPUR\\ada", rank=3),
+    *named("ADA", "name", "ada", "sam", rank=4),
+    *named("BOB", "uid", "S-1-5-21-8"),
+    *named("BOB", "name", "bob", "sam", rank=4),
+]

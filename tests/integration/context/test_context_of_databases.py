@@ -4,8 +4,7 @@ import pytest
 
 from ingest.reference.geoip.records import TABLES
 from lake.ocsf.context.plan import GEOIP
-from tests.dbt.context_events import events, geoip, reference
-from tests.dbt.test_context import facts, of
+from tests.integration.context.context_events import events, facts, geoip, of, reference
 
 TYPES = {
     "geoip_anonymous": "anonymous_ip",
