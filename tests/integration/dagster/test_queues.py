@@ -170,7 +170,7 @@ def test_a_stalled_batch_of_the_queue_waits_for_a_decision_and_is_then_landed(
     stalling = "{name: eventName, customProperties: [{property: onViolation, value: stall}], logicalType: string,"
     assert "{name: eventName, logicalType: string," in text
     (tmp_path / "contract.yaml").write_text(text.replace("{name: eventName, logicalType: string,", stalling))
-    monkeypatch.setattr("tests.integration.dagster.test_queues.CONTRACT", load_contract(tmp_path / "contract.yaml"))
+    monkeypatch.setattr("tests.integration.dagster.announcing.CONTRACT", load_contract(tmp_path / "contract.yaml"))
     monkeypatch.setattr("tests.integration.dagster.test_collecting_from_buckets.call", _wrongly_named)
     trail.announce(trail.deliver(at(5), "a"))
     (stalled,) = trail.drain().receipts
