@@ -58,14 +58,24 @@
 {% macro lake_checked(table, source, ocsf_class, described, mapped) -%}
   {#- Checks what was staged and writes its indexes; returns what `hw_publish` wants to know of it. -#}
   {%- set check = fromjson(lake_call("hw_check", [model.name, ocsf_class, described])) -%}
-  {%- set counts, invalid, content = {}, {}, {} -%}
+  {%- set counts, invalid, content, repaired = {}, {}, {}, {} -%}
   {%- if check and table == "dispositions" -%}
     {%- set counts = lake_disposition_counts(check.staged) -%}
   {%- elif check and ocsf_class -%}
     {%- set invalid = lake_rule_breaks(check) -%}
+    {%- set broken = invalid | list -%}
+    {%- if broken -%}
+      {%- set asked = {"hours": broken, "table": ocsf_class, "described": described} -%}
+      {%- set repaired = fromjson(lake_call("hw_repair", [model.name, tojson(asked)])) -%}
+      {%- set check = fromjson(lake_call("hw_check", [model.name, ocsf_class, described])) -%}
+      {%- set invalid = lake_rule_breaks(check) -%}
+    {%- endif -%}
     {%- if check.pending_sql -%}
       {%- set counts = fromjson(run_query(check.pending_sql).columns[0].values()[0]) -%}
     {%- endif -%}
+    {%- for hour, rows in repaired.items() -%}
+      {%- do counts.setdefault(hour, {}).update({"repaired": rows}) -%}
+    {%- endfor -%}
   {%- endif -%}
   {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
   {%- for statement in check.index or [] -%}{%- do lake_execute(statement) -%}{%- endfor -%}

@@ -14,7 +14,8 @@ from lake.ocsf.attributes import EventClass
 from lake.ocsf.columns import Filled, children, columns, conform, filled_by
 from lake.ocsf.context.fill import PLACES
 from lake.ocsf.observables import Observed, Subject, observed, subjects
-from lake.ocsf.rules import profiles_filled, rules
+from lake.ocsf.repair import repaired_sql
+from lake.ocsf.rules import profiles_sql, rules
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
 RECORD = "_record"  # in a mapping's `metadata`: the pipeline's columns of the record that the event was made of
@@ -85,6 +86,18 @@ def broken_sql(event_class: EventClass, given: Mapping[str, str], relation: str)
     return f"select count(*) from {broken}", f"with broken as materialized {broken}\n{each}"
 
 
+def repair_sql(event_class: EventClass, given: Mapping[str, str], relation: str) -> tuple[str, str]:
+    """Return a query for how many finished rows break a rule, and a SELECT in which all are valid."""
+    broken = _lines([rule.sql for rule in rules(event_class, _filled(event_class, given))], " or ")
+    marked = f"(select *, coalesce({broken}, false) as _broken from {relation})"
+    made = repaired_sql(event_class, f"{marked} where _broken")
+    whole = f"select * exclude (_broken) from {marked} where not _broken"
+    return (
+        f"select count(*) from {marked} where _broken",
+        f"select * exclude (_broken) from ({made}) union all by name {whole}",
+    )
+
+
 def _filled(event_class: EventClass, given: Mapping[str, str]) -> Filled:
     """What finished rows may have: what the mapping gives, what is completed, and what context fills."""
     own = filled_by(given)
@@ -135,7 +148,7 @@ def _metadata(event_class: EventClass, filled: Filled) -> str:
         "version": literal(event_class.version),
         "uid": "_event_key",
         "logged_time": "epoch_ms(_arrived_at)",
-        "profiles": _profiles(event_class, filled),
+        "profiles": profiles_sql(event_class, filled),
     }
     shape = next(each.shape for each in event_class.shape.attributes if each.name == "metadata")
     names = [each.name for each in shape.attributes] if shape else []
@@ -144,15 +157,6 @@ def _metadata(event_class: EventClass, filled: Filled) -> str:
         + ", ".join(f"{quoted(name)} := {same.get(name, f'metadata.{quoted(name)}')}" for name in names)
         + ")"
     )
-
-
-def _profiles(event_class: EventClass, filled: Filled) -> str:
-    """The profiles whose attributes a row fills; `datetime` always, for time_dt."""
-    found = ["['datetime']"]
-    for profile, condition in profiles_filled(event_class, filled).items():
-        if profile != "datetime":
-            found.append(f"case when {condition} then [{literal(profile)}] else [] end")
-    return f"list_sort({' || '.join(found)})"
 
 
 def _lines(parts: Sequence[str], between: str = ", ") -> str:

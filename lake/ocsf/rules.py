@@ -120,7 +120,7 @@ def _shape_rules(shape: Shape, place: _Place) -> Iterator[Rule]:
         below = place.below(attribute)
         if attribute.is_list:
             yield Rule(f"null({path})", below.holds(f"{below.expression} IS NULL"), below.plain_path)
-        for kind, condition in _value_conditions(attribute, below.expression):
+        for kind, condition in value_conditions(attribute, below.expression):
             yield Rule(f"{kind}({path})", below.holds(condition), below.plain_path)
         if attribute.shape:
             yield from _shape_rules(attribute.shape, below)
@@ -136,7 +136,7 @@ def _constraint_rules(shape: Shape, place: _Place) -> Iterator[Rule]:
         yield Rule(f"just_one({where})", place.holds(place.when_present(f"{count} <> 1")), place.plain_path)
 
 
-def _value_conditions(attribute: Attribute, value: str) -> Iterator[tuple[str, str]]:
+def value_conditions(attribute: Attribute, value: str) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with one value, as (kind, SQL that is TRUE for a bad value)."""
     if attribute.enum:
         yield "enum", _not_in(value, list(attribute.enum))
@@ -153,6 +153,16 @@ def _value_conditions(attribute: Attribute, value: str) -> Iterator[tuple[str, s
         yield "finite", f"NOT abs({value}) <= {_LARGEST_DOUBLE}"
     if attribute.type == "object_t" and attribute.shape is None:
         yield "object", f"left(ltrim(CAST({value} AS VARCHAR)), 1) <> '{{'"
+        yield "finite", no_number_sql(f"CAST({value} AS VARCHAR)")
+
+
+NO_NUMBER = r"([:,\[])(-?(?i:infinity|nan))([,\]}])"
+
+
+def no_number_sql(text: str) -> str:
+    """Return SQL for: a JSON text holds what DuckDB writes of a number beyond all numbers, and JSON does not know."""
+    seldom = " OR ".join(f"contains({text}, '{each}')" for each in ("nfinity", ":nan", "[nan", ",nan", "NaN"))
+    return f"({seldom}) AND regexp_matches({text}, '{NO_NUMBER}')"
 
 
 def _not_in(value: str, allowed: list[int | str]) -> str:
@@ -194,6 +204,15 @@ def profiles_filled(event_class: EventClass, filled: Filled = EVERYTHING) -> dic
     """Return per profile the SQL that is TRUE where a row fills an attribute which only that profile allows."""
     found = _filled_by_profiles(event_class, filled)
     return {profiles[0]: condition for profiles, condition in found.items() if len(profiles) == 1}
+
+
+def profiles_sql(event_class: EventClass, filled: Filled = EVERYTHING) -> str:
+    """Return SQL for the list of the profiles whose attributes a row fills; `datetime` always, for time_dt."""
+    found = ["['datetime']"]
+    for profile, condition in profiles_filled(event_class, filled).items():
+        if profile != "datetime":
+            found.append(f"case when {condition} then [{literal(profile)}] else [] end")
+    return f"list_sort({' || '.join(found)})"
 
 
 def _filled_by_profiles(event_class: EventClass, filled: Filled) -> dict[tuple[str, ...], str]:

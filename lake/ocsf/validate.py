@@ -155,7 +155,10 @@ def validate_table(
 
 def validate_event_text(text: str, class_name: str) -> tuple[Event, tuple[Finding, ...]]:
     """Return the event that a JSON text holds, and what the official schema finds wrong with it (nothing: valid)."""
-    event = _decoded(text)
+    try:
+        event = _decoded(text)
+    except ValueError as problem:
+        return {}, (Finding("json(event)", str(problem)[:_LONGEST_MESSAGE]),)
     return event, validate_event(event, class_name)
 
 

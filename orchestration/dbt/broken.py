@@ -130,6 +130,17 @@ def unreadable_files(folder: Path) -> Reasons:
     return reasons
 
 
+def unreadable_properties(folder: Path) -> Reasons:
+    """Return what is wrong with files of properties that dbt takes all the same: a key twice, of which it obeys one."""
+    reasons: Reasons = {}
+    for file in sorted(folder.glob("models/**/*.y*ml")):
+        try:
+            strict_yaml.load(file.read_bytes())
+        except (ValueError, OSError) as problem:  # HeadwaterError of a file is one
+            reasons[_name(folder, file)] = " ".join(str(problem).split())
+    return reasons
+
+
 def same_names(folder: Path) -> dict[str, list[str]]:
     """Return, by name, the files of models that have the same."""
     found: dict[str, list[str]] = {}

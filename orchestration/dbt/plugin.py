@@ -10,6 +10,7 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_events(table, columns)     → JSON: SQL from a mapping's columns to whole events with their context
   hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
                                   statements that write its observables; {} when nothing was staged
+  hw_repair(model, JSON)        → JSON of rows by hour that broke a rule, and were made valid where they are staged
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour; a trial keeps the rows in its folder
   hw_try(view)                  → statement that writes a view's rows to the folder of a trial; else nothing
@@ -24,7 +25,7 @@ import atexit
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import wraps
@@ -40,7 +41,7 @@ from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
 
 from ingest.lookups.provider import asked_paths, sendable_sql
-from ingest.reference.tables import ASSETS, IDENTITIES, OBSERVABLE_TABLES
+from ingest.reference.inventory import held_by, kept_places
 from ingest.reference.views import reference_versions, reference_views
 from lake import ledger
 from lake.base.sql import empty_select, literal, quoted
@@ -62,9 +63,9 @@ from lake.matching.matches import select as matches
 from lake.ocsf import observable_text
 from lake.ocsf.attributes import EventClass, declared_classes
 from lake.ocsf.columns import ConformError, columns
-from lake.ocsf.context.plan import GEOIP, ReferenceInventory
+from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
-from lake.ocsf.event_sql import broken_sql, event_sql
+from lake.ocsf.event_sql import broken_sql, event_sql, repair_sql
 from lake.query.views import lake_table, mart_files
 from lake.storage import paths
 from lake.storage.duck import Signed, rows_select, typed_select
@@ -77,7 +78,6 @@ from orchestration.settings import load_settings, lookups_of, open_lake
 # (50,000 events, two threads, two models side by side).
 HOURS_AT_ONCE = 24
 KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
-_NAMES = {ASSETS: "asset_names", IDENTITIES: "identity_names"}
 UNSORTED = "unsorted.parquet"
 PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 DISPOSITION_COLUMNS = (
@@ -127,9 +127,11 @@ class Plugin(BasePlugin):
         conn.execute("set timezone = 'UTC'")
         conn.execute("set preserve_insertion_order = false")
         conn.execute("set partitioned_write_max_open_files = 100000")
-        conn.execute("set memory_limit = ?", [f"{settings.memory_bytes}B"])
-        conn.execute(f"set threads = {settings.threads}")
         observable_text.prepare(conn)
+        # Python and dbt take half a GiB beside DuckDB. Each thread holds what it writes, a partition at a time.
+        memory = max(settings.memory_bytes - (480 << 20), settings.memory_bytes * 3 // 4)
+        conn.execute("set memory_limit = ?", [f"{memory}B"])
+        conn.execute(f"set threads = {min(settings.threads, max(1, settings.memory_bytes // (512 << 20)))}")
         for name, function, inputs in (
             ("hw_setup", self._setup, 1),
             ("hw_stand_in", self._stand_in, 1),
@@ -139,6 +141,7 @@ class Plugin(BasePlugin):
             ("hw_days", self._days, 2),
             ("hw_events", self._events, 2),
             ("hw_check", self._check, 3),
+            ("hw_repair", self._repair, 2),
             ("hw_kept", self._kept, 2),
             ("hw_publish", self._publish, 1),
             ("hw_try", self._try, 1),
@@ -240,6 +243,21 @@ class Plugin(BasePlugin):
             if asked_paths(lookups_of(self._request.settings).values(), table):
                 check["pending_sql"] = pending_sql(staged)
         return json.dumps(check)
+
+    def _repair(self, model: str, asked: str) -> str:
+        given, con = json.loads(asked), self._connection.cursor()
+        folder, event_class = self._current().staging_folder(model), self._class(given["table"])
+        described, counts = dict(json.loads(given["described"])), {}
+        for hour in given["hours"]:
+            (file,) = folder.glob(f"date={hour[:10]}/hour={hour[11:]}/*.parquet")
+            rows, made = f"read_parquet({literal(str(file))}, hive_partitioning = false)", file.with_suffix(".made")
+            count, repaired = repair_sql(event_class, described, rows)
+            (counts[hour],) = con.execute(count).fetchone() or (0,)
+            options = "format parquet, compression zstd, compression_level 1, row_group_size 61440"
+            con.execute(f"copy ({repaired}) to {literal(str(made))} ({options})")
+            made.replace(file)
+        (folder / UNSORTED).unlink(missing_ok=True)  # its rows are those from before
+        return json.dumps(counts)
 
     def _kept(self, model: str, described: str) -> str:
         columns = json.loads(described)
@@ -375,54 +393,3 @@ def _as_text(function: Callable[..., str]) -> Callable[..., str]:
             return f"!{type(problem).__name__}: {problem}"
 
     return call
-
-
-def kept_places(views: Iterable[str]) -> list[str]:
-    """Return statements that make what a run keeps in memory of each GeoIP table, before its first model.
-
-    `<table>_versions` and `<table>_index` (the first address of every block): what every model starts from.
-    `<table>_found`: what models have found of an address at an hour (`lake/ocsf/context/places.py`); empty at first.
-    """
-    held = set(views)
-    return [statement for table in GEOIP if table in held for statement in _kept(table)]
-
-
-def _kept(table: str) -> tuple[str, str, str]:
-    index = "block, ip_version, start_high, start_low, end_high, end_low, valid_from, valid_to"
-    return (
-        f"create or replace table reference.{table}_versions as"
-        f" select distinct version, ip_version, valid_from, valid_to from reference.{table}_blocks",
-        f"create or replace table reference.{table}_index as select version, ip_version, block,"
-        f" (start_high::uhugeint << 64 | start_low::uhugeint) as start_key from reference.{table}_blocks order by all",
-        f"create or replace table reference.{table}_found as select null::varchar as ip, null::timestamp as event_hour,"
-        f" * exclude ({index}) from reference.{table} limit 0",
-    )
-
-
-def held_by(connection: duckdb.DuckDBPyConnection) -> ReferenceInventory:
-    """Return what the tables and views of schema `reference` hold. One that is not there holds nothing."""
-    found = connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'reference'"
-    ).fetchall()
-    views = {name for (name,) in found}
-    observables = {table: _kinds(connection, table) for table in OBSERVABLE_TABLES if table in views}
-    entities = {table: _prefixes(connection, names) for table, names in _NAMES.items() if names in views}
-    places = {table for table in GEOIP if f"{table}_blocks" in views and _has_rows(connection, f"{table}_blocks")}
-    called = {table for table in entities if _has_rows(connection, _NAMES[table])}
-    return ReferenceInventory(
-        {table: kinds for table, kinds in observables.items() if kinds}, frozenset(places | called), entities
-    )
-
-
-def _kinds(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[int, ...]]:
-    sql = f"select kind, list(distinct prefix order by prefix) from reference.{table} group by kind order by kind"
-    return {kind: tuple(prefixes) for kind, prefixes in connection.execute(sql).fetchall()}
-
-
-def _prefixes(connection: duckdb.DuckDBPyConnection, names: str) -> tuple[int, ...]:
-    sql = f"select distinct prefix from reference.{names} where kind = 'ip' order by 1"
-    return tuple(prefix for (prefix,) in connection.execute(sql).fetchall())
-
-
-def _has_rows(connection: duckdb.DuckDBPyConnection, view: str) -> bool:
-    return bool(connection.execute(f"select 1 from reference.{view} limit 1").fetchall())

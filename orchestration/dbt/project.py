@@ -17,7 +17,14 @@ from lake.marts.declaration import Marts, Node
 from lake.ocsf.attributes import declared_classes
 from lake.query.views import GoldView
 from lake.storage.paths import GOLD
-from orchestration.dbt.broken import DERIVED, blocked_models, broken_models, circle, parse_without_broken
+from orchestration.dbt.broken import (
+    DERIVED,
+    blocked_models,
+    broken_models,
+    circle,
+    parse_without_broken,
+    unreadable_properties,
+)
 from orchestration.dbt.fingerprints import Fingerprints
 from orchestration.dbt.invoke import invoke, one_at_a_time
 from orchestration.dbt.manifest import PARSED, Manifest, ManifestFailed, digest_of, new_folder, read_manifest, targets
@@ -306,8 +313,9 @@ def _parse(folder: Path, digest: str) -> Project:
     with new_folder(folder) as place:
         done = invoke("parse", folder, Path(place), "--no-write-json")  # dbt writes it five times as slowly
         parsed, broken = done.result, dict[str, str]()
-        if parsed is None or circle(parsed):
-            parsed, broken = parse_without_broken(folder, Path(place))
+        known = unreadable_properties(folder) if parsed is not None else {}
+        if parsed is None or circle(parsed) or known:
+            parsed, broken = parse_without_broken(folder, Path(place), known)
         if parsed is None:
             raise ManifestFailed(f"dbt parse failed in {folder}:\n{str(done.exception).strip()}")
         manifest = _as_json(parsed)

@@ -25,9 +25,15 @@ from orchestration.settings import Settings
 Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 _TRIES = 3
+_TWO_MODELS = 1 << 30  # bytes of memory in which two models are made side by side
 _FAILED = ("error", "fail", "runtime error")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
+
+
+_TOO_LITTLE = (
+    "  the setting `memory` is too little for these hours: raise it; 1GiB is enough for hours of 34,000 Windows events"
+)
 
 
 class BuildFailed(HeadwaterError):
@@ -37,7 +43,8 @@ class BuildFailed(HeadwaterError):
         self.failures = dict(failures)
         lines = "\n".join(f"  {model}: {why}" for model, why in self.failures.items())
         head = f"{len(self.failures)} models failed (the others are published; their events are in bronze, the hours"
-        super().__init__(f"{head} stay stale):\n{lines}")
+        more = f"\n{_TOO_LITTLE}" if any("Out of Memory" in why for why in self.failures.values()) else ""
+        super().__init__(f"{head} stay stale):\n{lines}{more}")
 
 
 @dataclass
@@ -248,6 +255,7 @@ def _dbt(request: Request, command: str, selected: Sequence[str], quiet: bool) -
     project = request.project
     # Nobody reads what dbt writes of a run: it is a tenth of an empty run in a profile. Errors come back as results.
     words = ["--select", " ".join(selected), "--target", "lake", "--no-write-json", "--no-populate-cache"]
+    words += ["--threads", "1"] if request.settings.memory_bytes < _TWO_MODELS else []
     with requested(request):
         end_runs()  # of a dbt that somebody else started in this process
         try:

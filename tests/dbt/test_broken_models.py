@@ -58,6 +58,12 @@ BROKEN: dict[str, tuple[str, str | bytes, tuple[str, ...], str]] = {
     "another of its name": ("models/gold/b/signins.sql", "select 1", LATER, "another model named signins"),
     "reads no table": (MART, "select 1", LATER, "a mart reads at least one table"),
     "YAML": (PROPERTIES, "models:\n  - name: signins\n   columns: [\n", LATER, "signins.yml"),
+    "a YAML key twice": (
+        PROPERTIES,
+        "models:\n  - name: signins\n    description: a\n    description: b\n",
+        LATER,
+        "description",
+    ),
     "a list as properties": (PROPERTIES, "- name: signins\n", LATER, "found a list"),
     "models that are a mapping": (PROPERTIES, "models: {signins: 1}\n", LATER, "models: expected a list of entries"),
     "meta that is a number": (PROPERTIES, "models: [{name: signins, config: {meta: 5}}]", LATER, "meta: expected"),

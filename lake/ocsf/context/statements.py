@@ -36,6 +36,7 @@ from lake.ocsf.event_sql import EventSql, event_sql
 from lake.ocsf.keys import address_hexes, carried_number, key_of, text_of
 from lake.ocsf.observable_text import VERSION
 from lake.ocsf.observables import Observed
+from lake.ocsf.repair import repaired_sql
 
 _ENRICHMENT = struct(same(("name", "value", "type", "provider", "created_time", "reputation", "data")))
 
@@ -73,7 +74,8 @@ def events_version(event_class: EventClass, enriched: bool) -> str:
         tuple(("provider", each.path.replace("[]", "")) for each in made.observed),
         {"provider": dict.fromkeys(kinds, "true")},
     )
-    sql = (made.steps, made.metadata, context_sql(event_class, made, everything) if enriched else "", VERSION)
+    context = context_sql(event_class, made, everything) if enriched else ""
+    sql = (made.steps, made.metadata, repaired_sql(event_class, "rows"), context, VERSION)
     return hashlib.sha256(repr(sql).encode()).hexdigest()[:16]
 
 

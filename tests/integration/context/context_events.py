@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from ingest.reference.geoip.records import TABLES as GEOIP_TABLES
+from ingest.reference.inventory import held_by, kept_places
 from ingest.reference.observables import observable_key
 from ingest.reference.tables import FEED_RANK, NAME_COLUMNS, NAME_VIEWS, OBSERVABLE_TABLES, TABLES, columns_of
 from lake.base.sql import literal
@@ -20,7 +21,6 @@ from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import event_sql
 from lake.ocsf.validate import event_texts, validate_event_text
-from orchestration.dbt.plugin import held_by, kept_places
 
 Row = Mapping[str, Any]
 

@@ -17,10 +17,10 @@ from ingest.reference.geoip.load import GeoIpDatabase, load_geoip
 from ingest.reference.geoip.networks import ReadCounts, ranges_of
 from ingest.reference.geoip.records import GeoIpError
 from ingest.reference.geoip.versions import geoip_sql
+from ingest.reference.inventory import kept_places
 from lake.ocsf.context.places import hits
 from lake.ocsf.keys import address_hexes, carried_number
 from lake.storage.store import LocalStore
-from orchestration.dbt.plugin import kept_places
 
 NOON = datetime(2026, 3, 1, 12, 30)
 OXFORD = {
