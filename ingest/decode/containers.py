@@ -203,7 +203,8 @@ class _Tar:
                 text = self._text(info.size)
                 name = text.rstrip("\0") if info.type == tarfile.GNUTYPE_LONGNAME else name
             elif info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE):
-                told = _pax(self._text(info.size)) if info.type != tarfile.XGLTYPE else self._text(info.size) and {}
+                text = self._text(info.size)
+                told = {} if info.type == tarfile.XGLTYPE else _pax(text)
                 name = told.get("GNU.sparse.name", told.get("path", name))
                 size = int(told["size"]) if told.get("size", "").isdigit() else size
                 sparse = sparse or any(key.startswith("GNU.sparse") for key in told)

@@ -23,6 +23,7 @@ from lake.ocsf.attributes import EventClass
 from lake.ocsf.keys import keyed
 from lake.ocsf.observables import OBSERVABLES, ObservablePath, filled_paths, given_text, observable_paths
 from lake.storage import paths
+from lake.storage.duck import partitioned
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
 
@@ -100,9 +101,8 @@ def staged_statements(event_class: EventClass, folder: Path, unsorted: Path, day
     out = folder / FOLDER
     out.mkdir(exist_ok=True)
     where = literal(str(unsorted) if unsorted.exists() else f"{folder}/date=*/hour=*/*.parquet")
-    hive = "" if unsorted.exists() else ", hive_partitioning = true, hive_types_autocast = false"
     leaves = {leaf for file in files for leaf in leaves_of(pq.read_metadata(file))}
-    rows = f"read_parquet({where}{hive})"
+    rows = f"read_parquet({where})" if unsorted.exists() else partitioned(where, str(folder), ("date", "hour"))
     each_day = [f"(select * from {rows} where date = {literal(day)})" for day in days] or [rows]
     return [
         f"copy ({index_select(event_class, leaves, each, ('date', 'hour'))}) to {literal(str(out))}"

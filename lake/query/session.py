@@ -23,12 +23,13 @@ from lake.ledger.export_receipts import ExportReceipt, exported, exporting
 from lake.ledger.live_files import addresses, live_files
 from lake.query import quarantine
 from lake.storage import duck, paths
-from lake.storage.duck import typed_select
+from lake.storage.duck import partitioned, typed_select
 from lake.storage.store import Store
 
 Columns = Sequence[tuple[str, str]]
 _SILVER_PIPELINE: Columns = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 _PARTITION: Columns = (("source", "VARCHAR"), ("date", "VARCHAR"), ("hour", "VARCHAR"))
+_HOUR_KEYS = ("date", "hour")
 _EXPLAIN = re.compile(
     r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b\s*(?:analy[sz]e\b\s*)?(?:\([^()]*\)\s*(?=[a-z]))?",
     re.IGNORECASE | re.DOTALL,
@@ -204,7 +205,7 @@ def _views(
         for source, columns in sources.items():
             files = [each for each in live_files(_landings(store, source)) if each.key not in without]
             with_hour = [*columns, ("date", "VARCHAR"), ("hour", "VARCHAR")]
-            yield source, typed_select(with_hour, addresses(store, files), hive=True)
+            yield source, typed_select(with_hour, addresses(store, files), keys=_HOUR_KEYS, place=store.url(""))
     elif schema == "quarantine":
         for source in sources:
             yield source, quarantine.select(store, source, without)
@@ -214,16 +215,17 @@ def _views(
     elif schema == "gold":
         for mart in (each for each in store.folders(paths.GOLD) if each not in marts):
             files_ = _whole(store, f"{paths.GOLD}/{mart}", "date=*/hour=*/*.parquet", without)
-            options = "union_by_name = true, hive_partitioning = true, hive_types_autocast = false"
-            yield mart, f"select * from read_parquet({listed(files_)}, {options})"
+            rows = partitioned(listed(files_), store.url(""), _HOUR_KEYS, "union_by_name = true, ")
+            yield mart, f"select * from {rows}"
         yield from marts.items()
     elif schema == "refused":
         for destination in store.folders(paths.REFUSED):
             pattern = literal(store.url(f"{paths.REFUSED}/{destination}/*/date=*/hour=*/part.parquet"))
             yield (
                 destination,
-                "select split_part(filename, '/', -4) as \"table\", * exclude (filename) from read_parquet("
-                f"{pattern}, filename = true, hive_partitioning = true, hive_types_autocast = false)",
+                "select split_part(filename, '/', -4) as \"table\", * exclude (filename),"
+                " split_part(filename, '/', -3)[6:] as date, split_part(filename, '/', -2)[6:] as hour"
+                f" from read_parquet({pattern}, filename = true, hive_partitioning = false)",
             )
     elif schema == "reference":
         yield from reference.items()
@@ -243,7 +245,8 @@ def _folder(store: Store, folder: str, pattern: str, columns: Columns, without: 
     with_pipeline = [*columns, *_SILVER_PIPELINE, *_PARTITION]
     if next(iter(store.list(folder)), None) is None:
         return empty_select(with_pipeline)
-    return typed_select(with_pipeline, _whole(store, folder, pattern, without), hive=True)
+    files = _whole(store, folder, pattern, without)
+    return typed_select(with_pipeline, files, keys=("source", *_HOUR_KEYS), place=store.url(""))
 
 
 def _whole(store: Store, folder: str, pattern: str, without: Collection[str]) -> list[str]:
@@ -282,8 +285,8 @@ def _ledger(store: Store, con: duckdb.DuckDBPyConnection, without: Collection[st
         files = listed(_whole(store, folder, "source=*/date=*/hour=*/*.parquet", without))
         yield (
             "dispositions",
-            f"(select * from read_parquet({files}, union_by_name = true, hive_partitioning = true,"
-            " hive_types_autocast = false)) union all by name (select null::varchar as error where false)",
+            f"(select * from {partitioned(files, store.url(''), ('source', *_HOUR_KEYS), 'union_by_name = true, ')})"
+            " union all by name (select null::varchar as error where false)",
         )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from lake.base.errors import HeadwaterError
-from lake.base.sql import empty_select, literal
+from lake.base.sql import empty_select, listed, literal
 from lake.storage.paths import Address
 from lake.storage.store import AwsAccess, Store
 
@@ -128,25 +128,46 @@ def packaged(name: str) -> Path | None:
     return None
 
 
-def typed_select(columns: Sequence[Sequence[str]], files: Sequence[Address], *, hive: bool = False) -> str:
-    """Return a SELECT over Parquet files that has at least the given columns, whatever the age of the files."""
-    return " union all by name ".join([f"({empty_select(columns)})", *_parts(files, hive)])
+def partitioned(files: str, place: str, keys: Sequence[str], options: str = "") -> str:
+    """Return a relation over Parquet files (SQL: a literal or a list) with their folders `key=value` as text columns.
+
+    `place` is the address that the lake's own part of theirs begins behind: folders in it such as `source=x` are none
+    of the lake's, and DuckDB would take them for columns too.
+    """
+    if "=" not in place:
+        return f"read_parquet({files}, {options}hive_partitioning = true, hive_types_autocast = false)"
+    taken = ", ".join(f"regexp_extract(filename, '.*/{key}=([^/]*)/', 1) as {key}" for key in keys)
+    read = f"read_parquet({files}, {options}filename = true, hive_partitioning = false)"
+    return f"(select * exclude (filename), {taken} from {read})"
+
+
+def typed_select(
+    columns: Sequence[Sequence[str]], files: Sequence[Address], *, keys: Sequence[str] = (), place: str = ""
+) -> str:
+    """Return a SELECT over Parquet files that has at least the given columns, whatever the age of the files.
+
+    `keys` and `place`: see `partitioned`; without keys folders are no columns.
+    """
+    return " union all by name ".join([f"({empty_select(columns)})", *_parts(files, keys, place)])
 
 
 def rows_select(files: Sequence[Address]) -> str:
     """Return a SELECT over the rows that count in some files, at least one, with the columns that the files have."""
-    return " union all by name ".join(_parts(files, hive=False))
+    return " union all by name ".join(_parts(files))
 
 
-def _parts(files: Sequence[Address], hive: bool) -> Iterator[str]:
+def _parts(files: Sequence[Address], keys: Sequence[str] = (), place: str = "") -> Iterator[str]:
     """Yield a SELECT over all files that count whole, and one for each other."""
-    options = "union_by_name = true, " + (
-        "hive_partitioning = true, hive_types_autocast = false" if hive else "hive_partitioning = false"
-    )
     whole = [each for each in files if isinstance(each, str)]
     if whole:
-        yield f"(select * from read_parquet([{', '.join(map(literal, whole))}], {options}))"
+        yield f"(select * from {_rows(listed(whole), keys, place)})"
     for each in files:
         if not isinstance(each, str):
             batches = ", ".join(map(literal, each[1]))
-            yield f"(select * from read_parquet({literal(each[0])}, {options}) where _batch in ({batches}))"
+            yield f"(select * from {_rows(literal(each[0]), keys, place)} where _batch in ({batches}))"
+
+
+def _rows(files: str, keys: Sequence[str], place: str) -> str:
+    if keys:
+        return partitioned(files, place, keys, "union_by_name = true, ")
+    return f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import WRONG_CALL, HeadwaterError
 
 BRONZE = "bronze"
 QUARANTINE = "quarantine"
@@ -21,16 +22,41 @@ REFUSED = "refused"  # rows that a destination refused, whole, with its own code
 OUTCOMES = "dispositions"  # the table of event outcomes: what became of every bronze row
 ERASURES = "erasures"  # standing conditions, which may name a person: close this folder to all but landing and erasing
 
+# Whatever the umask: a lake is read by its group, and what was erased on request, and by whom, by nobody else.
+FILE_MODE, FOLDER_MODE, PRIVATE_MODE = 0o640, 0o750, 0o700
+
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 BATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _HOUR_NAME = re.compile(r"\d{8}T\d{2}\Z")
 Address = str | tuple[str, tuple[str, ...]]  # a file, or a file with the batches whose rows in it count
 
-_HOUR_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|\Z)")
+_HOUR_FOLDER = re.compile(r"(?s:.*/|)date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})(?:/|\Z)")  # the last one
 
 
 class BadName(HeadwaterError, ValueError):
     """A source, class, model or batch name that cannot be a folder name."""
+
+
+class BadRoot(HeadwaterError, ValueError):
+    """A path that no lake can have."""
+
+    exit_code = WRONG_CALL
+
+
+def local_root(root: str) -> Path:
+    """Return where a lake lies. Raises BadRoot for a path that no folder can have, or that DuckDB cannot be given."""
+    try:
+        path = Path(root).expanduser().resolve()
+        found = next(each for each in (path, *path.parents) if each.exists())
+        odd = [each for each in "*?[\\" if each in path.as_posix()]
+        str(path).encode()
+    except (OSError, RuntimeError, ValueError) as problem:
+        raise BadRoot(f"lake {root!r}: it cannot lie there: {getattr(problem, 'strerror', None) or problem}") from None
+    if not found.is_dir():
+        raise BadRoot(f"lake {root!r}: {found} is a file, and a lake lies in a folder")
+    if odd:
+        raise BadRoot(f"lake {root!r}: DuckDB takes {' '.join(odd)} in a path for a pattern; choose another folder")
+    return path
 
 
 def checked(name: str, pattern: re.Pattern[str] = NAME) -> str:
@@ -57,7 +83,7 @@ def hour_folder(hour: datetime) -> str:
 
 def hour_of(key: str) -> datetime | None:
     """Return the hour (naive UTC) that a key is filed under, or None when it is filed under none."""
-    found = _HOUR_FOLDER.search(key)
+    found = _HOUR_FOLDER.match(key)
     return datetime.strptime("T".join(found.groups()), "%Y-%m-%dT%H") if found else None
 
 

@@ -69,7 +69,7 @@ def open_store(root: str | Path, s3: S3Options | None = None) -> Store:
         from lake.storage.s3 import S3Store  # boto3 takes half a second to import; only those with a bucket wait for it
 
         return S3Store(text, s3)
-    if "://" in text:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # also with one slash
         raise UnsupportedStore(f"lake root {text!r}: expected a local folder, a file:// URL or s3://bucket/prefix")
     return LocalStore(text)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from lake.base.errors import HeadwaterError
-from lake.storage.paths import STAGING
+from lake.storage.paths import ERASURES, FILE_MODE, FOLDER_MODE, PRIVATE_MODE, STAGING, local_root
 
 try:
     import fcntl
@@ -172,7 +172,7 @@ class LocalStore:
     machine = ""
 
     def __init__(self, root: str | Path) -> None:
-        self.path = Path(root).expanduser().resolve()
+        self.path = local_root(str(root))
         self.root = str(self.path)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -261,9 +261,10 @@ class LocalStore:
         target = self.path / key
         copy = target.with_name(f".tmp-{uuid.uuid4().hex}")
         for attempt in range(_RACES):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(target.parent)
             try:
                 with path.open("rb") as held, copy.open("xb") as out:
+                    copy.chmod(FILE_MODE)
                     shutil.copyfileobj(held, out, 1 << 20)
                     out.flush()
                     os.fsync(out.fileno())
@@ -312,13 +313,21 @@ class LocalStore:
         """Rename one file over another; both lie on the lake's own file system."""
         origin, target = self.path / key, self.path / to
         for attempt in range(_RACES):
-            make_folder(target.parent)
+            self._make_folder(target.parent)
             try:
+                origin.chmod(FILE_MODE)
                 origin.replace(target)
                 return
             except FileNotFoundError:  # another process may have removed the folder as an empty one
                 if attempt == _RACES - 1 or not origin.exists():
                     raise
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        make_folder(self.path)
+        named = folder.relative_to(self.path).parts[:1] == (ERASURES,)
+        make_folder(folder, PRIVATE_MODE if named else FOLDER_MODE)
 
     def delete(self, key: str) -> None:
         """Remove one file and the folders that it leaves empty, up to the lake's root."""
@@ -354,11 +363,16 @@ class LocalStore:
             yield Lease()
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, mode: int = FOLDER_MODE) -> None:
     """Make a folder and those above it, also while another process removes folders that are empty."""
     for attempt in range(_RACES):
         try:
+            if folder.is_dir():
+                return
+            fresh = [each for each in (folder, *folder.parents) if not each.exists()]
             folder.mkdir(parents=True, exist_ok=True)
+            for each in fresh:
+                each.chmod(mode)
             return
         except FileNotFoundError:
             if attempt == _RACES - 1:
@@ -405,8 +419,11 @@ def _info(key: str, stat: os.stat_result) -> ObjectInfo:
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
     """Hold a lock between the processes of this machine, which the kernel frees when the holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("ab") as handle:
+        if not handle.tell():
+            with suppress(PermissionError):  # the file of another user, who shares the lake by its group
+                path.chmod(FILE_MODE)
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield

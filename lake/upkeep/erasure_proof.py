@@ -16,7 +16,7 @@ from lake.ledger import build_receipts
 from lake.ledger.live_files import addresses, live_files
 from lake.matching.matches import TABLE as MATCHES
 from lake.storage import paths
-from lake.storage.duck import rows_select
+from lake.storage.duck import partitioned, rows_select
 from lake.storage.store import Store
 from lake.upkeep.receipts import ErasureReceipt
 
@@ -59,7 +59,7 @@ def left_in_built(con: duckdb.DuckDBPyConnection, store: Store, receipt: Erasure
         listed = ", ".join(literal(store.url(each)) for each in files)
         row = con.execute(
             f"select count(*) from (select {key} as _event_key, {_ORIGIN}, date || 'T' || hour as _hour from"
-            f" read_parquet([{listed}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false))"
+            f" {partitioned(f'[{listed}]', store.url(''), ('source', 'date', 'hour'), 'union_by_name = true, ')})"
             " where (_hour, _event_key) in (select (hour, _event_key) from lost_keys)"
             f" or ({_ORIGIN}) in (select ({_ORIGIN}) from lost_origins)"
         ).fetchone()

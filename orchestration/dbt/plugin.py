@@ -68,7 +68,7 @@ from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import broken_sql, event_sql, repair_sql
 from lake.query.views import lake_table, mart_files
 from lake.storage import paths
-from lake.storage.duck import Signed, rows_select, typed_select
+from lake.storage.duck import Signed, partitioned, rows_select, typed_select
 from lake.storage.publish import Workplace, recover
 from orchestration.dbt.project import project_of_run
 from orchestration.dbt.request import Request, current_request
@@ -175,7 +175,7 @@ class Plugin(BasePlugin):
         bronze = [self._bronze_view(source) for source in types]
         spill = place.path / "spill"
         beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
-        statements = [f"set temp_directory = '{spill}'", *bronze, *views, *beside, *kept_places(reference)]
+        statements = [f"set temp_directory = {literal(str(spill))}", *bronze, *views, *beside, *kept_places(reference)]
         return json.dumps({"statements": statements})
 
     def _bronze_view(self, source: str, part: Part | None = None) -> str:
@@ -230,7 +230,7 @@ class Plugin(BasePlugin):
         if next(folder.glob("*/*/*.parquet"), None) is None:
             return "{}"
         files = literal(f"{folder}/*/*/*.parquet")
-        staged = f"read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
+        staged = partitioned(files, str(folder), ("date", "hour"))
         if (unsorted := folder / UNSORTED).exists():  # the same rows in one file: 168 take seconds to open
             staged = f"read_parquet({literal(str(unsorted))})"
         if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
@@ -267,6 +267,8 @@ class Plugin(BasePlugin):
         typed = ", ".join(f"{quoted(name)}::{type_} as {quoted(name)}" for name, type_ in columns)
         files = literal(f"{folder}/*/*.parquet")
         types = "hive_partitioning = true, hive_types = {'class_uid': integer}"
+        if "=" in str(folder):  # the files have that column too; the folder's name only spares reading some of them
+            types = "hive_partitioning = false"
         return f"select {typed} from read_parquet({files}, {types})"
 
     def _publish(self, request: str) -> str:
@@ -336,7 +338,7 @@ class Plugin(BasePlugin):
         outcomes = table == paths.OUTCOMES
         wanted = DISPOSITION_COLUMNS if outcomes else (*columns(self._class(table)), *PIPELINE_COLUMNS)
         if (tried := run.tried_files(f"{table}__{source}")) is not None:
-            return typed_select(wanted, tried, hive=outcomes)
+            return typed_select(wanted, tried, keys=("date", "hour") if outcomes else (), place=str(run.place.path))
         files = run.window_files(f"{table}__{source}")
         return lake_table(run.store, table, source, wanted) if files is None else typed_select(wanted, files)
 
