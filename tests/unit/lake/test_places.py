@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.contracts import load_contracts
 from ingest.landing import land_files
 from ingest.objects import list_objects
 from lake.query.session import ask, connect
@@ -14,22 +15,12 @@ from lake.storage import paths
 from lake.storage.duck import partitioned
 from lake.storage.publish import open_store
 from lake.storage.store import LocalStore
-from tests.integration.dagster.cloudtrail_hours import call
+from tests.integration.dagster.cloudtrail_hours import SOURCE, call
 from tests.unit.ingest.landing.landed import lines
 
-ODD = [
-    "a b",
-    "it's",
-    'q"q',
-    "p%20x",
-    "ünï",
-    "-dash",
-    "{a,b}",
-    "a#b;c$d`",
-    "new\nline",
-    "source=x",
-    "date=2020-01-01/hour=07",
-]
+CONTRACT = load_contracts()[SOURCE]
+ODD = ["a b", "it's", 'q"q', "ünï", "-dash", "{a,b}", "%20#;$`", "new\nline", "source=x", "date=2020-01-01/hour=07"]
+NOWHERE = ["qu?x", "st*r", "br[a]x", "back\\slash", "file", "file/below", "x" * 300, "caf\udce9"]
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -41,9 +32,7 @@ def test_a_lake_lies_anywhere_and_its_columns_come_from_its_own_folders(tmp_path
     columns = [(each.name, each.duckdb_type) for each in CONTRACT.fields]
     table = f"bronze.{CONTRACT.source}"
     with connect(store, {CONTRACT.source: columns}, {}, table) as con:
-        assert ask(con, f"select count(*), any_value(date), any_value(hour) from {table}")[1] == [
-            (1, "2026-03-02", "05")
-        ]
+        assert ask(con, f"select date, hour from {table}")[1] == [("2026-03-02", "05")]
         assert not {"source", "class_uid"} & {row[0] for row in ask(con, f"describe {table}")[1]}
 
 
@@ -62,9 +51,7 @@ def test_folders_of_the_lake_are_columns_and_those_above_it_are_none(tmp_path: P
             assert con.execute(f"select source, date, hour from {relation}").fetchall() == [("s", "2026-03-02", "05")]
 
 
-@pytest.mark.parametrize(
-    "name", ["qu?x", "st*r", "br[a]x", "back\\slash", "file", "file/below", "x" * 300, "caf\udce9"]
-)
+@pytest.mark.parametrize("name", NOWHERE)
 def test_a_place_that_no_lake_can_have_is_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(paths.BadRoot, match="lake '") as told:
