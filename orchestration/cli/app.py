@@ -1,32 +1,32 @@
 """The application, what every command works on (settings, lake, contracts, times as people write them), and its words.
 
-Words: tables for people, JSON for scripts, errors in one line.
+Words: tables for people, JSON for scripts, errors in one line, how far a long step is. All text of others is data.
 """
 
 import io
 import json
 import logging
+import os
 import re
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from threading import Event, Thread
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import typer
+from rich.console import Console, ConsoleDimensions
+from rich.text import Text
 
 from ingest.contracts import Contract, contract_of, source_names
 from lake.base import plugins
 from lake.base.errors import NEEDS_A_LOOK, REPAIR, WRONG_CALL, HeadwaterError
-from lake.base.text import shown_json
 from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.cli import commands
-from orchestration.cli.terminal import err as err
-from orchestration.cli.terminal import out as out
-from orchestration.cli.terminal import print_rows as print_rows
-from orchestration.cli.terminal import print_table as print_table
-from orchestration.cli.terminal import progress as progress
 from orchestration.settings import Settings, load_settings, open_lake
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -34,6 +34,8 @@ First = Annotated[str | None, typer.Option("--from", help="First event hour or d
 Last = Annotated[str | None, typer.Option("--to", help="Last event hour or day (UTC), included.")]
 Sources = Annotated[list[str] | None, typer.Option("--source", help="Only these sources.")]
 
+_PIPE_WIDTH = 160  # a table for a pipe or a file is not wrapped; a wider one is shown row by row
+_FIRST_SECONDS, _EACH_SECONDS = 2, 10  # after which a step in a pipe says how far it is
 INTERRUPTED = 130  # exit code of Ctrl-C, as of shells
 _MOST_DAMAGED = 5  # files that an error names
 _HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]([01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d)?)?Z?)?\Z", re.ASCII)
@@ -45,6 +47,43 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+class Terminal(Console):
+    """A console on which every string is data: values, names, errors of DuckDB and dbt.
+
+    It takes no markup and no names of pictures from them, and shows characters that act on a terminal as their codes.
+    """
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        """`width`: for tests; otherwise the terminal's, or what COLUMNS says."""
+        super().__init__(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+        self._is_wide = width is None and not os.environ.get("COLUMNS", "").isdigit()
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Return the columns that a table may take: in a pipe nobody's screen is too narrow."""
+        found = super().size
+        is_open = self._is_wide and not self.is_terminal
+        return ConsoleDimensions(_PIPE_WIDTH, found.height) if is_open else found
+
+    @size.setter
+    def size(self, new: tuple[int, int]) -> None:
+        """Set the size, as rich lets one do."""
+        self._is_wide = False
+        self._width, self._height = new
+
+    def render_str(self, text: str, *, style: Any = "", justify: Any = None, overflow: Any = None, **_: Any) -> Text:
+        """Return a text as data."""
+        if not text.replace("\n", "").isprintable():
+            from lake.base.text import shown  # most text needs it not
+
+            text = shown(text, lines=True)
+        return Text(text, style, justify=justify, overflow=overflow)
+
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 class UsageError(HeadwaterError):
@@ -193,6 +232,8 @@ def fail(problem: Exception, damage: Sequence[str] = ()) -> int:
 def print_json(value: Any) -> None:
     """Print any plain value, dataclass or Struct as JSON; times are ISO, what JSON lacks becomes text."""
     text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2, ensure_ascii=False, default=str)
+    from lake.base.text import shown_json
+
     print(shown_json(text))
 
 
@@ -204,6 +245,65 @@ def say(text: str, style: str | None = None) -> None:
 def number(n: int, noun: str) -> str:
     """Return `1 hour`, `1,056 hours`."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], gap: int = 2) -> None:
+    """Print rows as a table: see `orchestration.cli.tables`."""
+    from orchestration.cli import tables  # a call that prints none does without
+
+    tables.print_table(out, title, columns, rows, gap)
+
+
+def print_rows(names: Sequence[str], types: Sequence[Any], rows: Sequence[Sequence[Any]], whole: bool = False) -> None:
+    """Print the rows of an answer: see `orchestration.cli.tables`."""
+    from orchestration.cli import tables
+
+    tables.print_rows(out, names, types, rows, whole)
+
+
+class Tell(Protocol):
+    """Says how far a step is: what it does, and where there are counts, how much of how many."""
+
+    def __call__(self, doing: str, done: int | None = None, of: int | None = None) -> None:
+        """Take what is done now, until the next call."""
+
+
+@contextmanager
+def progress(doing: str, hidden: bool = False) -> Iterator[Tell]:
+    """Show on stderr how far a step is: one line that changes, or in a pipe a line after 2 s and then each 10 s."""
+    at: list[Any] = [doing, None, None]
+    begun, ended = time.monotonic(), Event()
+
+    def said() -> str:
+        text, done, of = at
+        if done is not None:
+            text += f": {done:,}" + (f" of {of:,}" if of is not None else "")
+        return f"{text} … {time.monotonic() - begun:.0f} s"
+
+    def tell(doing: str, done: int | None = None, of: int | None = None) -> None:
+        at[:] = doing, done, of
+
+    def lines() -> None:
+        wait = _FIRST_SECONDS
+        while not ended.wait(wait):
+            err.print(said(), soft_wrap=True)
+            wait = _EACH_SECONDS
+
+    def turns() -> None:
+        with err.status(err.render_str(said())) as status:
+            while not ended.wait(0.2):
+                status.update(err.render_str(said()))
+
+    if hidden:
+        yield tell
+        return
+    teller = Thread(target=turns if err.is_terminal else lines, daemon=True)
+    teller.start()
+    try:
+        yield tell
+    finally:
+        ended.set()
+        teller.join()
 
 
 def filled(value: Any) -> Any:

@@ -11,9 +11,8 @@ from lake.query.session import answer, ask
 from lake.signals.truth import Score, read_truth, score
 from lake.signals.verdicts import TRUE, Verdict, add_verdicts
 from lake.storage.store import Store
-from orchestration.cli.app import print_table
+from orchestration.cli.app import Terminal, print_rows, print_table
 from orchestration.cli.commands.signals import tell_scores
-from orchestration.cli.terminal import Terminal, print_rows
 from orchestration.settings import load_settings
 from orchestration.steps.match import match_lake
 from orchestration.steps.products import product_names

@@ -1,5 +1,6 @@
 """What a terminal is given: text of others as text, every column, every value."""
 
+import importlib
 import io
 import json
 from typing import Any
@@ -9,9 +10,9 @@ import pytest
 
 from lake.base.text import no_formula, shown, shown_json
 from lake.query.formats import text_lines
-from orchestration.cli import terminal
-from orchestration.cli.terminal import Terminal, print_rows, print_table, progress
+from orchestration.cli.app import Terminal, print_rows, print_table, progress
 
+terminal = importlib.import_module("orchestration.cli.app")  # its package has the application under this name
 ACTS = "\x1b[31m\x07\x9b2J\u202e\u2066\u200b\ufeff\udcff\r\b\x7f\U000e0041"
 ROW = """
 select 1772412074000 as time, timestamp '2026-03-02 00:41:14' as time_dt, 65535 as port,

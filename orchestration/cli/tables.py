@@ -1,71 +1,31 @@
-"""What a terminal shows: text that stays text, tables that lose no column, rows an attribute a line, how far a step is.
-
-Everything that Headwater did not write itself (values, names, errors of DuckDB and dbt) is data: `Terminal` takes no
-markup and no names of pictures from it, and shows characters that act on a terminal as their codes.
-"""
+"""Rows on a terminal: tables that lose no column, and rows that are shown an attribute a line."""
 
 import json
 import math
-import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import Event, Thread
-from typing import Any, Protocol
+from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lake.base.text import shown
 
 _LEAST_TEXT, _WHOLE_WORD = 16, 40  # characters that a text column keeps on a narrow terminal, and those of its words
-_PIPE_WIDTH = 160  # a table for a pipe or a file is not wrapped; a wider one is shown row by row
 _MOST_RECORDS = 3  # rows of a command's table that are shown one below the other when they are too wide
 _MOST_LINES = 4  # of one row of an answer
-_FIRST_SECONDS, _EACH_SECONDS = 2, 10  # after which a step in a pipe says how far it is
-
-
-class Terminal(Console):
-    """A console on which every string is data: printed as it is, without markup, with its control characters shown."""
-
-    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
-        """`width`: for tests; otherwise the terminal's, or what COLUMNS says."""
-        super().__init__(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
-        self._is_wide = width is None and not os.environ.get("COLUMNS", "").isdigit()
-
-    @property
-    def size(self) -> ConsoleDimensions:
-        """Return the columns that a table may take: in a pipe nobody's screen is too narrow."""
-        found = super().size
-        is_open = self._is_wide and not self.is_terminal
-        return ConsoleDimensions(_PIPE_WIDTH, found.height) if is_open else found
-
-    @size.setter
-    def size(self, new: tuple[int, int]) -> None:
-        """Set the size, as rich lets one do."""
-        self._is_wide = False
-        self._width, self._height = new
-
-    def render_str(self, text: str, *, style: Any = "", justify: Any = None, overflow: Any = None, **_: Any) -> Text:
-        """Return a text as data."""
-        return Text(shown(text, lines=True), style, justify=justify, overflow=overflow)
-
-
-out = Terminal()
-err = Terminal(stderr=True)
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], gap: int = 2, to: Terminal | None = None
+    console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], gap: int = 2
 ) -> None:
     """Print rows as a table; numbers stand right and are never broken, wide texts wrap.
 
     A table that does not fit is split by columns, each part with the first column; of few rows each is shown by itself.
     """
-    console, held = to or out, [list(row) for row in rows]
+    held = [list(row) for row in rows]
     cells = [[Text(_counted(value)) for value in row] for row in held]
     right = [_is_numeric(row[at] for row in held) for at in range(len(columns))]
     if title:
@@ -86,7 +46,9 @@ def print_table(
         console.print(part)
 
 
-def print_rows(names: Sequence[str], types: Sequence[Any], rows: Sequence[Sequence[Any]], whole: bool = False) -> None:
+def print_rows(
+    console: Console, names: Sequence[str], types: Sequence[Any], rows: Sequence[Sequence[Any]], whole: bool = False
+) -> None:
     """Print the rows of an answer as a table where each fits into few lines, else row by row, an attribute a line.
 
     Numbers are as they are, times are UTC, NULL is told from text. `types`: DuckDB's. `whole`: texts keep their lines,
@@ -94,13 +56,13 @@ def print_rows(names: Sequence[str], types: Sequence[Any], rows: Sequence[Sequen
     """
     if whole:
         for row in rows:
-            out.print(*row, sep="\n", soft_wrap=True)
+            console.print(*row, sep="\n", soft_wrap=True)
         return
     heads = [Text(shown(name)) for name in names]
     cells = [[_cell(value, type_) for value, type_ in zip(row, types, strict=True)] for row in rows]
     right = [_is_numeric(row[at] for row in rows) for at in range(len(names))]
-    if made := _table([each.plain for each in heads], cells, right, 2, out.width, _MOST_LINES):
-        out.print(made)
+    if made := _table([each.plain for each in heads], cells, right, 2, console.width, _MOST_LINES):
+        console.print(made)
         return
     for n, row in enumerate(rows, 1):
         nothing = [name for name, value in zip(names, row, strict=True) if value is None]
@@ -110,9 +72,9 @@ def print_rows(names: Sequence[str], types: Sequence[Any], rows: Sequence[Sequen
             if value is not None
             for pair in _leaves(shown(name), _opened(value, type_))
         ]
-        _record(out, f"row {n}", pairs)
+        _record(console, f"row {n}", pairs)
         if nothing:
-            out.print(f"  NULL: {', '.join(map(shown, nothing))}", style="dim", soft_wrap=True)
+            console.print(f"  NULL: {', '.join(map(shown, nothing))}", style="dim", soft_wrap=True)
 
 
 def _is_numeric(values: Iterable[object]) -> bool:
@@ -193,7 +155,7 @@ def _parts(columns: Sequence[str], cells: list[list[Text]], right: list[bool], g
     return made
 
 
-def _record(console: Terminal, title: str, pairs: Sequence[tuple[str, Text]]) -> None:
+def _record(console: Console, title: str, pairs: Sequence[tuple[str, Text]]) -> None:
     """Print a row as one attribute a line; a long value is left whole."""
     if title:
         console.print(title, style="bold", soft_wrap=True)
@@ -256,48 +218,3 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Text]]:
             yield from _leaves(f"{path}[{n}]", each)
     else:
         yield path, Text(shown(_said(value)))
-
-
-class Tell(Protocol):
-    """Says how far a step is: what it does, and where there are counts, how much of how many."""
-
-    def __call__(self, doing: str, done: int | None = None, of: int | None = None) -> None:
-        """Take what is done now, until the next call."""
-
-
-@contextmanager
-def progress(doing: str, hidden: bool = False) -> Iterator[Tell]:
-    """Show on stderr how far a step is: one line that changes, or in a pipe a line after 2 s and then each 10 s."""
-    at: list[Any] = [doing, None, None]
-    begun, ended = time.monotonic(), Event()
-
-    def said() -> str:
-        text, done, of = at
-        if done is not None:
-            text += f": {done:,}" + (f" of {of:,}" if of is not None else "")
-        return f"{text} … {time.monotonic() - begun:.0f} s"
-
-    def tell(doing: str, done: int | None = None, of: int | None = None) -> None:
-        at[:] = doing, done, of
-
-    def lines() -> None:
-        wait = _FIRST_SECONDS
-        while not ended.wait(wait):
-            err.print(said(), soft_wrap=True)
-            wait = _EACH_SECONDS
-
-    def turns() -> None:
-        with err.status(err.render_str(said())) as status:
-            while not ended.wait(0.2):
-                status.update(err.render_str(said()))
-
-    if hidden:
-        yield tell
-        return
-    teller = Thread(target=turns if err.is_terminal else lines, daemon=True)
-    teller.start()
-    try:
-        yield tell
-    finally:
-        ended.set()
-        teller.join()
