@@ -217,8 +217,8 @@ def land_files(
     """
     broken: list[str] = []
     receipts = {receipt.batch: receipt for receipt in ledger.landings(store, contract.source, broken)}
-    for each in broken:
-        tell_omission(f"{each}; until then its objects count as never landed")
+    for said in broken:
+        tell_omission(f"{said}; until then its objects count as never landed")
     owners = _owners(receipts.values(), contract)
     landed: list[Landed] = []
     fresh: list[RawObject] = []

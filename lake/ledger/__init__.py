@@ -210,7 +210,10 @@ def decoded_all(
 
 def digest(file: BinaryIO) -> str:
     """Return the first half of the SHA-256 of a file's bytes, in hex: 1.7 GB/s, so 0.6 ms for a file of 1 MB."""
-    return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    summed = hashlib.sha256()
+    while block := file.read(1 << 20):
+        summed.update(block)
+    return summed.hexdigest()[:32]
 
 
 def digest_of(path: Path | None) -> str:

@@ -109,7 +109,8 @@ def exported(store: Store, destination: str, table: str) -> dict[str, ExportRece
     """Return the receipts of all hours of a table at a destination, by hour text. Raises BrokenReceipt."""
     found: dict[str, ExportReceipt] = {}
     for key, data in store.read_all(paths.export_receipts(destination, table)):
-        found.update(ledger.decoded(key, data, _day))
+        day: dict[str, ExportReceipt] = ledger.decoded(key, data, _day)
+        found.update(day)
     return found
 
 
