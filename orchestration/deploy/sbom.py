@@ -65,15 +65,15 @@ def _told(name: str) -> dict[str, Any]:
         found = cast(Message, metadata(name))
     except PackageNotFoundError:
         return {}
-    return {"version": found["Version"], "licenses": _licenses(found)}
+    return {"version": found.get("Version"), "licenses": _licenses(found)}
 
 
 def _licenses(found: Message) -> list[dict[str, Any]]:
-    if expression := found["License-Expression"]:
+    if expression := found.get("License-Expression"):
         return [{"expression": expression}]
     classifiers = [each for each in found.get_all("Classifier") or [] if each.startswith(_CLASSIFIER)]
     names = [each.rpartition(" :: ")[2] for each in classifiers]
-    whole = " ".join((found["License"] or "").split())
+    whole = " ".join((found.get("License") or "").split())
     if whole and len(whole) <= _LONGEST_NAME and whole.upper() != "UNKNOWN":
         names = [whole]
     return [{"license": {"name": each}} for each in names or ["unknown"]]

@@ -46,6 +46,7 @@ DRY = {
     "test-all": '-m ""',
     "check": "mypy",
     "pictures": "orchestration.docs.pictures",
+    "sbom": "orchestration.deploy.sbom",
     "clean": "rm -rf .headwater",
 }
 
