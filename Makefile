@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest -n 2 $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 demo-exports dev dbt test-fast test test-all check bench docs sbom pictures format clean
+.PHONY: help setup demo demo-s3 demo-exports dev dbt test-fast test test-all check fuzz bench docs sbom pictures format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ check-declared: setup  # contracts, products, models and their SQL, routes
 
 check-commits:
 	.ci/commit-subjects
+
+fuzz: setup ## Land (build, balance, query, validate) ten million mutated records; ARGS="--records N --seed S --source X"
+	$(BIN)/python -m tests.fuzz --records 10000000 $(ARGS)
 
 bench: setup ## Measure speed as ratios to bare DuckDB, taken in one run (ARGS=--quick: a few minutes)
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -24,7 +24,12 @@ from lake.base.sql import literal, quoted
 
 GIB = 1 << 30
 _CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth longer
-_OUTSIDE_DUCKDB = 1000 << 20  # Python, Arrow, buffers, and what DuckDB takes beyond its limit: 3.4 GB over 24 hours
+# What is not DuckDB's: Python and Arrow, and what it takes beyond its limit, which grows with what it holds. With 2 GiB
+# 3.4 GB over 24 hours peak at 1.9; Windows records need 256 MiB of DuckDB's, with one thread, and peak at 370 then.
+_OUTSIDE_DUCKDB, _BEYOND_ITS_LIMIT, _LEAST_OF_DUCKDB = 200 << 20, 0.4, 256 << 20
+_ONE_THREAD_BELOW = 768 << 20
+_LEAST_MEMORY = 512 << 20  # with which the records of every source land
+_COPIES = 24  # of a record, at most, that DuckDB has at a time: 17 were seen
 _FLUSH_ROWS = 12288  # rows that one thread holds before they go to their partitions' files
 _MOST_BROKEN = 2  # objects that break off while they are read, before the store counts as out of reach
 _HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first row it is 6 MB per thread
@@ -122,19 +127,29 @@ class Writing:
         return cause
 
     def _not_landed(self, problem: Exception) -> LandingError:
-        files = " Allow more open files (`ulimit -n 1024`)." if "Too many open files" in str(problem) else ""
+        advice = ""
+        if "Too many open files" in str(problem):
+            advice = " Allow more open files (`ulimit -n 1024`)."
+        elif isinstance(problem, duckdb.OutOfMemoryException | MemoryError):
+            enough = max(_LEAST_MEMORY, 2 * self.settings.memory_bytes) >> 20
+            advice = f" It had {self.settings.memory_bytes >> 20} MiB: set `memory: {enough}MiB` and land it again."
         return LandingError(
             f"{self.contract.source}: batch {self.staged.batch} was not landed: {first_line(problem)}."
-            f"{files} Nothing was published; the records are still in the objects they came from."
+            f"{advice} Nothing was published; the records are still in the objects they came from."
         )
 
     def _write_all(self) -> "Written":
-        """Write in one pass; in two when the records are of more event hours than memory can hold open."""
-        try:
-            return self._write(self._in_one_pass)
-        except duckdb.OutOfMemoryException:
-            self.staged.clear()
-            return self._write(self._in_two_passes)
+        """Write in one pass; in two when the records are of more event hours than memory can hold open.
+
+        Where that takes too much memory as well, one thread does it: each has vectors of its own.
+        """
+        frugal = replace(self, settings=replace(self.settings, threads=1))
+        for writing, copy in ((self, self._in_one_pass), (self, self._in_two_passes)):
+            try:
+                return writing._write(copy)
+            except duckdb.OutOfMemoryException:
+                self.staged.clear()
+        return frugal._write(frugal._in_two_passes)
 
     def _write(self, copy: _Copy) -> "Written":
         reader, report = self._reader(), DecodeReport()
@@ -150,7 +165,7 @@ class Writing:
 
     def _decoded(self, reader: Reader, report: DecodeReport) -> Iterator[pa.RecordBatch]:
         keys, wrappers = self.contract.records_keys, self.contract.wrappers
-        batches = decode(_read_ahead(self.objects), self.settings.limits, keys, report, reader.line_form, wrappers)
+        batches = decode(_read_ahead(self.objects), _limits(self.settings), keys, report, reader.line_form, wrappers)
         if not self.unprocessable:
             return batches
         from ingest.landing.sift import marked
@@ -244,14 +259,25 @@ def _read_ahead(objects: Sequence[RawObject]) -> Iterator[RawObject]:
 
 def duckdb_bytes(settings: LandingSettings) -> int:
     """Return how much of the memory is DuckDB's."""
-    return max(settings.memory_bytes - _OUTSIDE_DUCKDB, 256 << 20)
+    outside = _OUTSIDE_DUCKDB + int(settings.memory_bytes * _BEYOND_ITS_LIMIT)
+    return max(settings.memory_bytes - outside, _LEAST_OF_DUCKDB)
+
+
+def _limits(settings: LandingSettings) -> Limits:
+    """The decoder's limits, none above what the memory can hold: a larger record is cut, and stops no other."""
+    held = settings.limits
+    return replace(
+        held,
+        max_record_bytes=min(held.max_record_bytes, duckdb_bytes(settings) // _COPIES),
+        max_document_bytes=min(held.max_document_bytes, max(settings.memory_bytes // 16, 1 << 20)),
+    )
 
 
 def connect(settings: LandingSettings, staged: Staged) -> duckdb.DuckDBPyConnection:
     """Return a connection that keeps to the settings' memory and spills into the step's own folder."""
     con = duckdb.connect()
     con.execute(f"set memory_limit = '{duckdb_bytes(settings)}B'")
-    con.execute(f"set threads = {int(settings.threads)}")
+    con.execute(f"set threads = {1 if settings.memory_bytes < _ONE_THREAD_BELOW else int(settings.threads)}")
     con.execute("set temp_directory = ?", [str(staged.spill)])
     con.execute("set preserve_insertion_order = false")
     con.execute("set timezone = 'UTC'")

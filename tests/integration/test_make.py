@@ -45,6 +45,7 @@ DRY = {
     "test": "pytest -n 2",
     "test-all": '-m ""',
     "check": "mypy",
+    "fuzz": "tests.fuzz --records 10000000",
     "pictures": "orchestration.docs.pictures",
     "sbom": "orchestration.deploy.sbom",
     "clean": "rm -rf .headwater",

@@ -188,3 +188,23 @@ def test_a_decoder_that_fails_costs_the_rest_of_its_object_alone(
     assert (found.receipt.read, found.receipt.landed) == (4, 3)
     assert found.quarantine("reason", of="a") == [("unprocessable",)]
     assert "IndexError: no such byte; the rest of the object" in found.quarantine("found", of="a")[0][0]
+
+
+def test_a_record_too_large_for_the_memory_is_cut_and_the_others_land(tmp_path: Path) -> None:
+    large = json.dumps({**GOOD, "label": "x" * 15_000_000})
+    found = landed(tmp_path, lines(GOOD, large, GOOD), memory_bytes=512 << 20)
+    assert (found.receipt.landed, found.receipt.quarantined_by_reason) == (2, {"too_large": 1})
+
+
+def test_an_error_of_memory_or_open_files_says_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for problem, advice in (
+        (duckdb.OutOfMemoryException("no room"), "It had 300 MiB: set `memory: 600MiB` and land it again"),
+        (OSError("Too many open files"), "Allow more open files"),
+    ):
+
+        def fail(*_: object, problem: Exception = problem) -> None:
+            raise problem
+
+        monkeypatch.setattr(DriftCounter, "add", fail)
+        with pytest.raises(LandingError, match=advice):
+            landed(tmp_path, lines({**GOOD, "other": 1}), memory_bytes=300 << 20)
