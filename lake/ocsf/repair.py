@@ -30,10 +30,9 @@ def repaired_sql(event_class: EventClass, rows: str) -> str:
     lost = ", ".join(f"{literal(name)}: case when {now} then old.{quoted(name)} end" for name, now in changed.items())
     left = f"json_merge_patch('{{}}', to_json({{{lost}}}))"
     bad_text = "case when made.unmapped is null and old.unmapped is not null then old.unmapped::varchar end"
-    unmapped = (
-        f"json_merge_patch(coalesce(made.unmapped::varchar, '{{}}'), json_object({literal(KEY)},"
-        f" json_merge_patch({left}, json_merge_patch('{{}}', json_object('unmapped', {bad_text})))))"
-    )
+    gone = f"json_merge_patch({left}, json_merge_patch('{{}}', json_object('unmapped', {bad_text})))"
+    gone = f"nullif({gone}::varchar, '{{}}')::json"  # a merge takes what is null for nothing
+    unmapped = f"json_merge_patch(coalesce(made.unmapped::varchar, '{{}}'), json_object({literal(KEY)}, {gone}))"
     profiles = f"struct_update(metadata, profiles := {profiles_sql(event_class)}) as metadata"
     return f"""with old as (select row_number() over () as _number, * from {rows}),
 made as (select * replace ({", ".join([*made])}) from old),
@@ -47,8 +46,8 @@ def _one_needed(shape: Shape) -> str:
     """Return the columns that change where a row has none of those of which it needs one, or several."""
     if shape.just_one:
         columns = [each for each in shape.attributes if each.name in shape.just_one]
-        first = " and ".join(f"{quoted(each.name)} is null" for each in columns[1:])
-        value = f"case when {quoted(columns[0].name)} is null and {first} then {_default(columns[0])}"
+        none = " and ".join(f"{quoted(each.name)} is null" for each in columns)
+        value = f"case when {none} then {_default(columns[0])}"
         kept = [f"{value} else {quoted(columns[0].name)} end as {quoted(columns[0].name)}"]
         for number, each in enumerate(columns[1:], 1):
             before = " and ".join(f"{quoted(earlier.name)} is null" for earlier in columns[:number])
