@@ -55,7 +55,7 @@ def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER", "DBT", "DAGSTER"))}
     kept["HEADWATER_WARM_SECONDS"] = "0"
 
-    with warm_commands.serving(copy, here / "commands.socket", kept) as place:
+    with warm_commands.serving(copy, kept) as place:
 
         def call(*words: str) -> str:
             with (here / "said").open("w+") as said, Path(os.devnull).open() as nothing:

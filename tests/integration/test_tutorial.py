@@ -35,12 +35,7 @@ class Reader:
             shutil.copytree(TOP / room, self._top / room, ignore=shutil.ignore_patterns("target", "logs"))
         (self._top / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
         parsed(self._top / "dbt_project")
-        bin = {"python": "", "headwater": f"-IS {warm_commands.__file__} {folder}/commands.socket"}
-        for name, words in bin.items():
-            file = self._top / ".venv/bin" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
-            file.chmod(0o755)
+        self._install("python", "")
         left_out = ("HEADWATER", "DBT", "GIT", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         self._environment = {
@@ -55,10 +50,17 @@ class Reader:
 
     def follow(self, document: str) -> str:
         """Do what each block says; return the document with the outputs that there were."""
-        with warm_commands.serving(self._top, self._folder.parent / "commands.socket", self._environment):
+        with warm_commands.serving(self._top, self._environment) as place:
+            self._install("headwater", f"-IS {warm_commands.__file__} {place}")
             followed = BLOCK.sub(self._block, document)
         assert not self._said, f"the document leaves out this output: {self._said}"
         return followed
+
+    def _install(self, name: str, words: str) -> None:
+        file = self._top / ".venv/bin" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        file.chmod(0o755)
 
     def _block(self, found: re.Match[str]) -> str:
         before, language, text = found["before"], found["language"], found["text"]

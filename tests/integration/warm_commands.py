@@ -35,20 +35,22 @@ def call(place: str, words: Sequence[str], cwd: str, environment: Mapping[str, s
 
 
 @contextmanager
-def serving(copy: Path, place: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def serving(copy: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Start the warm process of a copy; yield its socket, at which it answers while the block runs."""
     import subprocess  # not for who asks
+    import tempfile
 
-    words, known = [sys.executable, "-P", __file__, str(place)], {**environment, "PYTHONPATH": str(copy)}
-    process = subprocess.Popen(words, cwd=copy, env=known, stdout=subprocess.PIPE)
-    assert process.stdout
-    try:
-        assert process.stdout.readline() == b"ready\n"
-        yield str(place)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with tempfile.TemporaryDirectory(prefix="headwater-") as folder:  # the path of a socket may not be long
+        words, known = [sys.executable, "-P", __file__, f"{folder}/socket"], {**environment, "PYTHONPATH": str(copy)}
+        process = subprocess.Popen(words, cwd=copy, env=known, stdout=subprocess.PIPE)
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            yield f"{folder}/socket"
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 def _serve(place: str) -> None:
