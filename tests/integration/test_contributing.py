@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.integration import warm_commands
 from tests.integration.parsed import parsed
 
 TOP = Path(__file__).resolve().parents[2]
@@ -47,7 +48,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run `headwater`, or a module of the copy, in an empty folder; return what it prints."""
     here = tmp_path_factory.mktemp("elsewhere")
     (here / "logins.ndjson").write_text(LOGINS)
@@ -55,18 +56,21 @@ def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER", "DBT", "DAGSTER"))}
     kept["HEADWATER_WARM_SECONDS"] = "0"
 
-    with warm_commands.serving(copy, kept) as place:
+    def call(*words: str) -> str:
+        start = [] if words[0] == "-m" else ["-c", "import sys; from orchestration.cli import main; sys.exit(main())"]
+        done = subprocess.run(
+            [sys.executable, *start, *words],
+            cwd=here,
+            env={**kept, "PYTHONPATH": str(copy)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
 
-        def call(*words: str) -> str:
-            with (here / "said").open("w+") as said, Path(os.devnull).open() as nothing:
-                code = warm_commands.call(place, words, str(here), kept, (nothing.fileno(), said.fileno(), 2))
-                said.seek(0)
-                printed = said.read()
-            assert code == 0, f"{words}: {printed}"
-            return printed
-
-        call("-m", "ingest.contracts.generate")
-        yield call
+    call("-m", "ingest.contracts.generate")
+    return call
 
 
 @pytest.fixture(scope="module")

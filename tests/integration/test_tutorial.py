@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.integration import warm_commands
 from tests.integration.parsed import parsed
 
 TOP = Path(__file__).resolve().parents[2]
@@ -22,6 +21,10 @@ FOLDER = "/tmp/tutorial"  # where the document has its lake
 BLOCK = re.compile(r"(?P<before>.*?)\n```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
 PATH = re.compile(r"`([\w/.-]+/[\w.-]+\.\w+)`")
 VARIES = {r"\d+\.\d s\b": "0.1 s", r"\bfiles-[0-9a-f]{16}\b": "files-0123456789abcdef"}
+BIN = {
+    "headwater": '-c "import sys; from orchestration.cli import main; sys.exit(main())" "$@"',
+    "python": '"$@"',
+}
 
 
 class Reader:
@@ -35,7 +38,11 @@ class Reader:
             shutil.copytree(TOP / room, self._top / room, ignore=shutil.ignore_patterns("target", "logs"))
         (self._top / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
         parsed(self._top / "dbt_project")
-        self._install("python", "")
+        for name, words in BIN.items():
+            file = self._top / ".venv/bin" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}\n')
+            file.chmod(0o755)
         left_out = ("HEADWATER", "DBT", "GIT", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         self._environment = {
@@ -50,17 +57,9 @@ class Reader:
 
     def follow(self, document: str) -> str:
         """Do what each block says; return the document with the outputs that there were."""
-        with warm_commands.serving(self._top, self._environment) as place:
-            self._install("headwater", f"-IS {warm_commands.__file__} {place}")
-            followed = BLOCK.sub(self._block, document)
+        followed = BLOCK.sub(self._block, document)
         assert not self._said, f"the document leaves out this output: {self._said}"
         return followed
-
-    def _install(self, name: str, words: str) -> None:
-        file = self._top / ".venv/bin" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
-        file.chmod(0o755)
 
     def _block(self, found: re.Match[str]) -> str:
         before, language, text = found["before"], found["language"], found["text"]
