@@ -99,8 +99,8 @@ def receipts_metadata(receipt: BuildReceipt) -> dict[str, Any]:
         metadata |= {"expired_at": receipt.expired_at, "rows_before_it_expired": receipt.rows}
     metadata |= {f"events_{name}": number for name, number in receipt.counts.items()}
     if receipt.invalid:
-        rows = [(rule, number, receipt.samples.get(rule, "")) for rule, number in receipt.invalid.items()]
-        metadata["ocsf_rules_broken"] = dg.MetadataValue.md(table(("rule", "rows", "metadata.uid of one"), rows))
+        broken = [(rule, number, receipt.samples.get(rule, "")) for rule, number in receipt.invalid.items()]
+        metadata["ocsf_rules_broken"] = dg.MetadataValue.md(table(("rule", "rows", "metadata.uid of one"), broken))
     if receipt.context:
         metadata["reference_tables"] = dg.MetadataValue.json(receipt.context)
     return metadata

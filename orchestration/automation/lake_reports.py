@@ -278,7 +278,7 @@ class _Told:
         if self._ids is None:
             kind = dg.DagsterEventType.ASSET_MATERIALIZATION
             self._ids = self._instance.event_log_storage.get_latest_storage_id_by_partition(self._key, kind)
-        ids = [self._ids[key] for key in keys if key in self._ids]
+        ids = [self._ids[key] for key in keys if key is not None and key in self._ids]
         found: list[dg.AssetMaterialization | None] = []
         if ids:
             records = self._instance.fetch_materializations(
