@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from ingest.reference.feeds import LoadReceipt, newest_load
+from lake.storage.paths import LEDGER
 from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.assets.keys import RECEIPT, receipt_mark
@@ -18,6 +19,7 @@ from orchestration.settings import ReferenceFeed, Settings, load_settings, open_
 from orchestration.steps.feeds import duration, load_configured, load_databases
 
 GROUP, FRESH = "reference", "newest_snapshot_is_young"
+GEOIP = f"{LEDGER}/{GROUP}/geoip_"  # what the folders of the receipts of GeoIP begin with
 _GEOIP_SCHEDULE = "20 5 * * *"  # UTC; MaxMind builds on Tuesdays and Fridays, at no fixed hour
 
 
@@ -116,8 +118,22 @@ def age_check(key: dg.AssetKey, store: Store, name: str, table: str, most_hours:
     )
 
 
+def geoip_key() -> dg.AssetKey:
+    """Return the key of the asset of GeoIP."""
+    return dg.AssetKey([GROUP, "geoip"])
+
+
+def geoip_metadata(store: Store) -> dict[str, Any]:
+    """Return the versions of GeoIP databases that the lake holds, as metadata."""
+    held = sorted(
+        each.key.removeprefix(GEOIP) for each in store.list(f"{LEDGER}/{GROUP}") if each.key.startswith(GEOIP)
+    )
+    names = [each.removesuffix(".json") for each in held]
+    return {"versions_in_the_lake": dg.MetadataValue.json(names), RECEIPT: receipt_mark(*names)}
+
+
 def _geoip_asset() -> dg.AssetsDefinition:
-    key = dg.AssetKey([GROUP, "geoip"])
+    key = geoip_key()
 
     @dg.asset(
         key=key,
@@ -134,6 +150,6 @@ def _geoip_asset() -> dg.AssetsDefinition:
         loaded = {f"{each.table} {each.database_type}": each.version for each in receipts}
         if failed:
             raise dg.Failure("; ".join(failed.values()), metadata={"versions": loaded}, allow_retries=False)
-        return dg.MaterializeResult(asset_key=key, metadata={"versions": loaded})
+        return dg.MaterializeResult(asset_key=key, metadata={"versions": loaded, **geoip_metadata(store)})
 
     return geoip

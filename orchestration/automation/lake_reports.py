@@ -38,7 +38,7 @@ from orchestration.assets.exports import export_key
 from orchestration.assets.hours import key_of_hour
 from orchestration.assets.keys import RECEIPT, match_key
 from orchestration.assets.landing_metadata import hour_metadata
-from orchestration.assets.reference import feed_key, load_metadata
+from orchestration.assets.reference import GEOIP, feed_key, geoip_key, geoip_metadata, load_metadata
 from orchestration.assets.tables import receipts_metadata
 from orchestration.assets.threat_matches import matches_metadata
 from orchestration.graph import Graph
@@ -50,7 +50,7 @@ _DAYS_OF_OBJECTS = 2  # how many days after an object arrived a queue may announ
 _ROOMS = tuple(f"{paths.LEDGER}/{room}" for room in ("landing", "build", "export", paths.REFERENCE))
 _ANY = ""  # the group of files whose names tell no day
 
-Groups = Mapping[str, Mapping[str, str]]  # day → name of the ledger's file → fingerprint
+Groups = Mapping[str, Mapping[str, str]]  # day → key of the ledger's file → fingerprint
 Hours = Mapping[datetime | None, Mapping[str, Any]]  # partition (naive UTC; None: the asset has none) → metadata
 
 
@@ -139,6 +139,8 @@ def _feeds(settings: Settings) -> Iterator[LedgerAsset]:
             return {None: load_metadata(newest_load(store, table, feed))}
 
         yield LedgerAsset(feed_key(name, given.table), f"{_ROOMS[3]}/{given.table}/{name}", read)
+    if any(settings.geoip.databases.values()):
+        yield LedgerAsset(geoip_key(), GEOIP, lambda store, *_: {None: geoip_metadata(store)})
 
 
 def _built(model: str) -> Callable[[Store, Groups, str], Hours]:
@@ -165,7 +167,7 @@ def _landed(contract: Contract) -> Callable[[Store, Groups, str], Hours]:
 
         def receipts(days: Iterable[str]) -> Iterator[LandingReceipt]:
             for name in sorted(name for each in days for name in groups.get(each, ())):
-                batch = name.removesuffix(".json")
+                batch = name.rsplit("/", 1)[-1].removesuffix(".json")
                 if batch not in held and (found := ledger.landing(store, contract.source, batch)):
                     held[batch] = found
                 if batch in held:
@@ -296,7 +298,8 @@ def _listed(store: Store) -> dict[str, dict[str, dict[str, str]]]:
     for room in _ROOMS:
         for each in store.list(room):
             folder, _, name = each.key.rpartition("/")
-            found.setdefault(folder, {}).setdefault(_day(folder, name), {})[name] = each.fingerprint
+            folder = GEOIP if folder.startswith(GEOIP) else folder  # one asset, of several tables
+            found.setdefault(folder, {}).setdefault(_day(folder, name), {})[each.key] = each.fingerprint
     return {folder: _whole(folder, days) for folder, days in found.items()}
 
 
