@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import dagster_dbt  # noqa: F401
 import dbt.adapters.duckdb  # noqa: F401
@@ -32,6 +33,8 @@ def loaded(copy: str) -> dict[str, object]:
         module_of(kind)
     project = load_project()
     assert project.current, "the project does not parse"
+    for source in load_contracts():  # only what has landed, or is in the settings, has assets
+        Path(copy, ".headwater/lake/ledger/landing", source).mkdir(parents=True)
     from orchestration.definitions import defs
 
     graph = defs.resolve_asset_graph()
