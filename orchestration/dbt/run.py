@@ -32,7 +32,7 @@ _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parqu
 
 
 _TOO_LITTLE = (
-    "  the setting `memory` is too little for these hours: raise it; 1GiB is enough for hours of 34,000 Windows events"
+    "  the setting `memory` is too little for these hours: raise it (1GiB built an hour of 8,000 Windows events)"
 )
 
 
