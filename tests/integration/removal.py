@@ -34,7 +34,7 @@ def loaded(copy: str) -> dict[str, object]:
     project = load_project()
     assert project.current, "the project does not parse"
     for source in load_contracts():  # only what has landed, or is in the settings, has assets
-        Path(copy, ".headwater/lake/ledger/landing", source).mkdir(parents=True)
+        Path(copy, ".headwater/lake/ledger/landing", source).mkdir(parents=True, exist_ok=True)
     from orchestration.definitions import defs
 
     graph = defs.resolve_asset_graph()
