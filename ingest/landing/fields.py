@@ -113,19 +113,17 @@ class IdentitySql:
             return f"coalesce({whole}, {place})" if whole else place
         return whole
 
-    def event_at(self, latest_event_at: datetime) -> str:
-        """Return an expression for the event time (TIMESTAMP, UTC), NULL when no candidate has one that can be.
+    def event_at(self) -> str:
+        """Return an expression for the event time (TIMESTAMP, UTC), NULL when no candidate has one.
 
-        That is from 1970 to `latest_event_at` (UTC without a zone): a clock that tells another gives way to the next.
+        A clock that tells a time before 1970 or after 9999 gives way to the next.
         """
-        bounds = f"{_FIRST} and {_timestamp(latest_event_at)}"
-        instants = map(self._instant, self._contract.event_times)
-        return coalesced(f"case when {each} between {bounds} then {each} end" for each in instants)
+        return coalesced(_finite(self._instant(each)) for each in self._contract.event_times)
 
     def rejection(self, latest_event_at: datetime) -> str:
         """Return an expression that is NULL or [reason, field, expected, found], over `_event_key` and `_event_at`.
 
-        `latest_event_at` is UTC without a zone, as in `event_at`.
+        `latest_event_at` is UTC without a zone: what is later is in the future.
         """
         first = self._contract.event_times[0]
         key = self._contract.event_key[0] if self._contract.event_key else ""
@@ -143,17 +141,17 @@ class IdentitySql:
         found = f"list_filter({read}, lambda x: x is not null)"
         shown = f"left({found}[1], {_FOUND_CHARACTERS})"
         not_after = f"not after {latest_event_at:%Y-%m-%dT%H:%M:%SZ}"
-        in_future = " or ".join(
-            f"coalesce({self._instant(each)} > {_timestamp(latest_event_at)}, false)"
-            for each in self._contract.event_times
+        clock = " ".join(
+            f"when {self._instant(each)} = _event_at then {literal(each.path)}" for each in self._contract.event_times
         )
         return f"""case
       when _event_key is null then
         ['missing_field', case when false then '' {without} else {literal(key)} end, 'the event key', 'absent or empty']
       when _event_at is null then case when coalesce(len({found}), 0) = 0
         then ['missing_field', {literal(first.path)}, 'the event time', 'absent']
-        when {in_future} then ['event_in_future', {literal(first.path)}, {literal(not_after)}, {shown}]
         else ['bad_event_time', {literal(first.path)}, {literal(first.format)}, {shown}] end
+      when _event_at > timestamp '{latest_event_at:%Y-%m-%d %H:%M:%S}' then
+        ['event_in_future', case {clock} end, {literal(not_after)}, {shown}]
     end"""
 
     def _column(self, path: str) -> str:
@@ -207,10 +205,6 @@ class IdentitySql:
         quarters = f"round(epoch({local} - {utc}) / 900)"
         zone = f"case when {quarters} between {-4 * _MOST_ZONE_HOURS} and {4 * _MOST_ZONE_HOURS} then {quarters} end"
         return f"try_cast({text} as timestamp) - to_minutes(({zone})::int * 15)"
-
-
-def _timestamp(at: datetime) -> str:
-    return f"timestamp '{at:%Y-%m-%d %H:%M:%S}'"
 
 
 def _finite(instant: str) -> str:

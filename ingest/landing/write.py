@@ -313,7 +313,7 @@ def judged_query(reader: Reader, batch: str, latest_event_at: datetime) -> str:
     return f"""
 with {reader.typed()},
 identified as (
-  select *, {identity.event_key()} as _event_key, {identity.event_at(latest_event_at)} as _event_at from typed
+  select *, {identity.event_key()} as _event_key, {identity.event_at()} as _event_at from typed
 ),
 judged as (
   select *, coalesce(__rejection, {identity.rejection(latest_event_at)}) as __rejected from identified

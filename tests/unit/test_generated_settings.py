@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from lake.base.errors import WRONG_CALL
+from lake.storage.paths import BadRoot
 from orchestration.settings import SettingsError, iceberg_place, load_settings, lookups_of, open_lake
 from orchestration.settings.cron import check_cron
 
@@ -84,6 +85,8 @@ def _ends(file: Path) -> tuple[str, dict[str, str]]:
     try:
         used = load_settings()
         open_lake(used), lookups_of(used), iceberg_place(used, open_lake(used))
+    except BadRoot as problem:  # of the lake, wherever its place was given
+        return str(problem), {}
     except SettingsError as problem:
         assert WRONG_CALL == problem.exit_code and str(file) in str(problem) and "\n" not in str(problem)
         return str(problem), {}

@@ -122,7 +122,7 @@ class TestFaults:
         lake.silver("2026-03-03T00")
         lake.store.write(paths.export_day("there", "authentication", HOUR[:10]), b"{")
         first, second = push_hours(lake.store, Shelf(), export(), [HOUR, "2026-03-03T00"])
-        assert ("Delete it" in first.failed, first.lasting, second.failed) == (True, True, "")
+        assert ("doctor --repair" in first.failed, first.lasting, second.failed) == (True, True, "")
 
     @staticmethod
     def push(lake: SmallLake, shelf: Shelf, wanted: Export, hours: int) -> dict[int, Pushed]:
@@ -224,7 +224,7 @@ class TestFaults:
         lake.push(Shelf(), export())
         key = paths.export_day("there", "authentication", HOUR[:10])
         lake.store.write(key, lake.store.read(key)[:-9])
-        with pytest.raises(ledger.BrokenReceipt, match=f"{key} is no receipt of deliveries: .* Delete it"):
+        with pytest.raises(ledger.BrokenReceipt, match=f"{key} cannot be read: .* doctor --repair`"):
             lake.push(Shelf(), export())
         lake.store.delete(key)
         assert lake.push(Shelf(), export()).matches

@@ -307,5 +307,5 @@ class TestDeliveries:
         found = deliveries(lake.store)
         assert {(OKTA, HOUR): {"there": 2}} == found.events
         (line,) = found.wrong
-        assert line.startswith("other/authentication: ") and "Delete it" in line and "\n" not in line
+        assert line.startswith("other/authentication: ") and "doctor --repair" in line and "\n" not in line
         assert 1 == len(exported(lake.store, "there", "authentication"))
