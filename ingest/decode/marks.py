@@ -131,11 +131,17 @@ def begin_of_text(before: bytes, chunk: bytes, whole: bool) -> int:
 
 def _between_texts(before: bytes, chunk: bytes, at: int, whole: bool) -> bool:
     begin = chunk.rfind(b"\n", 0, at) + 1
+    follows_json = chunk[at + len(MARK) :][:64].lstrip(BLANKS)[:1] in (b"{", b"[")
     if begin:
         line = chunk[begin:at]
     elif whole or b"\n" in before:
         line = before[before.rfind(b"\n") + 1 :] + chunk[:at]
     else:  # a long line: the neighbours have to tell
-        ends = (chunk[:at] or before)[-64:].rstrip(BLANKS)[-1:]
-        return ends in (b"}", b"]") and chunk[at + len(MARK) :][:64].lstrip(BLANKS)[:1] in (b"{", b"[")
+        return _ends_json((chunk[:at] or before)[-64:]) and follows_json
+    if follows_json and line.strip(BLANKS) and not _ends_json(line):
+        return False  # one line of a text: taken for JSON it would swallow the lines behind it
     return len(_QUOTES.findall(line)) % 2 == 0
+
+
+def _ends_json(text: bytes) -> bool:
+    return text.rstrip(BLANKS)[-1:] in (b"}", b"]")

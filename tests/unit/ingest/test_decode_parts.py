@@ -99,3 +99,9 @@ def test_a_line_of_values_is_no_header() -> None:
     content = b"action account-id start\nACCEPT x srcaddr\nstart x y\nREJECT b c\n"
     assert [each["action"] for each in _values(content, Limits())] == ["ACCEPT", "start", "REJECT"]
     assert len(decoded(b"a b\nversion account-id srcaddr\n")) == 2  # of a source that has no headers
+
+
+@pytest.mark.parametrize("behind", ["{", "[1,2]", '{"a":1}'])
+def test_json_behind_a_mark_in_a_line_of_text_takes_no_lines_along(behind: str) -> None:
+    content = f"action account-id start\na b c\nd e \ufeff{behind}\ng h i\n".encode()
+    assert [each["start"] for each in _values(content, Limits())] == ["c", f"\ufeff{behind}", "i"]
