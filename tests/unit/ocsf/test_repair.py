@@ -74,14 +74,15 @@ def rows_of(event_class: EventClass, chosen: Chosen) -> str:
     return f"select {', '.join(f'{value} as {quoted(name)}' for name, value in columns.items())}, 'b' as _batch"
 
 
-@pytest.mark.parametrize("chosen", [everything, no_names, nothing])
 @pytest.mark.parametrize("name", ["network_activity", "process_activity", "authorize_session", "detection_finding"])
-def test_every_row_becomes_valid(name: str, chosen: Chosen) -> None:
+def test_every_row_becomes_valid(name: str) -> None:
     event_class = CLASSES[name]
+    kinds = (everything, no_names, nothing)
+    rows = " union all by name ".join(f"({rows_of(event_class, chosen)})" for chosen in kinds)
     with duckdb.connect(config={"threads": 1}) as con:
-        con.execute(f"create table given as {rows_of(event_class, chosen)}")
+        con.execute(f"create table given as {rows}")
         made = con.sql(repaired_sql(event_class, "given"))
         report = validate_table(made, name)
-        assert (0, 1) == (report.invalid, report.checked), report.examples
-        (unmapped,) = con.sql("select unmapped::varchar from made").fetchone() or ("",)
-    assert chosen is not everything or json.loads(unmapped)["invalid"]
+        assert (0, len(kinds)) == (report.invalid, report.checked), report.examples
+        unmapped = con.sql("select unmapped::varchar from made").fetchall()
+    assert any(json.loads(text or "{}").get("invalid") for (text,) in unmapped)

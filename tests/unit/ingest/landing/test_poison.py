@@ -126,7 +126,7 @@ def _bad_python(monkeypatch: pytest.MonkeyPatch) -> None:
     ("break_", "error", "bad"),
     [
         (_bad_sql, "InvalidInputException: Invalid Input Error: cannot be done", {0}),
-        (_bad_sql, "InvalidInputException: Invalid Input Error: cannot be done", {3, 4, 15}),
+        (_bad_sql, "InvalidInputException: Invalid Input Error: cannot be done", {2, 3, 7}),
         (_bad_python, "ZeroDivisionError: no drift of this", {5}),
     ],
     ids=["DuckDB", "DuckDB, several", "Python"],
@@ -139,9 +139,9 @@ def test_the_records_that_make_a_batch_fail_are_found_and_the_rest_lands(
     bad: set[int],
 ) -> None:
     break_(monkeypatch)
-    data = _poisoned(16, bad)
+    data = _poisoned(8, bad)
     found = landed(tmp_path, data)
-    assert (found.receipt.landed, found.receipt.quarantined) == (16 - len(bad), len(bad))
+    assert (found.receipt.landed, found.receipt.quarantined) == (8 - len(bad), len(bad))
     assert found.quarantine("_source_row - 1, reason, found") == [(row, "unprocessable", error) for row in sorted(bad)]
     before = rows_of(found.store)
     again = land(strange(), [raw(data)], found.store, "b")
