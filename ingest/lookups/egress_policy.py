@@ -2,7 +2,8 @@
 
 Sources: the IANA special-purpose address registries (RFC 6890 and its updates), special-use domain names (RFC 6761,
 RFC 6762, RFC 7686, RFC 8375, `internal` as reserved by ICANN in 2024). Addresses that carry another one (6to4, Teredo,
-NAT64) are not asked about: what they carry may be private.
+NAT64) are not asked about: what they carry may be private. A URL that an event has with a user or a password is not
+asked about, although its normalised text has neither.
 """
 
 import re
@@ -58,7 +59,8 @@ _NOT_PUBLIC_NAMES = (
     "workgroup",
 )
 _NAME = "([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?[.])+([a-z]{2,63}|xn--[a-z0-9-]{2,59})"
-_URL_HOST = "^https?://([^/?#@:]+)(:[0-9]+)?([/?#]|$)"  # no user, no password, no IPv6 literal
+_URL_HOST = "^https?://([^/?#@:]+)(:[0-9]+)?([/?#]|$)"  # no IPv6 literal
+_CREDENTIALS = "://[^/?#]*@"  # a user or a password, also of a URL within the URL
 _LONGEST_URL = 2_000  # it goes into the path of a request
 _HASH_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
 
@@ -70,14 +72,14 @@ class NeverSent:
     networks: tuple[tuple[str, str], ...]
     names: tuple[str, ...]
 
-    def may_send(self, key: ObservableKey) -> bool:
-        """Whether a single observable may be asked about."""
+    def may_send(self, key: ObservableKey, written: str) -> bool:
+        """Whether a single observable may be asked about; `written` is what the event has, of which `key` was made."""
         if key.kind == "ip":
             return key.prefix == 128 and self._is_public_address(key.hex)
         if key.kind == "domain":
             return self._is_public_name(key.value)
         if key.kind == "url":
-            return self._is_public_url(key.value)
+            return not re.search(_CREDENTIALS, written) and self._is_public_url(key.value)
         return key.kind == "hash" and len(key.value) in _HASH_DIGITS.values()
 
     def _is_public_address(self, digits: str) -> bool:
@@ -101,8 +103,8 @@ class NeverSent:
     def _names_pattern(self) -> str:
         return f"(^|[.])({'|'.join(map(re.escape, self.names))})$"
 
-    def sql(self, kind: str, value: str, key: str) -> str:
-        """Return the test as SQL; `value` is the normalised text, `key` its key in hexadecimal digits."""
+    def sql(self, kind: str, value: str, key: str, written: str) -> str:
+        """Return the test as SQL; `value` is the normalised text of `written`, `key` its key in hexadecimal digits."""
         if kind == "ip":
             return self._address_sql(key)
         if kind == "domain":
@@ -111,7 +113,8 @@ class NeverSent:
             host = f"regexp_extract({value}, '{_URL_HOST}', 1)"
             address = self._address_sql(_ipv4_key_sql(host))
             public = f"case when regexp_full_match({host}, '[0-9.]+') then {address} else {self._name_sql(host)} end"
-            return f"(length({value}) <= {_LONGEST_URL} and {public})"
+            bare = f"not regexp_matches({written}, '{_CREDENTIALS}')"
+            return f"({bare} and length({value}) <= {_LONGEST_URL} and {public})"
         return f"length({value}) in ({', '.join(map(str, _HASH_DIGITS.values()))})"
 
     def _address_sql(self, key: str) -> str:

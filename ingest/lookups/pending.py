@@ -28,8 +28,8 @@ def pending(store: Store, lookup: Lookup, now: datetime) -> Pending:
     """Return what events wait for, may be sent, and has no answer that is valid; the longest waiting first."""
     found = backlog(store, pending_receipts(store), lookup.name, now, MOST_AT_ONCE)
     guard = lookup.guard
-    keys = (_key(each.kind, each.value) for each in found.first)
-    first = tuple(dict.fromkeys(key for key in keys if key is not None and guard.may_send(key)))
+    keys = ((_key(each.kind, each.value), each.value) for each in found.first)
+    first = tuple(dict.fromkeys(key for key, written in keys if key is not None and guard.may_send(key, written)))
     left_out = len(found.first) - len(first)  # the settings have become stricter since the hours were built
     return Pending(first, found.observables - left_out, found.events, found.since)
 

@@ -207,9 +207,9 @@ def asked_paths(lookups: Iterable[Lookup], table: str) -> tuple[tuple[str, str],
 
 
 def sendable_sql(lookups: Iterable[Lookup]) -> dict[str, dict[str, str]]:
-    """Return, by provider and kind, the test in SQL of what it may be asked about: over the columns `value`, `key`."""
+    """Return, by provider and kind, the test in SQL of what it may be asked about: over the columns `value`, `key`, `written`."""
     return {
-        lookup.name: {kind: lookup.guard.sql(kind, "value", "key") for kind in sorted(lookup.module.KINDS)}
+        lookup.name: {kind: lookup.guard.sql(kind, "value", "key", "written") for kind in sorted(lookup.module.KINDS)}
         for lookup in lookups
     }
 

@@ -19,8 +19,8 @@ class ReferenceInventory:
 
     `observables` is table → kind → prefixes; `tables` are names of other tables with rows (GeoIP's, assets,
     identities), `prefixes` those of their addresses. `lookups` are (provider, attribute path without `[]`) that lookup
-    providers are asked about; `sendable` is provider → kind → the condition, over the columns `value` and `key`, under
-    which it may be.
+    providers are asked about; `sendable` is provider → kind → the condition, over the columns `value`, `key` and
+    `written`, under which it may be.
     """
 
     observables: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)

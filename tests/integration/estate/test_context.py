@@ -1,6 +1,5 @@
 """Events carry what was known at their time: who had the address, who the account was, what was on a list."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ def _entries(uid: str, kind: str) -> dict[str, dict[str, Any]]:
         f" where metadata.uid = '{uid}' and len(enrichments) > 0",
     )
     assert said.code == 0, said.err
-    return {row["name"]: json.loads(row["data"]) for row in said.json if row["type"] == kind}
+    return {row["name"]: row["data"] for row in said.json if row["type"] == kind}
 
 
 def test_an_address_belongs_to_whoever_had_it_then(estate: Path, truth: dict[str, Any]) -> None:
