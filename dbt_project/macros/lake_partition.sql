@@ -58,12 +58,13 @@
 {% macro lake_checked(table, source, ocsf_class, described, mapped) -%}
   {#- Checks what was staged and writes its indexes; returns what `hw_publish` wants to know of it. -#}
   {%- set check = fromjson(lake_call("hw_check", [model.name, ocsf_class, described])) -%}
-  {%- set counts, invalid, content, repaired = {}, {}, {}, {} -%}
+  {%- set counts, invalid, found, content, repaired = {}, {}, {}, {}, {} -%}
   {%- if check and table == "dispositions" -%}
     {%- set counts = lake_disposition_counts(check.staged) -%}
   {%- elif check and ocsf_class -%}
-    {%- set invalid = lake_rule_breaks(check) -%}
-    {%- set broken = invalid | list -%}
+    {%- set found = lake_rule_breaks(check) -%}
+    {%- set invalid = found -%}
+    {%- set broken = found | list -%}
     {%- if broken -%}
       {%- set asked = {"hours": broken, "table": ocsf_class, "described": described} -%}
       {%- set repaired = fromjson(lake_call("hw_repair", [model.name, tojson(asked)])) -%}
@@ -80,8 +81,8 @@
   {%- if check and not source -%}{%- set content = lake_mart_content(check.staged, model) -%}{%- endif -%}
   {%- for statement in check.index or [] -%}{%- do lake_execute(statement) -%}{%- endfor -%}
   {{ return(tojson({
-        "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid, "content": content,
-        "mapped": mapped})) }}
+        "model": model.name, "table": table, "source": source, "counts": counts, "invalid": invalid, "found": found,
+        "content": content, "mapped": mapped})) }}
 {%- endmacro %}
 
 {% macro lake_mapped_rows(sql, made) -%}

@@ -274,12 +274,13 @@ class Plugin(BasePlugin):
     def _publish(self, request: str) -> str:
         asked = json.loads(request)
         (self._current().staging_folder(asked["model"]) / UNSORTED).unlink(missing_ok=True)
+        broken = "invalid" if self._request.trial is None else "found"  # a trial tells what the mapping itself broke
         rows = self._current().publish_model(
             asked["model"],
             asked["table"],
             asked["source"],
             asked.get("counts", {}),
-            asked.get("invalid", {}),
+            asked.get(broken, {}),
             asked.get("content"),
             asked.get("mapped"),
         )
