@@ -207,7 +207,7 @@ def asked_paths(lookups: Iterable[Lookup], table: str) -> tuple[tuple[str, str],
 
 
 def sendable_sql(lookups: Iterable[Lookup]) -> dict[str, dict[str, str]]:
-    """Return, by provider and kind, the test in SQL of what it may be asked about: over the columns `value`, `key`, `written`."""
+    """Return, by provider and kind, the test in SQL of what it may be asked about: over `value`, `key`, `written`."""
     return {
         lookup.name: {kind: lookup.guard.sql(kind, "value", "key", "written") for kind in sorted(lookup.module.KINDS)}
         for lookup in lookups
