@@ -12,6 +12,7 @@ from lake.export.destination import Held, Place
 from lake.export.errors import DestinationDenied, DestinationUnavailable
 from lake.export.rows import CHECKSUM
 from lake.storage import duck
+from lake.storage.paths import BadRoot
 from lake.storage.publish import open_store
 from lake.storage.store import AwsAccess, LocalStore, S3Options, Store
 
@@ -31,11 +32,18 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def store_of(options: Bucket, place: Place) -> Store:
-    """Return the store of a root; a bucket without settings of its own is reached as the lake's."""
+    """Return the store of a root; a bucket without settings of its own is reached as the lake's.
+
+    Raises:
+        DestinationUnavailable: no folder can lie there.
+    """
     given = {name: getattr(options, name) for name in ("region", "endpoint_url", "role_arn", "external_id")}
     own = getattr(place.lake, "options", None)
     if not options.root.startswith("s3://"):
-        return open_store(options.root)
+        try:
+            return open_store(options.root)
+        except BadRoot as problem:
+            raise DestinationUnavailable(str(problem).removeprefix("lake ")) from None
     if own is not None and not any(given.values()) and options.encryption is None:
         return open_store(options.root, own)
     access = AwsAccess(**given)

@@ -53,7 +53,7 @@ def local_root(root: str) -> Path:
     except (OSError, RuntimeError, ValueError) as problem:
         raise BadRoot(f"lake {root!r}: it cannot lie there: {getattr(problem, 'strerror', None) or problem}") from None
     if not found.is_dir():
-        raise BadRoot(f"lake {root!r}: {found} is a file, and a lake lies in a folder")
+        raise BadRoot(f"lake {root!r}: {found} is a file, expected a folder")
     if odd:
         raise BadRoot(f"lake {root!r}: DuckDB takes {' '.join(odd)} in a path for a pattern; choose another folder")
     return path

@@ -68,8 +68,9 @@ def land(
                 raise
     _report_landing(source, listing, done, json)
     counts = [each.counted() for each in done]
-    nothing_landed = any(each["quarantined"] for each in counts) and not any(each["landed"] for each in counts)
-    if nothing_landed or any(each.receipt.status == "stalled" for each in done) or _unread(listing, done):
+    read, quarantined = (sum(each[name] for each in counts) for name in ("read", "quarantined"))
+    stalled = any(each.receipt.status == "stalled" for each in done)
+    if (read and quarantined == read) or stalled or _unread(listing, done):
         raise typer.Exit(1)
 
 

@@ -10,7 +10,7 @@ import pytest
 import ingest
 import lake
 import orchestration
-from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError
+from lake.base.errors import NEEDS_A_LOOK, NOT_LANDED, WRONG_CALL, HeadwaterError
 from orchestration.cli.app import NotFound, fail, known_errors
 
 # Signals between functions: each is caught within the product, and one that a user sees is a bug with a traceback.
@@ -49,7 +49,7 @@ def test_what_a_user_can_act_on_derives_from_the_base_and_has_an_exit_code() -> 
     users = [each for each in found if not issubclass(each, OSError) and each.__name__ not in CAUGHT_WITHIN]
     assert [] == [f"{each.__module__}.{each.__name__}" for each in users if not issubclass(each, HeadwaterError)]
     codes = {each.exit_code for each in users if issubclass(each, HeadwaterError)}
-    assert {NEEDS_A_LOOK, WRONG_CALL} == codes
+    assert {NEEDS_A_LOOK, WRONG_CALL, NOT_LANDED} == codes
 
 
 def test_what_is_caught_within_exists_and_has_no_exit_code() -> None:

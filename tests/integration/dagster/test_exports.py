@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from lake import ledger
+from lake.base.errors import warn_once
 from lake.export.declaration import Export
 from lake.export.destination import Delivery, Held, Partition, Place
 from lake.export.destinations.files import Files
@@ -250,17 +251,27 @@ def test_one_export_that_fails_stops_no_other(lake: SmallLake) -> None:
     assert "no_such_column" in first and first == last and rest.startswith("not tried: ")
 
 
-@pytest.mark.parametrize("receipt", ["build/api_activity__x", "export/there/api_activity"])
-def test_a_receipt_that_cannot_be_read_stops_its_own_table_alone(lake: SmallLake, receipt: str) -> None:
+def test_a_receipt_of_a_push_that_cannot_be_read_stops_its_own_table_alone(lake: SmallLake) -> None:
     lake.silver(FIRST, table="api_activity", source="x")
     lake.push(lake.destination(), other := export("api_activity"), FIRST)
-    lake.store.write(f"ledger/{receipt}/date=2026-03-02.json", b"{")
+    lake.store.write("ledger/export/there/api_activity/date=2026-03-02.json", b"{")
     both = [other, EXPORT]
     states = {each.export.table: each for each in export_states(load_settings(), lake.store, both)}
-    assert "is no receipt" in states["api_activity"].failed and states["api_activity"].status is None
+    assert "cannot be read" in states["api_activity"].failed and states["api_activity"].status is None
     assert 2 == len(states["authentication"].status.behind)  # type: ignore[union-attr]
     done = pushed(*both)
-    assert WELL == done[1:] and "is no receipt" in done[0][2] and "\n" not in done[0][2]
+    assert WELL == done[1:] and "cannot be read" in done[0][2] and "\n" not in done[0][2]
+
+
+def test_an_hour_whose_build_receipt_cannot_be_read_stays_as_it_was_delivered(
+    lake: SmallLake, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+    lake.silver(FIRST, table="api_activity", source="x")
+    lake.push(lake.destination(), other := export("api_activity"), FIRST)
+    lake.store.write("ledger/build/api_activity__x/date=2026-03-02.json", b"{")
+    assert WELL == pushed(other, EXPORT), "nothing of it is behind, or taken away"
+    assert "ledger/build/api_activity__x/date=2026-03-02.json cannot be read" in caplog.text
 
 
 def test_what_nobody_expected_is_raised_when_the_other_tables_are_done(

@@ -85,8 +85,9 @@ class Files(Adapter):
         self.file().write_text("".join(f"{line}\n" for line in self.lines()[1:]))
 
     def nobody(self) -> Destination:
+        there = self.open(root=str(self.lake.scratch / "a file"))
         (self.lake.scratch / "a file").write_text("where a folder is expected")
-        return self.open(root=str(self.lake.scratch / "a file"))
+        return there
 
 
 class _InABucket(Adapter):
