@@ -23,17 +23,21 @@ def print_table(
 ) -> None:
     """Print rows as a table; numbers stand right and are never broken, wide texts wrap.
 
-    A table that does not fit is split by columns, each part with the first column; of few rows each is shown by itself.
+    A table that does not fit is split by columns, each part with the first column, whose words are kept whole if that
+    fits; of few rows each is shown by itself.
     """
     held = [list(row) for row in rows]
     cells = [[Text(_counted(value)) for value in row] for row in held]
     right = [_is_numeric(row[at] for row in held) for at in range(len(columns))]
     if title:
         console.print(title, style="italic", soft_wrap=True)
-    if made := _table(columns, cells, right, gap, console.width):
-        console.print(made)
-        return
-    parts = _parts(columns, cells, right, gap, console.width) if len(held) > _MOST_RECORDS else []
+    parts: list[Table] = []
+    for split_names in (False, True):
+        if made := _table(columns, cells, right, gap, console.width, split_names=split_names):
+            console.print(made)
+            return
+        if len(held) > _MOST_RECORDS and (parts := _parts(columns, cells, right, gap, console.width, split_names)):
+            break
     if not parts:
         heads = [name.replace("-\n", "").replace("\n", " ") for name in columns]
         for n, row in enumerate(cells):
@@ -87,9 +91,18 @@ def _is_number(value: object) -> bool:
 
 
 def _table(
-    columns: Sequence[str], cells: list[list[Text]], right: list[bool], gap: int, room: int, most_lines: int = 0
+    columns: Sequence[str],
+    cells: list[list[Text]],
+    right: list[bool],
+    gap: int,
+    room: int,
+    most_lines: int = 0,
+    split_names: bool = True,
 ) -> Table | None:
-    """Return a table that fits into some columns, or None. Without `most_lines` a row may take as many as it needs."""
+    """Return a table that fits into some columns, or None. Without `most_lines` a row may take as many as it needs.
+
+    `split_names`: words of the first column may be broken.
+    """
     widest = [max((each.cell_len for row in cells for each in (row[at],)), default=0) for at in range(len(columns))]
     words = [max((cell_len(word) for word in name.split()), default=0) for name in columns]
     natural = [
@@ -97,7 +110,8 @@ def _table(
     ]
     whole = [_longest_word(row[at].plain for row in cells) for at in range(len(columns))]
     rest = len(columns) - 1
-    for most in ([_WHOLE_WORD] * (rest + 1), [_WHOLE_WORD] + [_LEAST_TEXT] * rest, [_LEAST_TEXT] * (rest + 1)):
+    tries = ([_WHOLE_WORD] * (rest + 1), [_WHOLE_WORD] + [_LEAST_TEXT] * rest, [_LEAST_TEXT] * (rest + 1))
+    for most in tries if split_names else tries[:2]:
         # Words are broken only where the table does not fit otherwise, those of the first column last.
         longest = [max(_LEAST_TEXT, min(word, at_most)) for word, at_most in zip(whole, most, strict=True)]
         kept = list(map(min, widest, longest))
@@ -133,7 +147,9 @@ def _shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> tuple[li
     return widths, False
 
 
-def _parts(columns: Sequence[str], cells: list[list[Text]], right: list[bool], gap: int, room: int) -> list[Table]:
+def _parts(
+    columns: Sequence[str], cells: list[list[Text]], right: list[bool], gap: int, room: int, split_names: bool
+) -> list[Table]:
     """Return tables that hold all columns, each beginning with the first; none when two of them do not fit."""
     made: list[Table] = []
     begin = 1
@@ -143,7 +159,7 @@ def _parts(columns: Sequence[str], cells: list[list[Text]], right: list[bool], g
             some = [0, *range(begin, end)]
             wider = _table(
                 [columns[at] for at in some], [[row[at] for at in some] for row in cells],
-                [right[at] for at in some], gap, room,
+                [right[at] for at in some], gap, room, split_names=split_names,
             )  # fmt: skip
             if wider is None:
                 break

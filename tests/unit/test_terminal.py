@@ -100,6 +100,15 @@ def test_words_are_broken_last(screen: io.StringIO) -> None:
     assert "silver.authorize_session_activity " in screen.getvalue()
 
 
+@pytest.mark.parametrize("screen", [60, 80, 120], indirect=True)
+def test_a_table_of_many_rows_is_split_before_a_name_is_broken(screen: io.StringIO) -> None:
+    names = [f"silver.{name}" for name in ("authentication", "dns_activity", "user_access", "windows_service_activity")]
+    heads = ["table", "source", "hours", "rows", "newest hour", "description"]
+    about = ["okta_system_log", 3, 15, "2026-03-02T05", "Windows Service Activity"]
+    print_table("", heads, [[name, *about] for name in names])
+    assert [name for name in names if f"{name} " not in screen.getvalue()] == []
+
+
 def test_in_a_pipe_a_step_says_how_far_it_is_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     held = Terminal()
     held.file = io.StringIO()
