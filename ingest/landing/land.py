@@ -90,6 +90,7 @@ def land(
             the ledger has a record of it (`lake.ledger.not_landed`), which goes when the batch lands.
     """
     settings = settings or LandingSettings()
+    began_at = datetime.now(UTC).isoformat()
     try:
         return _land(contract, objects, store, batch, settings, ignored, progress, may_shrink, notes)
     except (ObjectsGone, FewerRecords):
@@ -101,18 +102,29 @@ def land(
                 f"{contract.source}: batch {batch} was not landed: {first_line(problem)}. The records are still in the"
                 " objects they came from; what was begun is finished or removed when the lake is opened again."
             )
-        _record_failure(store, contract.source, batch, objects, failed)
+        _record_failure(store, contract.source, batch, objects, failed, began_at)
         if failed is problem:
             raise
         raise failed from problem
 
 
-def _record_failure(store: Store, source: str, batch: str, objects: Sequence[RawObject], problem: Exception) -> None:
+def _record_failure(
+    store: Store, source: str, batch: str, objects: Sequence[RawObject], problem: Exception, began_at: str
+) -> None:
     from lake.ledger.not_landed import NotLanded, record  # which only a failure needs
 
-    failed_at, names = datetime.now(UTC).isoformat(), tuple(each.name for each in objects)
+    names = tuple(each.name for each in objects)
     with suppress(HeadwaterError, OSError):  # the lake that cannot be written says so by the error itself
-        record(store, NotLanded(source=source, batch=batch, failed_at=failed_at, why=str(problem), objects=names))
+        if not _was_published(store, source, batch, began_at):
+            record(store, NotLanded(source=source, batch=batch, failed_at=began_at, why=str(problem), objects=names))
+
+
+def _was_published(store: Store, source: str, batch: str, began_at: str) -> bool:
+    """Whether the ledger holds the receipt of a try that failed: what failed came after publishing."""
+    with suppress(HeadwaterError, OSError):
+        held = ledger.landing(store, source, batch)
+        return held is not None and held.landed_at >= began_at
+    return False
 
 
 def _land(

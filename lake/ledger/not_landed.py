@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class NotLanded(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch whose last landing failed: when (ISO, UTC), why, and the objects that it was made of."""
+    """One batch whose last landing failed: when it began (ISO, UTC), why, and the objects that it was made of.
+
+    A journaled landing that failed is finished by whoever opens the lake next. Its receipt, which is of a moment after
+    `failed_at`, then makes an end of this record as that of a later landing does.
+    """
 
     source: str
     batch: str
@@ -46,7 +50,7 @@ def not_landed(store: "Store", source: str, receipts: Iterable[LandingReceipt]) 
     left = [
         each
         for each in found
-        if not each.objects or any(landed_at.get(name, "") <= each.failed_at for name in each.objects)
+        if not each.objects or any(landed_at.get(name, "") < each.failed_at for name in each.objects)
     ]
     return sorted(left, key=lambda each: each.failed_at)
 

@@ -13,7 +13,7 @@ from ingest.objects import ObjectRefused, RawObject
 from lake import ledger
 from lake.ledger.balance import balance
 from lake.query.quarantine import page, successors, summary
-from lake.storage.publish import open_store
+from lake.storage.publish import open_store, recover
 from lake.storage.store import Store
 from tests.unit.ingest.landing.landed import GOOD, files_of, lines, raw, strange, watched
 
@@ -186,6 +186,23 @@ def test_a_batch_that_does_not_land_stands_in_the_balance_until_its_objects_do(s
     assert balance(store).sources[0].state == "not built"
     land(strange(), [raw(lines(GOOD), "x")], store, "b")
     assert not list(store.list("ledger/not_landed"))
+
+
+@pytest.mark.parametrize(("act", "recorded"), [("move_many", 1), ("delete_many", 0)])
+def test_a_journaled_batch_that_failed_has_landed_when_the_lake_was_opened_again(
+    act: str, recorded: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, act, refuse)
+        with pytest.raises(LandingError, match="refused"):
+            land(strange(), [raw(lines(GOOD), "x")], store, "b")
+    assert len(list(store.list("ledger/not_landed"))) == recorded
+    recover(store)
+    (told,) = balance(store).sources
+    assert (told.state, told.landed) == ("not built", 1)
 
 
 def test_a_batch_that_fails_stops_no_other_batch_of_the_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
