@@ -26,7 +26,7 @@ def publish(lake: Path, sources: Sequence[str]) -> list[str]:
     rules = {source: Counter[str]() for source in sources}
     wrong += [*_invalid(lake, rules)]
     store = open_store(str(lake))
-    sheet = balance(store, sources, tables=load_project().mappings.models_of)
+    sheet = balance(store, sources, mappings=load_project().mappings)
     for row in sheet.sources:
         broken = rules[row.source]
         _say(
