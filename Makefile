@@ -47,13 +47,13 @@ dev: setup ## Open the Dagster UI on the demo lake (http://127.0.0.1:3000)
 dbt: setup ## Run the dbt project alone: build every stale hour, without Dagster
 	$(BIN)/dbt run --project-dir dbt_project --profiles-dir dbt_project --target lake --target-path target/lake $(ARGS)
 
-test-fast: setup ## Run the unit tests: a minute, without Dagster, dbt, sockets
+test-fast: setup ## Run the unit tests: a minute and a half, without Dagster, dbt, sockets
 	$(PYTEST) tests/unit
 
-test: test-fast ## Run every test that this environment can run (about 12 minutes)
+test: test-fast ## Run every test that this environment can run (about 14 minutes)
 	$(PYTEST) --ignore=tests/unit
 
-test-all: test-fast ## Add Spark, the counterparts' environments, and kills at every point (about 25 minutes)
+test-all: test-fast ## Add Spark, the counterparts' environments, and kills at every point (about 30 minutes)
 	$(MAKE) --no-print-directory --jobs 3 .venv/.spark $(COUNTERPARTS)  # installing waits more than it works
 	$(PYTEST) -m "" --ignore=tests/unit
 
