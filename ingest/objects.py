@@ -23,7 +23,7 @@ from lake.storage.store import AwsAccess
 
 # Archives of kinds that are not read are data too: reading says what they are.
 _DATA_SUFFIXES = (
-    "json|jsonl|ndjson|log|parquet|gz|gzip|tgz|zst|zstd|tzst|zip|bz2|tbz2?|xz|txz|lzma|tar"
+    "json|jsonl|ndjson|log|xml|parquet|gz|gzip|tgz|zst|zstd|tzst|zip|bz2|tbz2?|xz|txz|lzma|tar"
     "|7z|rar|lz4|lzo?|z|snappy|avro|orc|evtx"
 )
 # One of the suffixes, in any capitals, anywhere behind the first dot: `x.json`, `x.LOG.1`, `x.json-20260302.gz`; or the

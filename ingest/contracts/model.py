@@ -105,10 +105,12 @@ class Format:
     Of delimited lines, `has_header` says that an object begins with a line of field names, which is kept in the field
     `header_field`; `columns` are the names where an object has none. `pattern` is a regular expression whose named
     groups are fields. `nulls` are texts that stand for nothing. Objects that turn out to be JSON or Parquet are read
-    as such whatever the kind.
+    as such whatever the kind. `xml` names what records of a JSON source may be besides: `windows_event` in XML, also
+    in a text of the JSON, or a binary log (.evtx).
     """
 
     kind: str = "json"
+    xml: str = ""
     delimiter: str = ""
     has_header: bool = False
     header_field: str | None = None
@@ -359,6 +361,7 @@ class PipelineColumn(NamedTuple):
 
 pipeline_columns: Final = (
     PipelineColumn("_raw", "VARCHAR", "The record as it was delivered."),
+    PipelineColumn("_record", "VARCHAR", "The record as JSON where `_raw` is XML or holds XML in a text; else NULL."),
     PipelineColumn("_event_key", "VARCHAR", "What identifies the event; copies of one event share it."),
     PipelineColumn("_event_at", "TIMESTAMP", "When the event happened, UTC."),
     PipelineColumn("_arrived_at", "TIMESTAMP", "When the vendor delivered or published the record, UTC."),

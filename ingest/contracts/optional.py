@@ -7,10 +7,11 @@ from ingest.contracts.fields import Place, one_of, only_keys, texts
 from ingest.contracts.model import CompleteBatch, CoverageRule, Field, Format, header_names
 
 _FORMAT_KEYS: Final = {
-    "json": ("kind",),
+    "json": ("kind", "xml"),
     "delimited": ("kind", "delimiter", "header", "headerField", "columns", "nulls"),
     "pattern": ("kind", "pattern", "nulls"),
 }
+_XML: Final = ("windows_event",)
 _COVERAGE_KEYS: Final = ("field", "idle", "lost", "by", "interval")
 _TEXT_TYPES: Final = ("string", "integer", "number", "boolean")
 
@@ -33,7 +34,9 @@ def _format(found: dict[str, Any], fields: tuple[Field, ...], place: Place) -> F
         raise place.error(f"kind: found {kind!r}, {one_of(_FORMAT_KEYS)}")
     only_keys(found, _FORMAT_KEYS[kind], place)
     if kind == "json":
-        return Format()
+        if (xml := found.get("xml", "")) not in ("", *_XML):
+            raise place.error(f"xml: found {xml!r}, {one_of(_XML)}")
+        return Format(xml=xml)
     for each in fields:
         if each.type not in _TEXT_TYPES:
             raise place.at(each.path).error(f"is of type {each.type}; in a {kind} format {one_of(_TEXT_TYPES)}")

@@ -33,6 +33,7 @@ from ingest.decode.documents import (
 from ingest.decode.records import (
     BLANKS,
     JSON_FORM,
+    RAW,
     SCHEMA,
     Batches,
     DecodeReport,
@@ -52,8 +53,12 @@ from ingest.decode.records import (
 from ingest.objects import RawObject
 
 if TYPE_CHECKING:
+    from ingest.decode.evtx import EventLog
     from ingest.decode.lines import LineForm, LineFramer
     from ingest.decode.salvage import Salvage
+    from ingest.decode.xml_framer import XmlFramer
+
+    AnyFramer = EventLog | LineFramer | XmlFramer
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
 # 585 bytes (3 runs each, 680 to 1,080 MB/s of processor time on a busy machine).
@@ -65,8 +70,12 @@ _SNIFFED_BYTES = 512
 _MAY_BE_PACKED = re.compile(
     rb"PK|PAR1|07070|!<arch>|%PDF|age-|-----BEGIN|Salted|.*?[\0-\x08\x0e-\x1f\x7f-\xff]", re.DOTALL
 )
+# A Windows event in a text, or in a text of JSON. Two patterns: together they take nine times as long.
+_EVENT = re.compile(rb"<(?:Event|UserData|DataItem|[A-Za-z_][\w.-]{0,30}:Event)")
+_ESCAPED_EVENT = re.compile(rb"u003[cC](?:Event|UserData|DataItem)")
+_MAY_BE_XML = re.compile(rb"\s*<|[^{\[]*<(?:[A-Za-z_][\w.-]*:)?Events?[\s>]")
 
-__all__ = ["SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
+__all__ = ["RAW", "SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
 
 
 def decode(
@@ -76,6 +85,7 @@ def decode(
     report: DecodeReport | None = None,
     lines: LineForm | None = None,
     wrappers: Collection[str] = (),
+    xml: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Batches (see `SCHEMA`) of the records of all objects, in order; small objects share a batch.
 
@@ -89,8 +99,11 @@ def decode(
     `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same,
     unless the form is `always`.
     The schema of a batch of lines says so in its metadata (`records.FORM`), with the header line of their objects.
-    `wrappers`: what may stand around records, see `wrapped`. No content raises. Raises ObjectUnreadable when an object
-    cannot be opened or read; one that is gone or refused is reported.
+    `wrappers`: what may stand around records, see `wrapped`. `xml`: records may be Windows events in XML or in binary
+    logs, see `windows_xml` and `evtx`; a batch that has such records has the column `RAW` too.
+
+    No content raises. Raises ObjectUnreadable when an object cannot be opened or read; one that is gone or refused is
+    reported.
     """
     report = report if report is not None else DecodeReport()
     batches = Batches(limits.chunk_bytes)
@@ -103,12 +116,16 @@ def decode(
         with stored:
             file = StoredFile(source.name, stored)
             try:
-                for name, chunks in _streams(source, file, limits, report):
+                for name, chunks in _streams(source, file, limits, report, xml):
                     row, header = 1, ""
-                    for text in Texts(_counted(name, chunks, report)):
-                        framer = _framer(text, limits, envelopes, lines, CLOUDWATCH_LOGS in wrappers, header)
+                    texts = Texts(_counted(name, chunks, report)) if isinstance(chunks, Iterator) else (chunks,)
+                    for text in texts:
+                        framer = text
+                        if isinstance(text, Iterator):
+                            framer = _framer(text, limits, envelopes, lines, wrappers, header, xml)
                         for first_row, part in _pieces(framer, report, count, row):
                             inner = _details(part) if EVENTBRIDGE in wrappers else part
+                            inner = _events(inner) if xml else inner
                             yield from batches.add(name, first_row, inner, framer.form)
                         row, header = row + framer.count, framer.header or header
             except (ObjectUnreadable, OSError, MemoryError):
@@ -126,9 +143,20 @@ def decode(
 
 
 def _framer(
-    plain: Iterator[bytes], limits: Limits, envelopes: Envelopes, lines: LineForm | None, subscribed: bool, header: str
-) -> Framer | LineFramer:
+    plain: Iterator[bytes],
+    limits: Limits,
+    envelopes: Envelopes,
+    lines: LineForm | None,
+    wrappers: Collection[str],
+    header: str,
+    xml: bool,
+) -> Framer | AnyFramer:
     head, text = peek(plain, _SNIFFED_BYTES)
+    if xml and _MAY_BE_XML.match(head):
+        from ingest.decode.xml_framer import XmlFramer
+
+        return XmlFramer(text, head, limits)
+    subscribed = CLOUDWATCH_LOGS in wrappers
     if subscribed and EXPORT_BEGIN.match(head):
         from ingest.decode.wrapped import unstamped
 
@@ -155,8 +183,18 @@ def _details(part: Piece) -> Piece:
     return details(part, may_be)
 
 
+def _events(part: Piece) -> Piece:
+    """The same records; those in XML, or with XML in a text, as JSON."""
+    text = memoryview(part.lines.buffers()[2] or b"")
+    if not _EVENT.search(text) and not _ESCAPED_EVENT.search(text):
+        return part
+    from ingest.decode.windows_xml import as_json
+
+    return as_json(part)
+
+
 def _pieces(
-    framer: Framer | LineFramer, report: DecodeReport, count: ObjectCount, row: int
+    framer: Framer | AnyFramer, report: DecodeReport, count: ObjectCount, row: int
 ) -> Iterator[tuple[int, Piece]]:
     """The pieces of one text that hold records, each with the number of its first one; all records are counted.
 
@@ -184,9 +222,9 @@ def _counted(name: str, chunks: Iterator[bytes], report: DecodeReport) -> Iterat
 
 
 def _streams(
-    source: RawObject, file: StoredFile, limits: Limits, report: DecodeReport
-) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """The object's plain bytes under its name, or those of each of its members."""
+    source: RawObject, file: StoredFile, limits: Limits, report: DecodeReport, xml: bool
+) -> Iterator[tuple[str, Iterator[bytes] | EventLog]]:
+    """The object's plain bytes under its name, or those of each of its members; a binary log cut into records."""
     block_bytes = min(limits.chunk_bytes, BLOCK_BYTES)
     magic, blocks = peek(file.blocks(block_bytes), 2)
     head, plain = peek(decompressed(blocks, source.size), _SNIFFED_BYTES)
@@ -196,7 +234,8 @@ def _streams(
     from ingest.decode.containers import Unpacker  # few objects are archives, Parquet or UTF-16
 
     in_place = cast(BinaryIO, file) if magic == head[:2] and file.seekable() else None
-    yield from Unpacker(source.name, source.size, block_bytes, report).streams(source.name, plain, in_place)
+    unpacker = Unpacker(source.name, source.size, block_bytes, report, limits if xml else None)
+    yield from unpacker.streams(source.name, plain, in_place)
 
 
 class Framer:

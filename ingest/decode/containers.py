@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ingest.decode.archive import Member, rows_as_json, why_ignored, zip_members
 from ingest.decode.compression import BOMB_BYTES, BOMB_RATIO, decompressed, gathered
 from ingest.decode.documents import Cursor
-from ingest.decode.records import Broken, DecodeReport, escaped, peek
+from ingest.decode.records import Broken, DecodeReport, Limits, escaped, peek
+
+if TYPE_CHECKING:
+    from ingest.decode.evtx import EventLog
 
 MAX_DEPTH = 3  # archives in one another
 MAX_MEMBERS = 100_000  # of one object, over all its archives
@@ -27,6 +30,7 @@ HEAD_BYTES = 512  # by which a kind is told; tar's header is as long
 _TAR_BLOCK = 512
 _MOST_PAX_BYTES = 1 << 20
 _ZIP, _PARQUET, _TAR, _EMPTY_TAR = "zip", "parquet", "tar", "empty tar"
+_EVTX = "a Windows event log (.evtx)"
 _READ = re.compile(rb"(?P<zip>PK(?:\x03\x04|\x05\x06|\x06\x06|00PK))|(?P<parquet>PAR1)")
 # "List of file signatures", Wikipedia; formats whose bytes could be text are known by more than their first letters.
 _NOT_READ: Final = {
@@ -42,7 +46,7 @@ _NOT_READ: Final = {
     "compressed by lzop": rb"\x89LZO\0\r\n\x1a\n",
     "an Avro file": rb"Obj\x01",
     "an ORC file": rb"ORC[\0-\x08\x0e-\x1f\x80-\xff]",
-    "a Windows event log (.evtx)": rb"ElfFile\0",
+    _EVTX: rb"ElfFile\0",
     "a packet capture": rb"\xd4\xc3\xb2\xa1|\xa1\xb2\xc3\xd4|\x4d\x3c\xb2\xa1|\xa1\xb2\x3c\x4d|\n\r\r\n....[\x1a\x4d]",
     "a SQLite database": rb"SQLite format 3\0",
     "a PDF document": rb"%PDF-\d",
@@ -72,16 +76,22 @@ def kind_of(head: bytes, name: str) -> str | None:
 
 
 class Unpacker:
-    """Gives the plain bytes of one object that may be packed, or of each of its members, in order."""
+    """Gives the plain bytes of one object that may be packed, or of each of its members, in order.
 
-    def __init__(self, owner: str, size: int, block_bytes: int, report: DecodeReport) -> None:
+    With `event_limits` binary logs of Windows are read, in the stead of being refused.
+    """
+
+    def __init__(
+        self, owner: str, size: int, block_bytes: int, report: DecodeReport, event_limits: Limits | None = None
+    ) -> None:
+        self._event_limits = event_limits
         self._owner, self._size, self._block_bytes, self._report = owner, size, block_bytes, report
         self._members = 0
         self._given = 0
 
     def streams(
         self, name: str, plain: Iterator[bytes], file: BinaryIO | None = None, depth: int = 0
-    ) -> Iterator[tuple[str, Iterator[bytes]]]:
+    ) -> Iterator[tuple[str, Iterator[bytes] | EventLog]]:
         """Yield (name, plain bytes) of what `plain`, which is not compressed, holds; each to be read before the next.
 
         `file` has the same bytes where they can be read from any place.
@@ -92,6 +102,9 @@ class Unpacker:
             yield name, gathered(self._bounded(plain) if depth else plain, self._block_bytes)
         elif kind == _EMPTY_TAR:
             self._report.ignored.append((name, "an empty archive"))
+        elif kind == _EVTX and self._event_limits is not None:
+            in_place = file if head.startswith(b"ElfFile") else None
+            yield from self._event_log(name, self._bounded(plain) if depth else plain, in_place, self._event_limits)
         elif kind not in (_ZIP, _PARQUET, _TAR):
             self._refuse(name, f"{kind}, which is not read; deliver it plain, or in gzip, zstd, bzip2, xz, zip or tar")
         elif depth == MAX_DEPTH:
@@ -109,6 +122,25 @@ class Unpacker:
                     damage = problem
                 yield from self._read_backwards(name, kind, spool, depth, damage)
 
+    def _event_log(
+        self, name: str, plain: Iterator[bytes], file: BinaryIO | None, limits: Limits
+    ) -> Iterator[tuple[str, Iterator[bytes] | EventLog]]:
+        from ingest.decode.evtx import ADVICE, EventLog, parser_of
+
+        if (parser := parser_of()) is None:
+            self._refuse(name, f"{_EVTX}, {ADVICE}")
+            return
+        if file is not None:
+            yield name, EventLog(parser, file, None, limits, self._report)
+            return
+        with tempfile.TemporaryFile() as spool:
+            damage = None
+            try:
+                spool.writelines(plain)
+            except Broken as problem:
+                damage = str(problem)
+            yield name, EventLog(parser, spool, damage, limits, self._report)
+
     def _refuse(self, name: str, why: str) -> None:
         self._report.refused.append((name, f"{name}: {why}"))
 
@@ -122,7 +154,7 @@ class Unpacker:
 
     def _read_backwards(
         self, name: str, kind: str, file: BinaryIO, depth: int, damage: Broken | None
-    ) -> Iterator[tuple[str, Iterator[bytes]]]:
+    ) -> Iterator[tuple[str, Iterator[bytes] | EventLog]]:
         """The members of a zip, or the rows of Parquet. `damage` is why the file is shorter than it was."""
         file.seek(0)
         if kind == _PARQUET:
@@ -147,7 +179,7 @@ class Unpacker:
         if damage is not None:
             yield name, _broken(damage)
 
-    def _member(self, archive: str, member: Member, depth: int) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def _member(self, archive: str, member: Member, depth: int) -> Iterator[tuple[str, Iterator[bytes] | EventLog]]:
         name = f"{archive}!{member.name}"
         while name in self._report.members:  # archives may hold several of one name
             name += "#2"
@@ -163,7 +195,7 @@ class Unpacker:
             self._report.members[name] = self._owner
             yield from self.streams(name, decompressed(member.stored(), member.packed_size), None, depth + 1)
 
-    def _tar(self, name: str, plain: Iterator[bytes], depth: int) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def _tar(self, name: str, plain: Iterator[bytes], depth: int) -> Iterator[tuple[str, Iterator[bytes] | EventLog]]:
         tar = _Tar(plain)
         found = 0
         while (member := tar.next_member()) is not None:

@@ -28,6 +28,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+# Added where a batch has records that were not delivered as JSON: their texts, of which `line` is the JSON; else NULL.
+RAW = pa.field("raw", pa.utf8())
+
 # The form of a batch's records, in the metadata of its schema: absent for JSON, else `LINES` and the header line.
 FORM = b"form"
 JSON_FORM, LINES = b"json", b"lines:"
@@ -113,10 +116,14 @@ class DecodeReport:
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive records of one object: their texts, and what is wrong with some of them by position."""
+    """Consecutive records of one object: their texts, and what is wrong with some of them by position.
+
+    `raw` are the texts as delivered of those whose line was made of it.
+    """
 
     lines: pa.StringArray
     problems: dict[int, Problem] = field(default_factory=dict)
+    raw: pa.StringArray | None = None
 
 
 def escaped(raw: bytes) -> str:
@@ -321,7 +328,7 @@ class Batches:
 
     def add(self, name: str, first_row: int, part: Piece, form: bytes = JSON_FORM) -> Iterator[pa.RecordBatch]:
         """Take a piece of object `name` whose first record has the number `first_row`; gives a batch when full."""
-        size = part.lines.nbytes + 64
+        size = part.lines.nbytes + 64 + (part.raw.nbytes if part.raw is not None else 0)
         if self._pending and (self._bytes + size > self._chunk_bytes or form != self._form):
             yield self._batch()
         self._form = form
@@ -356,7 +363,14 @@ class Batches:
             details,
         ]
         schema = SCHEMA if self._form == JSON_FORM else SCHEMA.with_metadata({FORM: self._form})
+        if any(part.raw is not None for _, _, part in pending):
+            columns.append(pa.concat_arrays([_raw_texts(part) for _, _, part in pending]))
+            schema = schema.append(RAW)
         return pa.record_batch(columns, schema=schema)
+
+
+def _raw_texts(part: Piece) -> pa.StringArray:
+    return pa.nulls(len(part.lines), pa.utf8()) if part.raw is None else part.raw
 
 
 def _problem_columns(

@@ -135,7 +135,7 @@ class IdentitySql:
             for each in self._contract.event_times
             for steps in self._paths.of(self._contract.field(each.path))
         ]
-        read = f"try(json_extract_string(_raw, {listed(paths)}))"
+        read = f"try(json_extract_string(coalesce(_record, _raw), {listed(paths)}))"
         if self._contract.format.is_text:
             read = f"[{', '.join(self._text(each.path) for each in self._contract.event_times)}]"
         found = f"list_filter({read}, lambda x: x is not null)"

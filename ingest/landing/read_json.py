@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from ingest.contracts import Contract, Field
-from ingest.decode import SCHEMA, DecodeReport
+from ingest.decode import RAW, SCHEMA, DecodeReport
 from ingest.landing.fast_path import KEPT, FastPath, FastPathSql
 from ingest.landing.fields import FieldPaths, Reader, Steps, paths_of
 from lake.base.sql import coalesced, json_path, listed, literal, literals, quoted
@@ -49,7 +49,8 @@ class JsonReader(Reader):
 
         Unknown fields are counted on the way, in the records that may have some.
         """
-        schema = pa.schema([*SCHEMA, pa.field("arrived_at", pa.timestamp("us")), pa.field("checked", pa.int8())])
+        added = [pa.field("arrived_at", pa.timestamp("us")), pa.field("checked", pa.int8())]
+        schema = pa.schema([*SCHEMA, *([RAW] if self.contract.format.xml else []), *added])
 
         def rows() -> Iterator[pa.RecordBatch]:
             for batch in batches:
@@ -60,8 +61,11 @@ class JsonReader(Reader):
                     doubtful &= problems.is_null().to_numpy(zero_copy_only=False)
                 if doubtful.any():
                     self.drift.add(lines if doubtful.all() else lines.filter(pa.array(doubtful)))
-                added = [report.arrivals(batch.column("object")), pa.array(checked)]
-                yield pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
+                columns = batch.columns
+                if self.contract.format.xml and len(columns) == len(SCHEMA):
+                    columns.append(pa.nulls(len(lines), RAW.type))
+                columns += [report.arrivals(batch.column("object")), pa.array(checked)]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
         return pa.RecordBatchReader.from_batches(schema, rows())
 
@@ -79,6 +83,9 @@ class JsonReader(Reader):
             f" as {quoted(each.name)}"
             for each in self.contract.fields
         )
+        raw, record = "r.line", "null::varchar"
+        if self.contract.format.xml:
+            raw, record = "coalesce(r.raw, r.line)", "case when r.raw is not null then r.line end"
         return f"""parsed as (
   select r.*,
     {shapes}
@@ -95,7 +102,7 @@ looked_up as (
 typed as (
   select
     {typed},
-    r.line as _raw, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at,
+    {raw} as _raw, {record} as _record, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at,
     case when r.problem is not null then [r.problem, '', '', coalesce(r.detail, '')]
       when __strict then {self._strict.rejection()} end as __rejection,
     case when __strict then {self._strict.violations()} else []::varchar[] end as _violations

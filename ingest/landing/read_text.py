@@ -120,7 +120,8 @@ class TextReader(Reader):
         return f"""typed as (
   select
     {values},
-    r.line as _raw, r.object as _source_object, r.row as _source_row, r.arrived_at as _arrived_at,
+    r.line as _raw, null::varchar as _record, r.object as _source_object, r.row as _source_row,
+    r.arrived_at as _arrived_at,
     {self._rejection()} as __rejection,
     {self._violations()} as _violations
   from decoded as r

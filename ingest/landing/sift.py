@@ -66,7 +66,7 @@ def marked(batch: pa.RecordBatch, bad: Mapping[Place, str]) -> pa.RecordBatch:
     here = pa.array([each is not None for each in why])
     problem = pc.if_else(here, UNPROCESSABLE, batch.column("problem"))
     detail = pc.if_else(here, pa.array(why, pa.utf8()), batch.column("detail"))
-    return pa.RecordBatch.from_arrays([*batch.columns[:3], problem, detail], schema=batch.schema)
+    return pa.RecordBatch.from_arrays([*batch.columns[:3], problem, detail, *batch.columns[5:]], schema=batch.schema)
 
 
 def _places(batch: pa.RecordBatch) -> list[Place]:

@@ -165,7 +165,8 @@ class Writing:
 
     def _decoded(self, reader: Reader, report: DecodeReport) -> Iterator[pa.RecordBatch]:
         keys, wrappers = self.contract.records_keys, self.contract.wrappers
-        batches = decode(_read_ahead(self.objects), _limits(self.settings), keys, report, reader.line_form, wrappers)
+        objects, limits, xml = _read_ahead(self.objects), _limits(self.settings), bool(self.contract.format.xml)
+        batches = decode(objects, limits, keys, report, reader.line_form, wrappers, xml)
         if not self.unprocessable:
             return batches
         from ingest.landing.sift import marked

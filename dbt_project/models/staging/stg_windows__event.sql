@@ -245,6 +245,6 @@ select
     EventData as event_data,
     UserData as user_data,
 
-    -- pipeline
-    _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
+    -- pipeline; from here on a record is its JSON, however it was delivered
+    coalesce(_record, _raw) as _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
 from named

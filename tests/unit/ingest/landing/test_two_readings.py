@@ -140,6 +140,7 @@ def judged(contract: Contract, texts: list[str], *readings: np.ndarray[Any, Any]
         "detail": pa.nulls(count, pa.utf8()),
         "arrived_at": pa.array([ARRIVED.replace(tzinfo=None)] * count, pa.timestamp("us")),
         "checked": pa.array(marks, pa.int8()),
+        "raw": pa.nulls(count, pa.utf8()),
     }
     assert [each.name for each in SCHEMA] == list(columns)[:5]
     with duckdb.connect(config={"threads": 1}) as con:
