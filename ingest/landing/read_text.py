@@ -32,6 +32,7 @@ _SHAPES = {
     "number": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$",
     "boolean": r"^(true|false|True|False)$",
 }
+_POINT_ZERO = r"^(-?[0-9]+)\.0+$"  # how tools write whole numbers of a column that lacks some
 _LONG = re.compile(r"-?[0-9]{19,30}\Z")
 WRONG = [pa.field("wrong", pa.list_(pa.utf8())), pa.field("wrong_found", pa.list_(pa.utf8()))]
 
@@ -153,6 +154,9 @@ def _converted(values: pa.Array, declared: Field, wanted: pa.DataType) -> tuple[
     if values.type == wanted or declared.type == "string":
         return values.cast(wanted), ()
     shaped = pc.match_substring_regex(values, _SHAPES[declared.type])
+    if declared.type == "integer" and pc.all(shaped).as_py() is False:
+        values = pc.replace_substring_regex(values, _POINT_ZERO, r"\1")
+        shaped = pc.match_substring_regex(values, _SHAPES["integer"])
     if pc.all(shaped).as_py() is not False:
         return values.cast(wanted), ()
     kept = pc.if_else(shaped, values, pa.scalar(None, pa.utf8())).cast(wanted)

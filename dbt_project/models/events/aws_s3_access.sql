@@ -12,7 +12,7 @@ select
     coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
     case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
     {{ ocsf_metadata(
-        "AWS", "Amazon S3", event_code="event_type", original_time="request_time",
+        "AWS", "Amazon S3", event_code="nullif(event_type, 'Unknown')", original_time="request_time",
         feature_name="'Server Access Logs'") }} as metadata
 from {{ ref("stg_aws__s3_access") }} as event
 left join {{ routes("aws_s3_access", ref("stg_aws__s3_access")) }} as route using (event_type)

@@ -11,7 +11,14 @@ select
     -- who, from where
     requester,
     remote_ip as remote_address,
-    {{ ip_or_null("remote_ip") }} as source_ip,
+    trim(split_part(remote_ip, ',', 1)) as first_address, -- of several, each proxy added one
+    {{ ip_or_null("first_address") }} as source_ip,
+    case
+        when contains(remote_ip, ',') then list_filter(
+            list_transform(string_split(remote_ip, ',')[2:], lambda each: {{ ip_or_null("trim(each)") }}),
+            lambda each: each is not null
+        )
+    end as forwarding_ips,
     source_region,
     user_agent,
     referer,
@@ -27,14 +34,16 @@ select
     tls_version,
     cipher_suite,
 
-    -- request: "GET /bucket/key?versioning HTTP/1.1"
-    nullif(
-        regexp_extract(request_uri, '^(CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE)( |$)', 1), ''
-    ) as http_method,
+    -- request: "GET /bucket/key?versioning HTTP/1.1"; a path may have blanks, a proxy's request names scheme and host
+    case
+        when request.method in ('CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE')
+            then request.method
+    end as http_method,
     request_uri as request_line,
-    nullif(regexp_extract(request_uri, '^\S+ ([^? ]+)', 1), '') as url_path,
-    nullif(regexp_extract(request_uri, '^\S+ [^? ]*\?(.*?)(?: HTTP/\S+)?$', 1), '') as url_query,
-    nullif(regexp_extract(request_uri, ' HTTP/(\S+)$', 1), '') as http_version,
+    nullif(request.origin, '') as url_origin,
+    nullif(request.path, '') as url_path,
+    nullif(request.query, '') as url_query,
+    nullif(request.version, '') as http_version,
 
     -- response
     http_status,
@@ -52,4 +61,13 @@ select
 
     -- pipeline
     _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
-from {{ source("bronze", "aws_s3_access") }}
+from (
+    select
+        *,
+        regexp_extract(
+            request_uri,
+            '^(\S+) ([A-Za-z][A-Za-z0-9+.-]*://[^/?]*)?([^?]*?)(?:\?(.*?))?(?: HTTP/(\S+))?$',
+            ['method', 'origin', 'path', 'query', 'version']
+        ) as request
+    from {{ source("bronze", "aws_s3_access") }}
+) as requests

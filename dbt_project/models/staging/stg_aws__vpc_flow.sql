@@ -10,7 +10,7 @@ select
     "end" as end_seconds,
 
     -- where it was seen
-    account_id,
+    case when ends_with(account_id, '.0') then left(account_id, -2) else account_id end as account_id,
     interface_id,
     instance_id,
     vpc_id,
@@ -42,6 +42,20 @@ select
     packets,
     bytes,
     encryption_status,
+
+    -- transit gateway: its own id, the attachments, and what it knows of both ends
+    resource_type, tgw_id, tgw_attachment_id, tgw_pair_attachment_id,
+    tgw_src_vpc_account_id as source_account,
+    tgw_src_vpc_id as source_vpc,
+    tgw_src_subnet_id as source_subnet,
+    tgw_src_eni as source_interface,
+    tgw_src_az_id as source_zone,
+    tgw_dst_vpc_account_id as destination_account,
+    tgw_dst_vpc_id as destination_vpc,
+    tgw_dst_subnet_id as destination_subnet,
+    tgw_dst_eni as destination_interface,
+    tgw_dst_az_id as destination_zone,
+    packets_lost_no_route, packets_lost_blackhole, packets_lost_mtu_exceeded, packets_lost_ttl_expired,
 
     -- task on ECS
     ecs_cluster_arn, ecs_cluster_name, ecs_container_instance_arn, ecs_container_instance_id, ecs_container_id,

@@ -22,13 +22,19 @@ select
     activity_id,
     case when activity_id = 99 then event_type end as activity_name,
     1 as severity_id,
-    case when http_status >= 400 or error_code is not null then 2 else 1 end as status_id,
+    -- what S3 does by itself has no status
+    case
+        when http_status >= 400 or error_code is not null then 2
+        when http_status is not null then 1
+        else 0
+    end as status_id,
     coalesce(error_code, http_status::varchar) as status_code,
-    -- Who asked: an ARN, a canonical user id, a service, or nobody. AWS writes no requester if it did not know one.
+    -- Who asked: an ARN, a canonical user id, a service, or nobody, of whom OCSF wants a name all the same. The last part
+    -- of an ARN is the name; CloudFront's has blanks.
     {
         'user': {
             'name': case
-                when requester is null then 'Anonymous'
+                when requester is null then 'Unknown'
                 when requester like 'arn:%'
                     then coalesce(nullif(regexp_extract(requester, '[:/]([^:/]+)$', 1), ''), requester)
                 when is_service then requester
@@ -40,7 +46,6 @@ select
                 when requester like 'arn:%:root' then 2
                 when requester like 'arn:%:user/%' then 1
                 when requester like 'arn:%' then 99
-                else 0
             end,
             'type': case
                 when requester is null then 'Anonymous'
@@ -48,7 +53,6 @@ select
                 when requester like 'arn:%:root' then 'Admin'
                 when requester like 'arn:%:user/%' then 'User'
                 when requester like 'arn:%' then split_part(split_part(requester, ':', 6), '/', 1)
-                else 'Unknown'
             end,
             'account': {{ aws_account("requester_account") }}
         },
@@ -62,6 +66,7 @@ select
     } as api,
     {
         'ip': source_ip,
+        'intermediate_ips': forwarding_ips,
         'svc_name': case when source_ip is null and is_service then requester end,
         'name': case when source_ip is null and not is_service then 'Unknown' end
     } as src_endpoint,
@@ -72,7 +77,14 @@ select
         'referrer': referer,
         'version': http_version,
         'url': case
-            when url_path is not null then {'hostname': host_header, 'path': url_path, 'query_string': url_query}
+            when coalesce(url_path, url_origin) is not null then {
+                'url_string': url_origin || coalesce(url_path, '') || coalesce('?' || url_query, ''), -- where it is whole
+                'hostname': coalesce(
+                    nullif(regexp_extract(url_origin, '://(?:[^@]*@)?([^@:]+)', 1), ''), host_header
+                ),
+                'path': url_path,
+                'query_string': url_query
+            }
         end
     } as http_request,
     case when status_number is not null then {
@@ -80,15 +92,28 @@ select
         'body_length': try_cast(bytes_sent as integer),
         'latency': try_cast(total_milliseconds as integer)
     } end as http_response,
-    -- Bucket and object by ARN. The key stays URL encoded, as S3 logs it.
+    -- Bucket, object and access point by ARN. The key stays URL encoded, as S3 logs it.
     list_filter([
-        {'uid': bucket_arn, 'name': bucket, 'type': 'AWS::S3::Bucket', 'owner': {'uid': bucket_owner}},
-        {'uid': bucket_arn || '/' || object_key, 'name': object_key, 'type': 'AWS::S3::Object', 'owner': {'uid': null}}
+        {
+            'uid': bucket_arn, 'name': bucket, 'type': 'AWS::S3::Bucket', 'owner': {'uid': bucket_owner},
+            'version': null
+        },
+        {
+            'uid': bucket_arn || '/' || object_key, 'name': object_key, 'type': 'AWS::S3::Object',
+            'owner': {'uid': null}, 'version': version_id
+        },
+        {
+            'uid': access_point_arn, 'name': nullif(regexp_extract(access_point_arn, '[/:]([^/:]+)$', 1), ''),
+            'type': 'AWS::S3::AccessPoint', 'owner': {'uid': null}, 'version': null
+        }
     ], lambda resource: resource.uid is not null) as resources,
-    -- The region in an endpoint's name: b.s3.eu-west-1.amazonaws.com, s3-us-west-2.amazonaws.com.
+    -- The region in an endpoint's name: b.s3.eu-west-1.amazonaws.com, s3-us-west-2.amazonaws.com, s3-website.…
     {
         'provider': 'AWS',
-        'region': nullif(regexp_extract(host_header, 's3[.-](?:dualstack[.])?([a-z]{2}(?:-[a-z]+)+-\d)[.]', 1), '')
+        'region': nullif(regexp_extract(
+            host_header,
+            's3(?:-website|-accesspoint|-object-lambda)?(?:-fips)?[.-](?:dualstack[.])?([a-z]{2}(?:-[a-z]+)+-\d)[.]', 1
+        ), '')
     } as cloud,
     metadata,
     {{ observables([
@@ -99,12 +124,12 @@ select
     {{ unmapped_json({
         "requestURI": "case when http_method is null then request_line end",
         "hostId": "host_id",
-        "remoteIP": "case when source_ip is null then remote_address end",
+        "remoteIP": "case when source_ip is null or len(forwarding_ips) + 1 <> len(string_split(remote_address, ','))
+            then remote_address end",
         "sourceRegion": "source_region",
         "authenticationType": "authentication_type",
         "signatureVersion": "signature_version",
         "aclRequired": "acl_required",
-        "accessPointARN": "access_point_arn",
         "tlsVersion": "tls_version",
         "cipherSuite": "cipher_suite",
         "httpStatus": "case when status_number is null then http_status end",
@@ -112,6 +137,6 @@ select
         "totalTime": "case when status_number is null then total_milliseconds end",
         "objectSize": "object_size",
         "turnAroundTime": "turn_around_milliseconds",
-        "versionId": "version_id",
+        "versionId": "case when object_key is null then version_id end",
     }) }} as unmapped
 from requests
