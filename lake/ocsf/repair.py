@@ -23,7 +23,10 @@ _KEPT = ("metadata", "unmapped")  # what a whole row cannot lose
 def repaired_sql(event_class: EventClass, rows: str) -> str:
     """Return a SELECT over rows of a class, with further columns, that makes each of them valid."""
     attributes = event_class.shape.attributes
-    made = [f"{_attribute(each, quoted(each.name), 0, each.required)} as {quoted(each.name)}" for each in attributes]
+    made = [
+        f"{_attribute(each, quoted(each.name), 0, each.required and not each.profiles)} as {quoted(each.name)}"
+        for each in attributes
+    ]
     needed = _one_needed(event_class.shape)
     names = [each.name for each in attributes if each.name not in _KEPT]
     changed = {name: f"made.{quoted(name)} is distinct from old.{quoted(name)}" for name in names}
