@@ -21,7 +21,15 @@ import pyarrow as pa
 
 from ingest.decode.records import MAX_DEPTH, Piece, Problem
 
-_IN_TEXT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(Event|EventData|UserData|DataItem)(?=[\s/>])")
+_PREFIXED = r"<(?:[A-Za-z_][\w.-]*:)?"
+_EVENT = re.compile(_PREFIXED + r"Event(?=[\s/>])")
+# What a text of a JSON record may be: event data alone, or a whole event, behind a header on its line at most. A script
+# that has an event in its text is none.
+_IN_TEXT = re.compile(
+    r"\s*(?:<\?xml[^<>]*\?>\s*)?"
+    + rf"(?:{_PREFIXED}(?P<data>EventData|UserData|DataItem)(?=[\s/>])"
+    + rf"|(?P<header>[^\n]{{0,1000}}?){_PREFIXED}Event(?=[\s>])[^<>]*>\s*{_PREFIXED}System[\s>])"
+)
 # Characters that XML forbids and events have all the same (XML 1.0, section 2.2). While expat reads, they are others.
 _FORBIDDEN = re.compile(
     "[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:x0*(?:[1-8bcBC]|0[efEF]|1[0-9a-fA-F])|0*\\d\\d?);"
@@ -58,7 +66,7 @@ def as_json(part: Piece) -> Piece:
                 problems[row] = ("not_xml", problems[row][1])
         elif text.lstrip()[:1] in ("{", "["):
             made = with_events(text)
-        elif _IN_TEXT.search(text):
+        elif _EVENT.search(text):
             try:
                 made = event_as_json(text)
             except NotXml as wrong:
@@ -73,8 +81,8 @@ def event_as_json(text: str) -> str:
 
     Raises NotXml, also when something else than a line end stands behind the event.
     """
-    found = _IN_TEXT.search(text)
-    if found is None or found[1] != "Event":
+    found = _EVENT.search(text)
+    if found is None:
         raise NotXml("not_xml", "no <Event> in the text")
     record: dict[str, Any] = {"Event": None}
     if header := _without_declaration(text[: found.start()]):
@@ -137,38 +145,39 @@ def value_of(element: Element, depth: int = 1) -> Any:
 
     Raises NotXml of reason `too_deep` beyond `MAX_DEPTH` elements in each other.
     """
-    if depth > MAX_DEPTH:
+    text = element.text or ""
+    attributes = element.attrib
+    if not len(element):
+        if text and not text.strip() and "\n" in text:
+            text = ""  # an element that is written over several lines
+        if not attributes:
+            return text or None
+    elif depth > MAX_DEPTH:
         raise NotXml("too_deep", f"more than {MAX_DEPTH} elements inside each other")
-    attributes = {
-        _local(name): value for name, value in element.items() if _local(name) != "Name" or not _is_data(element)
-    }
-    found: dict[str, Any] = {"#attributes": attributes} if attributes else {}
-    texts = [element.text or ""]
-    unnamed: list[Any] = []
+    found: dict[str, Any] = {}
+    if attributes and (more := {_local(name): value for name, value in attributes.items()}):
+        found["#attributes"] = more
+    unnamed: list[str] = []
     for child in element:
-        value = value_of(child, depth + 1)
-        texts.append(child.tail or "")
         name = _local(child.tag)
-        if _is_data(child):
-            label = child.get("Name")
+        if name in ("Data", "ComplexData"):
+            name = child.attrib.pop("Name", "") or name
+            value = value_of(child, depth + 1)
             value = "" if value is None else value
-            if not label and isinstance(value, str):
+            if name == "Data" and isinstance(value, str):
                 unnamed.append(value)
                 continue
-            name = label or name
-        found[_free(found, name)] = value
+        else:
+            value = value_of(child, depth + 1)
+        text += child.tail or ""
+        found[name if name not in found else _free(found, name)] = value
     if unnamed:
         found[_free(found, "Data")] = {"#text": unnamed if len(unnamed) > 1 else unnamed[0]}
-    text = "".join(texts)
-    if not text.strip() and ("\n" in text or len(texts) > 1):
-        text = ""  # between elements, or where an element is written over several lines
+    if len(element) and not text.strip():
+        text = ""  # between elements
     if not found:
         return text or None
     return {**found, "#text": text} if text else found
-
-
-def _is_data(element: Element) -> bool:
-    return _local(element.tag) in ("Data", "ComplexData")
 
 
 def _local(name: str) -> str:
@@ -222,29 +231,29 @@ def _take_apart(record: dict[str, msgspec.Raw], event: list[bytes], depth: int) 
 
 
 def _text_taken_apart(record: dict[str, msgspec.Raw], key: str, text: str, event: list[bytes]) -> bool:
-    found = _IN_TEXT.search(text)
+    found = _IN_TEXT.match(text)
     if found is None:
         return False
-    name, end = found[1], text.rstrip().rfind(">") + 1
-    header = _without_declaration(text[: found.start()])
-    behind = text[end:].strip()
-    if behind or (header and name != "Event"):
+    begin, end = text.index("<", found.end("header") if found["header"] else 0), text.rstrip().rfind(">") + 1
+    if text.startswith("<?xml", begin):
+        begin = text.index("<", begin + 1)
+    if text[end:].strip():
         return False
     try:
-        made = _encoded({}, "x", text[found.start() : end]).encode()
+        value = _ANY.decode(_encoded({}, "x", text[begin:end]))["x"]
     except NotXml:
         return False
-    value = _ANY.decode(made)["x"]
-    if name == "Event":
-        if event or bytes(value)[:1] != b"{":
+    if bytes(value)[:1] != b"{":
+        return False  # it holds nothing
+    if (name := found["data"]) is None:
+        if event:
             return False
         event.append(bytes(value))
-        if header:
+        del record[key]
+        if header := found["header"].strip():
             record[key] = msgspec.Raw(msgspec.json.encode(header))
-        else:
-            del record[key]
         return True
-    if name == "DataItem" and bytes(value)[:1] == b"{":
+    if name == "DataItem":
         inner = _ANY.decode(value)
         data = inner.pop("EventData", None) or inner.pop("UserData", None)
         if data is not None and bytes(data)[:1] == b"{":
