@@ -3,6 +3,7 @@
 from tests import isolation
 
 isolation.clean_environment()  # before anything of the product is imported
+isolation.wait_for_no_disk()
 
 import gc  # noqa: E402
 import sys  # noqa: E402

@@ -28,6 +28,7 @@ _CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth lo
 # 3.4 GB over 24 hours peak at 1.9; Windows records need 256 MiB of DuckDB's, with one thread, and peak at 370 then.
 _OUTSIDE_DUCKDB, _BEYOND_ITS_LIMIT, _LEAST_OF_DUCKDB = 200 << 20, 0.4, 256 << 20
 _ONE_THREAD_BELOW = 768 << 20
+_FEW_BYTES = 256 << 10  # of objects as stored, which a second thread is not worth: getting it ready takes 20 ms
 _LEAST_MEMORY = 512 << 20  # with which the records of every source land
 _COPIES = 24  # of a record, at most, that DuckDB has at a time: 17 were seen
 _FLUSH_ROWS = 12288  # rows that one thread holds before they go to their partitions' files
@@ -154,7 +155,9 @@ class Writing:
     def _write(self, copy: _Copy) -> "Written":
         reader, report = self._reader(), DecodeReport()
         stream = reader.stream(self._decoded(reader, report), report)
-        with connect(self.settings, self.staged) as con:
+        few = sum(each.size for each in self.objects) < _FEW_BYTES
+        settings = replace(self.settings, threads=1) if few else self.settings
+        with connect(settings, self.staged) as con:
             con.register("decoded", self._watched(stream, report))
             self._copy(con, reader, lambda query: copy(con, query, report))
             con.unregister("decoded")
@@ -206,7 +209,7 @@ class Writing:
             self.staged.clear()
             reader = self._reader()
             records = reader.stream(iter(batches), report).read_all()
-            with connect(self.settings, self.staged) as con:
+            with connect(replace(self.settings, threads=1), self.staged) as con:
                 con.register("decoded", records)
                 self._copy(con, reader, lambda query: self._in_one_pass(con, query, report))
 
@@ -276,14 +279,17 @@ def _limits(settings: LandingSettings) -> Limits:
 
 def connect(settings: LandingSettings, staged: Staged) -> duckdb.DuckDBPyConnection:
     """Return a connection that keeps to the settings' memory and spills into the step's own folder."""
-    con = duckdb.connect()
-    con.execute(f"set memory_limit = '{duckdb_bytes(settings)}B'")
-    con.execute(f"set threads = {1 if settings.memory_bytes < _ONE_THREAD_BELOW else int(settings.threads)}")
-    con.execute("set temp_directory = ?", [str(staged.spill)])
-    con.execute("set preserve_insertion_order = false")
+    con = duckdb.connect(
+        config={
+            "memory_limit": f"{duckdb_bytes(settings)}B",
+            "threads": 1 if settings.memory_bytes < _ONE_THREAD_BELOW else int(settings.threads),
+            "temp_directory": str(staged.spill),
+            "preserve_insertion_order": "false",
+            "partitioned_write_flush_threshold": _FLUSH_ROWS,
+            "partitioned_write_max_open_files": 100_000,
+        }
+    )
     con.execute("set timezone = 'UTC'")
-    con.execute(f"set partitioned_write_flush_threshold = {_FLUSH_ROWS}")
-    con.execute("set partitioned_write_max_open_files = 100000")
     con.execute("set enable_progress_bar = false")
     return con
 

@@ -17,7 +17,7 @@ from lake.storage import paths
 from lake.storage.duck import rows_select
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import LocalStore, Store
-from tests.unit.ingest.landing.landed import lines, raw, strange
+from tests.unit.ingest.landing.landed import few, lines, raw
 from tests.unit.lake.stores import asked
 
 SOURCE = "strange"
@@ -36,7 +36,7 @@ def landing(
 ) -> LandingReceipt:
     """Land records, and as many broken ones, as one batch."""
     data = lines(*(record(*each) for each in records), *(f"{BROKEN} {n} of {batch}" for n in range(broken)))
-    return land(contract or strange(), [raw(data, f"{batch}.ndjson")], store, batch, LandingSettings(threads=1))
+    return land(contract or few(), [raw(data, f"{batch}.ndjson")], store, batch, LandingSettings(threads=1))
 
 
 def expected(batches: Mapping[str, Records]) -> Rows:

@@ -16,7 +16,7 @@ from lake.storage.store import LocalStore, Store
 from lake.upkeep.compaction import Compacted, Policy, compact, due
 from lake.upkeep.merging import Resources
 from lake.upkeep.orphan_files import compactions
-from tests.unit.ingest.landing.landed import strange
+from tests.unit.ingest.landing.landed import few
 from tests.unit.lake.held import SOURCE, copy, expected, keys, landing, shown
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -133,11 +133,11 @@ def test_only_many_or_small_or_dead_files_are_worth_a_merge(store: LocalStore) -
 
 def other_contract(folder: Path, change: tuple[str, str]) -> Contract:
     folder.mkdir()
-    return strange(lambda text: text.replace("version: 1.0.0", "version: 1.1.0").replace(*change), folder)
+    return few(lambda text: text.replace("version: 1.0.0", "version: 1.1.0").replace(*change), folder)
 
 
 def test_batches_of_contracts_with_more_columns_are_merged_by_name(store: LocalStore, tmp_path: Path) -> None:
-    added = "      - {name: flag, logicalType: boolean"
+    added = "      - {name: count, logicalType: integer"
     more = other_contract(tmp_path / "more", (added, "      - {name: added, logicalType: string}\n" + added))
     landing(store, "d", [(4, "d1"), (5, "d2")], more)
     before = shown(store)

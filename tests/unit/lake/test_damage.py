@@ -19,7 +19,7 @@ from lake.upkeep.broken_receipts import CHANGED, MISSING, UNKNOWN, UNREADABLE
 from lake.upkeep.damage import Looked, examine
 from lake.upkeep.orphan_files import remove_orphans
 from lake.upkeep.repair import repair
-from tests.unit.ingest.landing.landed import lines, raw, strange
+from tests.unit.ingest.landing.landed import few, lines, raw
 from tests.unit.lake.held import BROKEN, SOURCE, build, copy, expected, landing, record, shown, stale
 from tests.unit.lake.test_compaction import compacted
 
@@ -129,7 +129,7 @@ def test_damage_is_found_by_name_and_mended_or_put_aside(store: LocalStore, kind
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", ["bronze", "quarantine"])
 def test_landing_the_same_files_again_mends_them(tmp_path: Path, damage: str, kind: str) -> None:
-    store, contract = LocalStore(tmp_path), strange()
+    store, contract = LocalStore(tmp_path), few()
     first = landed(store, contract)
     assert [each.unchanged for each in first] == [False]
     assert [each.unchanged for each in landed(store, contract)] == [True]
@@ -147,7 +147,7 @@ def landed(store: LocalStore, contract: Contract) -> list[Landed]:
 
 
 def test_half_of_a_damaged_batch_is_not_landed_twice(tmp_path: Path) -> None:
-    store, contract = LocalStore(tmp_path), strange()
+    store, contract = LocalStore(tmp_path), few()
     landed(store, contract)
     next((tmp_path / "bronze").rglob("*.parquet")).unlink()
     with pytest.raises(ledger.HeadwaterError, match=r"b2\.ndjson in the same call"):

@@ -21,7 +21,7 @@ from lake.upkeep.erasure_proof import Proof, fingerprints
 from lake.upkeep.erasure_rules import erasure_rules
 from lake.upkeep.merging import Resources
 from lake.upkeep.receipts import ErasureReceipt
-from tests.unit.ingest.landing.landed import strange
+from tests.unit.ingest.landing.landed import few
 from tests.unit.lake.held import SOURCE, build, copy, expected, keys, landing, shown, stale
 from tests.unit.lake.test_compaction import compacted
 
@@ -36,7 +36,7 @@ RESOURCES = Resources(1 << 30, 1)
 
 
 def request(condition: str = ANN, **more: object) -> Request:
-    columns = bronze_columns(strange())
+    columns = bronze_columns(few())
     return Request(SOURCE, condition, columns, "asked for on paper", "the desk", **more)  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from ingest.landing import LandingError, land
 from ingest.landing.fields import DriftCounter, IdentitySql
 from lake.storage.publish import open_store
 from lake.storage.store import Store
-from tests.unit.ingest.landing.landed import GOOD, files_of, landed, landed_together, lines, raw, strange
+from tests.unit.ingest.landing.landed import GOOD, few, files_of, landed, landed_together, lines, raw
 
 _CLOCK = {"host": "A", "number": 1}
 _SOUND = "2026-03-02T05:00:00Z"
@@ -59,8 +59,8 @@ def test_a_file_that_grows_is_judged_by_the_clock_of_each_landing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, later = open_store(tmp_path), {**GOOD, "number": 2, "at": _AHEAD}
-    land(strange(), [raw(lines(GOOD))], store, "b")
-    assert land(strange(), [raw(lines(GOOD, later))], store, "b").quarantined_by_reason == {"event_in_future": 1}
+    land(few(), [raw(lines(GOOD))], store, "b")
+    assert land(few(), [raw(lines(GOOD, later))], store, "b").quarantined_by_reason == {"event_in_future": 1}
 
     class Later(datetime):
         @classmethod
@@ -68,32 +68,30 @@ def test_a_file_that_grows_is_judged_by_the_clock_of_each_landing(
             return datetime.now(UTC) + timedelta(days=41)
 
     monkeypatch.setattr(import_module("ingest.landing.land"), "datetime", Later)
-    assert land(strange(), [raw(lines(GOOD, later))], store, "b").landed == 2
+    assert land(few(), [raw(lines(GOOD, later))], store, "b").landed == 2
 
 
-@pytest.mark.parametrize(
-    "key", ["", " ", "a.b", 'a"b', "$", "$.x", "*", "[*]", "${HOME}", "\x00", "'; drop table x; --"]
-)
-def test_any_key_is_drift_with_its_value(tmp_path: Path, key: str) -> None:
-    found = landed(tmp_path, lines(GOOD, {**GOOD, key: {"": [1]}, "actor": {"id": "x", key: "v"}}))
-    assert found.receipt.landed == 2
-    assert {(each.field, each.sample) for each in found.receipt.drift} == {
-        (key, '{"": [1]}'),
-        (f"actor.{key}", '"v"'),
+def test_any_key_is_drift_with_its_value(tmp_path: Path) -> None:
+    keys = ["", " ", "a.b", 'a"b', "$", "$.x", "*", "[*]", "${HOME}", "\x00", "'; drop table x; --"]
+    found = landed(tmp_path, lines(*({**GOOD, key: {"": [1]}, "actor": {"id": "x", key: "v"}} for key in keys)))
+    assert found.receipt.landed == len(keys)
+    assert {(each.field, each.records, each.sample) for each in found.receipt.drift} == {
+        *((key, 1, '{"": [1]}') for key in keys),
+        *((f"actor.{key}", 1, '"v"') for key in keys),
     }
 
 
-@pytest.mark.parametrize("depth", [201, 5_000, 60_000])
-def test_what_nests_too_deep_is_quarantined_whole(tmp_path: Path, depth: int) -> None:
-    inside = depth - 1
+def test_what_nests_too_deep_is_quarantined_whole(tmp_path: Path) -> None:
+    depths = [201, 201, 5_000, 5_000, 60_000, 60_000]
     records = [
-        f'{{"host":"a","number":1,"at":"{_SOUND}","open":{opening * inside}1{closing * inside}}}'
-        for opening, closing in (('{"a":', "}"), ("[", "]"))
+        f'{{"host":"a","number":1,"at":"{_SOUND}","open":{opening * (depth - 1)}1{closing * (depth - 1)}}}'
+        for depth, (opening, closing) in zip(depths, [('{"a":', "}"), ("[", "]")] * 3, strict=True)
     ]
     found = landed(tmp_path, lines(GOOD, *records, GOOD))
     assert found.receipt.landed == 2
     assert found.quarantine("reason, _raw") == [("too_deep", text) for text in records]
-    assert f"{depth:,} objects and lists inside each other; at most 200" in found.quarantine("found")[0][0]
+    for depth, (told,) in zip(depths, found.quarantine("found"), strict=True):
+        assert f"{depth:,} objects and lists inside each other; at most 200" in told
 
 
 def test_the_deepest_that_lands_can_be_read_by_duckdb_in_a_thread_with_a_small_stack(tmp_path: Path) -> None:
@@ -140,11 +138,11 @@ def test_the_records_that_make_a_batch_fail_are_found_and_the_rest_lands(
 ) -> None:
     break_(monkeypatch)
     data = _poisoned(8, bad)
-    found = landed(tmp_path, data)
+    found = landed(tmp_path, data, few())
     assert (found.receipt.landed, found.receipt.quarantined) == (8 - len(bad), len(bad))
     assert found.quarantine("_source_row - 1, reason, found") == [(row, "unprocessable", error) for row in sorted(bad)]
     before = rows_of(found.store)
-    again = land(strange(), [raw(data)], found.store, "b")
+    again = land(few(), [raw(data)], found.store, "b")
     assert (again.files, again.quarantine_files) == (found.receipt.files, found.receipt.quarantine_files)
     assert rows_of(found.store) == before
 
@@ -159,7 +157,7 @@ def test_an_error_that_no_record_is_to_blame_for_quarantines_none(
 ) -> None:
     monkeypatch.setattr(IdentitySql, "event_key", lambda _: "no_such_column")
     with pytest.raises(LandingError, match="no_such_column"):
-        landed(tmp_path, lines(GOOD))
+        landed(tmp_path, lines(GOOD), few())
 
 
 def test_a_full_disk_or_memory_blames_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +166,7 @@ def test_a_full_disk_or_memory_blames_no_record(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(DriftCounter, "add", full)
     with pytest.raises(LandingError, match="No space left on device"):
-        landed(tmp_path, lines({**GOOD, "other": 1}))
+        landed(tmp_path, lines({**GOOD, "other": 1}), few())
 
 
 def test_a_decoder_that_fails_costs_the_rest_of_its_object_alone(
@@ -184,7 +182,7 @@ def test_a_decoder_that_fails_costs_the_rest_of_its_object_alone(
             raise IndexError("no such byte")
 
     monkeypatch.setattr(ingest.decode, "_pieces", broken)
-    found = landed_together(tmp_path, {"a": lines(GOOD, GOOD), "b": lines(GOOD)})
+    found = landed_together(tmp_path, {"a": lines(GOOD, GOOD), "b": lines(GOOD)}, few())
     assert (found.receipt.read, found.receipt.landed) == (4, 3)
     assert found.quarantine("reason", of="a") == [("unprocessable",)]
     assert "IndexError: no such byte; the rest of the object" in found.quarantine("found", of="a")[0][0]
@@ -192,7 +190,7 @@ def test_a_decoder_that_fails_costs_the_rest_of_its_object_alone(
 
 def test_a_record_too_large_for_the_memory_is_cut_and_the_others_land(tmp_path: Path) -> None:
     large = json.dumps({**GOOD, "label": "x" * 15_000_000})
-    found = landed(tmp_path, lines(GOOD, large, GOOD), memory_bytes=512 << 20)
+    found = landed(tmp_path, lines(GOOD, large, GOOD), few(), memory_bytes=512 << 20)
     assert (found.receipt.landed, found.receipt.quarantined_by_reason) == (2, {"too_large": 1})
 
 
@@ -207,4 +205,4 @@ def test_an_error_of_memory_or_open_files_says_what_helps(tmp_path: Path, monkey
 
         monkeypatch.setattr(DriftCounter, "add", fail)
         with pytest.raises(LandingError, match=advice):
-            landed(tmp_path, lines({**GOOD, "other": 1}), memory_bytes=300 << 20)
+            landed(tmp_path, lines({**GOOD, "other": 1}), few(), memory_bytes=300 << 20)

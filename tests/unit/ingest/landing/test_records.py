@@ -12,7 +12,7 @@ import pytest
 
 from ingest.contracts.model import pipeline_columns
 from lake.ledger import emptied_fields
-from tests.unit.ingest.landing.landed import GOOD, Landed, landed, landed_together, lines, strange
+from tests.unit.ingest.landing.landed import GOOD, Landed, few, landed, landed_together, lines, strange
 
 VALUES: list[tuple[dict[str, Any], str, object]] = [
     ({"count": 3}, "count", 3),
@@ -179,7 +179,7 @@ def test_a_field_of_another_type_is_told_with_the_type_and_the_value_found(tmp_p
 def test_a_batch_stalls_above_the_share_that_the_contract_allows(
     tmp_path: Path, share: float | None, stalls_as: str, status: str, consequence: str
 ) -> None:
-    contract = replace(strange(), stall_above=share)
+    contract = replace(few(), stall_above=share)
     receipt = landed(tmp_path, lines(GOOD, {**GOOD, "count": "two"}), contract=contract, stalls_as=stalls_as).receipt
     assert (receipt.status, receipt.landed) == (status, {"stall": 0, "null": 2, "quarantine": 1}[consequence])
     assert [(each.field, each.consequence) for each in receipt.violations] == [("count", consequence)]

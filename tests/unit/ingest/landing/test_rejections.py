@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.decode import Limits
-from tests.unit.ingest.landing.landed import GOOD, Landed, landed, landed_together, lines, strange
+from tests.unit.ingest.landing.landed import GOOD, Landed, few, landed, landed_together, lines
 
 CASES = [
     ("no JSON", "nonsense", ("not_json", "", "one JSON value", "nonsense")),
@@ -68,14 +68,14 @@ def test_the_receipt_counts_the_reasons(together: Landed) -> None:
 
 def test_an_event_later_than_its_tolerance_is_quarantined_and_one_within_lands(tmp_path: Path) -> None:
     late, near = ((datetime.now(UTC) + timedelta(minutes=each)).isoformat() for each in (120, 30))
-    found = landed(tmp_path, lines({**GOOD, "at": near}, {**GOOD, "at": late}))
+    found = landed(tmp_path, lines({**GOOD, "at": near}, {**GOOD, "at": late}), few())
     assert [row[0] for row in found.quarantine()] == ["event_in_future"]
     assert found.quarantine()[0][3] == late
 
 
 def test_a_record_beyond_the_limit_is_cut_and_quarantined(tmp_path: Path) -> None:
     long = json.dumps({**GOOD, "label": "x" * 5000})
-    found = landed(tmp_path, lines(GOOD, long, GOOD), limits=Limits(max_record_bytes=1000))
+    found = landed(tmp_path, lines(GOOD, long, GOOD), few(), limits=Limits(max_record_bytes=1000))
     assert [row[0] for row in found.quarantine()] == ["too_large"]
     assert "bytes" in found.quarantine()[0][3]
     assert found.receipt.landed == 2
@@ -83,14 +83,14 @@ def test_a_record_beyond_the_limit_is_cut_and_quarantined(tmp_path: Path) -> Non
 
 def test_of_a_cut_gzip_what_can_be_read_lands_and_the_tail_is_quarantined(tmp_path: Path) -> None:
     whole = gzip.compress(lines(*({**GOOD, "number": n, "label": f"{n * 7919 % 10007:x}"} for n in range(5000))))
-    found = landed(tmp_path, whole[: len(whole) // 2])
+    found = landed(tmp_path, whole[: len(whole) // 2], few())
     assert [row[0] for row in found.quarantine()] == ["truncated_object"]
     assert found.receipt.landed > 100
     assert found.receipt.conserved
 
 
 def test_quarantine_is_filed_by_the_hour_of_arrival(tmp_path: Path) -> None:
-    found = landed(tmp_path, b"nonsense\n")
+    found = landed(tmp_path, b"nonsense\n", few())
     assert [mark.key for mark in found.receipt.quarantine_files] == [
         "quarantine/strange/date=2026-03-02/hour=06/b.parquet"
     ]
@@ -98,7 +98,7 @@ def test_quarantine_is_filed_by_the_hour_of_arrival(tmp_path: Path) -> None:
 
 
 def test_a_key_that_may_be_hashed_is_no_reason_for_quarantine(tmp_path: Path) -> None:
-    contract = strange(
+    contract = few(
         lambda text: text.replace(
             "customProperties:\n", "customProperties:\n  - {property: eventKeyFallback, value: record_hash}\n", 1
         ),
