@@ -8,13 +8,56 @@
       if type == "VARCHAR" and (name == "_time" or not name.startswith("_")) -%}
   {%- do fields.update({name: "VARCHAR"}) -%}
 {%- endfor -%}
+{%- do fields.update({"Attacks": "JSON"}) -%}
+{%- for names in fdr_other_names().values() -%}
+  {%- for name in names -%}{%- do fields.update({name: "VARCHAR"}) -%}{%- endfor -%}
+{%- endfor -%}
 json_transform(event, '{{ tojson(fields) }}')
+{%- endmacro %}
+
+
+{#- Names that the Falcon cloud has for the fields of its events, where it keeps them apart (Event Streams). -#}
+{% macro fdr_other_names() -%}
+{{ return({
+  "aid": ["AgentIdString", "AgentId", "SensorId", "DeviceId", "HostID"],
+  "ComputerName": ["Hostname", "HostnameField", "EndpointName"],
+  "timestamp": ["UTCTimestamp"],
+  "id": ["EventUUID", "CompositeId", "DetectId"],
+}) }}
 {%- endmacro %}
 
 
 {#- One value as text. Sensors write nothing, or `-`, where they have nothing to say. -#}
 {% macro fdr_value(name) -%}
-nullif(nullif(trim(coalesce({{ name }}, nested_event.{{ name }})), ''), '-')
+{%- set found = [name, "nested_event." ~ name] -%}
+{%- for other in fdr_other_names().get(name, []) -%}{%- do found.append("nested_event." ~ other) -%}{%- endfor -%}
+nullif(nullif(trim(coalesce({{ found | join(", ") }})), ''), '-')
+{%- endmacro %}
+
+
+{#- The first of a list that is written as a text: `a b`, `a,b`, `["a","b"]`. -#}
+{% macro fdr_first(text) -%}
+case when regexp_matches({{ text }}, '[ ,\[]') then regexp_extract({{ text }}, '[^][" ,]+') else {{ text }} end
+{%- endmacro %}
+
+
+{#- What the sensor or the cloud names of MITRE ATT&CK: [{"Tactic": "A, B", "Technique": "C"}]. A tactic stands beside a
+    technique where each is alone; of lists nobody says which belongs to which. -#}
+{% macro fdr_attacks(own, nested) -%}
+case when coalesce({{ own }}, {{ nested }}) is not null then flatten(list_transform(
+      try_cast(from_json(coalesce({{ own }}, {{ nested }}), '[{"Tactic": "VARCHAR", "Technique": "VARCHAR"}]')
+        as struct("Tactic" varchar, "Technique" varchar)[]),
+      lambda each: case
+        when each."Technique" is null or each."Tactic" is null
+            or not (contains(each."Tactic", ',') or contains(each."Technique", ','))
+          then [{'tactic': {'name': each."Tactic"}, 'technique': {'name': each."Technique"}}]
+        else list_transform(string_split(each."Tactic", ', '), lambda name: {
+            'tactic': {'name': name}, 'technique': {'name': null::varchar}
+          }) || list_transform(string_split(each."Technique", ', '), lambda name: {
+            'tactic': {'name': null::varchar}, 'technique': {'name': name}
+          })
+      end
+    )) end
 {%- endmacro %}
 
 
@@ -149,3 +192,53 @@ nullif(json_merge_patch('{}', json_merge_patch(coalesce(event, _raw, '{}'),
 {%- endmacro %}
 
 
+
+
+{#- One value of an event that the contract does not declare, as text: of the event that a collector keeps apart,
+    else of the record. The first of `names` that has a value; of a list the first element. -#}
+{% macro fdr_undeclared(names) -%}
+{%- set paths = [] -%}
+{%- for name in names -%}{%- do paths.extend(["$." ~ name ~ "[0]", "$." ~ name]) -%}{%- endfor -%}
+list_filter(
+      json_extract_string(coalesce(event, _raw), ['{{ paths | join("', '") }}']),
+      lambda value: trim(value) not in ('', '-')
+    )[1]
+{%- endmacro %}
+
+
+{#- One value of `AuditKeyValues`, the list of names and values that tells of what an operation in the console did. -#}
+{% macro fdr_audit_value(names) -%}
+list_filter(
+      try_cast(from_json(
+        json_extract(coalesce(event, _raw), '$.AuditKeyValues'), '[{"Key": "VARCHAR", "ValueString": "VARCHAR"}]'
+      ) as struct("Key" varchar, "ValueString" varchar)[]),
+      lambda each: each."Key" in ('{{ names | join("', '") }}') and each."ValueString" <> ''
+    )[1]."ValueString"
+{%- endmacro %}
+
+
+{#- An account of the Falcon console, which is called by its e-mail address. -#}
+{% macro fdr_console_user(name, uid="null::varchar") -%}
+{'name': {{ name }}, 'uid': {{ uid }}, 'email_addr': {{ email_or_null(name) }},
+     'type_id': case when {{ name }} is not null then 1 end, 'type': case when {{ name }} is not null then 'User' end}
+{%- endmacro %}
+
+
+{#- The SID of an account or a group of a domain: its own id (RID) comes as eight hexadecimal digits, most significant
+    first, or as a decimal number. -#}
+{% macro fdr_sid(domain_sid, rid) -%}
+{{ domain_sid }} || '-' || case
+      when regexp_full_match({{ rid }}, '[0-9a-fA-F]{8}') then try_cast('0x' || {{ rid }} as bigint)
+      else try_cast({{ rid }} as bigint)
+    end
+{%- endmacro %}
+
+
+{#- Milliseconds since 1970 of a time in any way of Falcon: ISO 8601, seconds, milliseconds, FILETIME. -#}
+{% macro fdr_time(text) -%}
+case
+      when {{ text }} like '____-__-__%' then epoch_ms(try_cast({{ text }} as timestamptz))
+      when try_cast({{ text }} as bigint) between 100000000000 and 9999999999999 then try_cast({{ text }} as bigint)
+      else {{ fdr_millis(text) }}
+    end
+{%- endmacro %}

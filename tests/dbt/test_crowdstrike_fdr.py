@@ -189,7 +189,7 @@ def test_every_kind_of_event_is_published_under_its_name_in_the_class_of_its_rou
     published = {
         event["metadata"]["uid"]: (event["metadata"]["event_code"], str(event["class_uid"]), event.get("activity_name"))
         for _, event in built.events
-        if event["metadata"]["event_code"] in built.names
+        if event["metadata"].get("event_code") in built.names
     }
     codes = {code: (uid, activity) for code, uid, activity in published.values()}
     names = [name for name in built.names if name != "-"]

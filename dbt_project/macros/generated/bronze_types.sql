@@ -234,6 +234,7 @@
       ['ConfigBuild', 'VARCHAR'],
       ['TreeId', 'VARCHAR'],
       ['event', 'JSON'],
+      ['Attacks', 'JSON'],
       ['TargetProcessId', 'VARCHAR'],
       ['ContextProcessId', 'VARCHAR'],
       ['ParentProcessId', 'VARCHAR'],

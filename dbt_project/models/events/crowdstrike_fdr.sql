@@ -2,8 +2,11 @@
 with routed as (
     select
         event.*,
-        coalesce(route.class_uid, 0) as routed_class_uid, -- an event type without a route is a Base Event
-        route.activity_id,
+        -- an event type without a route is a Base Event; what the sensor blocked or detected is a finding in any case
+        coalesce(
+            route.class_uid, case when coalesce(event.disposition_id, 0) > 0 then 2004 else 0 end
+        ) as routed_class_uid,
+        coalesce(route.activity_id, case when routed_class_uid = 2004 then 1 end) as activity_id,
         null::varchar as filter,
         case
             when repeated.number > 1 then 'duplicate'
@@ -59,7 +62,7 @@ select
         }]
     end as signatures,
     {{ ocsf_metadata(
-        "CrowdStrike", "Falcon", event_code="event_name", log_name="'Falcon Data Replicator'",
+        "CrowdStrike", "Falcon", event_code="event_name", log_name="log_name",
         original_time="original_time", tenant_uid="cid", correlation_uid="tree_id", version="sensor_build"
     ) }} as metadata
 from routed

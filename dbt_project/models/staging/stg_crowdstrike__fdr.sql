@@ -7,28 +7,59 @@ with bronze as (
 named as (
     select *,
         -- kept apart, the event names itself
-        coalesce(
-            nullif(trim(nested_event.event_simpleName), ''), {{ fdr_value("event_simpleName") }}, 'unnamed'
-        ) as event_name,
+        coalesce(nullif(trim(nested_event.event_simpleName), ''), {{ fdr_value("event_simpleName") }}) as event_name,
+        -- An event that the sensor blocked, or that it reports a detection with, has the name of its kind with a word
+        -- in it: NetworkConnectIP4Blocked, DNSRequestDetectInfo.
+        coalesce(contains(event_name, 'Blocked'), false) as is_blocked,
+        coalesce(contains(event_name, 'DetectInfo'), false) as is_detection,
+        case
+            when is_blocked or is_detection
+                then regexp_replace(regexp_replace(event_name, 'Blocked|DetectInfo', '', 'g'), '^DNS', 'Dns')
+            else event_name
+        end as family,
         {{ fdr_value("event_platform") }} as platform
     from bronze
 ),
 
 located as (
     select *,
-        coalesce({{ fdr_ip(fdr_value("LocalAddressIP4")) }}, {{ fdr_ip(fdr_value("LocalAddressIP6")) }}) as local_ip,
-        {{ fdr_ip(fdr_value("aip")) }} as public_ip
+        coalesce(
+            {{ fdr_ip(fdr_first(fdr_value("LocalAddressIP4"))) }}, {{ fdr_ip(fdr_value("LocalAddressIP6")) }}
+        ) as local_ip,
+        -- behind proxies it is a list, the host's own first
+        {{ fdr_ip(fdr_first(fdr_value("aip"))) }} as public_ip
     from named
 )
 
 select
-    -- event
+    -- event: kinds that only a part of their names holds together get that part in front
     case
-        when event_name like '%FileWritten' then 'FileWritten:' || event_name
-        when event_name like '%DetectionSummary%' then 'DetectionSummary:' || event_name
-        else event_name
+        -- The Falcon cloud's detections do not always name their kind; what they have is an id of their own.
+        when event_name is null
+            then case
+                when regexp_matches(_raw, '"(CompositeId|DetectId|composite_id)"') then 'DetectionSummary:'
+                else 'unnamed'
+            end
+        when contains(family, 'DetectionSummary') then 'DetectionSummary:' || family
+        when family like '%Written' or contains(family, 'FileWritten') then 'FileWritten:' || family
+        when contains(family, 'InjectedThread') then 'InjectedThread:' || family
+        when contains(family, 'ModuleLoad') then 'ModuleLoad:' || family
+        when contains(family, 'ProcessHandle') then 'ProcessHandle:' || family
+        when family like '%HandleFromUnsignedModule' then 'ProcessHandle:' || family
+        when starts_with(family, 'Reg') and family like '%ValueUpdate' then 'RegValueUpdate:' || family
+        when family like '%AuditEvent'
+            then 'AuditEvent:' || coalesce(json_extract_string(coalesce(event, _raw), '$.OperationName'), '')
+        else regexp_replace(family, '^Event_([A-Z])', '\1')
     end as event_type,
     event_name,
+    case
+        when event is not null and nested_event.event_simpleName is null then 'Falcon Event Streams'
+        else 'Falcon Data Replicator'
+    end as log_name,
+    case when is_blocked then 2 else 1 end as status_id,
+    case when is_blocked then 2 when is_detection then 3 end as action_id,
+    case when is_blocked then 2 when is_detection then 15 end as disposition_id,
+    {{ fdr_attacks("Attacks", "nested_event.Attacks") }} as attacks,
     {{ fdr_value("id") }} as id,
     nullif({{ fdr_value("aid") }}, '0') as aid,
     {{ fdr_value("cid") }} as cid,
@@ -45,10 +76,13 @@ select
     {{ fdr_value("ConfigBuild") }} as sensor_build,
     nullif({{ fdr_value("TreeId") }}, '0') as tree_id,
     -- The stream has no severities; names say what the sensor itself finds suspicious.
-    case when event_name like 'Suspicious%' or event_name like '%DetectInfo' then 2 else 1 end as severity_id,
+    case when event_name like 'Suspicious%' or is_detection or is_blocked then 2 else 1 end as severity_id,
 
     -- host
-    {{ fdr_value("ComputerName") }} as computer_name,
+    -- in a STRUCT HostName cannot stand beside Hostname
+    coalesce(
+        {{ fdr_value("ComputerName") }}, nullif(json_extract_string(event, '$.HostName'), '')
+    ) as computer_name,
     coalesce(
         case when local_ip not like '127.%' and local_ip not in ('::1', '0:0:0:0:0:0:0:1') then local_ip end, public_ip
     ) as device_ip,
@@ -114,7 +148,9 @@ select
     -- network and DNS
     {{ fdr_value("LocalAddressIP4") }} as local_address_ip4,
     {{ fdr_value("LocalAddressIP6") }} as local_address_ip6,
-    coalesce({{ fdr_ip(fdr_value("RemoteAddressIP4")) }}, {{ fdr_ip(fdr_value("RemoteAddressIP6")) }}) as remote_ip,
+    coalesce(
+        {{ fdr_ip(fdr_first(fdr_value("RemoteAddressIP4"))) }}, {{ fdr_ip(fdr_value("RemoteAddressIP6")) }}
+    ) as remote_ip,
     {{ fdr_number(fdr_value("LocalPort"), 1, 65535) }} as local_port,
     {{ fdr_number(fdr_value("RemotePort"), 1, 65535) }} as remote_port,
     {{ fdr_number(fdr_value("Protocol"), 0, 255) }} as protocol_number,

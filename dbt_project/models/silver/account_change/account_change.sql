@@ -2,6 +2,7 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("account_change__aws_cloudtrail"),
+    ref("account_change__crowdstrike_fdr"),
     ref("account_change__okta_system_log"),
     ref("account_change__windows_event"),
 ]) }}

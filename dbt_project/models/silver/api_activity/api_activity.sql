@@ -3,5 +3,6 @@
 {{ union_sources([
     ref("api_activity__aws_cloudtrail"),
     ref("api_activity__aws_s3_access"),
+    ref("api_activity__crowdstrike_fdr"),
     ref("api_activity__okta_system_log"),
 ]) }}

@@ -1,8 +1,11 @@
 -- Falcon events that no route sends elsewhere: published whole, under their own name, never dropped.
 select
     99 as activity_id,
-    event_name as activity_name,
+    coalesce(event_name, 'unnamed') as activity_name,
     severity_id,
+    action_id,
+    disposition_id,
+    attacks,
     {'process': actor.process, 'user': actor.user} as actor,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),

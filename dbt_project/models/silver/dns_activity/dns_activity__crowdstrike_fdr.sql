@@ -23,7 +23,11 @@ with events as (
 select
     coalesce(activity_id, case when len(found) > 0 or query_error is not null then 6 else 1 end) as activity_id,
     severity_id,
+    action_id,
+    disposition_id,
+    attacks,
     case
+        when disposition_id = 2 then 2
         when query_error = 0 or (query_error is null and len(found) > 0) then 1
         when query_error is not null then 2
         else 0

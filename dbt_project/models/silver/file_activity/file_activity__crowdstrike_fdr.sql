@@ -14,8 +14,11 @@ with events as (
 select
     activity_id,
     severity_id,
+    action_id,
+    disposition_id,
+    attacks,
     -- Windows sensors tell the status of the file system's answer.
-    case when coalesce(status_number, 0) = 0 then 1 else 2 end as status_id,
+    case when coalesce(status_number, 0) <> 0 then 2 else status_id end as status_id,
     -- an NTSTATUS, with or without a sign, as 0x…
     case
         when status_number between 1 and 4294967295 then format('0x{:08x}', status_number)

@@ -2,6 +2,7 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("group_management__aws_cloudtrail"),
+    ref("group_management__crowdstrike_fdr"),
     ref("group_management__okta_system_log"),
     ref("group_management__windows_event"),
 ]) }}

@@ -21,7 +21,10 @@ with events as (
 select
     activity_id,
     severity_id,
-    1 as status_id,
+    status_id,
+    action_id,
+    disposition_id,
+    attacks,
     {{ fdr_actor("actor_uid", "actor_path", extra={"cmd_line": "command_line"}) }} as actor,
     {
         'type': case

@@ -1,5 +1,30 @@
--- Connections that processes opened, accepted or closed, and ports they bind or listen on.
-with directed as (
+-- Connections that processes opened, accepted or closed, ports they bind or listen on, and matches of firewall rules.
+with matched as (
+    select
+        *,
+        case
+            when contains(event_type, 'Firewall') then {
+                'action': {{ fdr_undeclared(["RuleAction", "RuleAction_decimal"]) }},
+                'policy': {{ fdr_undeclared(["PolicyName"]) }},
+                'policy_id': {{ fdr_undeclared(["PolicyID"]) }},
+                'remote': {{ fdr_undeclared(["RemoteAddress"]) }},
+                'local': {{ fdr_undeclared(["LocalAddress"]) }}
+            }
+        end as rule
+    from {{ ref("crowdstrike_fdr") }}
+    where class_uid = 4001
+),
+
+read as (
+    select
+        matched.* replace (
+            coalesce(remote_ip, {{ fdr_ip("rule.remote") }}) as remote_ip,
+            coalesce(local_ip, {{ fdr_ip("rule.local") }}) as local_ip
+        )
+    from matched
+),
+
+directed as (
     select
         *,
         -- Windows, macOS and Linux sensors write 0 outbound, 1 inbound, 2 neither; the kind of event says it as well.
@@ -19,9 +44,10 @@ with directed as (
         ) as host_ip,
         case protocol_number
             when 1 then 'icmp' when 6 then 'tcp' when 17 then 'udp' when 58 then 'ipv6-icmp'
-        end as protocol_name
-    from {{ ref("crowdstrike_fdr") }}
-    where class_uid = 4001
+        end as protocol_name,
+        -- what a rule of the firewall does: 1 allows, 2 blocks
+        case rule.action when '1' then 1 when '2' then 2 end as rule_action_id
+    from read
 ),
 
 events as (
@@ -48,11 +74,16 @@ events as (
 )
 
 select
-    activity_id,
+    coalesce(activity_id, case rule_action_id when 2 then 5 when 1 then 1 else 0 end) as activity_id,
     case when activity_id = 99 then 'Bind' end as activity_name,
     severity_id,
-    1 as status_id,
-    actor,
+    case when rule_action_id = 2 then 2 else status_id end as status_id,
+    coalesce(rule_action_id, action_id) as action_id,
+    coalesce(rule_action_id, disposition_id) as disposition_id,
+    attacks,
+    case
+        when rule is not null then {{ fdr_actor("context_process_id", "image_file_name") }} else actor
+    end as actor,
     -- The host stands where it opened the connection, and where there is no peer yet.
     case when direction_id = 1 then peer_end else host_end end as src_endpoint,
     case when direction_id = 1 then host_end else peer_end end as dst_endpoint,
@@ -66,6 +97,7 @@ select
             when 6 then 'Internet Protocol version 6 (IPv6)' when 4 then 'Internet Protocol version 4 (IPv4)'
         end
     } as connection_info,
+    {'name': rule.policy, 'uid': rule.policy_id} as policy,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("src_endpoint.ip", 2, "case when direction_id = 1 then remote_ip else host_ip end"),
@@ -75,7 +107,8 @@ select
     {{ fdr_unmapped([
         "ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "LocalAddressIP4", "LocalAddressIP6",
         "RemoteAddressIP4", "RemoteAddressIP6", "LocalPort", "RemotePort", "Protocol", "ConnectionDirection",
-        "UserName", "UserSid", "UID", "AuthenticationId",
+        "UserName", "UserSid", "UID", "AuthenticationId", "RuleAction", "PolicyName", "PolicyID", "RemoteAddress",
+        "LocalAddress",
     ]) }} as unmapped,
     metadata,
     case when is_host_known then device end as device

@@ -31,7 +31,10 @@ with events as (
 select
     activity_id,
     severity_id,
-    1 as status_id,
+    status_id,
+    action_id,
+    disposition_id,
+    attacks,
     {{ fdr_actor(
         "actor_uid", "actor_path", "actor_name",
         pid="case when activity_id = 2 and actor_uid = target_process_id then raw_process_id end",

@@ -14,7 +14,10 @@ with events as (
 select
     coalesce(activity_id, case reg_operation_type when '1' then 2 when '2' then 4 else 0 end) as activity_id,
     severity_id,
-    1 as status_id,
+    status_id,
+    action_id,
+    disposition_id,
+    attacks,
     {{ fdr_actor(
         "context_process_id", "coalesce(context_image_file_name, image_file_name)", extra={"cmd_line": "command_line"}
     ) }} as actor,

@@ -2,7 +2,10 @@
 select
     activity_id,
     severity_id,
-    1 as status_id,
+    status_id,
+    action_id,
+    disposition_id,
+    attacks,
     {{ fdr_actor("coalesce(rpc_client_process_id, context_process_id)") }} as actor,
     {
         'name': coalesce(task_name, 'Unknown'),

@@ -1,7 +1,9 @@
--- Scripts that a process ran, as script control saw their text.
+-- Scripts that a process ran, as script control saw their text, and what was typed into a console.
 with events as (
     select
-        *,
+        * replace (coalesce(
+            script_content, case when event_type = 'CommandHistory' then {{ fdr_undeclared(["CommandHistory"]) }} end
+        ) as script_content),
         lower(coalesce(regexp_extract(script_content_name, '[.]([^.]+)$', 1), '')) as ext,
         lower(coalesce({{ windows_file_name("image_file_name") }}, '')) as host
     from {{ ref("crowdstrike_fdr") }}
@@ -29,7 +31,10 @@ typed as (
 select
     activity_id,
     severity_id,
-    1 as status_id,
+    status_id,
+    action_id,
+    disposition_id,
+    attacks,
     {{ fdr_actor(
         "coalesce(context_process_id, target_process_id)", "image_file_name", extra={"cmd_line": "command_line"}
     ) }} as actor,
@@ -56,7 +61,8 @@ select
     ]) }} as observables,
     {{ fdr_unmapped([
         "ContextProcessId", "TargetProcessId", "ImageFileName", "CommandLine", "ScriptContent", "ScriptContentName",
-        "ContentSHA256HashData", "OriginalContentLength", "UserName", "UserSid", "UID", "AuthenticationId",
+        "ContentSHA256HashData", "OriginalContentLength", "CommandHistory", "UserName", "UserSid", "UID",
+        "AuthenticationId",
     ]) }} as unmapped,
     metadata,
     device

@@ -2,6 +2,7 @@
 {{ config(materialized="view") }}
 {{ union_sources([
     ref("user_access__aws_cloudtrail"),
+    ref("user_access__crowdstrike_fdr"),
     ref("user_access__okta_system_log"),
     ref("user_access__windows_event"),
 ]) }}
