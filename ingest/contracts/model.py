@@ -33,7 +33,8 @@ class Field:
     `type` is string, integer, number, boolean, array, object, which has declared properties, or map and any, which stay
     JSON text.
     `accepts` names other JSON types that are converted without loss (an integer that also comes as "4624"); a number
-    may always be an integer, and null is no violation of an optional field.
+    may always be an integer, and null is no violation of an optional field. A text that stands for an object, map or
+    list is read as the JSON that it holds; an object that stands for a list is a list of one.
     `aliases` are other spellings, read in order when the field itself is absent. An alias is a path relative
     to the object that holds the field; for a top-level field that is the record: `winlog.event_id`.
     `on_violation` is `quarantine`, `null` (kept, emptied and named in `_violations`) or `stall`.

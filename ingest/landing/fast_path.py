@@ -166,7 +166,8 @@ def _kinds(declared: Field, *, forbid: bool) -> dict[str, Any]:
     if declared.type == "any":
         return {"any": _Any}
     kinds: dict[str, Any] = {}
-    for name in (declared.type, *declared.accepts):
+    unfolded = declared.type in ("object", "map", "array")  # what else they accept StrictSql turns into them
+    for name in (declared.type,) if unfolded else (declared.type, *declared.accepts):
         if name == "string":
             kinds["string"] = _TEXTS.get(declared.type, str)
         elif name == "integer":

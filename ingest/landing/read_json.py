@@ -30,6 +30,7 @@ JSON_TYPES = {
     "array": ("ARRAY",),
 }
 _STAY_JSON = ("map", "any", "array")
+_UNFOLDED = {"map": ("OBJECT", "ARRAY"), "array": ("ARRAY",)}  # what a text may hold instead
 _RECORD = "$"
 
 Check = tuple[str, str, str, str, str]  # condition, reason, field, expected, found
@@ -233,15 +234,19 @@ class StrictSql:
         wrong = [f"{found} not in {literals(_accepted(declared))}"]
         if declared.type in ("integer", "number", "boolean"):
             wrong.append(f"{_converted(declared, text)} is null")
+        if declared.type == "object" and "string" in declared.accepts:
+            wrong.append(f"{found} = 'VARCHAR' and {_type_held(text)} is distinct from 'OBJECT'")
+        if declared.type == "array" and declared.accepts:
+            wrong.append(f"json_type({self._unfolded(declared, holder)}) is distinct from 'ARRAY'")
         if declared.type == "array" and declared.items is not None:
-            wrong.extend(_wrong_elements(declared.items, self._json(declared, holder)))
+            wrong.extend(_wrong_elements(declared.items, self._unfolded(declared, holder)))
         return f"coalesce({found} is not null and ({' or '.join(wrong)}), false)"
 
     def _value(self, declared: Field, holder: Steps) -> str:
         if declared.type == "object":
             return self._struct(declared, holder)
         if declared.type in _STAY_JSON:
-            value = self._json(declared, holder)
+            value = self._unfolded(declared, holder)
             if declared.items is not None:
                 value = f"try(from_json({value}, {literal(json.dumps([declared.items.from_json_shape]))}))"
         else:
@@ -253,9 +258,27 @@ class StrictSql:
         for steps in paths_of(declared, holder):
             parts = ", ".join(f"{quoted(each.name)} := {self._value(each, steps)}" for each in declared.properties)
             # The first path that is there decides, also when it is no object.
-            packed = f"case when {self._types(steps)} = 'OBJECT' then struct_pack({parts}) end"
-            cases.append(f"when {self._types(steps)} <> 'NULL' then {packed}")
+            packed = f"case when {self._types(steps)} = 'OBJECT' then struct_pack({parts})"
+            if "string" in declared.accepts:
+                text, shape = self._vals(steps), literal(json.dumps(declared.from_json_shape))
+                packed += f" when {self._types(steps)} = 'VARCHAR' and {_type_held(text)} = 'OBJECT'"
+                packed += f" then try(from_json({text}, {shape}))"
+            cases.append(f"when {self._types(steps)} <> 'NULL' then {packed} end")
         return f"case {' '.join(cases)} end"
+
+    def _unfolded(self, declared: Field, holder: Steps) -> str:
+        """The JSON of a field. A text that it accepts is read if it holds JSON; an object is a list of one."""
+        value = self._json(declared, holder)
+        if "string" in declared.accepts and declared.type in _UNFOLDED:
+            text = f"json_extract_string({value}, '$')"
+            holds = f"json_type({value}) = 'VARCHAR' and {_type_held(text)} in {literals(_UNFOLDED[declared.type])}"
+            value = f"case when {holds} then {text}::json else {value} end"
+        if declared.type == "array" and "object" in declared.accepts:
+            value = f"case when json_type({value}) = 'OBJECT' then json_array({value}) else {value} end"
+        return value
+
+    def _vals(self, steps: Steps) -> str:
+        return f"__vals[{self._slots[json_path(steps)]}]"
 
     def _types(self, steps: Steps) -> str:
         return f"__types[{self._slots[json_path(steps)]}]"
@@ -265,11 +288,16 @@ class StrictSql:
         return coalesced(f"nullif({self._types(steps)}, 'NULL')" for steps in paths_of(declared, holder))
 
     def _text(self, declared: Field, holder: Steps) -> str:
-        return coalesced(f"__vals[{self._slots[json_path(steps)]}]" for steps in paths_of(declared, holder))
+        return coalesced(self._vals(steps) for steps in paths_of(declared, holder))
 
     def _json(self, declared: Field, holder: Steps) -> str:
         slots = [self._json_slots[json_path(steps)] for steps in paths_of(declared, holder)]
         return coalesced(f"nullif(__jsons[{slot}], 'null'::json)" for slot in slots)
+
+
+def _type_held(text: str) -> str:
+    """The JSON type of what a text holds, NULL where that is no JSON."""
+    return f"json_type(try_cast({text} as json))"
 
 
 def _accepted(declared: Field) -> tuple[str, ...]:

@@ -35,7 +35,12 @@ called as (
         ) as caller_name,
         coalesce(identity_arn, identity_principal) as caller_uid,
         -- A service that calls for itself, or for somebody: an AwsServiceEvent is made by the service itself.
-        coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then event_source end) as app_name
+        coalesce(identity_invoked_by, case when record_type = 'AwsServiceEvent' then event_source end) as app_name,
+        case
+            when source_ip is null
+                and regexp_full_match(source_address, '[a-z0-9-]+([.][a-z0-9-]+)*[.]amazonaws[.]com([.]cn)?')
+                then source_address
+        end as source_domain
     from routed
 ),
 
@@ -52,7 +57,6 @@ named as (
                 when identity_type in ('IAMUser', 'IdentityCenterUser') then 1
                 when identity_type = 'Root' then 2
                 when identity_type = 'AWSService' then 4
-                when identity_type = 'Unknown' then 0
                 when identity_type is not null then 99
             end,
             'type': case
@@ -77,9 +81,9 @@ named as (
 select
     named.*,
     case when activity_id = 99 then event_name end as activity_name,
-    -- Failure when the service gave an error code, or when the response says so (console sign-ins, password changes).
+    -- Failure when the service gave an error, or when the response says so (console sign-ins, password changes).
     case
-        when error_code is not null then 2
+        when coalesce(error_code, error_message) is not null then 2
         when coalesce(
             {{ json_member("response_elements", "event_name") }}, {{ json_member("service_details", "event_name") }}
         ) in ('Failure', 'Failed') then 2
@@ -114,16 +118,14 @@ select
         },
         'response': {'error': error_code, 'error_message': error_message, 'data': response_elements}
     } as api,
-    -- sourceIPAddress is an address, the DNS name of an AWS service, or "AWS Internal".
+    -- sourceIPAddress is an address, the DNS name of an AWS service, or "AWS Internal". API Activity needs a source.
     {
         'ip': source_ip,
+        'intermediate_ips': forwarding_ips,
         'svc_name': case when source_ip is null then source_address end,
-        'domain': case
-            when regexp_full_match(source_address, '[a-z0-9-]+([.][a-z0-9-]+)*[.]amazonaws[.]com([.]cn)?')
-                then source_address
-        end,
+        'domain': source_domain,
         'uid': vpc_endpoint,
-        'name': case when coalesce(source_address, vpc_endpoint) is null then 'Unknown' end
+        'name': case when class_uid = 6003 and coalesce(source_address, vpc_endpoint) is null then 'Unknown' end
     } as src_endpoint,
     {'user_agent': user_agent} as http_request,
     {{ ocsf_metadata(
@@ -135,6 +137,7 @@ select
         observable("actor.user.uid", 31, "caller_uid"),
         observable("actor.user.programmatic_credentials.uid", 19, "identity_credential"),
         observable("src_endpoint.ip", 2, "source_ip"),
+        observable("src_endpoint.domain", 1, "source_domain"),
     ]) }} as observables,
     -- What OCSF has no place for. API Activity (6003) has one for resources and for the host that was called, as
     -- Authentication (3002) has for the host.
@@ -158,6 +161,11 @@ select
         "tlsDetails.tlsVersion": "tls_version",
         "tlsDetails.cipherSuite": "tls_cipher",
         "tlsDetails.clientProvidedHostHeader": "case when class_uid not in (3002, 6003) then tls_host end",
-        "resources": "case when class_uid <> 6003 then aws_resources end",
+        "resources": "case
+            when class_uid <> 6003 then aws_resources
+            else nullif(list_filter(
+                aws_resources, lambda resource: coalesce(resource.ARN, resource.ARNPrefix) is null
+            ), [])
+        end",
     }) }} as unmapped
 from named

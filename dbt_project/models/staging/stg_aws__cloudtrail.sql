@@ -11,18 +11,18 @@ select
     end as event_type,
     coalesce(nullif(eventSource, ''), insightDetails ->> 'eventSource') as event_source,
     coalesce(nullif(eventName, ''), insightDetails ->> 'eventName') as event_name,
-    eventType as record_type,
-    eventCategory as event_category,
+    nullif(eventType, '') as record_type,
+    nullif(eventCategory, '') as event_category,
     eventVersion as event_version,
     eventTime as event_time,
-    awsRegion as aws_region,
+    nullif(awsRegion, '') as aws_region,
     nullif(recipientAccountId, '') as recipient_account,
-    sharedEventID as shared_event_id,
+    nullif(sharedEventID, '') as shared_event_id,
     managementEvent as management_event,
     readOnly as read_only,
 
     -- caller
-    nullif(userIdentity.type, '') as identity_type,
+    nullif(nullif(userIdentity.type, ''), 'Unknown') as identity_type,
     nullif(userIdentity.userName, '') as identity_user_name,
     nullif(userIdentity.principalId, '') as identity_principal,
     nullif(userIdentity.arn, '') as identity_arn,
@@ -46,26 +46,34 @@ select
 
     -- where from
     nullif(sourceIPAddress, '') as source_address,
-    {{ ip_or_null("sourceIPAddress") }} as source_ip,
-    nullif(userAgent, '') as user_agent,
+    case when contains(sourceIPAddress, ',') then trim(split_part(sourceIPAddress, ',', 1)) else sourceIPAddress end
+        as first_address, -- of several, as a client or proxy gave them (X-Forwarded-For)
+    {{ ip_or_null("first_address") }} as source_ip,
+    case
+        when contains(sourceIPAddress, ',') then list_filter(
+            list_transform(string_split(sourceIPAddress, ',')[2:], lambda each: {{ ip_or_null("trim(each)") }}),
+            lambda each: each is not null
+        )
+    end as forwarding_ips,
+    nullif(nullif(userAgent, ''), '-') as user_agent,
     nullif(vpcEndpointId, '') as vpc_endpoint,
-    vpcEndpointAccountId as vpc_endpoint_account,
+    nullif(vpcEndpointAccountId, '') as vpc_endpoint_account,
     tlsDetails.clientProvidedHostHeader as tls_host,
     tlsDetails.tlsVersion as tls_version,
     tlsDetails.cipherSuite as tls_cipher,
 
     -- request and response
     nullif(requestID, '') as request_id,
-    apiVersion as api_version,
-    requestParameters as request_parameters,
-    responseElements as response_elements,
+    nullif(apiVersion, '') as api_version,
+    nullif(requestParameters, '""') as request_parameters,
+    nullif(responseElements, '""') as response_elements,
     nullif(errorCode, '') as error_code,
     nullif(errorMessage, '') as error_message,
     resources as aws_resources,
 
     -- further
-    additionalEventData as additional_data,
-    serviceEventDetails as service_details,
+    nullif(additionalEventData, '""') as additional_data,
+    nullif(serviceEventDetails, '""') as service_details,
     insightDetails as insight_details,
     edgeDeviceDetails as edge_device,
     eventContext as event_context,

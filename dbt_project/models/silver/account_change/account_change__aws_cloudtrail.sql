@@ -35,6 +35,7 @@ named as (
         coalesce(target_arn, target_name, target_uid) is null and (
             event_name = 'ChangePassword'
             or event_name in ('PasswordUpdated', 'PasswordRecoveryRequested', 'PasswordRecoveryCompleted')
+            or event_name in ('EmailUpdated', 'AccountNameUpdated')
             or event_name in ('CreateLoginProfile', 'UpdateLoginProfile', 'DeleteLoginProfile')
             or event_name in ('CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'DeactivateMFADevice')
             or event_name like '%SSHPublicKey'

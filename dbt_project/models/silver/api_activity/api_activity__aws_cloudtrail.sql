@@ -3,6 +3,8 @@
 with activity as (
     select
         event.* exclude (activity_id, activity_name),
+        list_filter(aws_resources, lambda resource: coalesce(resource.ARN, resource.ARNPrefix) is not null)
+            as named_resources,
         coalesce(event.activity_id, verb.activity_id, case when read_only then 2 else 99 end) as activity_id
     from {{ ref("aws_cloudtrail") }} as event
     left join {{ ref("aws_api_verbs") }} as verb
@@ -19,13 +21,15 @@ select
     src_endpoint,
     {'svc_name': event_source, 'hostname': tls_host} as dst_endpoint,
     http_request,
-    list_transform(aws_resources, lambda resource: {
+    list_transform(named_resources, lambda resource: {
         'uid': coalesce(resource.ARN, resource.ARNPrefix),
-        'name': case when coalesce(resource.ARN, resource.ARNPrefix) is null then 'Unknown' end,
         'type': resource.type,
         'owner': {'account': {'uid': resource.accountId}}
     }) as resources,
-    observables,
+    observables || list_transform(
+        coalesce(named_resources, []),
+        lambda resource: {{ observable("resources[].uid", 10, "coalesce(resource.ARN, resource.ARNPrefix)") }}
+    ) as observables,
     cloud,
     actor,
     api,

@@ -22,13 +22,18 @@ select
       'analytic': {
         'name': coalesce(insight_details ->> 'insightType', 'CloudTrail Insight'),
         'type_id': 3,
-        'type': 'Statistical',
-        'category': insight_details ->> 'errorCode'
+        'type': 'Statistical'
       }
     } as finding_info,
     [{
       'data': insight_details ->> 'insightContext',
-      'api': {'operation': coalesce(event_name, 'Unknown'), 'service': {'name': event_source}}
+      'api': case
+          when event_name is not null then {
+              'operation': event_name,
+              'service': {'name': event_source},
+              'response': {'error': insight_details ->> 'errorCode'}
+          }
+      end
     }] as evidences,
     observables,
     cloud,

@@ -38,6 +38,11 @@ VALUES: list[tuple[dict[str, Any], str, object]] = [
     ({"list": [1, {"a": 2}]}, "list", '[1,{"a":2}]'),
     ({"Code": {"#text": 9}}, "code", 9),
     ({"Number": 5, "number": None}, "number", 5),
+    # text where an object or a list was expected, and an object where a list was
+    ({"open": '{"a":1}'}, "open", '{"a":1}'),
+    ({"plain": '{"text": "t", "yes": true}'}, "plain", {"text": "t", "yes": True}),
+    ({"targets": '[{"id": "t", "size": "1"}]'}, "targets", [{"id": "t", "size": 1, "more": None}]),
+    ({"targets": {"id": "t", "size": "1"}}, "targets", [{"id": "t", "size": 1, "more": None}]),
 ]
 EMPTIED: list[tuple[dict[str, Any], str]] = [
     ({"count": "1"}, "count"),
@@ -51,6 +56,10 @@ EMPTIED: list[tuple[dict[str, Any], str]] = [
     ({"targets": ""}, "targets"),
     ({"words": ["a", 1]}, "words"),
     ({"open": 5}, "open"),
+    ({"plain": "text"}, "plain"),
+    ({"plain": "[1]"}, "plain"),
+    ({"targets": "{}"}, "targets"),
+    ({"targets": {"id": 1}}, "targets"),
 ]
 TIMES: list[tuple[dict[str, Any], str]] = [
     ({"at": "2026-03-02T05:06:07.123456Z"}, "2026-03-02T05:06:07.123456"),
