@@ -89,6 +89,8 @@ class Lease:
 class Store(Protocol):
     """What a lake needs of the place it lies in. Keys are relative, `/`-separated; replacing is atomic."""
 
+    # What has a body here is enough for files of this machine.
+
     root: str
 
     @property
@@ -106,6 +108,7 @@ class Store(Protocol):
 
     def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
         """Return what is known of many objects."""
+        return {key: self.info(key) for key in keys}
 
     def open(self, key: str) -> BinaryIO:
         """Open one object for reading. Raises FileNotFoundError."""
@@ -114,7 +117,10 @@ class Store(Protocol):
         """Return the bytes of one object. Raises FileNotFoundError."""
 
     def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """Yield (key, bytes) of the objects under a folder, in key order."""
+        """Yield (key, bytes) of the objects under a folder, in key order; one that has just gone is left out."""
+        for found in self.list(prefix):
+            with suppress(FileNotFoundError):
+                yield found.key, self.read(found.key)
 
     def write(self, key: str, data: bytes, expect: str = ANY) -> str:
         """Replace one object, durably and at once: readers see the old bytes or the new ones. Return its fingerprint.
@@ -128,6 +134,8 @@ class Store(Protocol):
 
     def fingerprint_seen(self, key: str) -> str:
         """Return the fingerprint of what this thread last read of a key, or of what is there now; else `ABSENT`."""
+        held = self.info(key)
+        return held.fingerprint if held else ABSENT
 
     def forget_seen(self) -> None:
         """Forget what this thread has read, so that `fingerprint_seen` tells of what is read from now on."""
@@ -152,6 +160,8 @@ class Store(Protocol):
 
     def delete_many(self, keys: Iterable[str]) -> None:
         """Remove objects."""
+        for key in keys:
+            self.delete(key)
 
     def forget_versions(self, prefix: str) -> None:
         """Remove the versions under a folder that are not current, where the store keeps any. Raises OSError."""
@@ -163,7 +173,7 @@ class Store(Protocol):
         """Hold a named lock; it is free again when its holder ends, however it ends."""
 
 
-class LocalStore:
+class LocalStore(Store):
     """A folder of this machine. Replacing is write-to-temporary, fsync, rename, fsync of the folder.
 
     So a power loss leaves the old bytes or the new ones, and what is done later is not there without what was before.
@@ -193,21 +203,15 @@ class LocalStore:
 
     def info(self, key: str) -> ObjectInfo | None:
         """Return size and time of one file, or None."""
-        try:
+        with suppress(FileNotFoundError, NotADirectoryError):
             return _info(key, os.stat(f"{self.root}/{key}"))  # noqa: PTH116 - pathlib takes as long as the system
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        return None
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Return the names of the folders right under one, in order."""
-        try:
+        with suppress(FileNotFoundError, NotADirectoryError):
             return sorted(entry.name for entry in os.scandir(self.path / prefix) if entry.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-    def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
-        """Return size and time of many files."""
-        return {key: self.info(key) for key in keys}
+        return []
 
     def open(self, key: str) -> BinaryIO:
         """Open one file for reading."""
@@ -217,19 +221,12 @@ class LocalStore:
         """Return the bytes of one file."""
         return (self.path / key).read_bytes()
 
-    def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """Yield (key, bytes) of the files under a folder, in key order; one that has just gone is left out."""
-        for found in self.list(prefix):
-            with suppress(FileNotFoundError):
-                yield found.key, self.read(found.key)
-
     def write(self, key: str, data: bytes, expect: str = ANY) -> str:
         """Replace one file: temporary file on the same file system, fsync, rename."""
         if expect == ANY:
             return self._write(key, data)
         with file_lock(self.path / ".lock-write"):
-            held = self.info(key)
-            if (held.fingerprint if held else ABSENT) != expect:
+            if self.fingerprint_seen(key) != expect:
                 raise Conflict(f"{self.path / key} is not as it was when it was read")
             return self._write(key, data)
 
@@ -245,16 +242,13 @@ class LocalStore:
             except FileNotFoundError:  # another process took it for what a dead step left (`publish.sweep`)
                 if attempt == _RACES - 1:
                     raise
-        written = self.info(key)
-        return written.fingerprint if written else ABSENT
+        return self.fingerprint_seen(key)
 
     @staticmethod
     def _write_durably(path: Path, data: bytes) -> None:
         make_folder(path.parent)
-        with path.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
+        path.write_bytes(data)
+        _sync([path])
 
     def put(self, path: Path, key: str) -> None:
         """Replace one file: a copy beside it, fsync, rename."""
@@ -263,11 +257,10 @@ class LocalStore:
         for attempt in range(_RACES):
             self._make_folder(target.parent)
             try:
-                with path.open("rb") as held, copy.open("xb") as out:
-                    copy.chmod(FILE_MODE)
-                    shutil.copyfileobj(held, out, 1 << 20)
-                    out.flush()
-                    os.fsync(out.fileno())
+                copy.touch(PRIVATE_MODE)
+                shutil.copyfile(path, copy)
+                copy.chmod(FILE_MODE)
+                _sync([copy])
                 copy.replace(target)
                 _sync([target.parent])
                 return
@@ -277,14 +270,6 @@ class LocalStore:
             finally:
                 copy.unlink(missing_ok=True)
 
-    def fingerprint_seen(self, key: str) -> str:
-        """Return the fingerprint of what is there now; else `ABSENT`."""
-        held = self.info(key)
-        return held.fingerprint if held else ABSENT
-
-    def forget_seen(self) -> None:
-        """Do nothing: nothing is remembered."""
-
     def prepared(self, key: str) -> Path:
         """Return the file's own path: the lake's file system is where steps prepare."""
         return self.path / key
@@ -293,9 +278,6 @@ class LocalStore:
         """Make what is prepared durable, with its folders."""
         files = [path for key in keys if (path := self.path / key).exists()]
         _sync([*files, *(folder for path in files for folder in path.parents if folder.is_relative_to(self.path))])
-
-    def unstage(self, folder: str) -> None:
-        """Do nothing: what is prepared goes with its folder."""
 
     def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Rename staged files to their places, durably."""
@@ -323,11 +305,10 @@ class LocalStore:
                     raise
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        make_folder(self.path)
-        named = folder.relative_to(self.path).parts[:1] == (ERASURES,)
-        make_folder(folder, PRIVATE_MODE if named else FOLDER_MODE)
+        if not folder.is_dir():
+            make_folder(self.path)
+            named = folder.relative_to(self.path).parts[:1] == (ERASURES,)
+            make_folder(folder, PRIVATE_MODE if named else FOLDER_MODE)
 
     def delete(self, key: str) -> None:
         """Remove one file and the folders that it leaves empty, up to the lake's root."""
@@ -336,21 +317,11 @@ class LocalStore:
             shutil.rmtree(target, ignore_errors=True)
         else:
             target.unlink(missing_ok=True)
-        for folder in target.parents:
-            if folder == self.path or not folder.is_relative_to(self.path):
-                break
-            try:
+        with suppress(OSError):  # not empty
+            for folder in target.parents:
+                if folder == self.path or not folder.is_relative_to(self.path):
+                    break
                 folder.rmdir()
-            except OSError:
-                break
-
-    def delete_many(self, keys: Iterable[str]) -> None:
-        """Remove files."""
-        for key in keys:
-            self.delete(key)
-
-    def forget_versions(self, prefix: str) -> None:
-        """Do nothing: a folder keeps no versions."""
 
     def url(self, key: str) -> str:
         """Return the file's path."""

@@ -8,7 +8,8 @@ from typing import Any
 import dagster as dg
 
 from ingest.contracts import Contract, Field
-from lake.ledger import COVERAGE, Coverage, LandingReceipt, objects_of_hour
+from lake.ledger import Coverage, LandingReceipt, objects_of_hour
+from lake.ledger.coverage import COVERAGE
 from lake.storage import duck, paths
 from lake.storage.store import Store
 from orchestration.assets.keys import RECEIPT, receipt_mark

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ingest.contracts import Contract
-from lake.ledger import LandingReceipt, coverage_of, coverage_sentence, emptied_fields
+from lake.ledger import LandingReceipt, emptied_fields
+from lake.ledger.coverage import coverage_of, coverage_sentence
 from lake.storage.store import Store
 from orchestration.assets.landing_metadata import (
     classified_paths,

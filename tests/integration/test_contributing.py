@@ -37,7 +37,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (top / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
     parsed(top / "dbt_project")  # only what is added is parsed then
     blocks = dict(BLOCK.findall((TOP / "CONTRIBUTING.md").read_text()))
-    assert len(blocks) == 8
+    assert len(blocks) == 7
     for name, text in blocks.items():
         file = top / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from lake import ledger
-from lake.ledger import coverage_of, coverage_sentence
 from lake.ledger.balance import INCOMPLETE, NOT_BUILT, NOT_LANDED, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.ledger.balance import balance as balance_of
+from lake.ledger.coverage import coverage_of, coverage_sentence
 from lake.storage.store import Store
 from orchestration.cli.app import Json, app, contract, hour_range, lake, out, print_json, print_table, say
 from orchestration.dbt.project import load_project

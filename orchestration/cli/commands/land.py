@@ -11,7 +11,7 @@ from ingest.contracts import Contract
 from ingest.landing import LandingError, LandingSettings, land_files
 from ingest.landing.land import Landed
 from ingest.objects import Listing, list_places
-from lake.ledger import coverage_sentence
+from lake.ledger.coverage import coverage_sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from orchestration.cli.app import (
