@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from operator import is_
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,7 +73,7 @@ class State:
                 yield f"the variable {name} was {before!r} and is {after!r}"
         for module, names in self.modules.items():
             after = vars(sys.modules[module]) if module in sys.modules else names
-            if len(after) == len(names) and all(map(is_, names.values(), after.values())):
+            if after == names:  # Python looks first whether they are the same objects, and at equal ones no further
                 continue
             for name, value in names.items():
                 if after.get(name) is not value and not name.startswith("__") and _counts(module, name, value):

@@ -1,5 +1,6 @@
 """Hundreds of settings files that nobody should write: each ends in settings, or in one sentence with key and file."""
 
+import copy
 import random
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ PLACES = _places(WHOLE)
 
 def _with(place: tuple[str, ...], value: object, name: str = "") -> dict[str, Any]:
     """The whole settings with another value in a place, or the key there spelt `name`."""
-    made = yaml.safe_load(yaml.safe_dump(WHOLE))
+    made = copy.deepcopy(WHOLE)
     group = made
     for step in place[:-1]:
         group = group[step]

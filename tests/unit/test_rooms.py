@@ -7,7 +7,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -53,14 +53,17 @@ def name_of(file: Path) -> str:
     return ".".join(file.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported(file: Path) -> Iterator[tuple[str, int]]:
-    """Yield everything a file imports, at its top, in functions and for types, with the line."""
+@cache
+def imported(file: Path) -> list[tuple[str, int]]:
+    """Return everything a file imports, at its top, in functions and for types, with the line."""
+    found: list[tuple[str, int]] = []
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from ((name.name, node.lineno) for name in node.names)
+            found += ((name.name, node.lineno) for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert not node.level, f"{file}: relative imports are not used here"
-            yield from ((f"{node.module}.{name.name}", node.lineno) for name in node.names)
+            found += ((f"{node.module}.{name.name}", node.lineno) for name in node.names)
+    return found
 
 
 @cache

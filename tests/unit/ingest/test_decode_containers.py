@@ -18,7 +18,7 @@ from ingest.decode import DecodeReport, Limits
 from ingest.decode.containers import MAX_DEPTH, MAX_MEMBERS
 from tests.unit.ingest.decoding import Row, decoded, lines, stored
 
-TEXT = b"".join(b'{"n":%d,"s":"%d"}\n' % (n, n * 7919) for n in range(300))
+TEXT = b"".join(b'{"n":%d,"s":"%d"}\n' % (n, n * 7919) for n in range(120))
 LINES = TEXT.decode().splitlines()
 NAMES = ["'", '"', "*?[", "a\nb", "ü.json", "-x", "../../etc/passwd", "/abs", "%20#"]
 Pack = Callable[[bytes], bytes]

@@ -1,3 +1,6 @@
+from functools import cache
+from typing import Any
+
 import duckdb
 import jinja2
 import pytest
@@ -22,13 +25,18 @@ class Returned(Exception):
         self.value = value
 
 
-def caption(class_name: str, attribute: str, value: int) -> str | None:
-    """What `ocsf_caption` gives for one id, by running its SQL."""
+@cache
+def macros() -> Any:
+    """The generated macros of enumerations."""
     text = (DBT_PROJECT / GENERATED / "ocsf_enums.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
     environment.globals.update(exceptions=Exceptions())
-    module = environment.from_string(_with_returns(text, environment)).module
-    sql = module.ocsf_caption(class_name, attribute, str(value))  # type: ignore[attr-defined]
+    return environment.from_string(_with_returns(text, environment)).module
+
+
+def caption(class_name: str, attribute: str, value: int) -> str | None:
+    """What `ocsf_caption` gives for one id, by running its SQL."""
+    sql = macros().ocsf_caption(class_name, attribute, str(value))
     row = duckdb.execute(f"select {sql}").fetchone()
     assert row
     return row[0]
