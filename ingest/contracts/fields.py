@@ -64,6 +64,7 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "volatile": list,
     "recordsKeys": list,
     "wrappers": list,
+    "layouts": bool,
     "arrivalPattern": str,
     "arrivalFormat": str,
     "ignore": list,

@@ -275,6 +275,8 @@ class Contract:
     has to know. `complete_batch` says which objects are read only once their writer has marked them all as written.
     `open_record`: the source has far more fields than anyone declares; what is not declared stays in `_raw` and is no
     drift. `stall_above`: a batch stalls when one optional field has another type in a larger share of its records.
+    `layouts`: the source's `layouts.py` gives records of other layouts the contract's. `time_zone` is no part of the
+    file, but the user's: the zone of event times without an offset, where nothing else tells it.
     """
 
     source: str
@@ -306,6 +308,8 @@ class Contract:
     notifications: str = "s3_event"
     limitations: str = ""
     open_record: bool = False
+    layouts: bool = False
+    time_zone: str = ""
     stall_above: float | None = None
     complete_batch: CompleteBatch | None = None
     format: Format = Format()

@@ -127,6 +127,7 @@ def _contract(file: Path, text: bytes) -> Contract:
         vendor=custom.get("vendor") or _text(odcs.name, Place(file, "name")).split("_")[0],
         limitations=_line(odcs.description.limitations if odcs.description else None),
         open_record=bool(custom.get("openRecord", False)),
+        layouts=bool(custom.get("layouts", False)),
         stall_above=_share(custom, top.at("stallAbove")),
         **_optional(custom, fields, top),
     )

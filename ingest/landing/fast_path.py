@@ -39,6 +39,7 @@ _Any = msgspec.Raw
 _Open = msgspec.defstruct("Open", [], gc=False)
 
 Decode = Callable[[memoryview], Any]
+Marks = npt.NDArray[np.int8]
 
 
 class FastPath:
@@ -53,7 +54,7 @@ class FastPath:
         self._lenient: Decode = msgspec.json.Decoder(_struct(tree, forbid=False)).decode
         self._expect_unknown_fields = False
 
-    def check(self, lines: pa.StringArray) -> npt.NDArray[np.int8]:
+    def check(self, lines: pa.StringArray) -> Marks:
         """Return the mark of each record text: `KEPT`, `TYPES_KEPT` or `UNKNOWN`.
 
         Where most records of a batch carry unknown fields, the next batch is not asked whether they do.

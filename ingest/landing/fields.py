@@ -59,6 +59,7 @@ class FieldPaths:
     def __init__(self, contract: Contract) -> None:
         self.fields = [each for each in contract.walk() if "[*]" not in each.steps]
         self.open_record = contract.open_record
+        self._layouts = contract.layouts
         self._by_steps = {each.steps: each for each in self.fields}
         self._paths: dict[Steps, list[Steps]] = {RECORD: [RECORD]}
         for each in self.fields:
@@ -93,6 +94,10 @@ class FieldPaths:
                     known.setdefault(steps, [])
                 elif each.type in ("map", "any"):
                     values.add(steps)
+        for each in self.fields if self._layouts else ():
+            if each.type == "map":  # what layouts keep together has the names that the contract knows beside the header
+                values.difference_update(self.of(each))
+                known.update((steps, known[RECORD]) for steps in self.of(each))
         return {steps: tuple(dict.fromkeys(names)) for steps, names in known.items() if steps not in values}
 
 
@@ -130,16 +135,20 @@ class IdentitySql:
         without = " ".join(
             f"when {self._key_part(path)} is null then {literal(path)}" for path in self._contract.event_key
         )
-        paths = [
-            json_path(steps)
+        clocks = [
+            (steps, each)
             for each in self._contract.event_times
             for steps in self._paths.of(self._contract.field(each.path))
         ]
-        read = f"try(json_extract_string(coalesce(_record, _raw), {listed(paths)}))"
+        read = f"try(json_extract_string(coalesce(_record, _raw), {listed(json_path(steps) for steps, _ in clocks)}))"
         if self._contract.format.is_text:
-            read = f"[{', '.join(self._text(each.path) for each in self._contract.event_times)}]"
+            clocks = [((each.path,), each) for each in self._contract.event_times]
+            read = f"[{', '.join(self._text(each.path) for _, each in clocks)}]"
         found = f"list_filter({read}, lambda x: x is not null)"
         shown = f"left({found}[1], {_FOUND_CHARACTERS})"
+        at = f"list_position(list_transform({read}, lambda x: x is not null), true)"
+        bad_names = f"{listed('.'.join(steps) for steps, _ in clocks)}[{at}]"
+        bad_forms = f"{listed(self._expected(each) for _, each in clocks)}[{at}]"
         not_after = f"not after {latest_event_at:%Y-%m-%dT%H:%M:%SZ}"
         clock = " ".join(
             f"when {self._instant(each)} = _event_at then {literal(each.path)}" for each in self._contract.event_times
@@ -149,10 +158,20 @@ class IdentitySql:
         ['missing_field', case when false then '' {without} else {literal(key)} end, 'the event key', 'absent or empty']
       when _event_at is null then case when coalesce(len({found}), 0) = 0
         then ['missing_field', {literal(first.path)}, 'the event time', 'absent']
-        else ['bad_event_time', {literal(first.path)}, {literal(first.format)}, {shown}] end
+        else ['bad_event_time', {bad_names}, {bad_forms}, {shown}] end
       when _event_at > timestamp '{latest_event_at:%Y-%m-%d %H:%M:%S}' then
         ['event_in_future', case {clock} end, {literal(not_after)}, {shown}]
     end"""
+
+    def _expected(self, candidate: EventTime) -> str:
+        """What a clock must tell, for a person."""
+        if candidate.format != "iso8601" or candidate.naive_is_utc or self._contract.time_zone:
+            return candidate.format
+        wanting = ""
+        if candidate.zone_from is not None:
+            wanting = f" or {' and '.join(candidate.zone_from)} to tell the zone by, or the setting"
+            wanting += f" sources.{self._contract.source}.time_zone"
+        return f"iso8601 with an offset{wanting}" if wanting else candidate.format
 
     def _column(self, path: str) -> str:
         return ".".join(quoted(step) for step in self._contract.field(path).steps)
@@ -199,12 +218,17 @@ class IdentitySql:
     def _naive(self, candidate: EventTime, text: str) -> str:
         if candidate.naive_is_utc:
             return f"try_cast({text} as timestamp)"
+        zoned = "null::timestamp"
+        if self._contract.time_zone:
+            there = f"timezone({literal(self._contract.time_zone)}, try_cast({text} as timestamp))"
+            zoned = f"timezone('UTC', {there})"
         if candidate.zone_from is None:
-            return "null::timestamp"
+            return zoned
         local, utc = (_finite(f"try_cast({self._text(path)} as timestamp)") for path in candidate.zone_from)
         quarters = f"round(epoch({local} - {utc}) / 900)"
         zone = f"case when {quarters} between {-4 * _MOST_ZONE_HOURS} and {4 * _MOST_ZONE_HOURS} then {quarters} end"
-        return f"try_cast({text} as timestamp) - to_minutes(({zone})::int * 15)"
+        told = f"try_cast({text} as timestamp) - to_minutes(({zone})::int * 15)"
+        return f"coalesce({told}, {zoned})" if self._contract.time_zone else told
 
 
 def _finite(instant: str) -> str:

@@ -12,11 +12,12 @@ not null.
 import json
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pyarrow as pa
 
 from ingest.contracts import Contract, Field
 from ingest.decode import RAW, SCHEMA, DecodeReport
-from ingest.landing.fast_path import KEPT, FastPath, FastPathSql
+from ingest.landing.fast_path import KEPT, TYPES_KEPT, UNKNOWN, FastPath, FastPathSql, Marks
 from ingest.landing.fields import FieldPaths, Reader, Steps, paths_of
 from lake.base.sql import coalesced, json_path, listed, literal, literals, quoted
 
@@ -44,6 +45,7 @@ class JsonReader(Reader):
         self.fast_path = FastPath(self.paths)
         self._fast = FastPathSql(self.paths)
         self._strict = StrictSql(contract, self.paths, self.consequence)
+        self._has_raw = bool(contract.format.xml) or contract.layouts
 
     def stream(self, batches: Iterator[pa.RecordBatch], report: DecodeReport) -> pa.RecordBatchReader:
         """Return the decoded batches with `arrived_at` and `checked` (0, 1 or 2).
@@ -51,24 +53,36 @@ class JsonReader(Reader):
         Unknown fields are counted on the way, in the records that may have some.
         """
         added = [pa.field("arrived_at", pa.timestamp("us")), pa.field("checked", pa.int8())]
-        schema = pa.schema([*SCHEMA, *([RAW] if self.contract.format.xml else []), *added])
+        schema = pa.schema([*SCHEMA, *([RAW] if self._has_raw else []), *added])
 
         def rows() -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                lines = batch.column("line")
-                checked = self.fast_path.check(lines)
+                columns = batch.columns
+                if self._has_raw and len(columns) == len(SCHEMA):
+                    columns.append(pa.nulls(len(batch), RAW.type))
+                checked = self.fast_path.check(columns[0])
+                if self.contract.layouts and (checked == UNKNOWN).any():
+                    columns[0], columns[-1], checked = self._in_own_layout(columns[0], columns[-1], checked)
+                lines = columns[0]
                 doubtful = checked > KEPT
                 if (problems := batch.column("problem")).null_count < len(lines):
                     doubtful &= problems.is_null().to_numpy(zero_copy_only=False)
                 if doubtful.any():
                     self.drift.add(lines if doubtful.all() else lines.filter(pa.array(doubtful)))
-                columns = batch.columns
-                if self.contract.format.xml and len(columns) == len(SCHEMA):
-                    columns.append(pa.nulls(len(lines), RAW.type))
                 columns += [report.arrivals(batch.column("object")), pa.array(checked)]
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
         return pa.RecordBatchReader.from_batches(schema, rows())
+
+    def _in_own_layout(self, lines: pa.Array, raw: pa.Array, checked: Marks) -> tuple[pa.Array, pa.Array, Marks]:
+        """The lines, those that came in another layout in the contract's; the texts as delivered; the marks."""
+        from ingest.landing.layouts import in_own_layout  # few sources come in other layouts than their contract's
+
+        lines, raw, changed = in_own_layout(self.contract, lines, raw, checked == UNKNOWN)
+        if len(changed):
+            marks = self.fast_path.check(lines.take(pa.array(changed)))
+            checked[changed] = np.maximum(marks, TYPES_KEPT)  # all that is known of their fields stands in `line`
+        return lines, raw, checked
 
     def typed(self) -> str:
         """Return the SQL steps that give `typed`."""
@@ -85,7 +99,7 @@ class JsonReader(Reader):
             for each in self.contract.fields
         )
         raw, record = "r.line", "null::varchar"
-        if self.contract.format.xml:
+        if self._has_raw:
             raw, record = "coalesce(r.raw, r.line)", "case when r.raw is not null then r.line end"
         return f"""parsed as (
   select r.*,

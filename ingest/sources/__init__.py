@@ -1,11 +1,12 @@
 """One folder per kind of log of one vendor: its contract, and code only where data cannot declare it.
 
-A folder may hold two modules that others call, found by their names: `source.py` of a source that is read from an API
-(`Api`), and `integrity.py` of a source whose vendor signs what it delivers (`Integrity`).
+A folder may hold three modules that others call, found by their names: `source.py` of a source that is read from an API
+(`Api`), `integrity.py` of a source whose vendor signs what it delivers (`Integrity`), and `layouts.py` of a source that
+comes in many layouts (`Layouts`).
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -100,8 +101,19 @@ class Integrity(Protocol):
         ...
 
 
+class Layouts(Protocol):
+    """A `layouts.py`, which a contract asks for by `layouts: true`."""
+
+    def plain(self, record: dict[str, Any], own_names: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return a record in the contract's layout with every value that it has, None when it is of no known layout.
+
+        `own_names` are the contract's fields by their lower case. The record given may be taken apart.
+        """
+        ...
+
+
 class BrokenModule(HeadwaterError, ImportError):
-    """A source's `source.py` or `integrity.py` cannot be imported, or lacks something; the message names the file."""
+    """A module of a source's folder cannot be imported, or lacks something; the message names the file."""
 
     exit_code = WRONG_CALL
 
@@ -114,6 +126,11 @@ def api_of(source: str) -> Api | None:
 def integrity_of(source: str) -> Integrity | None:
     """Return the `integrity.py` of a source, None when it has none. Raises BrokenModule."""
     return cast(Integrity | None, _module(source, "integrity", ("SETTLED", "verify_hours")))
+
+
+def layouts_of(source: str) -> Layouts | None:
+    """Return the `layouts.py` of a source, None when it has none. Raises BrokenModule."""
+    return cast(Layouts | None, _module(source, "layouts", ("plain",)))
 
 
 def _module(source: str, name: str, attributes: Sequence[str]) -> ModuleType | None:

@@ -12,7 +12,7 @@ from ingest.landing import LandingError, LandingSettings
 from ingest.landing.queue import one_drainer
 from lake.storage.publish import recover
 from orchestration.graph import Graph
-from orchestration.settings import ObjectSource, Settings, load_settings, open_lake
+from orchestration.settings import ObjectSource, Settings, in_zone, load_settings, open_lake
 from orchestration.steps.collect import drain_queue
 
 EVERY_MINUTES = 5
@@ -58,7 +58,7 @@ def _job(contract: Contract) -> dg.JobDefinition:
         recover(store)
         limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
         with one_drainer(store, contract.source):
-            done = drain_queue(settings, contract, place, store, limits)
+            done = drain_queue(settings, in_zone(settings, contract), place, store, limits)
         for receipt in done.receipts:
             context.log.info(
                 f"batch {receipt.batch}: {receipt.read:,} read = {receipt.landed:,} landed +"

@@ -1,5 +1,6 @@
 """Settings: one model, from `headwater.yml` and `HEADWATER_*` variables; variables win."""
 
+import hashlib
 import os
 import re
 from dataclasses import replace
@@ -39,6 +40,7 @@ from orchestration.settings.models import (
 )
 
 if TYPE_CHECKING:
+    from ingest.contracts import Contract
     from ingest.lookups.provider import Lookup
     from ingest.sources import ApiPlace
     from lake.iceberg import Place as IcebergPlace
@@ -56,6 +58,7 @@ __all__ = [
     "access_of",
     "config_file",
     "iceberg_place",
+    "in_zone",
     "load_settings",
     "lookups_of",
     "open_lake",
@@ -334,6 +337,18 @@ def access_of(settings: Settings, source: str) -> AwsAccess:
     place = settings.sources.get(source)
     own = place.s3 if isinstance(place, ObjectSource) else None
     return (own or settings.s3).access()
+
+
+def in_zone(settings: Settings, contract: "Contract") -> "Contract":
+    """Return the contract as the source's settings complete it: the zone of times without an offset.
+
+    Its fingerprint is another one, so that what was landed by another zone is read again.
+    """
+    place = settings.sources.get(contract.source)
+    if not isinstance(place, ObjectSource) or place.time_zone is None:
+        return contract
+    mark = hashlib.sha256(f"{contract.fingerprint} {place.time_zone}".encode()).hexdigest()
+    return replace(contract, time_zone=place.time_zone, fingerprint=mark)
 
 
 def parse_bytes(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import zoneinfo
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -227,12 +228,14 @@ class S3Lake(S3Access):
 class ObjectSource(Strict):
     """Where the objects of an object source lie: a folder of this machine, or `s3://bucket/prefix`.
 
-    `s3` is how its bucket and queue are reached; without it as the lake's. `queue` announces new objects.
+    `s3` is how its bucket and queue are reached; without it as the lake's. `queue` announces new objects. `time_zone`
+    is that of event times without an offset (`Europe/Berlin`); a source that is only landed by hand may have it alone.
     """
 
     root: str | None = None
     s3: S3Access | None = None
     queue: str | None = None
+    time_zone: str | None = None
 
     @field_validator("root", mode="before")
     @classmethod
@@ -246,9 +249,16 @@ class ObjectSource(Strict):
             raise ValueError("expected the queue's URL, https://sqs.<region>.amazonaws.com/<account>/<name>")
         return queue
 
+    @field_validator("time_zone")
+    @classmethod
+    def _a_zone(cls, zone: str | None) -> str | None:
+        if zone is not None and zone not in zoneinfo.available_timezones():
+            raise ValueError(f"{zone!r} is no time zone (expected a name such as Europe/Berlin or UTC)")
+        return zone
+
     @model_validator(mode="after")
     def _somewhere(self) -> "ObjectSource":
-        if self.root is None and self.queue is None:
+        if self.root is None and self.queue is None and self.time_zone is None:
             raise ValueError("expected root, queue or both")
         return self
 

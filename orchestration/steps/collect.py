@@ -28,7 +28,7 @@ from lake.ledger import LandingReceipt
 from lake.storage import paths
 from lake.storage.publish import recover
 from lake.storage.store import Store
-from orchestration.settings import ObjectSource, Settings, access_of, open_lake
+from orchestration.settings import ObjectSource, Settings, access_of, in_zone, open_lake
 
 LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
 _OBJECTS_EXAMPLE = "root: /folder/of/its/objects or s3://bucket/prefix"
@@ -72,7 +72,7 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
         AnnouncedUnreadable: see there.
         LandingError, FetchError: see `ingest.landing.land` and the source's `fetch_hour`.
     """
-    place = place_of(settings, contract)
+    place, contract = place_of(settings, contract), in_zone(settings, contract)
     store = open_lake(settings)
     recover(store)
     limits = LandingSettings(memory_bytes=settings.memory_bytes, threads=settings.threads)
@@ -206,7 +206,7 @@ def place_of(settings: Settings, contract: Contract) -> ObjectSource | ApiPlace:
     """Return where a source is read from. Raises SourceNotConfigured, SettingsError."""
     settings.refuse(f"sources.{contract.source}")
     place: ObjectSource | ApiPlace | None = settings.sources.get(contract.source)
-    if place is None:
+    if place is None or (isinstance(place, ObjectSource) and not place.address):
         raise SourceNotConfigured(contract)
     return place
 

@@ -196,7 +196,7 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
             told = ", ".join(f"{field} ({emptied[field]:,} records)" for field in most)
             advice = "correct the type in the contract, or add it to `accepts`, and land again; `_raw` has the values"
             yield Finding(f"source {name}", "warning", f"fields of another type than the contract says: {told}", advice)
-        if place is None:
+        if place is None or (isinstance(place, ObjectSource) and not place.address):
             advice = f"set sources.{name} for hourly runs; `headwater land {name} PATH` works without"
             yield Finding(f"source {name}", "note", f"not configured, {len(receipts)} batches landed", advice)
             continue

@@ -381,6 +381,7 @@
       ['AccountType', 'VARCHAR'],
       ['SourceModuleName', 'VARCHAR'],
       ['SourceModuleType', 'VARCHAR'],
+      ['EventOutcome', 'VARCHAR'],
       ['EventData', 'JSON'],
       ['UserData', 'JSON'],
       ['LineHeader', 'VARCHAR'],

@@ -7,7 +7,7 @@
 with bronze as (
     select
         *,
-        -- event data that a collector keeps together (winlogbeat, evtx exports), parsed once a row
+        -- event data that a collector keeps together (all but NXLog and Export-WinEvents), parsed once a row
         json_transform(EventData, '{{ tojson(texts) }}') as event_data_fields
     from {{ source("bronze", "windows_event") }}
 ),
@@ -49,14 +49,7 @@ select
         when lower(Severity) = 'warning' or lower(Level) in ('3', 'warning') then 3
         else 1
     end as severity_id,
-    case
-        when EventType = 'AUDIT_SUCCESS' or lower(Keywords) like '%audit success%' then 1
-        when EventType = 'AUDIT_FAILURE' or lower(Keywords) like '%audit failure%' then 2
-        when Keywords in ('0x8020000000000000', '-9214364837600034816') then 1
-        when Keywords in ('0x8010000000000000', '-9218868437227405312') then 2
-        when log = 'sysmon' then 1
-        else 0
-    end as status_id,
+    {{ audit_status() }} as status_id,
     Category as category,
     Keywords as keywords,
     {{ event_value("RuleName") }} as rule_name,
@@ -185,7 +178,7 @@ select
     {{ event_value("PreviousCreationUtcTime") }} as previous_creation_utc_time,
     {{ event_value("IsExecutable") }} as is_executable,
     {{ event_value("Archived") }} as archived,
-    {{ event_value("Contents") }} as contents,
+    {{ event_text("Contents") }} as contents,
 
     -- object, registry
     {{ event_value("ObjectServer") }} as object_server,
@@ -197,9 +190,9 @@ select
     {{ event_value("ShareName") }} as share_name,
     {{ event_value("ShareLocalPath") }} as share_local_path,
     {{ event_value("RelativeTargetName") }} as relative_target_name,
-    {{ event_value("TargetObject") }} as target_object,
-    {{ event_value("Details") }} as registry_details,
-    {{ event_value("NewName") }} as new_name,
+    {{ event_text("TargetObject") }} as target_object,
+    {{ event_text("Details") }} as registry_details,
+    {{ event_text("NewName") }} as new_name,
 
     -- network
     {{ event_value("Protocol") }} as protocol,
@@ -231,15 +224,15 @@ select
     {{ event_value("StartType") }} as start_type,
     {{ event_value("ServiceAccount") }} as service_account,
     {{ event_value("TaskName") }} as task_name,
-    {{ event_value("TaskContent") }} as task_content,
-    {{ event_value("TaskContentNew") }} as task_content_new,
-    {{ event_value("ScriptBlockText") }} as script_block_text,
+    {{ event_text("TaskContent") }} as task_content,
+    {{ event_text("TaskContentNew") }} as task_content_new,
+    {{ event_text("ScriptBlockText") }} as script_block_text,
     {{ event_value("ScriptBlockId") }} as script_block_id,
     {{ event_value("MessageNumber") }} as message_number,
     {{ event_value("MessageTotal") }} as message_total,
     {{ event_value("Path") }} as script_path,
-    {{ event_value("ContextInfo") }} as context_info,
-    {{ event_value("Payload") }} as payload,
+    {{ event_text("ContextInfo") }} as context_info,
+    {{ event_text("Payload") }} as payload,
 
     -- as delivered
     EventData as event_data,

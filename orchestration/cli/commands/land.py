@@ -28,7 +28,7 @@ from orchestration.cli.app import (
     say,
     settings,
 )
-from orchestration.settings import ObjectSource, access_of
+from orchestration.settings import ObjectSource, access_of, in_zone
 
 _MOST_UNREAD = 10
 
@@ -51,7 +51,8 @@ def land(
         raise UsageError(f"--on-stall {on_stall!r}: expected stall, quarantine or null")
     if queue == bool(places):
         raise UsageError("expected files, folders or s3://bucket/prefix, or --queue alone")
-    held, used = contract(source), settings()
+    used = settings()
+    held = in_zone(used, contract(source))
     limits = LandingSettings(memory_bytes=used.memory_bytes, threads=used.threads, stalls_as=on_stall)
     store = lake()
     sweep(store)

@@ -1,0 +1,1 @@
+"""Windows event logs: their contract, and the layouts in which collectors write them."""

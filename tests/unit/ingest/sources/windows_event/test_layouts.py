@@ -1,0 +1,75 @@
+"""One event in every layout is the same record."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ingest.contracts import contract_of
+from ingest.decode.windows_xml import with_events
+from ingest.sources.windows_event.layouts import plain
+from tests.unit.ingest.sources.windows_event.collectors import COLLECTORS, MESSAGE, winlogbeat_modules
+from tests.unit.ingest.sources.windows_event.events import COMPUTER, EVENTS
+
+OWN_NAMES = {each.name.lower(): each.name for each in contract_of("windows_event").fields}
+SAME = {"SourceProcessGuid": "SourceProcessGUID", "TargetProcessGuid": "TargetProcessGUID"}  # as the contract has it
+
+
+def read(record: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(record)
+    made = plain(json.loads(with_events(text) or text), OWN_NAMES)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_what_winlogbeats_modules_move_into_ecs_is_event_data_again(event: dict[str, Any]) -> None:
+    data = read(winlogbeat_modules(event))["EventData"]
+    lost = ("UtcTime", "SourceIsIpv6", "DestinationIsIpv6")  # dropped by the pipelines
+    expected = {SAME.get(name, name): value for name, value in event["data"].items() if name not in lost}
+    expected = {name: value for name, value in expected.items() if value != "-" or name in data}
+    assert {name: _number(value) for name, value in expected.items()} == {
+        name: _number(str(data.get(name))) for name in expected
+    }
+
+
+def _number(text: str) -> str:
+    """Process ids are decimal in ECS, and hashes are in small letters."""
+    return str(int(text, 0)) if text.startswith("0x") and len(text) < 8 else text.lower()
+
+
+@pytest.mark.parametrize("collector", COLLECTORS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_every_layout_gives_the_header_and_the_data_of_the_event(collector: Any, event: dict[str, Any]) -> None:
+    made = read(collector(event))
+    assert (str(event["id"]), event["channel"], COMPUTER, event["provider"]) == (
+        str(made["EventID"]), made["Channel"], made["Hostname"], made["SourceName"],
+    )  # fmt: skip
+    assert str(event["record"]) == str(made.get("RecordNumber", event["record"]))  # Azure's Event has none
+    beside = {**made, **made.get("EventData", {})}
+    expected = {SAME.get(name, name): value for name, value in event["data"].items()}
+    assert expected == {name: str(beside.get(name)) for name in expected}
+    assert made.get("Message", MESSAGE).strip('"') == MESSAGE
+
+
+@pytest.mark.parametrize("collector", [*COLLECTORS, winlogbeat_modules], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_no_value_is_lost(collector: Any, event: dict[str, Any]) -> None:
+    record = collector(event)
+    kept = json.dumps(read(record), ensure_ascii=False)
+    written_otherwise = {"SUCCESS", *SAME}  # a name of the number 0; names of values in lists of elements
+    assert set() == {value for value in _values(record) if value not in kept} - written_otherwise
+
+
+def _values(node: Any) -> Iterator[str]:
+    """The values as JSON, without those that are written in another way: times, XML, JSON in a text, Wazuh's texts."""
+    other_ways = ("SystemTime", "TimeCreated", "timestamp", "RawXml", "original", "EventData", "xmlns", "message")
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        if isinstance(value, dict | list):
+            yield from _values(value)
+    for name, value in node.items() if isinstance(node, dict) else ((str(at), each) for at, each in enumerate(node)):
+        if name not in other_ways and isinstance(value, str) and value:
+            yield json.dumps(value.replace("\\\\", "\\"), ensure_ascii=False)[1:-1]
+        elif name not in other_ways and isinstance(value, int | float):
+            yield json.dumps(value)
