@@ -16,6 +16,37 @@ nullif(coalesce({{ json }} ->> '{{ paths[0] }}', {{ json }} ->> '{{ paths[1] }}'
 {%- endmacro %}
 
 
+{#- The same, NULL where GuardDuty writes a word for what it does not know. -#}
+{% macro guardduty_known(json, path) -%}
+nullif(nullif({{ guardduty_text(json, path) }}, 'Unknown'), '-')
+{%- endmacro %}
+
+
+{#- A process of Runtime Monitoring. parent: SQL of its parent as such an object, or none. -#}
+{% macro guardduty_process(process, parent=none, cmd_line="null") -%}
+case
+      when coalesce({{ guardduty_text(process, "pid") }}, {{ guardduty_text(process, "uuid") }}) is not null then {
+        'name': {{ guardduty_text(process, "name") }},
+        'pid': {{ guardduty_number(process, "pid") }},
+        'uid': {{ guardduty_text(process, "uuid") }},
+        {%- if parent %}
+        'cmd_line': {{ cmd_line }},
+        'working_directory': {{ guardduty_text(process, "pwd") }},
+        {%- endif %}
+        'created_time': {{ guardduty_millis(guardduty_text(process, "startTime")) }},
+        'file': {{ guardduty_file(guardduty_text(process, "executablePath")) }},
+        'user': {
+            'name': {{ guardduty_text(process, "user") }},
+            'uid': {{ guardduty_text(process, "userId") }}
+        }
+        {%- if parent %},
+        'parent_process': {{ parent }}
+        {%- endif %}
+      }
+    end
+{%- endmacro %}
+
+
 {#- The elements of a list at a path, as JSON; empty where there is none. -#}
 {% macro guardduty_list(json, path) -%}
 {%- set paths = guardduty_paths(path) -%}
@@ -27,6 +58,16 @@ coalesce(json_extract({{ json }}, '{{ paths[0] }}[*]') || json_extract({{ json }
 {% macro guardduty_number(json, path, type="integer", within=none) -%}
 {%- set number = "try_cast(" ~ guardduty_text(json, path) ~ " as " ~ type ~ ")" -%}
 {{ "case when " ~ number ~ " between " ~ within ~ " then " ~ number ~ " end" if within else number }}
+{%- endmacro %}
+
+
+{#- Latitude or longitude of a place; NULL where both are 0, which GuardDuty writes for no place. -#}
+{% macro guardduty_place(json, path, name) -%}
+case
+      when {{ guardduty_number(json, path ~ ".lat", "double", "-180 and 180") }} <> 0
+        or {{ guardduty_number(json, path ~ ".lon", "double", "-180 and 180") }} <> 0
+        then {{ guardduty_number(json, path ~ "." ~ name, "double", "-180 and 180") }}
+    end
 {%- endmacro %}
 
 

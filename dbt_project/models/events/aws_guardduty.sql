@@ -44,7 +44,14 @@ read as (
         ) as service_name,
         {{ guardduty_text("api_call", "errorCode") }} as response_error,
         {{ guardduty_number("kubernetes_call", "statusCode") }} as response_code,
-        {{ guardduty_text("action_data", "userAgent") }} as user_agent,
+        coalesce(
+            {{ guardduty_known("action_data", "userAgent") }},
+            {{ guardduty_known("additional_info", "userAgent.fullUserAgent") }},
+            -- of unusual behaviour it stands in a text of JSON
+            {{ guardduty_known("try_cast(" ~ guardduty_text("additional_info", "value") ~ " as json)",
+                "userAgent.fullUserAgent") }}
+        ) as user_agent,
+        {{ guardduty_text("kubernetes_call", "requestUri") }} as request_path,
         coalesce(
             {{ guardduty_text("dns_request", "domain") }}, {{ guardduty_text("dns_request", "domainWithSuffix") }}
         ) as dns_name,
@@ -72,22 +79,32 @@ read as (
                     {{ guardduty_text("seen", "remoteIpDetails.ipAddressV4") }},
                     {{ guardduty_text("seen", "remoteIpDetails.ipAddressV6") }}
                 ),
-                'remote_port': {{ guardduty_number("seen", "remotePortDetails.port", "bigint", "0 and 65535") }},
+                'remote_port': {{ guardduty_number("seen", "remotePortDetails.port", "bigint", "1 and 65535") }},
                 'remote_domain': {{ guardduty_text("seen", "domainDetails.domain") }},
-                'city': {{ guardduty_text("seen", "remoteIpDetails.city.cityName") }},
-                'country': {{ guardduty_text("seen", "remoteIpDetails.country.countryName") }},
-                'country_code': {{ guardduty_text("seen", "remoteIpDetails.country.countryCode") }},
+                'city': {{ guardduty_known("seen", "remoteIpDetails.city.cityName") }},
+                'country': {{ guardduty_known("seen", "remoteIpDetails.country.countryName") }},
+                'country_code': {{ guardduty_known("seen", "remoteIpDetails.country.countryCode") }},
                 'lat': {{ guardduty_number("seen", "remoteIpDetails.geoLocation.lat", "double", "-180 and 180") }},
                 'lon': {{ guardduty_number("seen", "remoteIpDetails.geoLocation.lon", "double", "-180 and 180") }},
-                'asn': {{ guardduty_number("seen", "remoteIpDetails.organization.asn") }},
-                'as_name': {{ guardduty_text("seen", "remoteIpDetails.organization.asnOrg") }},
-                'isp': {{ guardduty_text("seen", "remoteIpDetails.organization.isp") }},
+                'asn': nullif({{ guardduty_number("seen", "remoteIpDetails.organization.asn") }}, 0),
+                'as_name': {{ guardduty_known("seen", "remoteIpDetails.organization.asnOrg") }},
+                'isp': {{ guardduty_known("seen", "remoteIpDetails.organization.isp") }},
                 'local_ip': coalesce(
                     {{ guardduty_text("seen", "localIpDetails.ipAddressV4") }},
                     {{ guardduty_text("seen", "localIpDetails.ipAddressV6") }}
                 ),
-                'local_port': {{ guardduty_number("seen", "localPortDetails.port", "bigint", "0 and 65535") }},
+                'local_port': {{ guardduty_number("seen", "localPortDetails.port", "bigint", "1 and 65535") }},
                 'local_interface': {{ guardduty_text("seen", "localNetworkInterface") }},
+                'forwarding_ips': list_filter(
+                    list_transform(
+                        {{ guardduty_list("seen", "sourceIPs") }},
+                        lambda each: {{ ip_or_null("(each ->> '$')") }}
+                    ),
+                    lambda each: each is not null and each is distinct from coalesce(
+                        {{ guardduty_text("seen", "remoteIpDetails.ipAddressV4") }},
+                        {{ guardduty_text("seen", "remoteIpDetails.ipAddressV6") }}
+                    )
+                ),
                 'data': seen
             }
         ) as sightings,
@@ -106,11 +123,15 @@ read as (
             {{ guardduty_text("sequence_actors[1]", "user.uid") }}
         ) as user_uid,
         coalesce(
-            {{ guardduty_text("access_key", "userType") }}, {{ guardduty_text("sequence_actors[1]", "user.type") }}
+            {{ guardduty_known("access_key", "userType") }}, {{ guardduty_known("sequence_actors[1]", "user.type") }}
         ) as user_type,
         {{ guardduty_text("instance", "instanceId") }} as instance_id,
         {{ guardduty_text("instance", "networkInterfaces[0].privateIpAddress") }} as private_ip,
         {{ guardduty_text("instance", "networkInterfaces[0].privateDnsName") }} as private_name,
+        {{ guardduty_text("instance", "networkInterfaces[0].networkInterfaceId") }} as interface_id,
+        {{ guardduty_text("instance", "networkInterfaces[0].vpcId") }} as vpc_id,
+        {{ guardduty_text("instance", "networkInterfaces[0].subnetId") }} as subnet_id,
+        {{ guardduty_text("instance", "availabilityZone") }} as instance_zone,
         coalesce(
             {{ guardduty_text("rds_instance", "dbInstanceIdentifier") }},
             {{ guardduty_text("rds_limitless", "dbShardGroupIdentifier") }}
@@ -236,25 +257,19 @@ select
             'programmatic_credentials': case when access_key_id is not null then [{'uid': access_key_id}] end
         },
         -- the process that Runtime Monitoring found
-        'process': case
-            when runtime_process is not null then {
-                'name': {{ guardduty_text("runtime_process", "name") }},
-                'pid': {{ guardduty_number("runtime_process", "pid") }},
-                'uid': {{ guardduty_text("runtime_process", "uuid") }},
-                'created_time': {{ guardduty_millis(guardduty_text("runtime_process", "startTime")) }},
-                'file': {{ guardduty_file(guardduty_text("runtime_process", "executablePath")) }},
-                'user': {
-                    'name': {{ guardduty_text("runtime_process", "user") }},
-                    'uid': {{ guardduty_text("runtime_process", "userId") }}
-                }
-            }
-        end
+        'process': {{ guardduty_process("runtime_process") }}
     } as actor,
     case
         when instance_id is not null then {
             'uid': instance_id,
             'hostname': private_name,
             'ip': {{ ip_or_null("private_ip") }},
+            'instance_uid': instance_id,
+            'interface_uid': interface_id,
+            'vpc_uid': vpc_id,
+            'subnet_uid': subnet_id,
+            'region': aws_region,
+            'zone': instance_zone,
             'type_id': 6,
             'type': 'Virtual'
         }
@@ -268,58 +283,58 @@ select
         'region': coalesce(entry.region, aws_region),
         'role_id': case resource_role when 'TARGET' then 1 when 'ACTOR' then 2 end,
         'role': case resource_role when 'TARGET' then 'Target' when 'ACTOR' then 'Actor' end,
+        'cloud_partition': aws_partition,
         'data': entry.data
     }) as resources,
 
-    -- The far and the near end of what was seen. A service that calls is known by its name alone. An end that nothing
-    -- identifies has a name where something else is said of it.
+    -- The far and the near end of what was seen. An end that nothing identifies is none. 0/0 is no place, and a place
+    -- has a country or a city.
     list_transform(sightings, lambda seen: {
-        'far': {
-            'ip': {{ ip_or_null("seen.remote_ip") }},
-            'name': case
-                when coalesce({{ ip_or_null("seen.remote_ip") }}, seen.remote_domain) is null then coalesce(
-                    seen.remote_ip,
-                    case
-                        when coalesce(
-                            seen.remote_port::varchar, seen.isp, seen.city, seen.country, seen.country_code,
-                            seen.lat::varchar, seen.lon::varchar, seen.asn::varchar, seen.as_name
-                        ) is not null then 'Unknown'
-                    end
-                )
-            end,
-            'port': seen.remote_port,
-            'domain': case when seen.remote_domain not like '%.amazonaws.com' then seen.remote_domain end,
-            'svc_name': case when seen.remote_domain like '%.amazonaws.com' then seen.remote_domain end,
-            'isp': seen.isp,
-            'location': {
-                'city': seen.city,
-                'country': coalesce(seen.country_code, country_code_of[seen.country]),
-                'lat': seen.lat,
-                'long': seen.lon
-            },
-            'autonomous_system': {'number': seen.asn, 'name': seen.as_name}
-        },
+        'far': case
+            when coalesce(seen.remote_ip, seen.remote_domain) is not null then {
+                'ip': {{ ip_or_null("seen.remote_ip") }},
+                'name': case
+                    when coalesce({{ ip_or_null("seen.remote_ip") }}, seen.remote_domain) is null then seen.remote_ip
+                end,
+                'intermediate_ips': nullif(seen.forwarding_ips, []),
+                'port': seen.remote_port,
+                'domain': seen.remote_domain,
+                'svc_name': case when seen.remote_domain like '%.amazonaws.com' then seen.remote_domain end,
+                'isp': seen.isp,
+                'location': case
+                    when coalesce(seen.city, seen.country_code, country_code_of[seen.country]) is not null then {
+                        'city': seen.city,
+                        'country': coalesce(seen.country_code, country_code_of[seen.country]),
+                        'lat': case when seen.lat <> 0 or seen.lon <> 0 then seen.lat end,
+                        'long': case when seen.lat <> 0 or seen.lon <> 0 then seen.lon end
+                    }
+                end,
+                'autonomous_system': {'number': seen.asn, 'name': seen.as_name}
+            }
+        end,
         -- the instance, or the database whose login was tried
-        'near': {
-            'ip': {{ ip_or_null("coalesce(seen.local_ip, private_ip)") }},
-            'port': seen.local_port,
-            'name': coalesce(
-                case when login_attempt is not null then database_name end,
-                case
-                    when coalesce(
-                        {{ ip_or_null("coalesce(seen.local_ip, private_ip)") }}, instance_id, seen.local_interface
-                    ) is null
-                        then coalesce(seen.local_ip, case when seen.local_port is not null then 'Unknown' end)
-                end
-            ),
-            'instance_uid': instance_id,
-            'interface_uid': seen.local_interface
-        },
+        'near': case
+            when coalesce(
+                seen.local_ip, private_ip, instance_id, seen.local_interface,
+                case when login_attempt is not null then database_name end
+            ) is not null then {
+                'ip': {{ ip_or_null("coalesce(seen.local_ip, private_ip)") }},
+                'port': seen.local_port,
+                'name': case
+                    when login_attempt is not null then database_name
+                    when {{ ip_or_null("coalesce(seen.local_ip, private_ip)") }} is null then seen.local_ip
+                end,
+                'instance_uid': instance_id,
+                'interface_uid': seen.local_interface,
+                'vpc_uid': vpc_id,
+                'subnet_uid': subnet_id
+            }
+        end,
         'data': seen.data
     }) as encounters,
     country_code_of, -- GuardDuty names countries, OCSF wants their codes
     {{ ocsf_metadata(
-        "AWS", "GuardDuty", event_code="event_type", original_time="updated_at", feature_name="feature_name",
+        "AWS", "GuardDuty", event_code="nullif(event_type, 'Unknown')", original_time="updated_at", feature_name="feature_name",
         version="schema_version", correlation_uid="attack_sequence_arn",
         labels="case when is_sample then ['sample'] end"
     ) }} as metadata,
@@ -327,7 +342,7 @@ select
     -- what OCSF has no place for
     {{ unmapped_json({
         "severity": "severity_value",
-        "partition": "aws_partition",
+        "partition": "case when len(concerned) = 0 then aws_partition end",
         "customDetectionRuleName": "custom_rule",
         "resource.resourceType": "resource_type",
         "resource.rdsDbUserDetails": "rds_user",

@@ -11,30 +11,39 @@ with described as (
         {{ guardduty_list("detection", "sequence.sequenceIndicators") }} as sequence_indicators,
         -- the addresses of an attack sequence
         list_transform({{ guardduty_list("detection", "sequence.endpoints") }}, lambda entry: {
-            'endpoint': {
-                'ip': {{ ip_or_null(guardduty_text("entry", "ip")) }},
-                'uid': {{ guardduty_text("entry", "id") }},
-                'name': case
-                    when {{ guardduty_text("entry", "id") }} is null then coalesce(
-                        {{ guardduty_text("entry", "domain") }}, {{ guardduty_text("entry", "ip") }}, 'Unknown'
-                    )
-                end,
-                'port': {{ guardduty_number("entry", "port", "bigint", "0 and 65535") }},
-                'domain': {{ guardduty_text("entry", "domain") }},
-                'location': {
-                    'city': {{ guardduty_text("entry", "location.city") }},
-                    'country': coalesce(
-                        country_code_of[{{ guardduty_text("entry", "location.country") }}],
-                        {{ guardduty_text("entry", "location.country") }}
-                    ),
-                    'lat': {{ guardduty_number("entry", "location.lat", "double", "-180 and 180") }},
-                    'long': {{ guardduty_number("entry", "location.lon", "double", "-180 and 180") }}
-                },
-                'autonomous_system': {
-                    'number': {{ guardduty_number("entry", "autonomousSystem.number") }},
-                    'name': {{ guardduty_text("entry", "autonomousSystem.name") }}
+            'endpoint': case
+                when coalesce(
+                    {{ guardduty_text("entry", "ip") }}, {{ guardduty_text("entry", "id") }},
+                    {{ guardduty_text("entry", "domain") }}
+                ) is not null then {
+                    'ip': {{ ip_or_null(guardduty_text("entry", "ip")) }},
+                    'uid': {{ guardduty_text("entry", "id") }},
+                    'name': case
+                        when {{ guardduty_text("entry", "id") }} is null
+                            then coalesce({{ guardduty_text("entry", "domain") }}, {{ guardduty_text("entry", "ip") }})
+                    end,
+                    'port': {{ guardduty_number("entry", "port", "bigint", "1 and 65535") }},
+                    'domain': {{ guardduty_text("entry", "domain") }},
+                    'location': case
+                        when coalesce(
+                            {{ guardduty_known("entry", "location.city") }},
+                            {{ guardduty_known("entry", "location.country") }}
+                        ) is not null then {
+                            'city': {{ guardduty_known("entry", "location.city") }},
+                            'country': coalesce(
+                                country_code_of[{{ guardduty_text("entry", "location.country") }}],
+                                {{ guardduty_known("entry", "location.country") }}
+                            ),
+                            'lat': {{ guardduty_place("entry", "location", "lat") }},
+                            'long': {{ guardduty_place("entry", "location", "lon") }}
+                        }
+                    end,
+                    'autonomous_system': {
+                        'number': nullif({{ guardduty_number("entry", "autonomousSystem.number") }}, 0),
+                        'name': {{ guardduty_known("entry", "autonomousSystem.name") }}
+                    }
                 }
-            },
+            end,
             'data': entry
         }) as sequence_places
     from {{ ref("aws_guardduty") }}
@@ -50,6 +59,19 @@ findings as (
             lambda ip: ip is not null
         ) as remote_ips,
         case when is_from_here then 'evidences[].dst_endpoint' else 'evidences[].src_endpoint' end as remote_endpoint,
+
+        -- Runtime Monitoring: the parent among the ancestors, and the processes that were acted upon or acted
+        list_filter(
+            {{ guardduty_list("runtime_process", "lineage") }},
+            lambda entry: {{ guardduty_text("entry", "uuid") }} = {{ guardduty_text("runtime_process", "parentUuid") }}
+        )[1] as runtime_parent,
+        list_filter(
+            [
+                coalesce(runtime -> '$.context.targetProcess', runtime -> '$.Context.TargetProcess'),
+                coalesce(runtime -> '$.context.modifyingProcess', runtime -> '$.Context.ModifyingProcess')
+            ],
+            lambda entry: coalesce({{ guardduty_text("entry", "pid") }}, {{ guardduty_text("entry", "uuid") }}) is not null
+        ) as other_processes,
 
         -- malware
         coalesce(
@@ -174,7 +196,7 @@ select
                 }
             end,
             'query': {'hostname': dns_name},
-            'http_request': {'user_agent': user_agent},
+            'http_request': {'user_agent': user_agent, 'url': {'path': request_path}},
             'user': {'name': {{ guardduty_text("login", "user") }}},
             'api': case
                 when operation is not null then {
@@ -188,7 +210,11 @@ select
         || case
             when runtime_process is not null then [{
                 'name': 'Process',
-                'process': actor.process,
+                'process': {{ guardduty_process(
+                    "runtime_process",
+                    parent=guardduty_process("runtime_parent"),
+                    cmd_line=guardduty_text("runtime", "context.commandLineExample")
+                ) }},
                 'file': {{ guardduty_file(
                     "actor.process.file.path", guardduty_text("runtime_process", "executableSha256")
                 ) }},
@@ -196,6 +222,14 @@ select
             }]
             else []
         end
+        || list_transform(other_processes, lambda entry: {
+            'name': 'Process',
+            'process': {{ guardduty_process("entry") }},
+            'file': {{ guardduty_file(
+                guardduty_text("entry", "executablePath"), guardduty_text("entry", "executableSha256")
+            ) }},
+            'data': entry
+        })
         || list_transform(infected_files, lambda entry: {
             'name': 'File',
             'file': {{ guardduty_file("entry.path", "entry.hash") }},
@@ -217,8 +251,8 @@ select
         }),
         lambda evidence: evidence.data is not null
     ) as evidences,
-    list_transform(threats, lambda entry: {
-        'name': coalesce({{ guardduty_text("entry", "name") }}, 'Unknown'),
+    list_transform(list_filter(threats, lambda entry: {{ guardduty_text("entry", "name") }} is not null), lambda entry: {
+        'name': {{ guardduty_text("entry", "name") }},
         'classification_ids': [0],
         'provider': {{ guardduty_text("entry", "source") }},
         'severity': {{ guardduty_text("entry", "severity") }},
@@ -229,8 +263,8 @@ select
     case
         when scan_id is not null then {
             'uid': scan_id,
-            'type_id': case scan_type when 'ON_DEMAND' then 1 else 99 end,
-            'type': case when scan_type is distinct from 'ON_DEMAND' then coalesce(scan_type, 'Unknown') end,
+            'type_id': case when scan_type is null then 0 when scan_type = 'ON_DEMAND' then 1 else 99 end,
+            'type': case when scan_type <> 'ON_DEMAND' then scan_type end,
             'start_time': {{ guardduty_millis(guardduty_text("volume_scan", "scanStartedAt")) }},
             'end_time': {{ guardduty_millis(guardduty_text("volume_scan", "scanCompletedAt")) }},
             'num_files': {{ guardduty_number("volume_scan", "scanDetections.scannedItemCount.files") }},
@@ -245,9 +279,12 @@ select
     resources,
     actor,
     device,
-    list_transform({{ guardduty_list("threat_evidence", "threatIntelligenceDetails") }}, lambda entry: {
+    list_transform(case
+        when coalesce(dns_name, remote_ips[1]) is not null
+            then {{ guardduty_list("threat_evidence", "threatIntelligenceDetails") }}
+    end, lambda entry: {
         'name': case when dns_name is not null then 'evidences[].query.hostname' else remote_endpoint || '.ip' end,
-        'value': coalesce(dns_name, remote_ips[1], 'Unknown'),
+        'value': coalesce(dns_name, remote_ips[1]),
         'type': 'Threat Intelligence',
         'provider': {{ guardduty_text("entry", "threatListName") }},
         'data': entry
@@ -263,9 +300,15 @@ select
         observable("actor.user.programmatic_credentials.uid", 19, "access_key_id"),
         observable("actor.process.name", 9, "actor.process.name"),
         observable("device.uid", 10, "instance_id"),
-    ]) }} as observables,
+        observable("evidences[].http_request.user_agent", 16, "user_agent"),
+    ]) }} || list_transform(
+        list_filter(resources, lambda resource: resource.uid is not null),
+        lambda resource: {{ observable("resources[].uid", 10, "resource.uid") }}
+    ) as observables,
     metadata,
-    unmapped
+    json_merge_patch(coalesce(unmapped, '{}'), to_json({
+        'service.evidence': case when coalesce(dns_name, remote_ips[1]) is null then threat_evidence end
+    })) as unmapped
 from findings
 left join {{ ref("guardduty_severities") }} as level
     on findings.severity_value >= level.from_severity and findings.severity_value < level.below_severity

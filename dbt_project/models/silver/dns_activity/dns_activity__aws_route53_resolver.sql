@@ -1,10 +1,12 @@
--- Names that were looked up from VPCs. A record with answers is a response, one without a query. Where OCSF's own
--- Route 53 dossier (github.com/ocsf/examples, AWS v1.5.0) says where a field goes, it goes there; only its activity
--- (Traffic) is told apart here, and names come without the trailing dot.
+-- Names that were looked up from VPCs. A record has the query and what came of it, which OCSF calls traffic; without
+-- either answers or a response code it is a query. Where OCSF's own Route 53 dossier (github.com/ocsf/examples, AWS
+-- v1.5.0) says where a field goes, it goes there; only names come without the trailing dot.
 with events as (
     select
         *,
         try_cast(source_port as integer) as port,
+        nullif(source_address, '-') as source_name,
+        coalesce(source_ip, instance_id, source_name) is not null as has_source,
         case upper(rcode_name)
             when 'NOERROR' then 0 when 'FORMERR' then 1 when 'SERVFAIL' then 2 when 'NXDOMAIN' then 3
             when 'NOTIMP' then 4 when 'REFUSED' then 5 when 'YXDOMAIN' then 6 when 'YXRRSET' then 7
@@ -19,7 +21,7 @@ with events as (
 )
 
 select
-    coalesce(activity_id, case when len(answers) > 0 then 2 else 1 end) as activity_id,
+    coalesce(activity_id, case when rcode_name is not null or len(answers) > 0 then 6 else 1 end) as activity_id,
     1 as severity_id,
     case when rcode_number = 0 then 1 when rcode_number is not null then 2 else 0 end as status_id,
     rcode_name as status_code,
@@ -38,23 +40,24 @@ select
     case when firewall_action not in ('ALLOW', 'ALERT', 'BLOCK') then firewall_action end as disposition,
     case when firewall_action in ('ALERT', 'BLOCK') then true end as is_alert,
     {'uid': firewall_rule_group} as firewall_rule,
-    {
-        'hostname': coalesce(query_name, 'Unknown'),
-        'type': query_type,
-        'class': query_class
-    } as query,
+    case
+        when query_name is not null then {'hostname': query_name, 'type': query_type, 'class': query_class}
+    end as query,
     epoch_ms(_event_at) as query_time,
-    list_transform(answers, lambda answer: {
-        'rdata': coalesce(answer.Rdata, 'Unknown'), 'type': answer.Type, 'class': answer.Class
+    list_transform(list_filter(answers, lambda answer: answer.Rdata is not null), lambda answer: {
+        'rdata': answer.Rdata, 'type': answer.Type, 'class': answer.Class
     }) as answers,
     rcode_number as rcode_id,
     case when rcode_number = 99 then rcode_name end as rcode,
     {
         'ip': source_ip,
-        'port': case when port between 0 and 65535 then port end,
+        'port': case when has_source and port between 1 and 65535 then port end,
         'instance_uid': instance_id,
         'vpc_uid': vpc_id,
-        'name': case when coalesce(source_ip, instance_id) is null then coalesce(source_address, 'Unknown') end
+        'name': case
+            when not has_source and resolver_endpoint is null and resolver_interface is null then 'Unknown'
+            when source_ip is null and instance_id is null then source_name
+        end
     } as src_endpoint,
     {'instance_uid': resolver_endpoint, 'interface_uid': resolver_interface} as dst_endpoint,
     {
@@ -79,7 +82,9 @@ select
     ) as observables,
     metadata,
     {{ unmapped_json({
-        "srcport": "case when port is null or port not between 0 and 65535 then source_port end",
+        "srcport": "case when not has_source or port is null or port not between 1 and 65535 then source_port end",
+        "query_type": "case when query_name is null then query_type end",
+        "query_class": "case when query_name is null then query_class end",
         "firewall_domain_list_id": "firewall_domain_list",
         "firewall_protection": "firewall_protection",
         "additional_properties": "additional_properties",
