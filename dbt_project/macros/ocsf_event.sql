@@ -6,7 +6,7 @@
     version="null", sequence="null::integer"
 ) -%}
   {#- The `metadata` object of a source's events. Arguments are SQL expressions; vendor and product are plain names. It
-      carries the pipeline's columns (`_record`); version, profiles and logged_time (arrival) are filled in for every
+      carries the pipeline's columns and the record (`_record`); version, profiles and logged_time (arrival) are filled in for every
       event. -#}
   {'product': {'name': '{{ product_name }}', 'vendor_name': '{{ vendor_name }}', 'version': {{ version }}::varchar,
      'feature': {'name': {{ feature_name }}::varchar}},
@@ -15,7 +15,7 @@
    'original_time': {{ original_time }}::varchar, 'correlation_uid': {{ correlation_uid }}::varchar,
    'tenant_uid': {{ tenant_uid }}::varchar, 'labels': {{ labels }}, 'sequence': {{ sequence }}, 'uid': _event_key,
    '_record': {'event_at': _event_at, 'arrived_at': _arrived_at, 'batch': _batch,
-     'source_object': _source_object, 'source_row': _source_row}}
+     'source_object': _source_object, 'source_row': _source_row, 'record': _raw}}
 {%- endmacro %}
 
 {% macro lake_events(made, sql, enrich=true) -%}
@@ -37,7 +37,7 @@ from enriched
 
 {% macro lake_plan(table, described) -%}
   {#- How events of a class are made of the columns of a SELECT, and what they are asked about. -#}
-  {{ return(fromjson(lake_call("hw_events", [table, described]))) }}
+  {{ return(fromjson(lake_call("hw_events", [model.name, table, described]))) }}
 {%- endmacro %}
 
 {% macro lake_described(sql) -%}

@@ -70,3 +70,15 @@
   {%- endif -%}
   {{ return({}) }}
 {%- endmacro %}
+
+{% macro record_text(log) -%}
+  {#- The record as its values are looked for: JSON as it is; of a text format the line and its fields, each behind the
+      separator of `lake/ocsf/values.py`. -#}
+case
+        when left(ltrim(_raw), 1) = '{' then _raw
+        else concat(
+            chr(31), _raw
+            {%- for name, _ in bronze_types()[log] if not name.startswith("_") %}, chr(31), "{{ name }}"{% endfor %}
+        )
+    end
+{%- endmacro %}

@@ -75,6 +75,9 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "completeBatch": dict,
     "format": dict,
     "coverage": dict,
+    "placeholders": list,
+    "coded": dict,
+    "dropped": dict,
 }
 
 field_properties: Final[Mapping[str, Shape]] = {

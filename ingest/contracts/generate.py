@@ -106,6 +106,7 @@ def _table(contract: Contract) -> dict[str, Any]:
                 "event_time": [each.path for each in contract.event_times],
                 "volatile": list(contract.volatile),
                 **({"record_format": contract.format.kind} if contract.format.is_text else {}),
+                **_accounted(contract),
                 "freshness": _freshness(contract),
             }
         },
@@ -115,6 +116,13 @@ def _table(contract: Contract) -> dict[str, Any]:
             for each in pipeline_columns
         ],
     }
+
+
+def _accounted(contract: Contract) -> dict[str, Any]:
+    """What decides which values go to `unmapped`: an edit of it makes tables stale."""
+    coded = {path: list(attributes) for path, attributes in contract.coded.items()}
+    told = {"coded": coded, "dropped": dict(contract.dropped), "placeholders": list(contract.placeholders)}
+    return {name: each for name, each in told.items() if each}
 
 
 def _freshness(contract: Contract) -> dict[str, int | None]:
@@ -160,7 +168,7 @@ def _jinja(text: str) -> str:
 
 def field_table(contract: Contract) -> str:
     """The page about one source: what it promises, and a table of its fields at any depth."""
-    rows = "\n".join(_row(field) for field in contract.walk())
+    rows = "\n".join(_row(field, contract) for field in contract.walk())
     times = ", then ".join(f"`{each.path}`" for each in contract.event_times)
     key = ", ".join(f"`{each}`" for each in contract.event_key)
     fallback = _FALLBACKS.get(contract.event_key_fallback or "", "")
@@ -186,10 +194,12 @@ def field_table(contract: Contract) -> str:
 """
 
 
-def _row(field: Field) -> str:
+def _row(field: Field, contract: Contract) -> str:
     path = field.path.replace("|", "\\|")
     kind = " or ".join((field.type, *field.accepts)) + (", required" if field.required else "")
     also = " Also: " + ", ".join(f"`{each}`" for each in field.aliases) + "." if field.aliases else ""
+    if field.path in contract.dropped:
+        also += f" Dropped: {contract.dropped[field.path]}."
     meaning = (field.description + also).replace("|", "\\|").replace("<", "&lt;")
     return f"| `{path}` | {kind} | {field.on_violation} | {field.classification or ''} | {meaning} |"
 

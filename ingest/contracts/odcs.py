@@ -36,7 +36,7 @@ from ingest.contracts.fields import (
     read_fields,
     texts,
 )
-from ingest.contracts.model import Contract, Field, KeyLayout, ServiceLevel, read_template
+from ingest.contracts.model import Contract, Field, KeyLayout, ServiceLevel, read_template, split_path
 from lake.base.errors import warn_once
 
 # libyaml reads three contracts in 0.03 s, the Python loader in 0.28 s; some 20,000 levels end the process.
@@ -129,10 +129,25 @@ def _contract(file: Path, text: bytes) -> Contract:
         open_record=bool(custom.get("openRecord", False)),
         layouts=bool(custom.get("layouts", False)),
         stall_above=_share(custom, top.at("stallAbove")),
+        **_accounts(custom, fields, top),
         **_optional(custom, fields, top),
     )
     _check_standard(document, file)
     return contract
+
+
+def _accounts(custom: dict[str, Any], fields: tuple[Field, ...], top: Place) -> dict[str, Any]:
+    """What the contract says of values that no attribute has as they are."""
+    coded = {str(path): texts(each, "coded", top.at(str(path))) for path, each in custom.get("coded", {}).items()}
+    dropped = {str(path): str(reason) for path, reason in custom.get("dropped", {}).items()}
+    declared = {each.path: each for field in fields for each in field.walk()}
+    for path in (*coded, *dropped):
+        holders = (".".join(split_path(path)[:length]) for length in range(len(split_path(path)), 0, -1))
+        holder = next((declared[each] for each in (path, *holders) if each in declared), None)
+        if holder is None or (holder.path != path and holder.type not in ("map", "any")):
+            raise top.at("coded" if path in coded else "dropped").error(f"{path!r} is not a declared field")
+    told = texts(custom.get("placeholders"), "placeholders", top)
+    return {"coded": coded, "dropped": dropped, "placeholders": told}
 
 
 def _optional(custom: dict[str, Any], fields: tuple[Field, ...], top: Place) -> dict[str, Any]:

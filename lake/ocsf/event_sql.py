@@ -4,10 +4,11 @@ Pure functions from a class and the types that a mapping gives to the steps of a
 its rows with the rules. What does not belong here: running SQL, context (`lake/ocsf/context/`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
+from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
 from lake.ocsf.attributes import EventClass
@@ -16,27 +17,33 @@ from lake.ocsf.context.fill import PLACES
 from lake.ocsf.observables import Observed, Subject, observed, subjects
 from lake.ocsf.repair import repaired_sql
 from lake.ocsf.rules import profiles_sql, rules
+from lake.ocsf.values import SEPARATOR
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
 RECORD = "_record"  # in a mapping's `metadata`: the pipeline's columns of the record that the event was made of
-_COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata")
+_COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata", "unmapped")
 
 
 @dataclass(frozen=True)
 class EventSql:
     """`steps` are CTEs from `mapped` to `completed`; `metadata` is the object of a whole event of its rows.
 
-    `subjects` and `observed` are what a row may be asked about.
+    `subjects` and `observed` are what a row may be asked about. `values` are the row's values that its record is held
+    against: (path, whether it is JSON).
     """
 
     steps: str
     metadata: str
     subjects: tuple[Subject, ...]
     observed: tuple[Observed, ...]
+    values: tuple[tuple[str, bool], ...] = ()
 
 
-def event_sql(event_class: EventClass, given: Mapping[str, str]) -> EventSql:
+def event_sql(event_class: EventClass, given: Mapping[str, str], model: str = "") -> EventSql:
     """Return the SQL that makes whole events of the rows of `mapped`, which has the columns `given` (name → type).
+
+    With `model`, and where `metadata` carries the record, what the row lacks of the record goes to `unmapped`: by the
+    function `hw_unmapped`, which knows the values of the model.
 
     Raises:
         ConformError: a given column or attribute is not declared, or its type cannot become the declared one.
@@ -44,20 +51,68 @@ def event_sql(event_class: EventClass, given: Mapping[str, str]) -> EventSql:
     declared = columns(event_class)
     conformed = [*conform(declared, given, "mapped"), *_pipeline(given)]
     filled = _filled(event_class, given)
+    accounts = bool(model) and _carries_record(given)
+    if accounts:
+        conformed.append(f"mapped.metadata.{RECORD}.record as _record")
     steps = f"""conformed as (
   select
   {_lines(conformed)}
   from mapped
 ),
-completed as (
+{"whole" if accounts else "completed"} as (
   select * replace (
   {_lines(_completions(event_class, given))}
   )
   from conformed
 )"""
+    values = tuple(_values(event_class, given)) if accounts else ()
+    if accounts:
+        texts = f", {literal(SEPARATOR)}, ".join(sql for _, sql, _ in values)
+        left = f"hw_unmapped({literal(model)}, _record, concat({texts}), unmapped::varchar)"
+        steps += f""",
+completed as (
+  select * exclude (_record) replace ({left}::json as unmapped)
+  from whole
+)"""
     own = filled_by(given)
     found = tuple(subjects(event_class, own))
-    return EventSql(steps, _metadata(event_class, filled), found, tuple(observed(event_class, own)))
+    told = tuple((path, is_json) for path, _, is_json in values)
+    return EventSql(steps, _metadata(event_class, filled), found, tuple(observed(event_class, own)), told)
+
+
+def _carries_record(given: Mapping[str, str]) -> bool:
+    metadata = duckdb.sqltype(given.get("metadata", "STRUCT(uid VARCHAR)"))
+    fields = dict(children(metadata)) if metadata.id == "struct" else {}
+    return RECORD in fields and "record" in dict(children(fields[RECORD]))
+
+
+def _values(event_class: EventClass, given: Mapping[str, str]) -> Iterator[tuple[str, str, bool]]:
+    """The values of a row that come from its record: path, SQL that gives its text or NULL, whether that is JSON."""
+    yield "time", "epoch_ms(_event_at)", False
+    captions = {name.removesuffix("_id") for name in given if name.endswith("_id")}
+    for name, type_ in columns(event_class):
+        if name in ("time", "time_dt", "observables"):
+            continue
+        if name in given:
+            yield from _leaves(name, quoted(name), duckdb.sqltype(given[name]), duckdb.sqltype(type_))
+        elif name in captions:
+            yield name, quoted(name), False
+
+
+def _leaves(path: str, sql: str, given: DuckDBPyType, declared: DuckDBPyType) -> Iterator[tuple[str, str, bool]]:
+    if given.id == "null":
+        return
+    if declared.id == "struct":
+        inside = dict(children(declared))
+        for name, inner in children(given):
+            if name in inside:
+                yield from _leaves(f"{path}.{name}", f"{sql}.{quoted(name)}", inner, inside[name])
+    elif declared.id == "list":
+        yield path, f"to_json({sql})", True
+    elif str(declared).startswith("TIMESTAMP"):
+        yield path, f"epoch_ms({sql})", False
+    else:
+        yield path, sql, str(declared) == "JSON"
 
 
 def _pipeline(given: Mapping[str, str]) -> list[str]:

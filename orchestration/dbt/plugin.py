@@ -7,7 +7,8 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_stage(model)               → folder to write partitions to
   hw_wanted(mart)               → condition for the rows of a mart that are built, by `_event_at`
   hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
-  hw_events(table, columns)     → JSON: SQL from a mapping's columns to whole events with their context
+  hw_events(model, table, columns) → JSON: SQL from a mapping's columns to whole events with their context
+  hw_unmapped(model, record, values, unmapped) → `unmapped` with what the values of a row lack of its record
   hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
                                   statements that write its observables; {} when nothing was staged
   hw_repair(model, JSON)        → JSON of rows by hour that broke a rule, and were made valid where they are staged
@@ -40,6 +41,8 @@ from dbt_common.events.base_types import EventLevel
 from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
 
+from ingest.contracts import load_contracts
+from ingest.contracts.known import known_record
 from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.inventory import held_by, kept_places
 from ingest.reference.views import reference_versions, reference_views
@@ -60,12 +63,13 @@ from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
-from lake.ocsf import observable_text
+from lake.ocsf import observable_text, values
 from lake.ocsf.attributes import EventClass, declared_classes
 from lake.ocsf.columns import ConformError, columns
 from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import broken_sql, event_sql, repair_sql
+from lake.ocsf.values import Accounts
 from lake.query.views import lake_table, mart_files
 from lake.storage import paths
 from lake.storage.duck import Signed, partitioned, rows_select, typed_select
@@ -119,6 +123,7 @@ class Plugin(BasePlugin):
         self._signed: Signed | None = None
         self._classes: dict[str, EventClass] | None = None
         self._held: ReferenceInventory | None = None
+        self._accounts: dict[str, Accounts] = {}  # by model
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
@@ -139,7 +144,7 @@ class Plugin(BasePlugin):
             ("hw_stage", self._stage, 1),
             ("hw_wanted", self._wanted, 1),
             ("hw_days", self._days, 2),
-            ("hw_events", self._events, 2),
+            ("hw_events", self._events, 3),
             ("hw_check", self._check, 3),
             ("hw_repair", self._repair, 2),
             ("hw_kept", self._kept, 2),
@@ -152,6 +157,7 @@ class Plugin(BasePlugin):
             ("hw_mart", self._mart, 3),
         ):
             conn.create_function(name, _as_text(function), ["VARCHAR"] * inputs, "VARCHAR", side_effects=True)
+        values.prepare(conn, self._accounts)
         self._connection = conn
 
     def _setup(self, request: str) -> str:
@@ -210,12 +216,15 @@ class Plugin(BasePlugin):
         at_once = table == paths.OUTCOMES or len(hours) <= HOURS_AT_ONCE
         return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
 
-    def _events(self, table: str, described: str) -> str:
+    def _events(self, model: str, table: str, described: str) -> str:
         event_class = self._class(table)
+        contract = load_contracts().get(model.partition("__")[2])
         try:
-            made = event_sql(event_class, dict(json.loads(described)))
+            made = event_sql(event_class, dict(json.loads(described)), model if contract else "")
         except ConformError as problem:
             return f"!{table}: {problem}"
+        if contract and made.values:
+            self._accounts[model] = Accounts(known_record(contract), *zip(*made.values, strict=True))
         context = context_sql(event_class, made, self._held_for(table))
         return json.dumps({"steps": made.steps, "metadata": made.metadata, **asdict(context)})
 

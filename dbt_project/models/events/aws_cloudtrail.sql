@@ -138,34 +138,5 @@ select
         observable("actor.user.programmatic_credentials.uid", 19, "identity_credential"),
         observable("src_endpoint.ip", 2, "source_ip"),
         observable("src_endpoint.domain", 1, "source_domain"),
-    ]) }} as observables,
-    -- What OCSF has no place for. API Activity (6003) has one for resources and for the host that was called, as
-    -- Authentication (3002) has for the host.
-    {{ unmapped_json({
-        "userIdentity.sessionContext.sessionIssuer": "case when session_issuer.arn is null
-            and coalesce(session_issuer.principalId, session_issuer.userName) is not null then session_issuer end",
-        "userIdentity.sessionContext.webIdFederationData": "nullif(web_identity, '{}')",
-        "userIdentity.sessionContext.sourceIdentity": "source_identity",
-        "userIdentity.sessionContext.assumedRoot": "assumed_root",
-        "userIdentity.sessionContext.ec2RoleDelivery": "ec2_role_delivery",
-        "userIdentity.inScopeOf": "in_scope_of",
-        "additionalEventData": "additional_data",
-        "serviceEventDetails": "service_details",
-        "eventContext": "event_context",
-        "edgeDeviceDetails": "edge_device",
-        "addendum": "addendum",
-        "managementEvent": "management_event",
-        "readOnly": "read_only",
-        "sessionCredentialFromConsole": "from_console",
-        "vpcEndpointAccountId": "vpc_endpoint_account",
-        "tlsDetails.tlsVersion": "tls_version",
-        "tlsDetails.cipherSuite": "tls_cipher",
-        "tlsDetails.clientProvidedHostHeader": "case when class_uid not in (3002, 6003) then tls_host end",
-        "resources": "case
-            when class_uid <> 6003 then aws_resources
-            else nullif(list_filter(
-                aws_resources, lambda resource: coalesce(resource.ARN, resource.ARNPrefix) is null
-            ), [])
-        end",
-    }) }} as unmapped
+    ]) }} as observables
 from named

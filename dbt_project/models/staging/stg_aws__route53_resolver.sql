@@ -37,5 +37,5 @@ select
     additional_properties,
 
     -- pipeline
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
+    _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
 from {{ source("bronze", "aws_route53_resolver") }}

@@ -60,6 +60,7 @@ select
     version_id,
 
     -- pipeline
+    {{ record_text("aws_s3_access") }} as _raw,
     _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
 from (
     select

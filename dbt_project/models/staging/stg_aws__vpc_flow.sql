@@ -62,5 +62,6 @@ select
     ecs_second_container_id, ecs_service_name, ecs_task_definition_arn, ecs_task_arn, ecs_task_id,
 
     -- pipeline
+    {{ record_text("aws_vpc_flow") }} as _raw,
     _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
 from {{ source("bronze", "aws_vpc_flow") }}

@@ -74,5 +74,5 @@ select
     debugContext.debugData as raw_debug_data,
 
     -- pipeline
-    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
+    _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
 from {{ source("bronze", "okta_system_log") }}

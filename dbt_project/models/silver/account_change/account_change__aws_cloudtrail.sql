@@ -97,6 +97,5 @@ select
     cloud,
     actor,
     api,
-    metadata,
-    unmapped
+    metadata
 from named

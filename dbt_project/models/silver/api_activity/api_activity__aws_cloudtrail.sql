@@ -33,6 +33,5 @@ select
     cloud,
     actor,
     api,
-    metadata,
-    unmapped
+    metadata
 from activity

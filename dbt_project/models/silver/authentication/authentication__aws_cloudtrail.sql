@@ -99,6 +99,5 @@ select
     cloud,
     actor,
     api,
-    metadata,
-    unmapped
+    metadata
 from opened

@@ -8,14 +8,6 @@ select
     cloud,
     actor,
     api,
-    metadata,
-    -- the class has no place for where a call came from
-    json_merge_patch(coalesce(unmapped, '{}'), to_json({
-        'eventSource': case when event_name is null then event_source end,
-        'sourceIPAddress': source_address,
-        'userAgent': user_agent,
-        'vpcEndpointId': vpc_endpoint,
-        'insightDetails': insight_details
-    })) as unmapped
+    metadata
 from {{ ref("aws_cloudtrail") }}
 where class_uid = 0

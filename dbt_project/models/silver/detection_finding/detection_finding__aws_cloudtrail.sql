@@ -39,10 +39,6 @@ select
     cloud,
     actor,
     api,
-    metadata,
-    -- the class has no place for where a call came from
-    json_merge_patch(coalesce(unmapped, '{}'), to_json({
-        'sourceIPAddress': source_address, 'userAgent': user_agent
-    })) as unmapped
+    metadata
 from {{ ref("aws_cloudtrail") }}
 where class_uid = 2004

@@ -48,6 +48,5 @@ select
     cloud,
     actor,
     api,
-    metadata,
-    unmapped
+    metadata
 from membership

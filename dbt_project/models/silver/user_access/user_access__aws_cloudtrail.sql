@@ -45,6 +45,5 @@ select
     cloud,
     actor,
     api,
-    metadata,
-    unmapped
+    metadata
 from access

@@ -1,0 +1,35 @@
+"""A contract as the accounts of values need it (`lake/ocsf/values.py`): the names of its records, as a tree."""
+
+from collections.abc import Iterable
+
+from ingest.contracts.model import Contract, Field, split_path
+from lake.ocsf.values import Known, Record
+
+
+def known_record(contract: Contract) -> Record:
+    """Return what a contract knows of its records."""
+    top = Known(is_open=contract.open_record)
+    _add(top, contract.fields, contract)
+    for path in (*contract.coded, *contract.dropped):
+        node = top
+        for step in split_path(path.replace("[*]", "")):
+            node = node.below.setdefault(step, Known(is_open=True))
+        node.coded, node.dropped = contract.coded.get(path, ()), contract.dropped.get(path, "")
+    text = contract.format
+    columns = tuple(each.name for each in contract.fields) if text.is_text else ()
+    absent = frozenset((*text.nulls, *contract.placeholders))
+    return Record(top, columns, text.header_field or "", text.delimiter or " ", absent)
+
+
+def _add(parent: Known, fields: Iterable[Field], contract: Contract) -> None:
+    times = {each.path for each in contract.event_times}
+    for each in fields:
+        for steps in ((each.name,), *map(split_path, each.aliases)):
+            node = parent
+            for step in steps:
+                node = node.below.setdefault(step, Known())
+            node.path, node.is_time = each.path, each.path in times
+            node.coded, node.dropped = contract.coded.get(each.path, ()), contract.dropped.get(each.path, "")
+            inner = each.items if each.items is not None else each
+            node.is_open = not inner.properties
+            _add(node, inner.properties, contract)
