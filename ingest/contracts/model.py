@@ -275,13 +275,10 @@ class Contract:
     has to know. `complete_batch` says which objects are read only once their writer has marked them all as written.
     `open_record`: the source has far more fields than anyone declares; what is not declared stays in `_raw` and is no
     drift. `stall_above`: a batch stalls when one optional field has another type in a larger share of its records.
-<<<<<<< HEAD
     `layouts`: the source's `layouts.py` gives records of other layouts the contract's. `time_zone` is no part of the
     file, but the user's: the zone of event times without an offset, where nothing else tells it.
-=======
     `placeholders` are texts that the vendor writes where it has no value. `coded` names, by path, the OCSF attributes
     that say a field's value in other words; `dropped` says why its value is worth nothing. A path may lead into a map.
->>>>>>> d462ea3 (Keep what no attribute has of a record in unmapped)
     """
 
     source: str
