@@ -124,7 +124,7 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
             value, own = _without_empty(value), name
         else:
             own = own_names.get(name.lower(), name)
-            if isinstance(value, list) and len(value) == 1 and own != name.lower() and own not in _LISTS:
+            if isinstance(value, list) and len(value) == 1 and name.lower() in own_names and own not in _LISTS:
                 value = value[0]  # Kibana and Elasticsearch's `fields` have lists of every value
         if value is not None and value != "":
             _add(made, {own: value}, "collector")

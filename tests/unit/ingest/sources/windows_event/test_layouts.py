@@ -73,3 +73,62 @@ def _values(node: Any) -> Iterator[str]:
             yield json.dumps(value.replace("\\\\", "\\"), ensure_ascii=False)[1:-1]
         elif name not in other_ways and isinstance(value, int | float):
             yield json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (
+            {"winlog": {"event_id": 4624, "channel": "Security", "computer_name": "a", "record_id": 7}},
+            {"EventID": 4624, "Channel": "Security", "Hostname": "a", "RecordNumber": 7},
+        ),
+        (
+            {"Event": {"System": {"EventID": {"#text": 1, "#attributes": {"Qualifiers": 0}}, "Channel": "System"}}},
+            {"EventID": 1, "Channel": "System"},
+        ),
+        (
+            {"event_id": 3, "channel": "security", "Computer": "e"},
+            {"EventID": 3, "Channel": "security", "Hostname": "e"},
+        ),
+        # In a header the process is the writer's, beside event data the event's.
+        (
+            {"EventID": 1, "ProcessID": 700, "ThreadID": 8, "EventData": {"ProcessId": 7}},
+            {"ExecutionProcessID": 700, "EventData": {"ProcessId": 7}},
+        ),
+        ({"EventID": 5156, "ProcessID": 700, "Application": "a"}, {"ProcessId": 700, "Application": "a"}),
+        ({"EventID": 4688, "ProcessId": "0x1", "ThreadId": 2, "Id": 5}, {"ExecutionProcessID": "0x1", "Id": 5}),
+        # Event data without names, and of one name twice.
+        ({"EventID": 1, "EventData": {"Data": {"#text": ["a", "b"]}}}, {"EventData": {"param1": "a", "param2": "b"}}),
+        (
+            {"EventID": 1, "EventData": {"Channel": "a"}, "UserData": {"x": {"Channel": "b"}}, "Channel": "c"},
+            {"Channel": "c", "EventData": {"Channel": "a", "UserData.Channel": "b"}},
+        ),
+        # Strings of an event whose template is not known stay.
+        ({"EventID": 1, "ProviderName": "X", "StringInserts": ["a"]}, {"StringInserts": ["a"]}),
+        (
+            {"EventID": "104", "SourceName": "Microsoft-Windows-Eventlog", "StringInserts": ["a", "b", "System", ""]},
+            {"EventData": {"SubjectUserName": "a", "SubjectDomainName": "b", "Channel": "System"}},
+        ),
+        # Wazuh has user data beside the header.
+        (
+            {"win": {"system": {"eventID": "1102", "processID": "4"}, "logFileCleared": {"subjectUserName": "a"}}},
+            {"EventID": "1102", "ExecutionProcessID": "4", "EventData": {"SubjectUserName": "a"}},
+        ),
+        (
+            {"EventID": 1, "TimeGenerated [UTC]": "3/14/2026, 9:12:15.123 AM"},
+            {"TimeCreated": "2026-03-14T09:12:15.123000+00:00"},
+        ),
+        ({"EventID": 1, "time": 1773479541.5}, {"TimeCreated": "2026-03-14T09:12:21.500000+00:00"}),
+        ({"eventid": 1, "message": '{"a": 1}'}, {"EventID": 1, "Message": '{"a": 1}'}),
+        ({"message": '{"EventID": 1, "Computer": "a"}', "host": "b"}, {"EventID": 1, "Hostname": "a", "host": "b"}),
+        ({"event": {"EventID": 1}, "sourcetype": "x"}, {"EventID": 1, "sourcetype": "x"}),
+    ],
+)  # fmt: skip
+def test_fields_stand_where_the_contract_has_them(record: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = read(record)
+    assert expected == {name: made.get(name) for name in expected}
+
+
+@pytest.mark.parametrize("record", [{}, {"a": 1}, {"properties": {"DeviceId": "x"}}, {"event": {"code": None}}])
+def test_a_record_of_no_known_layout_is_left_to_the_contract(record: dict[str, Any]) -> None:
+    assert plain(record, OWN_NAMES) is None
