@@ -28,6 +28,7 @@ from ingest.decode.documents import (
     Head,
     Texts,
     has_lines,
+    lines_of,
     records_of,
 )
 from ingest.decode.records import (
@@ -40,7 +41,6 @@ from ingest.decode.records import (
     Limits,
     ObjectCount,
     Piece,
-    lines_of,
     longer_than,
     peek,
     piece_of,
@@ -118,11 +118,11 @@ def decode(
             try:
                 for name, chunks in _streams(source, file, limits, report, xml):
                     row, header = 1, ""
-                    texts = Texts(_counted(name, chunks, report)) if isinstance(chunks, Iterator) else (chunks,)
+                    texts: Iterable[Iterator[bytes] | EventLog] = (
+                        Texts(_counted(name, chunks, report)) if isinstance(chunks, Iterator) else (chunks,)
+                    )
                     for text in texts:
-                        framer = text
-                        if isinstance(text, Iterator):
-                            framer = _framer(text, limits, envelopes, lines, wrappers, header, xml)
+                        framer = _framer(text, limits, envelopes, lines, wrappers, header, xml)
                         for first_row, part in _pieces(framer, report, count, row):
                             inner = _details(part) if EVENTBRIDGE in wrappers else part
                             inner = _events(inner) if xml else inner
@@ -143,7 +143,7 @@ def decode(
 
 
 def _framer(
-    plain: Iterator[bytes],
+    plain: Iterator[bytes] | EventLog,
     limits: Limits,
     envelopes: Envelopes,
     lines: LineForm | None,
@@ -151,6 +151,8 @@ def _framer(
     header: str,
     xml: bool,
 ) -> Framer | AnyFramer:
+    if not isinstance(plain, Iterator):
+        return plain
     head, text = peek(plain, _SNIFFED_BYTES)
     if xml and _MAY_BE_XML.match(head):
         from ingest.decode.xml_framer import XmlFramer

@@ -13,8 +13,9 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from ingest.decode.records import BLANKS, LOOKED_BACK, Broken, peek
+from ingest.decode.records import BLANKS, LOOKED_BACK, Broken, Offsets, peek
 
 # A list of very many tiny elements would cost 60 bytes and more of memory for each; it is split block by block instead.
 MAX_COMMAS = 4_000_000
@@ -23,6 +24,9 @@ _FREQUENT = b"QZXYJKWVHGFUBOLDMPNRCIASETzqjkxwvybhgfpmduclosnirtae"
 _MARK_BYTE = codecs.BOM_UTF8[:1]
 LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 ANY_DECODER = msgspec.json.Decoder(msgspec.Raw)
+
+_IS_BLANK = np.zeros(256, dtype=np.bool_)
+_IS_BLANK[[0x20, 0x09, 0x0D]] = True
 
 # How what `wrapped` undoes begins. AWS writes messageType first; inside a text its quotation marks would be escaped.
 SUBSCRIPTION_BEGIN = re.compile(rb'\{\s*"messageType"\s*:')
@@ -237,6 +241,42 @@ class Head:
         """Take another text, of which also only the head is there, as the next part."""
         self.add(bytes(other.kept))
         self.size += other.size - len(other.kept)
+
+
+def lines_of(block: bytes) -> tuple[bytes, Offsets, int]:
+    """The records of a block of whole lines: their text one behind the other, their offsets, and how many lines are
+    records. Blank lines are none. The number is that of the line ends taken out, not that of the offsets.
+    """
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 0x0A)
+    text = block.replace(b"\n", b"")
+    line_count = len(block) - len(text)
+    offsets = np.zeros(len(ends) + 1, dtype=np.int32)
+    offsets[1:] = ends - np.arange(len(ends))
+    blank = np.diff(offsets) == 0
+    empty = int(blank.sum())
+    if empty:
+        offsets = offsets[np.append(~blank, True)]
+    return _without_blank(text, offsets, line_count - empty)
+
+
+def _without_blank(text: bytes, offsets: Offsets, count: int) -> tuple[bytes, Offsets, int]:
+    """Drop lines of nothing but spaces and tabs; only lines that begin with one are looked at."""
+    firsts = np.frombuffer(text, dtype=np.uint8)[offsets[:-1]]
+    suspects = np.flatnonzero(_IS_BLANK[firsts])
+    drop = [at for at in suspects.tolist() if not text[offsets[at] : offsets[at + 1]].strip(BLANKS)]
+    if not drop:
+        return text, offsets, count
+    sizes = np.diff(offsets)
+    keep = np.ones(len(sizes), dtype=np.bool_)
+    keep[drop] = False
+    bytes_kept = np.frombuffer(text, dtype=np.uint8)[np.repeat(keep, sizes)]
+    kept = np.zeros(int(keep.sum()) + 1, dtype=np.int32)
+    np.cumsum(sizes[keep], out=kept[1:])
+    return bytes_kept.tobytes(), kept, count - len(drop)
 
 
 def has_lines(cursor: Cursor, limit: int) -> bool:

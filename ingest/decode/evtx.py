@@ -29,7 +29,8 @@ def parser_of() -> Callable[..., Any] | None:
         from evtx import PyEvtxParser
     except ImportError:
         return None
-    return PyEvtxParser  # type: ignore[no-any-return]
+    parser: Callable[..., Any] = PyEvtxParser
+    return parser
 
 
 class EventLog:

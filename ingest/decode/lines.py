@@ -13,14 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode.documents import Cursor, Head
+from ingest.decode.documents import Cursor, Head, lines_of
 from ingest.decode.records import (
     BLANKS,
     LINES,
     Limits,
     Offsets,
     Piece,
-    lines_of,
     longer_than,
     piece_of,
     problem_piece,

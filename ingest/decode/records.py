@@ -38,8 +38,6 @@ BLANKS = b" \t\r\n"
 # How deep a record may nest. What reads JSON by recursion dies of the stack at some thousand levels, Python's readers
 # stop at one thousand, BigQuery takes 500; the deepest logs we know have 30.
 MAX_DEPTH = 200
-_IS_BLANK = np.zeros(256, dtype=np.bool_)
-_IS_BLANK[[0x20, 0x09, 0x0D]] = True
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\\\|\\x[0-9a-f]{2}")
 
@@ -209,42 +207,6 @@ def too_large(head: bytes, size: int, begin: int) -> Piece:
     kept = cut_at_character(head)
     detail = f"{size:,} bytes; first {len(kept):,} kept; bytes {begin:,} to {begin + size:,} of the decoded object"
     return problem_piece(kept, "too_large", detail)
-
-
-def lines_of(block: bytes) -> tuple[bytes, Offsets, int]:
-    """The records of a block of whole lines: their text one behind the other, their offsets, and how many lines are
-    records. Blank lines are none. The number is that of the line ends taken out, not that of the offsets.
-    """
-    if not block.endswith(b"\n"):
-        block += b"\n"
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-    ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 0x0A)
-    text = block.replace(b"\n", b"")
-    line_count = len(block) - len(text)
-    offsets = np.zeros(len(ends) + 1, dtype=np.int32)
-    offsets[1:] = ends - np.arange(len(ends))
-    blank = np.diff(offsets) == 0
-    empty = int(blank.sum())
-    if empty:
-        offsets = offsets[np.append(~blank, True)]
-    return _without_blank(text, offsets, line_count - empty)
-
-
-def _without_blank(text: bytes, offsets: Offsets, count: int) -> tuple[bytes, Offsets, int]:
-    """Drop lines of nothing but spaces and tabs; only lines that begin with one are looked at."""
-    firsts = np.frombuffer(text, dtype=np.uint8)[offsets[:-1]]
-    suspects = np.flatnonzero(_IS_BLANK[firsts])
-    drop = [at for at in suspects.tolist() if not text[offsets[at] : offsets[at + 1]].strip(BLANKS)]
-    if not drop:
-        return text, offsets, count
-    sizes = np.diff(offsets)
-    keep = np.ones(len(sizes), dtype=np.bool_)
-    keep[drop] = False
-    bytes_kept = np.frombuffer(text, dtype=np.uint8)[np.repeat(keep, sizes)]
-    kept = np.zeros(int(keep.sum()) + 1, dtype=np.int32)
-    np.cumsum(sizes[keep], out=kept[1:])
-    return bytes_kept.tobytes(), kept, count - len(drop)
 
 
 def runs(text: bytes, offsets: Offsets, special: list[int]) -> Iterator[Piece | bytes]:

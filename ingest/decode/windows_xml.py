@@ -20,7 +20,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLParser
 import msgspec
 import pyarrow as pa
 
-from ingest.decode.records import MAX_DEPTH, Piece, Problem
+from ingest.decode.records import MAX_DEPTH, Piece
 
 _PREFIXED = r"<(?:[A-Za-z_][\w.-]*:)?"
 _EVENT = re.compile(_PREFIXED + r"Event(?=[\s/>])")
@@ -63,7 +63,7 @@ def as_json(part: Piece) -> Piece:
     raw: list[str | None] = []
     problems = dict(part.problems)
     for row, text in enumerate(part.lines.to_pylist()):
-        made: str | Problem | None = None
+        made: str | None = None
         if row in problems:
             if problems[row][0] == "not_json" and text.lstrip()[:1] not in ("{", "["):
                 problems[row] = ("not_xml", problems[row][1])

@@ -10,8 +10,8 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from ingest.decode.documents import Cursor, Head
-from ingest.decode.records import BLANKS, JSON_FORM, Limits, Piece, lines_of, piece, piece_of, problem_piece, too_large
+from ingest.decode.documents import Cursor, Head, lines_of
+from ingest.decode.records import BLANKS, JSON_FORM, Limits, Piece, piece, piece_of, problem_piece, too_large
 
 _NAME = rb"(?:[A-Za-z_][\w.-]*:)?"
 _BEGIN = re.compile(rb"<" + _NAME + rb"Event(?=[\s/>])")

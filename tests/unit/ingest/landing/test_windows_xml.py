@@ -57,9 +57,9 @@ def test_a_row_is_the_same_however_its_event_was_delivered(landed: Landed, name:
 
 def test_bronze_keeps_the_text_as_delivered_and_the_record_as_json(landed: Landed) -> None:
     ((raw, record),) = landed.bronze("_raw, _record", "events.xml")
-    assert (XML, "dora") == (raw, json.loads(record)["Event"]["EventData"]["TargetUserName"])
+    assert (XML, "dora") == (raw, json.loads(record)["EventData"]["TargetUserName"])
     ((raw, record),) = landed.bronze("_raw, _record", "raw.json")
-    assert (OBJECTS["raw.json"].decode(), "dora") == (raw, json.loads(record)["Event"]["EventData"]["TargetUserName"])
+    assert (OBJECTS["raw.json"].decode(), "dora") == (raw, json.loads(record)["EventData"]["TargetUserName"])
     assert [(OBJECTS["dump.json"].decode(), None)] == landed.bronze("_raw, _record", "dump.json")
 
 
