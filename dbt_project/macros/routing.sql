@@ -82,3 +82,12 @@ case
         )
     end
 {%- endmacro %}
+
+{% macro active_filters(source) -%}
+  {#- One row, (active): the names of the filters of a source's events model that the seed `event_filters` switches on. -#}
+(
+  select coalesce(list(switch.filter), []) as active
+  from {{ ref("event_filters") }} as switch
+  where switch.source = '{{ source }}' and switch.active
+)
+{%- endmacro %}

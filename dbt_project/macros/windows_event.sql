@@ -46,6 +46,78 @@ nullif(nullif(trim(coalesce(
 {%- endmacro %}
 
 
+{#- Several such fields, read at once, as a struct of texts that a model calls `fields`. They stand in the event data,
+    in the one element of the user data (Event Log, WMI, Terminal Services), or beside the header. For rare events only.
+    Names with blanks (Defender) are also found without them and with `_`. -#}
+{% macro undeclared_fields(names) -%}
+{%- set texts = {} -%}
+{%- for name in names -%}
+  {%- for each in windows_spellings(name) -%}{%- do texts.update({each: "VARCHAR"}) -%}{%- endfor -%}
+{%- endfor -%}
+json_transform(coalesce(
+      nullif(event_data::varchar, '{}'),
+      list_filter(json_extract(user_data, '$.*'), lambda each: json_type(each) = 'OBJECT')[-1]::varchar,
+      nullif(user_data::varchar, '{}'),
+      _raw
+    ), '{{ tojson(texts) }}')
+{%- endmacro %}
+
+
+{#- One of the fields that `undeclared_fields` read. -#}
+{% macro field(name) -%}
+{%- set spelt = windows_spellings(name) -%}
+{%- set found = 'fields."' ~ spelt | join('", fields."') ~ '"' -%}
+nullif(nullif(trim({{ "coalesce(" ~ found ~ ")" if spelt | length > 1 else found }}), '-'), '')
+{%- endmacro %}
+
+{% macro windows_spellings(name) -%}
+{%- set spelt = [name] -%}
+{%- if " " in name -%}{%- do spelt.append(name | replace(" ", "_")) -%}{%- endif -%}
+{#- these are header fields of NXLog: of the writer -#}
+{%- if " " in name and name not in ("Source Name", "Process ID") -%}{%- do spelt.append(name | replace(" ", "")) -%}
+{%- endif -%}
+{{ return(spelt) }}
+{%- endmacro %}
+
+
+{#- The text as a port, where it is one: 0 says that there was none. -#}
+{% macro windows_port(text) -%}
+case when try_cast({{ text }} as integer) between 1 and 65535 then try_cast({{ text }} as integer) end
+{%- endmacro %}
+
+
+{#- One entry a line, or separated by blanks: SeDebugPrivilege\r\n\t\t\tSeTcbPrivilege, %{S-1-1-0} %{S-1-5-32-544}. -#}
+{% macro windows_list(text) -%}
+list_filter(regexp_split_to_array({{ text }}, '[\s,]+'), lambda part: part <> '')
+{%- endmacro %}
+
+
+{#- JSON of what is known of some values, without the unknown ones; NULL when none is. -#}
+{% macro known_json(values) -%}
+nullif(json_merge_patch('{}', to_json({
+    {%- for name, value in values.items() %}'{{ name }}': {{ value }}{{ ", " if not loop.last }}{% endfor -%}
+  }))::varchar, '{}')::json
+{%- endmacro %}
+
+
+{#- The signature of an image that Sysmon looked at, as a list: `signed` and `signature_status` say what it found. -#}
+{% macro windows_signatures() -%}
+case when signed = 'true' then [{
+      'algorithm_id': 0,
+      'algorithm': 'Unknown',
+      'developer_uid': signature,
+      'state_id': case lower(signature_status)
+        when 'valid' then 1
+        when 'expired' then 2
+        when 'revoked' then 3
+        when 'untrusted' then 6
+        else 99
+      end,
+      'state': signature_status
+    }] end
+{%- endmacro %}
+
+
 {#- An account by name and SID. `S-1-0-0` stands for nobody. Kinds follow the SID (well-known SIDs, Microsoft Learn):
     S-1-5-18 and computer accounts are System, S-1-5-19, -20 and S-1-5-80-… Service, the RID 500 is Admin. -#}
 {% macro windows_user(name, sid="null::varchar", domain="null::varchar") -%}
@@ -75,10 +147,16 @@ case
 {%- endmacro %}
 
 
-{#- A process by its path, its id (hexadecimal in Security events, decimal in Sysmon's) and its Sysmon GUID. -#}
+{#- A process by its path, its id (hexadecimal in Security events, decimal in Sysmon's) and its Sysmon GUID. OCSF asks for
+    an id: a process that is only named has an unknown one. -#}
 {% macro windows_process(path, pid, guid="null::varchar") -%}
 {'name': {{ windows_file_name(path) }}, 'pid': try_cast({{ pid }} as bigint),
-     'uid': nullif({{ guid }}, '{00000000-0000-0000-0000-000000000000}'), 'file': {{ windows_file(path, 8) }}}
+     'uid': {{ windows_process_uid(path, pid, guid) }}, 'file': {{ windows_file(path, 8) }}}
+{%- endmacro %}
+
+{% macro windows_process_uid(known, pid, guid="null::varchar") -%}
+coalesce(nullif({{ guid }}, '{00000000-0000-0000-0000-000000000000}'),
+      case when {{ known }} is not null and try_cast({{ pid }} as bigint) is null then 'Unknown' end)
 {%- endmacro %}
 
 

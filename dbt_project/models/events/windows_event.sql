@@ -4,13 +4,32 @@ select
     event.*,
     coalesce(route.class_uid, 0) as routed_class_uid, -- an event type without a route is a Base Event
     route.activity_id,
+    -- Templates: each is off until the seed `event_filters` says that it is active.
     case
-        when routed_class_uid = 1001 and (
+        when list_contains(filters.active, 'endpoint_file_modifications') and routed_class_uid = 1001 and (
             event_type = 'sysmon:2'
             or (event_type = 'sysmon:11' and not coalesce(regexp_matches(target_filename, '(?i)[.]('
                 || 'exe|dll|sys|scr|com|cpl|ocx|msi|msp|bat|cmd|ps1|psm1|psd1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|url|jar|'
                 || 'py|docm|xlsm|pptm|dotm|xlam|iso|img|vhd|vhdx|zip|rar|7z|cab)$'), false))
         ) then 'endpoint_file_modifications'
+        when list_contains(filters.active, 'opened_registry_keys')
+            and event_type in ('sysmon:12:createkey', 'sysmon:12:addkey')
+            then 'opened_registry_keys'
+        when list_contains(filters.active, 'opened_processes')
+            and event_type = 'sysmon:10'
+            and not coalesce(target_image ilike '%\lsass.exe', false)
+            then 'opened_processes'
+        when list_contains(filters.active, 'libraries_of_windows')
+            and event_type = 'sysmon:7'
+            and signature = 'Microsoft Windows'
+            and signature_status = 'Valid'
+            then 'libraries_of_windows'
+        when list_contains(filters.active, 'closed_handles')
+            and event_type in ('security:4658', 'security:4690')
+            then 'closed_handles'
+        when list_contains(filters.active, 'bound_ports')
+            and event_type = 'security:5158'
+            then 'bound_ports'
     end as filter,
     case
         when repeated.number > 1 then 'duplicate'
@@ -59,3 +78,4 @@ from {{ ref("stg_windows__event") }} as event
 left join {{ routes("windows_event", ref("stg_windows__event")) }} as route using (event_type)
 left join {{ repeated_keys("windows_event", ref("stg_windows__event")) }} as repeated
     using (_batch, _source_object, _source_row)
+cross join {{ active_filters("windows_event") }} as filters

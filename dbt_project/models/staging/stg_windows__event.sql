@@ -15,14 +15,37 @@ with bronze as (
 named as (
     select
         *,
-        case
-            when lower(SourceName) = 'microsoft-windows-security-auditing' then 'security'
-            when lower(SourceName) = 'microsoft-windows-sysmon' then 'sysmon'
-            when lower(Channel) = 'microsoft-windows-sysmon/operational' then 'sysmon'
-            when lower(Channel) in ('microsoft-windows-powershell/operational', 'powershellcore/operational')
-                then 'powershell'
-            when lower(Channel) = 'windows powershell' then 'windows_powershell'
-            else lower(Channel)
+        -- by the provider, since a forwarded event stands in another log; else by the log
+        case lower(SourceName)
+            when 'microsoft-windows-security-auditing' then 'security'
+            when 'microsoft-windows-sysmon' then 'sysmon'
+            when 'microsoft-windows-eventlog' then case when EventID = 104 then 'system' else 'security' end
+            {% set logs = {
+                "microsoft-windows-powershell": "powershell",
+                "powershellcore": "powershell",
+                "powershell": "windows_powershell",
+                "service control manager": "system",
+                "microsoft-windows-windows defender": "defender",
+                "microsoft-windows-taskscheduler": "task_scheduler",
+                "microsoft-windows-wmi-activity": "wmi",
+                "microsoft-windows-terminalservices-localsessionmanager": "terminal_services",
+                "microsoft-windows-terminalservices-remoteconnectionmanager": "terminal_services",
+                "microsoft-windows-bits-client": "bits",
+                "microsoft-windows-applocker": "applocker",
+                "microsoft-windows-codeintegrity": "code_integrity",
+                "microsoft-windows-windows firewall with advanced security": "firewall",
+            } -%}
+            {% for provider, log in logs.items() -%}
+            when '{{ provider }}' then '{{ log }}'
+            {% endfor -%}
+            else case lower(split_part(Channel, '/', 1))
+                when 'microsoft-windows-sysmon' then 'sysmon'
+                when 'windows powershell' then 'windows_powershell'
+                {% for provider, log in logs.items() if provider not in ("powershell", "service control manager") -%}
+                when '{{ provider }}' then '{{ log }}'
+                {% endfor -%}
+                else lower(Channel)
+            end
         end as log
     from bronze
 )
@@ -239,5 +262,6 @@ select
     UserData as user_data,
 
     -- pipeline; from here on a record is its JSON, however it was delivered
-    coalesce(_record, _raw) as _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
+    coalesce(_record, _raw) as _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row,
+    _content_hash
 from named

@@ -1,31 +1,20 @@
 -- Windows events that no route sends elsewhere: published whole, never dropped.
-with events as (
-    select
-        *,
-        -- who cleared the log stands in user data
-        coalesce(subject_user_name, json_extract_string(user_data, '$.LogFileCleared.SubjectUserName')) as user_name
-    from {{ ref("windows_event") }}
-    where class_uid = 0
-)
-
 select
     99 as activity_id,
     coalesce(category, event_type) as activity_name,
-    -- Microsoft rates "the audit log was cleared" medium to high (Appendix L, Events to Monitor). System 104 is its
-    -- twin.
-    case when event_type in ('security:1102', 'system:104') then 4 else severity_id end as severity_id,
+    severity_id,
     status_id,
     -- The classic PowerShell log says everything in its text.
     case when event_type like 'windows_powershell:%' then message_text else message end as message,
     {
-        'user': {{ windows_user("user_name", "subject_user_sid", "subject_domain_name") }},
+        'user': {{ windows_user("subject_user_name", "subject_user_sid", "subject_domain_name") }},
         'session': {'uid': subject_logon_id},
         'process': {{ windows_process("coalesce(process_name, image)", "process_id", "process_guid") }}
     } as actor,
     device,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
-        observable("actor.user.name", 4, "user_name"),
+        observable("actor.user.name", 4, "subject_user_name"),
         observable("actor.process.name", 9, windows_file_name("coalesce(process_name, image)")),
     ]) }} as observables,
     metadata,
@@ -37,4 +26,5 @@ select
         "@version": null, "host": null, "port": null, "tags": null, "SourceModuleName": null, "SourceModuleType": null,
         "SubjectUserSid": null, "SubjectUserName": null, "SubjectDomainName": null, "SubjectLogonId": null,
         "ProcessName": null, "ProcessId": null, "ProcessGuid": null, "Image": null}')) as unmapped
-from events
+from {{ ref("windows_event") }}
+where class_uid = 0

@@ -1,4 +1,5 @@
--- Groups that were created, changed or deleted, and members that came and went (Security 4727-4737, 4744-4764).
+-- Groups that were created, changed or deleted, and members that came and went (Security 4727-4737, 4744-4764,
+-- 4783-4792).
 with events as (
     select
         *,
@@ -27,6 +28,8 @@ select
             when event_id between 4744 and 4748 then 'Local distribution group'
             when event_id between 4749 and 4753 then 'Global distribution group'
             when event_id between 4759 and 4763 then 'Universal distribution group'
+            when event_id between 4783 and 4789 then 'Basic application group'
+            when event_id between 4790 and 4792 then 'LDAP query group'
         end
     } as group,
     {{ windows_user("member_common_name", "member_sid") }} as user,

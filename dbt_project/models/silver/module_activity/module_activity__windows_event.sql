@@ -1,30 +1,47 @@
--- Libraries that a process loaded (Sysmon 7).
-with events as (
+-- Libraries that a process loaded (Sysmon 7), and images that code integrity looked at (CodeIntegrity 3004-3077).
+with read as (
     select
         *,
-        case when signed = 'true' then [{
-            'algorithm_id': 0,
-            'algorithm': 'Unknown',
-            'developer_uid': signature,
-            'state_id': case lower(signature_status)
-                when 'valid' then 1
-                when 'expired' then 2
-                when 'revoked' then 3
-                when 'untrusted' then 6
-                else 99
-            end,
-            'state': signature_status
-        }] end as signatures
+        coalesce(event_type like 'code_integrity:%', false) as is_integrity,
+        case when is_integrity then {{ undeclared_fields([
+            "File Name", "FileNameBuffer", "ProcessNameBuffer", "Process Name", "PolicyName",
+            "PolicyNameBuffer", "PolicyGUID", "SHA256 Hash", "SHA1 Hash", "Status",
+        ]) }} end as fields
     from {{ ref("windows_event") }}
     where class_uid = 1005
+),
+
+events as (
+    select
+        * replace (
+            coalesce(
+                image_loaded, {{ field("File Name") }}, {{ field("FileNameBuffer") }}
+            ) as image_loaded
+        ),
+        coalesce({{ field("ProcessNameBuffer") }}, {{ field("Process Name") }}) as checked_process,
+        -- 3034, 3065, 3066 and 3076 only audit
+        is_integrity and event_id in (3004, 3023, 3033, 3063, 3077) as is_blocked,
+        {{ windows_signatures() }} as signatures
+    from read
 )
 
 select
     activity_id,
     severity_id,
-    status_id,
+    case when is_blocked then 2 when is_integrity then 1 else status_id end as status_id,
+    case when is_integrity then {{ field("Status") }} end as status_code,
+    -- 2 Denied, Blocked; what would have been blocked is allowed and detected
+    case when is_blocked then 2 when is_integrity then 1 end as action_id,
+    case when is_blocked then 2 when is_integrity then 15 end as disposition_id,
     message,
-    actor,
+    {
+        'user': actor.user,
+        'session': actor.session,
+        'process': case
+            when is_integrity then {{ windows_process("checked_process", "null::varchar") }} else actor.process
+        end,
+        'app_name': case when checked_process is null then actor.app_name end
+    } as actor,
     device,
     {
         'type': case when lower(image_loaded) like '%.dll' then 'dll' end,

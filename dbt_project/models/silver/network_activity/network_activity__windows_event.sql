@@ -1,4 +1,5 @@
--- Connections and listening ports of processes (Sysmon 3; Security 5154-5159 of the Windows Filtering Platform).
+-- Connections and listening ports of processes (Sysmon 3; Security 5031, 5148-5159 of the Windows Filtering Platform),
+-- and transfers of BITS (59-61).
 with events as (
     select
         *,
@@ -10,8 +11,8 @@ with events as (
             else 0
         end as direction_id,
         case
-            when event_type not like 'security:%' then null
-            when event_id in (5155, 5157, 5159) then 2
+            when event_type not like 'security:%' or event_id in (5148, 5149) then null
+            when event_id in (5031, 5150, 5151, 5152, 5153, 5155, 5157, 5159) then 2
             else 1
         end as action_id,
         case
@@ -21,6 +22,10 @@ with events as (
             when protocol = '58' then 'ipv6-icmp'
             when protocol not similar to '[0-9]+' then lower(protocol)
         end as protocol_name,
+        {{ windows_port("source_port") }} as src_port,
+        {{ windows_port("coalesce(destination_port, dest_port)") }} as dst_port,
+        case when event_type like 'bits:%' then {{ undeclared_value("url") }} end as transfer_url,
+        nullif(regexp_extract(transfer_url, '^[a-z]+://(?:[^/@]*@)?([^/:?#]+)', 1), '') as transfer_host,
         case
             when contains(coalesce(src_ip, dst_ip), ':') then 6
             when coalesce(src_ip, dst_ip) is not null then 4
@@ -31,9 +36,13 @@ with events as (
 
 select
     activity_id,
-    case when activity_id = 99 then 'Bind' end as activity_name,
+    case
+        when event_id in (5148, 5149) then 'Denial of Service' when activity_id = 99 then 'Bind'
+    end as activity_name,
     severity_id,
-    case when action_id = 2 then 2 else status_id end as status_id,
+    case
+        when action_id = 2 or event_type = 'bits:61' then 2 when event_type like 'bits:%' then 1 else status_id
+    end as status_id,
     message,
     action_id,
     action_id as disposition_id, -- 1 Allowed; 2 Denied, Blocked
@@ -41,14 +50,19 @@ select
     device,
     {
         'ip': src_ip,
-        'port': try_cast(source_port as bigint),
+        'port': src_port,
         'hostname': coalesce(source_hostname, case when direction_id <> 1 then computer_name end)
     } as src_endpoint,
     {
-        'ip': dst_ip,
-        'port': try_cast(coalesce(destination_port, dest_port) as bigint),
-        'hostname': coalesce(destination_hostname, case when direction_id = 1 then computer_name end)
+        'ip': coalesce(dst_ip, {{ ip_or_null("transfer_host") }}),
+        'port': dst_port,
+        'hostname': coalesce(
+            destination_hostname,
+            case when {{ ip_or_null("transfer_host") }} is null then transfer_host end,
+            case when direction_id = 1 then computer_name end
+        )
     } as dst_endpoint,
+    {'url_string': transfer_url} as url,
     {
         'direction_id': direction_id,
         'direction': {{ ocsf_caption("network_activity", "connection_info.direction_id", "direction_id") }},

@@ -1,5 +1,17 @@
--- Processes that start, end, or act on another (Security 4688, 4689; Sysmon 1, 5, 8, 10).
-with events as (
+-- Processes that start, end, are allowed or kept from it, or act on another (Security 4688, 4689, 4696; Sysmon 1, 5, 8,
+-- 10, 25; AppLocker 8002-8004, 8020-8022).
+with read as (
+    select
+        *,
+        coalesce(event_type like 'applocker:%', false) as is_applocker,
+        case when is_applocker then {{ undeclared_fields([
+            "FilePath", "FullFilePath", "FileHash", "TargetUser", "TargetProcessId", "TargetLogonId", "Package",
+        ]) }} end as fields
+    from {{ ref("windows_event") }}
+    where class_uid = 1007
+),
+
+events as (
     select
         *,
         event_type in ('sysmon:1', 'security:4688') as is_start,
@@ -11,13 +23,20 @@ with events as (
             when 'security:4689' then process_name
             when 'sysmon:8' then target_image
             when 'sysmon:10' then target_image
-            else image
+            when 'security:4696' then {{ undeclared_value("TargetProcessName") }}
+            else case
+                -- %OSDRIVE%\a.exe beside C:\a.exe
+                when is_applocker
+                    then coalesce({{ field("FullFilePath") }}, {{ field("FilePath") }}, {{ field("Package") }})
+                else image
+            end
         end as path,
         case event_type
             when 'security:4688' then new_process_id
             when 'sysmon:8' then target_process_id
             when 'sysmon:10' then target_process_id
-            else process_id
+            when 'security:4696' then target_process_id
+            else case when is_applocker then {{ field("TargetProcessId") }} else process_id end
         end as pid,
         case when is_access then target_process_guid else process_guid end as guid,
 
@@ -33,7 +52,7 @@ with events as (
             when 'sysmon:1' then parent_process_id
             when 'sysmon:8' then source_process_id
             when 'sysmon:10' then source_process_id
-            else process_id
+            else case when not is_applocker then process_id end
         end as actor_pid,
         case event_type
             when 'sysmon:1' then parent_process_guid
@@ -64,18 +83,31 @@ with events as (
             when 'S-1-16-20480' then 6
             else case when integrity is not null then 99 end
         end as integrity_id
-    from {{ ref("windows_event") }}
-    where class_uid = 1007
+    from read
 )
 
 select
     activity_id,
     severity_id,
-    status_id,
+    case when event_type in ('applocker:8004', 'applocker:8022') then 2 when is_applocker then 1 else status_id end
+        as status_id,
+    -- AppLocker: 2 Denied, Blocked; 1 Allowed; what would have been blocked is allowed and detected
+    case
+        when event_type in ('applocker:8004', 'applocker:8022') then 2 when is_applocker then 1
+    end as action_id,
+    case
+        when event_type in ('applocker:8004', 'applocker:8022') then 2
+        when event_type in ('applocker:8003', 'applocker:8021') then 15
+        when is_applocker then 1
+    end as disposition_id,
     message,
     {
-        'user': case when event_type like 'sysmon:%' then {{ windows_account("actor_account") }} else actor.user end,
-        'session': {'uid': subject_logon_id},
+        'user': case
+            when is_applocker then {{ windows_user("null::varchar", field("TargetUser")) }}
+            when event_type like 'sysmon:%' then {{ windows_account("actor_account") }}
+            else actor.user
+        end,
+        'session': {'uid': coalesce(subject_logon_id, {{ field("TargetLogonId") }})},
         'process': {
             'name': actor_process.name,
             'pid': actor_process.pid,
@@ -85,7 +117,8 @@ select
             'ptid': try_cast(source_thread_id as bigint)
         },
         'app_name': case
-            when coalesce(actor_pid, actor_guid, actor_account, subject_user_name) is null then 'Unknown'
+            when coalesce(actor_pid, actor_guid, actor_account, subject_user_name, {{ field("TargetUser") }}) is null
+                then 'Unknown'
         end
     } as actor,
     device,
@@ -93,8 +126,12 @@ select
         'name': coalesce(
             {{ windows_file_name("path") }}, case when coalesce(pid, guid) is null then 'Unknown' end
         ),
-        'pid': coalesce(try_cast(pid as bigint), case when guid is null then 0 end),
-        'uid': nullif(guid, '{00000000-0000-0000-0000-000000000000}'),
+        'pid': try_cast(pid as bigint),
+        -- OCSF asks for an id where a record has none
+        'uid': coalesce(
+            nullif(guid, '{00000000-0000-0000-0000-000000000000}'),
+            case when try_cast(pid as bigint) is null then 'Unknown' end
+        ),
         'cmd_line': command_line,
         'working_directory': current_directory,
         'integrity_id': integrity_id,
@@ -103,7 +140,7 @@ select
             else {{ ocsf_caption("process_activity", "process.integrity_id", "integrity_id") }}
         end,
         'file': {{ windows_file("path", 8, extra={
-            "hashes": windows_hashes("hashes"),
+            "hashes": windows_hashes("coalesce(hashes, 'SHA256=' || " ~ field("FileHash") ~ ")"),
             "version": "file_version",
             "desc": "file_description",
             "product": "{'name': file_product}",
@@ -134,7 +171,9 @@ select
         when event_type = 'security:4689' then try_cast(logged_status as bigint)
             - case when try_cast(logged_status as bigint) > 2147483647 then 4294967296 else 0 end
     end as exit_code,
-    case when event_type = 'sysmon:8' then 1 end as injection_type_id,
+    case event_type when 'sysmon:8' then 1 when 'sysmon:25' then 99 end as injection_type_id,
+    -- what Sysmon found: Image is replaced, Image is locked for access
+    case when event_type = 'sysmon:25' then {{ undeclared_value("Type") }} end as injection_type,
     case when is_start then 1 end as launch_type_id,
     case when event_type = 'sysmon:10' then try_cast(granted_access as bigint) end as actual_permissions,
     {

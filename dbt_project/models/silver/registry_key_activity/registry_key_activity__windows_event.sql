@@ -1,4 +1,5 @@
--- Registry keys that were created, opened for change, renamed or deleted (Sysmon 12, 14; Security 4663 on keys).
+-- Registry keys that were created, opened for change, renamed or deleted (Sysmon 12, 14; Security 4656, 4663
+-- and 4670 on keys).
 with events as (
     select
         *,

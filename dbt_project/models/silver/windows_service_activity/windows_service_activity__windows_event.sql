@@ -1,7 +1,17 @@
--- Services that were installed, reconfigured, started or stopped (Security 4697; System 7031, 7034, 7036, 7040, 7045).
+-- Services that were installed, reconfigured, started or stopped, or failed (Security 4697; System 7000-7045).
 with events as (
     select
         *,
+        case
+            when
+                event_id = 4697
+                then {{ undeclared_fields(["ClientProcessId", "ParentProcessId", "ClientProcessStartKey"]) }}
+            end as fields,
+        -- what failed, by Microsoft's texts of the Service Control Manager
+        event_id in (
+            7000, 7001, 7002, 7003, 7009, 7011, 7022, 7023, 7024, 7026, 7031, 7032, 7034, 7037, 7038, 7039, 7041, 7043
+        )
+            as is_failure,
         {{ undeclared_value("param1") }} as param1,
         {{ undeclared_value("param2") }} as param2,
         {{ undeclared_value("param3") }} as param3,
@@ -51,10 +61,20 @@ typed as (
 
 select
     coalesce(
-        activity_id, case lower(param2) when 'running' then 3 when 'stopped' then 4 when 'paused' then 5 else 99 end
+        activity_id,
+        case lower(param2)
+            when 'running' then 3 when 'stopped' then 4 when 'paused' then 5 when 'start' then 3 when 'stop' then 4
+            when 'pause' then 5 when 'continue' then 6 else 99
+        end
     ) as activity_id,
     severity_id,
-    status_id,
+    case
+        when is_failure then 2 when event_id in (7035, 7036, 7040, 7042, 7045) and status_id = 0 then 1 else status_id
+    end
+        as status_id,
+    -- %%1053: an error of Windows by its number
+    regexp_replace(case when event_id in (7000, 7023, 7024) then param2 when event_id = 7038 then param3 end, '^%%', '')
+        as status_code,
     message,
     {
         'user': case
@@ -62,6 +82,20 @@ select
             else {{ windows_user("null::varchar", "account_sid") }}
         end,
         'session': {'uid': subject_logon_id},
+        -- who called the control manager (4697 since Windows 10 1903)
+        'process': {
+            'pid': try_cast(nullif({{ field("ClientProcessId") }}, '0') as bigint),
+            'uid': case
+                when try_cast(nullif({{ field("ClientProcessId") }}, '0') as bigint) is not null
+                    then {{ field("ClientProcessStartKey") }}
+            end,
+            'parent_process': {
+                'pid': case
+                    when try_cast(nullif({{ field("ClientProcessId") }}, '0') as bigint) is not null
+                        then try_cast(nullif({{ field("ParentProcessId") }}, '0') as bigint)
+                end
+            }
+        },
         'app_name': case
             when event_id = 4697 and coalesce(subject_user_name, subject_logon_id) is not null then null
             when account_sid is null then coalesce(provider_name, 'Unknown')
@@ -69,10 +103,16 @@ select
     } as actor,
     device,
     {
-        'name': coalesce(service_name, param4, param1, 'Unknown'),
+        -- 7009 and 7011 begin with the time that was waited
+        'name': coalesce(
+            service_name, param4, case when event_id in (7009, 7011) then param2 else param1 end, 'Unknown'
+        ),
         'cmd_line': cmd_line,
         'service_file': {{ windows_file("service_path", 8) }},
-        'service_start_name': coalesce(service_account, case when event_id = 7045 then installed_account end),
+        'service_start_name': coalesce(
+            service_account,
+            case when event_id = 7045 then installed_account when event_id in (7038, 7041) then param2 end
+        ),
         'service_start_type_id': start_type_id,
         'service_start_type': coalesce(
             {{ ocsf_caption("windows_service_activity", "win_service.service_start_type_id", "start_type_id") }},

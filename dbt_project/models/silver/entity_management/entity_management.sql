@@ -1,0 +1,3 @@
+-- Entity Management 3004 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([ref("entity_management__windows_event")]) }}
