@@ -3,8 +3,8 @@
 `decode` is the whole interface. The parts, in the order in which bytes go through them: `compression` (stored bytes to
 UTF-8), `Framer` with `documents` (text to records), `records` (records to Arrow, counts). Loaded when an object needs
 them: `archive` (zip, Parquet), `wrapped` (records inside other services' documents), `lines` (records that are lines
-of text), `salvage` with `splitter` (several, damaged or huge documents). What a record means, and whether it keeps its
-contract, is decided in landing.
+of text), `xml_framer`, `windows_xml` and `evtx` (Windows events in XML and in binary logs), `salvage` with `splitter`
+(several, damaged or huge documents). What a record means, and whether it keeps its contract, is decided in landing.
 """
 
 from __future__ import annotations

@@ -90,6 +90,10 @@ TEXTS = (
         "999.1.1.1",
         "fe80::1%en0",
     ),
+    *("<Event><System>", "<EventData><Data Name='a'>1</Data></EventData>", "<UserData>&lol;</UserData>"),
+    "<Event xmlns='e'><System><EventID>1</EventID><Channel>c</Channel><Computer>h</Computer></System></Event>",
+    "<EventData>" + "<a>" * 300 + "</a>" * 300 + "</EventData>",
+    "<DataItem><EventData>\x1b&#1;</EventData></DataItem>",
     *("arn:", "arn:aws:::::", "S-1-5-18", "0x0", "%%1833", "2026", "Infinity", "nan", "[]", "{}", '{"a":1}', "[1]"),
 )
 KEYS = (

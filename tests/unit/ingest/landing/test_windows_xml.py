@@ -60,7 +60,7 @@ def test_bronze_keeps_the_text_as_delivered_and_the_record_as_json(landed: Lande
     assert (XML, "dora") == (raw, json.loads(record)["EventData"]["TargetUserName"])
     ((raw, record),) = landed.bronze("_raw, _record", "raw.json")
     assert (OBJECTS["raw.json"].decode(), "dora") == (raw, json.loads(record)["EventData"]["TargetUserName"])
-    assert [(OBJECTS["dump.json"].decode(), None)] == landed.bronze("_raw, _record", "dump.json")
+    assert [(OBJECTS["dump.json"].decode(),)] == landed.bronze("_raw", "dump.json")
 
 
 def test_what_is_broken_is_quarantined_with_its_text_and_the_reason(landed: Landed) -> None:
