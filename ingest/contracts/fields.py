@@ -85,6 +85,7 @@ field_properties: Final[Mapping[str, Shape]] = {
     "aliases": list,
     "onViolation": str,
     "caseInsensitive": bool,
+    "fieldsInside": bool,
 }
 
 
@@ -206,6 +207,7 @@ def read_field(found: SchemaProperty, name: str, parent: Field | None, place: Pl
         items=_items(found, itself, place),
         aliases=_aliases(custom, steps, place),
         case_insensitive=bool(custom.get("caseInsensitive", False)),
+        fields_inside=bool(custom.get("fieldsInside", False)),
     )
 
 

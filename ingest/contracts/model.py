@@ -39,6 +39,7 @@ class Field:
     to the object that holds the field; for a top-level field that is the record: `winlog.event_id`.
     `on_violation` is `quarantine`, `null` (kept, emptied and named in `_violations`) or `stall`.
     `case_insensitive`: the value is lower-cased where it becomes part of the event key.
+    `fields_inside`: a map that has the names of the record's own fields; other names in it are drift.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Field:
     items: "Field | None" = None
     aliases: tuple[str, ...] = ()
     case_insensitive: bool = False
+    fields_inside: bool = False
 
     @property
     def duckdb_type(self) -> str:

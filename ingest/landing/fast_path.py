@@ -94,7 +94,7 @@ class _Node:
 
     inside: dict[str, "_Node"] = field(default_factory=dict)
     owner: Field | None = None  # whose value is here
-    clash: bool = False  # fields of different types stand here: no value can be judged in advance
+    clash: bool = False  # no value can be judged in advance: fields of different types, or of another layout
     first_inside: set[str] = field(default_factory=set)  # paths of the fields read from inside before from here
 
 
@@ -111,6 +111,9 @@ def _tree(paths: FieldPaths) -> _Node:
                 if node.owner is not None and _type_of(node.owner) != _type_of(each):
                     node.clash = True
                 node.owner = node.owner or each
+        if paths.has_layouts and len(each.steps) > 1:  # names joined instead of objects are another layout
+            for mark in "._":
+                top.inside.setdefault(mark.join(each.steps), _Node(owner=each, clash=True))
     return top
 
 
@@ -132,7 +135,7 @@ def _struct(node: _Node, *, forbid: bool, required: bool = False) -> Any:
         elif must:
             fields.append((attribute, accepted))
         else:
-            fields.append((attribute, accepted | None, None))
+            fields.append((attribute, accepted | None if accepted else None, None))
     fields.sort(key=len)  # those without a default come first
     return msgspec.defstruct("Object", fields, rename=rename, forbid_unknown_fields=forbid, gc=False)
 

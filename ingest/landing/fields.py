@@ -58,8 +58,7 @@ class FieldPaths:
 
     def __init__(self, contract: Contract) -> None:
         self.fields = [each for each in contract.walk() if "[*]" not in each.steps]
-        self.open_record = contract.open_record
-        self._layouts = contract.layouts
+        self.open_record, self.has_layouts = contract.open_record, contract.layouts
         self._by_steps = {each.steps: each for each in self.fields}
         self._paths: dict[Steps, list[Steps]] = {RECORD: [RECORD]}
         for each in self.fields:
@@ -94,8 +93,8 @@ class FieldPaths:
                     known.setdefault(steps, [])
                 elif each.type in ("map", "any"):
                     values.add(steps)
-        for each in self.fields if self._layouts else ():
-            if each.type == "map":  # what layouts keep together has the names that the contract knows beside the header
+        for each in self.fields:
+            if each.fields_inside:
                 values.difference_update(self.of(each))
                 known.update((steps, known[RECORD]) for steps in self.of(each))
         return {steps: tuple(dict.fromkeys(names)) for steps, names in known.items() if steps not in values}

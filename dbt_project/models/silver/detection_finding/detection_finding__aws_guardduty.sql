@@ -281,7 +281,10 @@ select
     device,
     list_transform(case
         when coalesce(dns_name, remote_ips[1]) is not null
-            then {{ guardduty_list("threat_evidence", "threatIntelligenceDetails") }}
+            then list_filter(
+                {{ guardduty_list("threat_evidence", "threatIntelligenceDetails") }},
+                lambda entry: json_type(entry) <> 'NULL'
+            )
     end, lambda entry: {
         'name': case when dns_name is not null then 'evidences[].query.hostname' else remote_endpoint || '.ip' end,
         'value': coalesce(dns_name, remote_ips[1]),
