@@ -24,6 +24,11 @@ _MOST_HOLDERS: Final = 4
 _JSON: Final = msgspec.json.Decoder()
 # Below these, names are those of CloudTrail; elsewhere they are a service's own and stay as they are.
 _OWN: Final = ("userIdentity", "tlsDetails", "addendum", "resources")
+_MAPS: Final = (
+    "requestParameters", "responseElements", "additionalEventData", "serviceEventDetails", "insightDetails",
+    "edgeDeviceDetails", "eventContext",
+)  # fmt: skip
+_TIMES: Final = ("eventTime", "@timestamp")
 _NESTED: Final = [
     "type", "userName", "principalId", "arn", "accountId", "accessKeyId", "credentialId", "identityProvider",
     "invokedBy", "sessionContext", "sessionIssuer", "attributes", "creationDate", "mfaAuthenticated",
@@ -85,25 +90,28 @@ _ELASTIC: Final = {
 
 
 def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
-    """Return a record in CloudTrail's own layout, None where it is in it, or has no event.
+    """Return a record in CloudTrail's own layout, objects and lists instead of texts of them; None if it has no event.
 
     `own_names` are the contract's names by their lower case. The record given is taken apart.
     """
     event, beside = _unwrapped(record)
-    if not beside and _is_own(event):
-        return None
     made = event if _is_own(event) else _placed(event, own_names)
     if not _is_own(made):
         return None
+    texts = {name: made[name] for name in (*_OWN, *_MAPS) if isinstance(made.get(name), str)}
+    held = {name: _read(text) for name, text in texts.items()}
+    if made is record and held == texts:
+        return None  # in CloudTrail's own layout; StrictSql says what else is of another type
+    made |= held
     told = set(_leaves(made))
     for name, value in beside.items():  # what an envelope says again needs no second place
         if not set(_leaves(value)) <= told:
-            made.setdefault(name, value)
+            made[f"collector.{name}" if name in _TIMES else name] = value
     return made
 
 
 def _is_own(event: Record) -> bool:
-    if "eventID" not in event or not any(name in event for name in ("eventTime", "@timestamp")):
+    if "eventID" not in event or not any(name in event for name in _TIMES):
         return False
     return not any(name.startswith(_JOINED) for name in event)
 
