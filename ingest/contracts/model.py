@@ -373,7 +373,9 @@ class PipelineColumn(NamedTuple):
 
 pipeline_columns: Final = (
     PipelineColumn("_raw", "VARCHAR", "The record as it was delivered."),
-    PipelineColumn("_record", "VARCHAR", "The record as JSON where `_raw` is XML or holds XML in a text; else NULL."),
+    PipelineColumn(
+        "_record", "VARCHAR", "The record as its contract has it, where `_raw` is XML or of another layout; else NULL."
+    ),
     PipelineColumn("_event_key", "VARCHAR", "What identifies the event; copies of one event share it."),
     PipelineColumn("_event_at", "TIMESTAMP", "When the event happened, UTC."),
     PipelineColumn("_arrived_at", "TIMESTAMP", "When the vendor delivered or published the record, UTC."),
