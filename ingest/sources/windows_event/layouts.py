@@ -273,8 +273,12 @@ def _time(value: object) -> object:
 
 
 def _without_empty(value: object) -> object:
-    """The value without the objects that hold nothing; None when nothing is left."""
+    """The value without the objects that hold nothing, and without XML's namespaces; None when nothing is left."""
     if not isinstance(value, dict):
         return value
-    kept = {name: each for name, inner in value.items() if (each := _without_empty(inner)) is not None}
+    kept = {
+        name: each
+        for name, inner in value.items()
+        if not name.startswith(("xmlns", "@xmlns")) and (each := _without_empty(inner)) is not None
+    }
     return kept or None
