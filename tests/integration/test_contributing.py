@@ -5,13 +5,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.parsed import parsed
+from tests.integration.started import started
 
 TOP = Path(__file__).resolve().parents[2]
 ROOMS = ("ingest", "lake", "orchestration", "dbt_project")
@@ -48,7 +48,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Run `headwater`, or a module of the copy, in an empty folder; return what it prints."""
     here = tmp_path_factory.mktemp("elsewhere")
     (here / "logins.ndjson").write_text(LOGINS)
@@ -57,9 +57,8 @@ def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     kept["HEADWATER_WARM_SECONDS"] = "0"
 
     def call(*words: str) -> str:
-        start = [] if words[0] == "-m" else ["-c", "import sys; from orchestration.cli import main; sys.exit(main())"]
         done = subprocess.run(
-            [sys.executable, *start, *words],
+            [*start, *words],
             cwd=here,
             env={**kept, "PYTHONPATH": str(copy)},
             capture_output=True,
@@ -69,8 +68,9 @@ def run(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    call("-m", "ingest.contracts.generate")
-    return call
+    with started(copy) as start:
+        call("-m", "ingest.contracts.generate")
+        yield call
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,15 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.integration.parsed import parsed
+from tests.integration.started import started
 
 TOP = Path(__file__).resolve().parents[2]
 DOCUMENT = TOP / "dbt_project/TUTORIAL.md"
@@ -21,35 +23,28 @@ FOLDER = "/tmp/tutorial"  # where the document has its lake
 BLOCK = re.compile(r"(?P<before>.*?)\n```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
 PATH = re.compile(r"`([\w/.-]+/[\w.-]+\.\w+)`")
 VARIES = {r"\d+\.\d s\b": "0.1 s", r"\bfiles-[0-9a-f]{16}\b": "files-0123456789abcdef"}
-BIN = {
-    "headwater": '-c "import sys; from orchestration.cli import main; sys.exit(main())" "$@"',
-    "python": '"$@"',
-}
 
 
 class Reader:
-    """Somebody who follows the document in a copy of the repository, which is a checkout of git."""
+    """Somebody who follows the document in a copy of the repository, which is a checkout of git.
 
-    def __init__(self, folder: Path) -> None:
+    `start` are the words that a command of that copy begins with (see `started`)."""
+
+    def __init__(self, folder: Path, start: Sequence[str]) -> None:
         self._folder = folder / "tutorial"
         self._folder.mkdir()
         self._top = folder / "headwater"
-        for room in ROOMS:
-            shutil.copytree(TOP / room, self._top / room, ignore=shutil.ignore_patterns("target", "logs"))
-        (self._top / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
-        parsed(self._top / "dbt_project")
-        for name, words in BIN.items():
+        for name in ("headwater", "python"):
             file = self._top / ".venv/bin" / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}\n')
+            file.write_text(f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n')
             file.chmod(0o755)
         left_out = ("HEADWATER", "DBT", "GIT", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         self._environment = {
             **kept,
             "PYTHONPATH": str(self._top),
-            "HEADWATER_WARM_SECONDS": "10",
-            "XDG_RUNTIME_DIR": str(folder),
+            "HEADWATER_WARM_SECONDS": "0",
         }
         self._exports, self._said = "", ""
         who = "-c user.name=reader -c user.email=reader@larkspur.example"
@@ -106,11 +101,26 @@ def settled(document: str) -> str:
     return document
 
 
+def copied(folder: Path) -> Path:
+    """A copy of the repository in a folder."""
+    top = folder / "headwater"
+    for room in ROOMS:
+        shutil.copytree(TOP / room, top / room, ignore=shutil.ignore_patterns("target", "logs"))
+    (top / "pyproject.toml").touch()  # as in a checkout: dbt may write beside its project
+    parsed(top / "dbt_project")
+    return top
+
+
+def followed(folder: Path) -> str:
+    """The document with the outputs that there were."""
+    with started(copied(folder)) as start:
+        return Reader(folder, start).follow(DOCUMENT.read_text())
+
+
 def test_who_follows_the_tutorial_sees_what_it_shows(tmp_path: Path) -> None:
-    document = DOCUMENT.read_text()
-    assert settled(Reader(tmp_path).follow(document)) == settled(document)
+    assert settled(followed(tmp_path)) == settled(DOCUMENT.read_text())
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        DOCUMENT.write_text(Reader(Path(folder)).follow(DOCUMENT.read_text()))
+        DOCUMENT.write_text(followed(Path(folder)))
