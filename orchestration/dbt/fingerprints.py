@@ -41,7 +41,6 @@ class Fingerprints:
         self._nodes, self._macros = manifest["nodes"], manifest["macros"]
         self._package = manifest["metadata"]["project_name"]
         self._called = lru_cache(maxsize=None)(self._called_by)
-        self._text = lru_cache(maxsize=None)(read_text)
         self._macro = lru_cache(maxsize=None)(self._macro_digest)
         self._classes = declared_classes(folder)
         self._events = lru_cache(maxsize=None)(lambda name, enriched: events_version(self._classes[name], enriched))
@@ -91,7 +90,7 @@ class Fingerprints:
 
     def _sql(self, node: Mapping[str, Any]) -> str:
         """Return what counts of a model's SQL; of a class over all its sources, not which these are."""
-        sql = self._text(node["raw_code"]).tokens
+        sql = read_text(node["raw_code"]).tokens
         read = [each.rsplit(".", 1)[-1] for each in node["depends_on"]["nodes"]]
         is_class = node["config"]["materialized"] == "view" and all(
             each.startswith(f"{node['name']}__") for each in read
@@ -99,7 +98,7 @@ class Fingerprints:
         return _REF.sub("", sql) if read and is_class else sql
 
     def _macro_digest(self, macro: str) -> str:
-        text = self._text(self._macros[macro]["macro_sql"])
+        text = read_text(self._macros[macro]["macro_sql"])
         return _digest(text.plain if self._macros[macro]["name"] in self._in_quotes else text.tokens)
 
     def _macro_name(self, macro: str) -> str:
@@ -110,8 +109,8 @@ class Fingerprints:
     def _in_quotes(self) -> set[str]:
         """Return the macros that give a part of a text literal, where white space and dashes count."""
         own = [each["macro_sql"] for each in self._macros.values() if each["package_name"] == self._package]
-        texts: list[Text] = [self._text(each) for each in own]
-        texts += [self._text(each["raw_code"]) for each in self._nodes.values() if each["resource_type"] == "model"]
+        texts: list[Text] = [read_text(each) for each in own]
+        texts += [read_text(each["raw_code"]) for each in self._nodes.values() if each["resource_type"] == "model"]
         named = set().union(*(each.in_quotes for each in texts))
         called = self._closure(f"macro.{self._package}.{name}" for name in named)
         return {self._macros[each]["name"] for each in called}
