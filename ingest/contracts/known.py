@@ -10,6 +10,12 @@ def known_record(contract: Contract) -> Record:
     """Return what a contract knows of its records."""
     top = Known(is_open=contract.open_record)
     _add(top, contract.fields, contract)
+    if contract.layouts:  # what a layout keeps together has the names of the record
+        beside = {each.name: top.below[each.name] for each in contract.fields if each.type != "map"}
+        for each in contract.fields:
+            if each.type == "map":
+                node = top.below[each.name]
+                node.is_spread, node.below = True, {**beside, **node.below}
     for path in (*contract.coded, *contract.dropped):
         node = top
         for step in split_path(path.replace("[*]", "")):

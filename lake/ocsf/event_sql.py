@@ -16,11 +16,12 @@ from lake.ocsf.columns import Filled, children, columns, conform, filled_by
 from lake.ocsf.context.fill import PLACES
 from lake.ocsf.observables import Observed, Subject, observed, subjects
 from lake.ocsf.repair import repaired_sql
+from lake.ocsf.row_values import SEPARATOR
 from lake.ocsf.rules import profiles_sql, rules
-from lake.ocsf.values import SEPARATOR
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
 RECORD = "_record"  # in a mapping's `metadata`: the pipeline's columns of the record that the event was made of
+_OF_CONTEXT = ("enrichments", "osint")
 _COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata", "unmapped")
 
 
@@ -78,6 +79,27 @@ completed as (
     found = tuple(subjects(event_class, own))
     told = tuple((path, is_json) for path, _, is_json in values)
     return EventSql(steps, _metadata(event_class, filled), found, tuple(observed(event_class, own)), told)
+
+
+def published_values_sql(event_class: EventClass) -> tuple[str, tuple[tuple[str, bool], ...]]:
+    """Return SQL for the values of a published row as one text, and what they are: (path, whether it is JSON).
+
+    What context alone adds is not among them.
+    """
+    given = {name: type_ for name, type_ in columns(event_class) if name not in _OF_CONTEXT}
+    first, *others = _values(event_class, given)
+    values = [(first[0], '"time"', first[2]), *others]
+    text = f", {literal(SEPARATOR)}, ".join(sql for _, sql, _ in values)
+    return f"concat({text})", tuple((path, is_json) for path, _, is_json in values)
+
+
+def record_sql(columns_of_text: Sequence[str]) -> str:
+    """Return SQL for the record of a bronze row: JSON, or the line and its fields, each behind the separator."""
+    if not columns_of_text:
+        return "coalesce(_record, _raw)"
+    fields = "".join(f", {literal(SEPARATOR)}, {quoted(name)}" for name in columns_of_text)
+    line = f"concat({literal(SEPARATOR)}, _raw{fields})"
+    return f"case when left(ltrim(_raw), 1) = '{{' then _raw else {line} end"
 
 
 def _carries_record(given: Mapping[str, str]) -> bool:

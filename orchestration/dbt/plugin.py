@@ -75,7 +75,7 @@ from lake.storage import paths
 from lake.storage.duck import Signed, partitioned, rows_select, typed_select
 from lake.storage.publish import Workplace, recover
 from orchestration.dbt.project import project_of_run
-from orchestration.dbt.request import Request, current_request
+from orchestration.dbt.request import Repaired, Request, current_request
 from orchestration.settings import load_settings, lookups_of, open_lake
 
 # Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
@@ -283,6 +283,8 @@ class Plugin(BasePlugin):
     def _publish(self, request: str) -> str:
         asked = json.loads(request)
         (self._current().staging_folder(asked["model"]) / UNSORTED).unlink(missing_ok=True)
+        if asked.get("invalid") and self._request.trial is None:
+            return f"!{_still_invalid(asked['invalid'])}"
         broken = "invalid" if self._request.trial is None else "found"  # a trial tells what the mapping itself broke
         rows = self._current().publish_model(
             asked["model"],
@@ -296,7 +298,14 @@ class Plugin(BasePlugin):
         if self._request.trial is not None and current_request() is None:
             _say(asked["model"], rows)
         self._request.told(asked["model"])
+        self._note_repaired(asked)
         return json.dumps(rows)
+
+    def _note_repaired(self, asked: Mapping[str, Any]) -> None:
+        rows = sum(each.get("repaired", 0) for each in asked.get("counts", {}).values())
+        if rows:
+            found = {rule: uid for rules in asked["found"].values() for rule, (_, uid) in rules.items()}
+            self._request.repaired[asked["model"]] = Repaired(rows, tuple(found), str(next(iter(found.values()), "")))
 
     def _try(self, view: str) -> str:
         trial = self._request.trial
@@ -370,6 +379,12 @@ class Plugin(BasePlugin):
         if self._run is None:
             raise RuntimeError("the run has no plan: dbt_project.yml must call lake_setup() on run start")
         return self._run
+
+
+def _still_invalid(invalid: Mapping[str, Mapping[str, tuple[int, str]]]) -> str:
+    hour, rules = next(iter(invalid.items()))
+    rule, (rows, uid) = next(iter(rules.items()))
+    return f"{rows:,} rows of {hour} break the rule {rule} and could not be made valid, such as metadata.uid {uid}"
 
 
 def _own_request(publishes: bool) -> Request:

@@ -33,12 +33,21 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Repaired:
+    """Rows of a model that broke rules of OCSF and were made valid: how many, which rules, `metadata.uid` of one."""
+
+    rows: int
+    rules: tuple[str, ...]
+    uid: str
+
+
+@dataclass(frozen=True)
 class Request:
     """One run; without a plan it builds what is stale. With a trial nothing is published, and no lock is taken.
 
     With a search, the models of the run are not built: the records that they fail over are looked for.
     `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
-    `told` gets the name of each model that was built.
+    `told` gets the name of each model that was built; `repaired` what was made valid, by model.
     """
 
     settings: Settings
@@ -49,6 +58,7 @@ class Request:
     search: "Search | None" = None
     standing_in: list[str] = field(default_factory=list, compare=False)
     told: Callable[[str], None] = field(default=lambda _: None, compare=False)
+    repaired: "dict[str, Repaired]" = field(default_factory=dict, compare=False)
 
 
 @contextmanager

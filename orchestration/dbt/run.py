@@ -19,7 +19,7 @@ from orchestration.dbt.broken import one_line
 from orchestration.dbt.failing_hours import Ran, in_sentences, known_kept_out, without_failing_records
 from orchestration.dbt.invoke import invoke
 from orchestration.dbt.project import Project, load_project
-from orchestration.dbt.request import Request, requested
+from orchestration.dbt.request import Repaired, Request, requested
 from orchestration.settings import Settings
 
 Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
@@ -51,7 +51,8 @@ class BuildFailed(HeadwaterError):
 class Built:
     """What a build did: event hours by source and by mart, and the models that built them.
 
-    `kept_out` are the records, by source, of which no table could be made.
+    `kept_out` are the records, by source, of which no table could be made. `repaired` are rows, by model, that broke
+    rules of OCSF and were made valid.
     """
 
     hours: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Built:
     models: tuple[str, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
     kept_out: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
+    repaired: dict[str, Repaired] = field(default_factory=dict)
 
 
 def build(
@@ -107,6 +109,12 @@ def build(
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
 
     _build_marts(request, done, in_range, again, quiet, told)
+    done.repaired = dict(request.repaired)
+    for model, each in done.repaired.items():
+        warn_once(
+            f"{model}: {each.rows:,} rows broke rules of OCSF ({', '.join(each.rules[:5])}) and were made valid: what left"
+            f" them is in `unmapped.invalid`, for instance of metadata.uid {each.uid}"
+        )
     for sentence in in_sentences(done.kept_out):
         warn_once(sentence)
     if done.failures:

@@ -37,6 +37,7 @@ from lake.ocsf.keys import address_hexes, carried_number, key_of, text_of
 from lake.ocsf.observable_text import VERSION
 from lake.ocsf.observables import Observed
 from lake.ocsf.repair import repaired_sql
+from lake.ocsf.values import VERSION as VALUES_VERSION
 
 _ENRICHMENT = struct(same(("name", "value", "type", "provider", "created_time", "reputation", "data")))
 
@@ -75,7 +76,7 @@ def events_version(event_class: EventClass, enriched: bool) -> str:
         {"provider": dict.fromkeys(kinds, "true")},
     )
     context = context_sql(event_class, made, everything) if enriched else ""
-    sql = (made.steps, made.metadata, repaired_sql(event_class, "rows"), context, VERSION)
+    sql = (made.steps, made.metadata, repaired_sql(event_class, "rows"), context, VERSION, VALUES_VERSION)
     return hashlib.sha256(repr(sql).encode()).hexdigest()[:16]
 
 

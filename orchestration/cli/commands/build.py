@@ -56,7 +56,7 @@ def build(
     with progress("building", hidden=json) as tell:
         done = build_stale(settings(), store, wanted, *hours, again=again, told=tell)
     _report_build(done, json)
-    if lacking or load_project().problems:  # told on stderr: the latter when the project was read
+    if lacking or done.repaired or load_project().problems:  # told on stderr, the last when the project was read
         raise typer.Exit(1)
 
 
@@ -84,7 +84,15 @@ def load_reference(quiet: bool = False) -> None:
 def _report_build(done: Built, json: bool) -> None:
     if json:
         kept_out = {source: len(found) for source, found in done.kept_out.items()}
-        print_json({"hours": done.hours, "marts": done.marts, "models": done.models, "unprocessable": kept_out})
+        print_json(
+            {
+                "hours": done.hours,
+                "marts": done.marts,
+                "models": done.models,
+                "unprocessable": kept_out,
+                "repaired": {model: each.rows for model, each in done.repaired.items()},
+            }
+        )
     elif not done.hours and not done.marts:
         say("nothing is stale")
     else:

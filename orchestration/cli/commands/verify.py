@@ -6,6 +6,8 @@ import typer
 
 from ingest.contracts import load_contracts
 from ingest.sources import Report, integrity_of
+from lake import ledger
+from lake.query.values import KINDS, MISSING
 from lake.upkeep.broken_receipts import UNKNOWN
 from orchestration.cli.app import (
     Json,
@@ -21,29 +23,40 @@ from orchestration.cli.app import (
     say,
     settings,
 )
+from orchestration.steps.values import values_of_source
 from orchestration.steps.verify import newest_settled, verifiable, verify_hours, verify_lake
 
-LAKE = "lake"  # no source has this name
+LAKE, VALUES = "lake", "values"  # no source has these names
 
 
 @app.command()
 def verify(
-    source: Annotated[str, typer.Argument(help="A source whose log files are signed; or `lake`, for the lake itself.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A source whose log files are signed; `lake`, for the lake itself; or `values`, for what records say."
+        ),
+    ],
     first: Annotated[
         str | None, typer.Option("--from", help="First arrival hour or day (UTC); default: the newest provable hour.")
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last arrival hour or day (UTC), included.")] = None,
     sample: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Of `lake`: the share of files to read again; sizes are always compared."),
+        typer.Option(min=0, max=1, help="Of `lake`: the share of files to read again; of `values`: of rows."),
     ] = 1.0,
-    only: Annotated[list[str] | None, typer.Option("--source", help="Of `lake`: only these sources.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--source", help="Of `lake` and `values`: only these sources.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Verify log files by CloudTrail's digest chain, or with `lake` every file of the lake by its receipt.
 
     Log files: missing, altered and unnamed ones, and what the lake landed. Lake: damaged, missing and unnamed files.
     """
+    if source == VALUES:
+        _verify_values(sample, [contract(name).source for name in only] if only else None, json)
+        return
     if source == LAKE:
         _verify_lake(sample, [contract(name).source for name in only] if only else None, json)
         return
@@ -59,6 +72,33 @@ def verify(
     else:
         _tell(report)
     if not report.sound:
+        raise typer.Exit(1)
+
+
+def _verify_values(share: float, sources: list[str] | None, json: bool) -> None:
+    store, found = lake(), {}
+    for source in sources or [each for each in load_contracts() if each in ledger.sources(store)]:
+        with progress(f"reading {source}", hidden=json):
+            found[source] = values_of_source(store, source, share)
+    if json:
+        print_json(
+            {
+                source: {"rows": each.rows, "values": dict(each.values), "missing": dict(each.missing)}
+                for source, each in found.items()
+            }
+        )
+    else:
+        print_table(
+            ("source", "rows", "values", *KINDS, "accounted for"),
+            [
+                (name, each.rows, each.values.total(), *(each.values[kind] for kind in KINDS), f"{each.share:.2%}")
+                for name, each in found.items()
+            ],
+        )
+        for name, each in found.items():
+            for path, count in each.missing.most_common(5):
+                say(f"{name}: {path} is nowhere in {number(count, 'row')}, e.g. metadata.uid {each.examples[path]}")
+    if any(each.values[MISSING] for each in found.values()):
         raise typer.Exit(1)
 
 

@@ -1,0 +1,248 @@
+"""The values of one row: whether and where they account for a value of its record (`values.py` reads records)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lake.ocsf.value_texts import (
+    LITTLE_LENGTH,
+    SHORT,
+    TIME,
+    Parts,
+    forms_of,
+    is_little,
+    json_of,
+    leaves,
+    number_in,
+    other_forms,
+    pieces,
+    plain_number,
+    says_little,
+    short_forms,
+    words,
+)
+
+SEPARATOR = "\x1f"
+PLACED, DERIVED, CODED, DROPPED, ABSENT = "placed", "derived", "coded", "dropped", "absent"
+
+_UNSAID = frozenset(("", "0", "99", "[]", "{}"))  # of an attribute: it says nothing, or Other
+_WIDEST_ZONE = 14 * 3600  # seconds
+_MOST_KEPT = 1000
+_ENDS = frozenset('\x1f\\/@,;=|:"[]{}')  # what stands between the parts of a value
+
+
+@dataclass
+class Known:
+    """What a contract knows of a name in a record, and of the names below it.
+
+    `path` is the field's in the contract; empty where the name only leads to others. `is_open`: any name may stand
+    below it. `coded` are attributes that say the value in other words; `dropped` is why the value is worth nothing.
+    `is_spread`: what stands below it counts as standing beside it. `is_time`: the event's time, in whatever zone.
+    """
+
+    path: str = ""
+    is_open: bool = False
+    coded: tuple[str, ...] = ()
+    dropped: str = ""
+    is_spread: bool = False
+    is_time: bool = False
+    below: dict[str, "Known"] = field(default_factory=dict)
+
+
+class Node:
+    """`Known` for the rows of one model: with the places in the row where its value may stand."""
+
+    __slots__ = (
+        "below",
+        "coded",
+        "dropped",
+        "is_open",
+        "is_spread",
+        "is_time",
+        "memo",
+        "name",
+        "names",
+        "path",
+        "place",
+        "raw_path",
+        "related",
+    )
+
+    def __init__(self, known: Known, name: str, raw_path: str, paths: Sequence[str]) -> None:
+        self.name, self.path, self.raw_path = name, known.path or raw_path, raw_path
+        self.is_open, self.is_spread, self.is_time = known.is_open, known.is_spread, known.is_time
+        self.dropped = known.dropped
+        self.coded = tuple(number for number, path in enumerate(paths) if path in known.coded)
+        self.names = tuple({name.lower(): 0, name.lower().replace("_", ""): 0})
+        self.related: tuple[int, ...] | None = None  # made when asked for
+        self.place = 0  # where its value stood last
+        self.memo: dict[str, tuple[int, str, str]] = {}  # text → place, the value there, how it is accounted for
+        prefix = f"{raw_path}." if raw_path else ""
+        self.below = {each: Node(inner, each, prefix + each, paths) for each, inner in known.below.items()}
+
+    def keep(self, text: str, place: int, values: Sequence[str], how: str) -> str:
+        """Remember what holds for a text, and return how it is accounted for."""
+        if len(self.memo) >= _MOST_KEPT:
+            self.memo.clear()
+        self.memo[text] = (place, values[place], how)
+        return how
+
+
+class Places:
+    """The places of the values in the rows of one model. `absent` are texts that stand for nothing."""
+
+    def __init__(self, paths: Sequence[str], as_json: Sequence[bool], absent: frozenset[str]) -> None:
+        self.paths, self.width, self.absent = paths, len(paths), absent
+        self.as_json = [number for number, is_json in enumerate(as_json) if is_json]
+        self._words = [words(path) for path in paths]
+
+    def related(self, node: Node) -> tuple[int, ...]:
+        """The places of the row whose names are like that of a field."""
+        if node.related is None:
+            last = node.path.rsplit(".", 1)[-1]
+            said, name = words(last), last.lower()
+            node.related = tuple(
+                number
+                for number, (path, held) in enumerate(zip(self.paths, self._words, strict=True))
+                if said & held
+                or path.rsplit(".", 1)[-1] == name
+                or any(len(each) > 3 and each in name for each in held)
+            )
+        return node.related
+
+
+class Row:
+    """The values of one row. What few rows are asked for is made when it is asked for."""
+
+    __slots__ = ("_folded", "_opened", "_places", "_raw", "_text", "values")
+
+    def __init__(self, places: Places, raw: str, row: str) -> None:
+        values = row.split(SEPARATOR)
+        if len(values) != places.width:  # a value has a separator: nobody knows where the others stand
+            values = [*[""] * places.width, *values]
+        self._places, self._raw, self._text, self.values = places, raw, row, values
+        self._folded = ""
+        self._opened: set[str] | None = None
+
+    def has_whole(self, name: str) -> bool:
+        """Whether a JSON column of the row is what the record has under a name."""
+        for number in self._places.as_json:
+            text = self.values[number]
+            if text and text not in _UNSAID and f'"{name}":{text}' in self._raw:
+                return True
+        return False
+
+    def how(self, text: str, node: Node) -> str:
+        """Return how a value is accounted for; "" when it is not.
+
+        What holds for a text of a field while the row has one certain value at one place is looked for once.
+        """
+        values = self.values
+        if (held := node.memo.get(text)) is not None and values[held[0]] == held[1]:
+            return held[2]
+        if node.dropped:
+            return DROPPED
+        if text in self._places.absent or text.isspace():
+            return ABSENT
+        for place in node.coded:
+            if values[place] not in _UNSAID:
+                return node.keep(text, place, values, CODED)
+        if not self._folded:
+            self._folded = f"{SEPARATOR}{self._text.lower()}{SEPARATOR}"
+        if len(text) <= LITTLE_LENGTH and says_little(text):
+            place = self._like_place(text, node)
+            return node.keep(text, place, values, PLACED) if place >= 0 else ""
+        if text in values:
+            node.place = values.index(text)
+            return PLACED
+        forms, parts = short_forms(text) if len(text) < SHORT else forms_of(text)
+        for form in forms:
+            place = self._place(form)
+            if place >= 0:
+                return node.keep(text, place, values, PLACED)
+        if node.is_time and self._is_instant(text):
+            return DERIVED
+        if (parts and self._has_all(parts)) or (text[0] in "{[" and self._is_json_of_values(text, node)):
+            return DERIVED
+        return PLACED if "\\" in self._text and text in self._open_json() else ""
+
+    def _has_all(self, parts: Parts) -> bool:
+        return all(
+            self._stands(part) or any(map(self._stands, smaller)) or any(map(self._stands, other_forms(part)))
+            if len(smaller) == 1
+            else self._stands(part) or all(map(self._stands, smaller))
+            for part, smaller in parts
+        )
+
+    def _is_instant(self, text: str) -> bool:
+        """Whether a text is the time of the event in some zone, which is a multiple of 15 minutes from UTC."""
+        if not TIME.match(text) or not self.values[0]:
+            return False
+        apart = int(other_forms(text)[0] or 0) // 1000 - int(self.values[0]) // 1000 if other_forms(text) else 1
+        return abs(apart) <= _WIDEST_ZONE and apart % 900 == 0
+
+    def _like_place(self, text: str, node: Node) -> int:
+        """Where an attribute of a like name has a text that says little; -1 for nowhere."""
+        folded, number, values = text.lower(), number_in(text), self.values
+        for place in self._places.related(node):
+            held = values[place]
+            if held and (held.lower() == folded or (number is not None and number_in(held) == number)):
+                return place
+        if '":' in self._folded:
+            for name in node.names:
+                for written in (f'"{name}":{folded}', f'"{name}":"{folded}"'):
+                    if (at := self._folded.find(written)) >= 0:
+                        return self._place_at(at)
+        return -1
+
+    def _place(self, folded: str) -> int:
+        """Where a text stands, with nothing or a separator at both ends; -1 for nowhere."""
+        row, at, length = self._folded, 0, len(folded)
+        while (at := row.find(folded, at + 1)) >= 0:
+            if (row[at - 1] in _ENDS or row[at] in _ENDS) and (
+                row[at + length] in _ENDS or row[at + length - 1] in _ENDS
+            ):
+                return self._place_at(at)
+        return -1
+
+    def _place_at(self, at: int) -> int:
+        return min(self._folded.count(SEPARATOR, 0, at) - 1, len(self.values) - 1)
+
+    def _stands(self, folded: str) -> bool:
+        return self._place(folded) >= 0
+
+    def where(self, text: str, node: Node | None, how: str) -> list[str]:
+        """Return where in the row a value stands, or what says it."""
+        places = self._places
+        if how == DROPPED and node:
+            return [node.dropped]
+        if how == CODED and node:
+            return [places.paths[n] for n in node.coded if self.values[n] not in _UNSAID]
+        if how not in (PLACED, DERIVED):
+            return []
+        folded = {text.lower(), *other_forms(text)}
+        found = [path for path, value in self._leaves() if value.lower() in folded or plain_number(value) in folded]
+        if is_little(text) and node:
+            like, name = [places.paths[n] for n in places.related(node)], node.name.lower()
+            found = [each for each in found if each in like or each.rsplit(".", 1)[-1].lower() == name]
+        if not found:
+            wanted = {text.lower(), *pieces(text)}
+            found = [path for path, value in self._leaves() if wanted & {value.lower(), *pieces(value)}]
+        return found
+
+    def leaves(self) -> Iterator[tuple[str, str]]:
+        """Path and text of every value, those in JSON as well."""
+        for number, (path, value) in enumerate(zip(self._places.paths, self.values, strict=False)):
+            if value and number in self._places.as_json:
+                yield from leaves(json_of(value), path)
+            elif value:
+                yield path, value
+
+    def _open_json(self) -> set[str]:
+        """The texts in JSON columns, without escapes."""
+        if self._opened is None:
+            self._opened = {value for path, value in self._leaves()}
+        return self._opened
+
+    def _is_json_of_values(self, text: str, node: Node) -> bool:
+        found = [each for _, each in leaves(json_of(text))]
+        return bool(found) and all(not is_little(each) and self.how(each, node) for each in found)

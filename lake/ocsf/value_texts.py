@@ -1,0 +1,164 @@
+"""What a text of a record says, and in which other forms rows have it. Pure functions over texts (`values.py` asks)."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+_LITTLE = frozenset(("true", "false", "none", "null", "yes", "no", "unknown", "success", "other"))
+PLACEHOLDERS = frozenset(("", "-"))
+_SPLIT = re.compile(r'[\\/@=:"]+')
+TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_COMMON = frozenset(("id", "name", "type", "uid", "value", "is", "data", "info", "src", "dst", "source", "target"))
+_ALIKE = {"pid": ("process",), "lat": ("latitude",), "long": ("lon", "longitude"), "num": ("number",)}
+LITTLE_LENGTH = 7
+_LIST = re.compile(r"[,;|\s]*[;,|\r\n\t][,;|\s]*| (?=HTTP/|/)")
+_LABEL = re.compile(r"^[A-Za-z][A-Za-z0-9]{1,15}=")
+_LABELLED = re.compile(r"[^\S\n]*[^:\n]{1,60}:\s+(\S.*)")
+_LONGEST = 1 << 16  # of a text that is taken apart
+SHORT = 200  # letters of texts that may come again
+Parts = tuple[tuple[str, tuple[str, ...]], ...]  # each with its own parts
+
+_decode = msgspec.json.Decoder().decode
+
+
+def json_of(text: str) -> Any:
+    """What a JSON text says; None where it is none."""
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def leaves(found: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and text of every value within a value; elements of a list have the path of the list."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield from leaves(value, f"{path}.{name}")
+    elif isinstance(found, list):
+        for value in found:
+            yield from leaves(value, path)
+    elif found is not None:
+        yield path, text_of(found)
+
+
+def text_of(value: Any) -> str:
+    """A value as DuckDB writes it as text."""
+    if value.__class__ is str:
+        return str(value)
+    if value.__class__ is bool:
+        return "true" if value else "false"
+    if value.__class__ is float and value.is_integer() and abs(value) < 1e18:
+        return str(int(value))
+    return str(value)
+
+
+def is_little(text: str) -> bool:
+    """Whether a text says so little that it stands in many rows by chance."""
+    return len(text) <= LITTLE_LENGTH and says_little(text)
+
+
+@lru_cache(maxsize=65536)
+def says_little(text: str) -> bool:
+    """The same of a short text."""
+    if len(text) < 3 or text.lower() in _LITTLE:
+        return True
+    if text[0] not in "0123456789-" or (len(text) > 4 and text[:2] == "0x"):
+        return False
+    number = number_in(text)
+    return number is not None and abs(number) < 1000
+
+
+def number_in(text: str) -> float | None:
+    """The number that a text is, decimal or hexadecimal; None where it is none."""
+    try:
+        return int(text, 16) if text[:2] in ("0x", "0X") else float(text)
+    except ValueError:
+        return None
+
+
+def other_forms(text: str) -> tuple[str, ...]:
+    """The same number, time, address or name as rows have it: in decimal, in milliseconds, without a zone or a dot."""
+    if text[0] in "0123456789-":
+        if TIME.match(text):
+            try:
+                at = datetime.fromisoformat(text.strip())
+            except (ValueError, OverflowError):
+                return ()
+            return (str(round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)),)
+        number = number_in(text)
+        if number is not None:
+            return _other_numbers(text, number)
+    if text[:7].lower() == "::ffff:":
+        return (text[7:].lower(),)
+    if "%" in text and ":" in text:
+        return (text.split("%")[0].lower(),)
+    return (text[:-1].lower(),) if text[-1] == "." else ()
+
+
+def _other_numbers(text: str, number: float) -> tuple[str, ...]:
+    if number != number or abs(number) > 1e30:
+        return ()
+    if number != int(number):
+        return (str(round(number * 1000)),) if 1e8 < number < 1e10 else ()
+    whole = int(text, 16) if text[:2] in ("0x", "0X") else int(text) if text.lstrip("-").isdigit() else int(number)
+    found = [str(whole)]
+    for size, many, few in ((1e9, 1000, 1), (1e15, 1, 1000), (1e18, 1, 1_000_000)):  # seconds, micro-, nanoseconds
+        if size / 10 < whole < size * 10:
+            found.append(str(whole * many // few))
+    return tuple(found)
+
+
+def plain_number(text: str) -> str:
+    """A number as text, whole ones without a point."""
+    number = number_in(text)
+    return str(int(number)) if number is not None and number == number and abs(number) < 1e18 else text
+
+
+def forms_of(text: str) -> tuple[tuple[str, ...], Parts]:
+    """A text in the forms in which a row may have it, and the parts of which it is made."""
+    return (text.strip().lower(), *other_forms(text)), parts_of(text)
+
+
+short_forms = lru_cache(maxsize=65536)(forms_of)
+
+
+def parts_of(text: str) -> Parts:
+    """The values that a composite text is made of, each with its own parts; none of a text that is no such list.
+
+    Of `NAME=value` and of a line `Label: value` that is the value. What stands on a line without a label is prose.
+    """
+    if len(text) > _LONGEST:
+        return ()
+    lines = text.splitlines()
+    if len(lines) > 2 and any(map(_LABELLED.match, lines)):
+        found = [match[1].strip().lower() for match in map(_LABELLED.match, lines[1:]) if match]
+        pieces = [each for each in found if each not in PLACEHOLDERS and not is_little(each)]
+    else:
+        pieces = [_LABEL.sub("", each.strip()).lower() for each in _LIST.split(text)]
+        pieces = [each for each in pieces if each and not _is_nothing(each)]
+    if not pieces or all(map(is_little, pieces)):
+        return ()
+    parts = [(each, tuple(filter(None, _SPLIT.split(each)))) for each in pieces]
+    return () if len(pieces) == 1 and parts[0][1] in ((), (text.lower(),)) else tuple(parts)
+
+
+def pieces(text: str) -> frozenset[str]:
+    """The values and parts of a composite text that say something."""
+    return frozenset(each for part, smaller in parts_of(text) for each in (part, *smaller) if not is_little(each))
+
+
+def _is_nothing(text: str) -> bool:
+    return not text.strip("0{}-")
+
+
+def words(path: str) -> frozenset[str]:
+    """The words of a name that say what it names."""
+    found = {each.lower() for each in _WORD.findall(path)}
+    for each in tuple(found):
+        found.update(_ALIKE.get(each, ()))
+    return frozenset(found - _COMMON)
