@@ -229,7 +229,7 @@ class Row:
             found = [path for path, value in self._leaves() if wanted & {value.lower(), *pieces(value)}]
         return found
 
-    def leaves(self) -> Iterator[tuple[str, str]]:
+    def _leaves(self) -> Iterator[tuple[str, str]]:
         """Path and text of every value, those in JSON as well."""
         for number, (path, value) in enumerate(zip(self._places.paths, self.values, strict=False)):
             if value and number in self._places.as_json:

@@ -112,8 +112,8 @@ def build(
     done.repaired = dict(request.repaired)
     for model, each in done.repaired.items():
         warn_once(
-            f"{model}: {each.rows:,} rows broke rules of OCSF ({', '.join(each.rules[:5])}) and were made valid: what left"
-            f" them is in `unmapped.invalid`, for instance of metadata.uid {each.uid}"
+            f"{model}: {each.rows:,} rows broke rules of OCSF ({', '.join(each.rules[:5])}) and were made valid: what"
+            f" left them is in `unmapped.invalid`, for instance of metadata.uid {each.uid}"
         )
     for sentence in in_sentences(done.kept_out):
         warn_once(sentence)

@@ -15,7 +15,7 @@ from orchestration.steps.query import reading
 
 
 def event_values(con: duckdb.DuckDBPyConnection, source: str, table: str, uid: str) -> list[list[dict[str, Any]]]:
-    """Return, of each published row of a uid, its record's values: path, value, kind (see `lake.query.values`), where."""
+    """Return, of each published row of a uid, its record's values: path, value, kind (`lake.query.values`), where."""
     contract = load_contracts().get(source)
     if contract is None:
         return []
