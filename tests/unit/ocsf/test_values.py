@@ -1,0 +1,179 @@
+"""Every value of a record is in its row, in `unmapped`, or declared: `lake/ocsf/values.py`."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from lake.ocsf import values
+from lake.ocsf.row_values import SEPARATOR, Known
+from lake.ocsf.values import Accounts, Record
+
+PATHS = ("time", "user.name", "user.uid", "src_endpoint.ip", "src_endpoint.port", "status_id", "api.request.data")
+AS_JSON = (False, False, False, False, False, False, True)
+KNOWN = Known(
+    below={
+        "time": Known("time", is_time=True),
+        "user": Known("user", below={"name": Known("user.name"), "id": Known("user.id")}),
+        "ip": Known("ip"),
+        "port": Known("port", is_open=True),
+        "outcome": Known("outcome", coded=("status_id",)),
+        "collector": Known("collector", dropped="the collector's own"),
+        "request": Known("request", is_open=True),
+        "note": Known("note", is_open=True),
+    }
+)
+RECORD: dict[str, Any] = {
+    "time": "2026-03-02T08:00:00Z",
+    "user": {"name": "CORP\\jo.meyer", "id": "00u1a2b3c4"},
+    "ip": "192.0.2.7",
+    "port": 22,
+    "outcome": "ALLOWED",
+    "collector": "module-7",
+    "request": {"bucket": "logs-of-march", "filters": [{"name": "tag", "values": ["alpha", "beta"]}]},
+}
+ROW = (
+    "1772438400000",
+    "jo.meyer",
+    "00U1A2B3C4",
+    "192.0.2.7",
+    "22",
+    "1",
+    json.dumps(RECORD["request"], separators=(",", ":")),
+)
+
+
+def accounts(known: Known = KNOWN, **record: Any) -> Accounts:
+    return Accounts(Record(known, **record), PATHS, AS_JSON)
+
+
+def left(record: dict[str, Any], row: tuple[str, ...] = ROW) -> dict[str, Any]:
+    return accounts().left(json.dumps(record), SEPARATOR.join(row))
+
+
+def test_a_record_that_is_whole_in_its_row_leaves_its_domain_alone() -> None:
+    """Of `CORP\\jo.meyer` the row has the account and not the domain."""
+    assert left(RECORD) == {"user.name": "CORP\\jo.meyer"}
+    assert left(RECORD, (*ROW[:1], "CORP\\jo.meyer", *ROW[2:])) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ip", "198.51.100.9"),  # another address than the row's
+        ("port", 2222),
+        ("port", "domain"),  # a text where a number was expected
+        ("note", "2026-03-02T09:00:00Z"),
+        ("note", ["a second", "a third"]),
+        ("note", {"deep": {"deeper": [{"x": "y1"}, 17]}}),
+        ("note", "22"),  # little said: it stands at the port, which has another name
+        ("note", True),
+        ("request", "a text where an object was expected"),
+        ("user", "a text where an object was expected"),
+    ],
+)
+def test_what_the_row_does_not_have_is_left(name: str, value: Any) -> None:
+    found = left({**RECORD, "user": {"id": "00u1a2b3c4"}, name: value})
+    assert value in found.values() or {"_raw": value} in found.values()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "-", None, [], {}, "jo.meyer", "JO.MEYER", "jo.meyer ", "jo.meyer@192.0.2.7", "::ffff:192.0.2.7",
+     "logs-of-march", '["alpha", "beta"]', "1772438400", 1772438400000, "2026-03-02T09:00:00+01:00"],
+)  # fmt: skip
+def test_values_in_other_forms_are_accounted_for(value: Any) -> None:
+    assert left({**RECORD, "user": {}, "note": value}) == {}
+
+
+def test_numbers_that_say_little_count_where_their_name_is_alike() -> None:
+    row = ("0", "", "", "", "7", "", "")
+    assert left({"port": 7, "note": 7}, row) == {"note": 7}
+    assert left({"port": "7.0"}, row) == {}
+
+
+def test_the_event_time_may_stand_in_another_zone() -> None:
+    assert left({"time": "2026-03-02 13:45:00"}) == {}
+    assert left({"time": "2026-03-02 13:46:00"}) == {"time": "2026-03-02 13:46:00"}
+
+
+def test_a_coded_value_is_left_where_its_code_says_nothing() -> None:
+    assert left({"outcome": "ODD"}, (*ROW[:5], "99", "")) == {"outcome": "ODD"}
+
+
+def test_of_several_elements_those_that_lack_something_stay_whole() -> None:
+    rows = [{"id": "jo.meyer", "kind": "x-one"}, {"id": "192.0.2.7"}]
+    assert left({"note": rows}) == {"note": [rows[0]]}
+    assert left({"note": rows[:1]}) == {"note": [{"kind": "x-one"}]}
+
+
+def test_fields_that_nobody_knows_are_left_whatever_they_say() -> None:
+    assert left({"news": "jo.meyer", "user": {"nickname": "jo.meyer"}}) == {
+        "news": "jo.meyer",
+        "user.nickname": "jo.meyer",
+    }
+    open_record = accounts(Known(is_open=True, below=KNOWN.below))
+    assert open_record.left('{"news": "jo.meyer", "more": "something"}', SEPARATOR.join(ROW)) == {"more": "something"}
+
+
+def test_names_of_a_line_that_the_contract_lacks_come_from_its_header() -> None:
+    found = accounts(columns=("ip", "names"), header="names", placeholders=frozenset(("unknown",)))
+    raw = SEPARATOR.join(("", "192.0.2.7 new unknown", "192.0.2.7", "ip brand-new another"))
+    assert found.left(raw, SEPARATOR.join(ROW)) == {"brand-new": "new"}
+
+
+def test_what_a_mapping_keeps_itself_stays_as_it_is() -> None:
+    record = json.dumps({"note": "something else", "request": {"a": "b-one"}, "news": "n"})
+    held = '{"note":"kept","request":{"c":1},"news":"n"}'
+    found = accounts().unmapped(record, SEPARATOR.join(("", "", "", "", "", "", "")), held)
+    assert json.loads(found or "") == {
+        "note": "kept", "note_2": "something else", "request": {"c": 1, "a": "b-one"}, "news": "n"
+    }  # fmt: skip
+    assert accounts().unmapped(json.dumps(RECORD | {"user": {}}), SEPARATOR.join(ROW), held) is held
+
+
+def test_a_trace_says_where_each_value_is() -> None:
+    found = {
+        each.path: (each.how, each.where)
+        for each in accounts().trace(json.dumps(RECORD | {"n": 1}), SEPARATOR.join(ROW))
+    }
+    assert found["ip"] == ("placed", ["src_endpoint.ip"])
+    assert found["port"] == ("placed", ["src_endpoint.port"])
+    assert found["outcome"] == ("coded", ["status_id"])
+    assert found["collector"] == ("dropped", ["the collector's own"])
+    assert found["request.filters[0].values[1]"] == ("placed", ["api.request.data.filters.values"])
+    assert found["n"] == ("", [])
+
+
+def places(found: Any) -> Iterator[Callable[[Any], None]]:
+    """Ways to add something to a record: to each of its objects and lists."""
+    if isinstance(found, dict):
+        yield lambda value, at=found: at.update(added=value)  # type: ignore[misc]
+        for inner in list(found.values()):
+            yield from places(inner)
+    elif isinstance(found, list):
+        yield lambda value, at=found: at.append(value)  # type: ignore[misc]
+        for inner in list(found):
+            yield from places(inner)
+
+
+@pytest.mark.parametrize("value", ["a marker", 4711, {"x": {"y": "a marker"}}, ["a marker", 4711], 3, False])
+def test_whatever_is_added_anywhere_is_left(value: Any) -> None:
+    for number in range(len(list(places(RECORD)))):
+        record = copy.deepcopy(RECORD)
+        list(places(record))[number](value)
+        assert json.dumps(value) in json.dumps(left(record)), record
+
+
+def test_sql_asks_the_accounts_of_its_model() -> None:
+    con = duckdb.connect()
+    values.prepare(con, {"m": accounts()})
+    row = SEPARATOR.join(ROW)
+    rows = [(json.dumps({"news": 1}), row, None), (json.dumps({"ip": "192.0.2.7"}), row, None), (None, None, '{"a":1}')]
+    con.execute("create table given (record varchar, row_values varchar, unmapped varchar)")
+    con.executemany("insert into given values (?, ?, ?)", rows)
+    found = con.execute("select hw_unmapped('m', record, row_values, unmapped) from given").fetchall()
+    assert found == [('{"news":1}',), (None,), ('{"a":1}',)]
