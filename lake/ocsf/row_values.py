@@ -189,9 +189,20 @@ class Row:
                 return place
         if '":' in self._folded:
             for name in node.names:
-                for written in (f'"{name}":{folded}', f'"{name}":"{folded}"'):
-                    if (at := self._folded.find(written)) >= 0:
+                for written in (f'{name}":{folded}', f'{name}":"{folded}"'):
+                    if (at := self._member_at(written)) >= 0:
                         return self._place_at(at)
+        return -1
+
+    def _member_at(self, written: str) -> int:
+        """Where JSON has a member of a name, or of a path that ends with it, with a value; -1 for nowhere."""
+        row, at = self._folded, 0
+        while (at := row.find(written, at + 1)) >= 0:
+            end = at + len(written)
+            if row[at - 1] in '".' and (
+                written[-1] == '"' or row[end] in ",}]" or row[end : end + 3] in (".0,", ".0}")
+            ):
+                return at
         return -1
 
     def _place(self, folded: str) -> int:
@@ -210,18 +221,18 @@ class Row:
     def _stands(self, folded: str) -> bool:
         return self._place(folded) >= 0
 
-    def where(self, text: str, node: Node | None, how: str) -> list[str]:
+    def where(self, text: str, node: Node, how: str) -> list[str]:
         """Return where in the row a value stands, or what says it."""
         places = self._places
-        if how == DROPPED and node:
+        if how == DROPPED:
             return [node.dropped]
-        if how == CODED and node:
+        if how == CODED:
             return [places.paths[n] for n in node.coded if self.values[n] not in _UNSAID]
         if how not in (PLACED, DERIVED):
             return []
         folded = {text.lower(), *other_forms(text)}
         found = [path for path, value in self._leaves() if value.lower() in folded or plain_number(value) in folded]
-        if is_little(text) and node:
+        if is_little(text):
             like, name = [places.paths[n] for n in places.related(node)], node.name.lower()
             found = [each for each in found if each in like or each.rsplit(".", 1)[-1].lower() == name]
         if not found:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from lake.ocsf.row_values import ABSENT, SEPARATOR, Known, Node, Places, Row
+from lake.ocsf.row_values import SEPARATOR, Known, Node, Places, Row
 from lake.ocsf.value_texts import LITTLE_LENGTH, PLACEHOLDERS, says_little, text_of
 
 if TYPE_CHECKING:
@@ -90,17 +90,18 @@ class Accounts:
         state = Row(self._places, raw, row)
         yield from self._traced(self._read(raw), self._top, "", state)
 
-    def _traced(self, found: Any, node: Node | None, path: str, row: Row) -> Iterator[Account]:
+    def _traced(self, found: Any, node: Node, path: str, row: Row) -> Iterator[Account]:
         if isinstance(found, dict):
             for name, value in found.items():
-                inner = self._child(node, name) if node else None
-                yield from self._traced(value, inner, f"{path}.{name}" if path else name, row)
+                below = f"{path}.{name}" if path else name
+                inner = self._child(node, name) or Node(Known(), name, below, ())
+                yield from self._traced(value, inner, below, row)
         elif isinstance(found, list):
             for number, value in enumerate(found):
                 yield from self._traced(value, node, f"{path}[{number}]", row)
         elif found is not None:
             text = text_of(found)
-            how = row.how(text, node) if node else ABSENT if text.strip() in self._absent else ""
+            how = row.how(text, node)
             yield Account(path, text, how, row.where(text, node, how))
 
     def _read(self, raw: str) -> Any:

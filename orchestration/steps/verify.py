@@ -1,20 +1,28 @@
 """Verifying: log files of arrival hours against what their vendor signed, and the lake's files against its receipts."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from ingest.contracts import Contract
+import duckdb
+
+from ingest.contracts import Contract, load_contracts
+from ingest.contracts.known import known_record
 from ingest.sources import BrokenModule, Report, integrity_of
 from lake.base.errors import WRONG_CALL, HeadwaterError, warn_once
+from lake.ocsf.attributes import declared_classes
+from lake.query.values import Shares, count_values, kind_of, values_of
 from lake.storage import paths
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from lake.upkeep.broken_receipts import CHANGED, UNREADABLE, Damage
 from lake.upkeep.damage import Looked, examine
 from lake.upkeep.repair import aside
+from orchestration.dbt.project import load_project
 from orchestration.settings import ObjectSource, Settings, access_of
 from orchestration.steps.collect import SourceNotConfigured
+from orchestration.steps.query import reading
 
 
 class NotSigned(HeadwaterError):
@@ -98,3 +106,28 @@ def verify_lake(
 
 
 _MADE_BY_BUILDS = (paths.SILVER, paths.GOLD, paths.INDEX, f"{paths.LEDGER}/{paths.OUTCOMES}")
+
+
+def event_values(con: duckdb.DuckDBPyConnection, source: str, table: str, uid: str) -> list[list[dict[str, Any]]]:
+    """Return, of each published row of a uid, its record's values: path, value, kind (`lake.query.values`), where."""
+    contract = load_contracts().get(source)
+    if contract is None:
+        return []
+    found = values_of(con, source, known_record(contract), declared_classes()[table], uid)
+    return [
+        [{"path": each.path, "value": each.value, "kind": kind_of(each), "where": each.where} for each in row]
+        for row in found
+    ]
+
+
+def values_of_source(
+    store: Store, source: str, share: float = 1.0, hours: Sequence[str] = (), table: str = ""
+) -> Shares:
+    """Hold published rows of a source against their records: all of its classes, or one; a share of the rows."""
+    found, con = Shares(), reading(store)
+    record, classes = known_record(load_contracts()[source]), declared_classes()
+    for model in load_project().mappings.models_of(source):
+        name = model.partition("__")[0]
+        if name in classes and table in ("", name):
+            count_values(con, source, record, classes[name], share, hours, found)
+    return found

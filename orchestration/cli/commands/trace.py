@@ -9,7 +9,7 @@ from lake.base.text import shown
 from lake.query import trace as following
 from orchestration.cli.app import Json, NotFound, app, lake, print_json, print_table, say
 from orchestration.steps.query import reading
-from orchestration.steps.values import event_values
+from orchestration.steps.verify import event_values
 
 
 @app.command()
@@ -46,6 +46,7 @@ def _tell_values(found: dict[str, Any]) -> None:
     for event in found["values"]:
         say(f"silver.{event['class']} (source {event['source']})", style="bold")
         print_table(
+            "",
             ("field", "value", "is", "where"),
             [(row["path"], row["value"], row["kind"], ", ".join(row["where"])) for row in event["values"]],
         )

@@ -23,8 +23,7 @@ from orchestration.cli.app import (
     say,
     settings,
 )
-from orchestration.steps.values import values_of_source
-from orchestration.steps.verify import newest_settled, verifiable, verify_hours, verify_lake
+from orchestration.steps.verify import newest_settled, values_of_source, verifiable, verify_hours, verify_lake
 
 LAKE, VALUES = "lake", "values"  # no source has these names
 
@@ -89,6 +88,7 @@ def _verify_values(share: float, sources: list[str] | None, json: bool) -> None:
         )
     else:
         print_table(
+            "",
             ("source", "rows", "values", *KINDS, "accounted for"),
             [
                 (name, each.rows, each.values.total(), *(each.values[kind] for kind in KINDS), f"{each.share:.2%}")

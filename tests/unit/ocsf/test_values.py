@@ -89,6 +89,12 @@ def test_values_in_other_forms_are_accounted_for(value: Any) -> None:
     assert left({**RECORD, "user": {}, "note": value}) == {}
 
 
+def test_what_says_little_counts_under_its_own_name_in_json() -> None:
+    row = ("0", "", "", "", "", "", '{"n.note":7,"port":12.0}')
+    assert left({"port": 12, "note": 7}, row) == {}
+    assert left({"port": 1, "note": True}, row) == {"port": 1, "note": True}
+
+
 def test_numbers_that_say_little_count_where_their_name_is_alike() -> None:
     row = ("0", "", "", "", "7", "", "")
     assert left({"port": 7, "note": 7}, row) == {"note": 7}
