@@ -154,10 +154,6 @@ def _framer(
     if not isinstance(plain, Iterator):
         return plain
     head, text = peek(plain, _SNIFFED_BYTES)
-    if xml and _MAY_BE_XML.match(head):
-        from ingest.decode.xml_framer import XmlFramer
-
-        return XmlFramer(text, head, limits)
     subscribed = CLOUDWATCH_LOGS in wrappers
     if subscribed and EXPORT_BEGIN.match(head):
         from ingest.decode.wrapped import unstamped
@@ -167,7 +163,12 @@ def _framer(
     if subscribed and SUBSCRIPTION_BEGIN.match(head.lstrip(BLANKS)):
         from ingest.decode.wrapped import messages
 
-        text, is_json = messages(text, limits.max_document_bytes), lines is None
+        head, text = peek(messages(text, limits.max_document_bytes), _SNIFFED_BYTES)
+        is_json = lines is None
+    if xml and _MAY_BE_XML.match(head):
+        from ingest.decode.xml_framer import XmlFramer
+
+        return XmlFramer(text, head, limits)
     if is_json or lines is None:
         return Framer(text, limits, envelopes)
     from ingest.decode.lines import LineFramer

@@ -35,6 +35,8 @@ _IN_TEXT = re.compile(
 _FORBIDDEN = re.compile(
     "[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:x0*(?:[1-8bcBC]|0[efEF]|1[0-9a-fA-F])|0*\\d\\d?);"
 )
+# python-evtx writes the time without its zone. It is UTC: "TimeCreated", EVT_SYSTEM_PROPERTY_ID, Microsoft Learn.
+_NAIVE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?")
 _CDATA = "<![CDATA["
 _TEXT = re.compile(r"<!\[CDATA\[.*?\]\]>|(?<=>)[^<]+", re.DOTALL)
 _STAND_IN, _STAND_INS = 0xF700, re.compile("[\uf700-\uf71f]")
@@ -42,7 +44,6 @@ _PREFIX = re.compile(r"[<\s/]([A-Za-z_][\w.-]*):[A-Za-z_]")
 _SHOWN_CHARACTERS = 200
 _MOST_NESTED = 20  # objects around a text with XML
 _ANY = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 
 
@@ -102,6 +103,8 @@ def _without_declaration(text: str) -> str:
 
 def _encoded(record: dict[str, Any], name: str, text: str) -> str:
     record[name], mended = _parsed(text)
+    if name == "Event" and isinstance(event := record[name], dict) and "System" not in event:
+        record = {**{key: value for key, value in record.items() if key != name}, **event}  # NXLog's to_xml
     made = msgspec.json.encode(record).decode()
     if mended:
         made = _STAND_INS.sub(lambda found: f"\\u{ord(found[0]) - _STAND_IN:04x}", made)
@@ -166,6 +169,8 @@ def value_of(element: Element, depth: int = 1) -> Any:
         raise NotXml("too_deep", f"more than {MAX_DEPTH} elements inside each other")
     found: dict[str, Any] = {}
     if attributes and (more := {_local(name): value for name, value in attributes.items()}):
+        if _NAIVE.fullmatch(more.get("SystemTime", "")):
+            more["SystemTime"] += "Z"
         found["#attributes"] = more
     unnamed: list[str] = []
     for child in element:

@@ -14,21 +14,22 @@ from ingest.decode.documents import Cursor, Head, lines_of
 from ingest.decode.records import BLANKS, JSON_FORM, Limits, Piece, piece, piece_of, problem_piece, too_large
 
 _NAME = rb"(?:[A-Za-z_][\w.-]*:)?"
+# What an event begins with: its header, or a field of what NXLog's to_xml writes.
+_FIRST = rb"<" + _NAME + rb"(?:System|EventTime|EventReceivedTime|Hostname|MessageSourceAddress)[\s/>]"
 _BEGIN = re.compile(rb"<" + _NAME + rb"Event(?=[\s/>])")
 # What decides where an event ends. `system`: another event begins, whatever is open.
 _TOKEN = re.compile(
-    rb"<!\[CDATA\[|<!--|<" + _NAME + rb"Event(?=[\s/>])[^<>]*>(?P<system>\s*<" + _NAME + rb"System[\s/>])?"
+    rb"<!\[CDATA\[|<!--|<" + _NAME + rb"Event(?=[\s/>])[^<>]*>(?P<system>\s*" + _FIRST + rb")?"
     rb"|</" + _NAME + rb"Event\s*>"
 )
 # What ends an event that is too large to be looked at as a whole.
-_STOP = re.compile(
-    rb"(?P<next><" + _NAME + rb"Event(?=[\s>])[^<>]*>\s*<" + _NAME + rb"System[\s/>])|</" + _NAME + rb"Event\s*>"
-)
+_STOP = re.compile(rb"(?P<next><" + _NAME + rb"Event(?=[\s>])[^<>]*>\s*" + _FIRST + rb")|</" + _NAME + rb"Event\s*>")
 _LONGEST_STOP = 4096
 _CLOSED_BY = {b"<![CDATA[": b"]]>", b"<!--": b"-->"}
-# What stands around events and tells nothing: the declaration, comments, the root of an export.
+# What stands around events and tells nothing: the declaration, comments, the root of an export, evtx_dump's numbers.
 _AROUND = re.compile(
-    rb"\xef\xbb\xbf|<\?[^<>]*\?>|<!--[^<]*-->|</?" + _NAME + rb"(?:Events|ArrayOfEvents?|QueryList|root)(?:\s[^<>]*)?>",
+    rb"(?m)^Record \d+\s*$|\xef\xbb\xbf|<\?[^<>]*\?>|<!--[^<]*-->"
+    rb"|</?" + _NAME + rb"(?:Events|ArrayOfEvents?|QueryList|root)(?:\s[^<>]*)?>",
     re.IGNORECASE,
 )
 _LONGEST_TAG = 64  # of `<System>`, with a prefix

@@ -75,6 +75,7 @@ WRAPPED = f'<?xml version="1.0" encoding="utf-16" standalone="yes"?>\r\n<Events>
         LATIN.encode("latin1"),
         f"<!-- exported --><e:Events xmlns:e='{NS}'>{PREFIXED}</e:Events>",
         (E1 + E2).replace('"', "'"),
+        f"Record 1\n<?xml version='1.0'?>\n{pretty(E1)}\nRecord 2\n<?xml version='1.0'?>\n{pretty(E2)}\n",
         f"<Events>{E1}</Events>\n<Events>{E2}</Events>",
         f"<13>Mar  2 05:00:00 dc1 EvntSLog: {E1}\n<13>Mar  2 05:00:00 dc1 EvntSLog: {E2}\n",
         f"Mar  2 05:00:00 dc1 {E1}\nMar  2 05:00:00 dc1 {E2}",
@@ -139,6 +140,26 @@ def test_user_data_keeps_its_elements() -> None:
     user = '<LogFileCleared xmlns="http://manifests"><SubjectUserName>a</SubjectUserName></LogFileCleared>'
     found = parsed(event(more=f"<UserData>{user}</UserData>"))
     assert {"LogFileCleared": {"SubjectUserName": "a"}} == found["Event"]["UserData"]
+
+
+@pytest.mark.parametrize("text", [E1, pretty(E1)])
+def test_messages_of_cloudwatch_logs_are_read_as_files_are(text: str) -> None:
+    events = [{"id": "1", "timestamp": 1, "message": text}, {"id": "2", "timestamp": 2, "message": E2}]
+    document = json.dumps({"messageType": "DATA_MESSAGE", "logGroup": "g", "logEvents": events}).encode()
+    found = decode([stored(document)], Limits(), (), None, None, ("cloudwatch_logs",), True)
+    assert ["1", "2"] == [_number(row["line"]) for batch in found for row in batch.to_pylist()]
+
+
+def test_the_time_of_an_event_is_utc_also_without_its_zone() -> None:
+    found = parsed(E1.replace("2026-03-02T05:00:00.5Z", "2026-03-02 05:00:00.5"))
+    assert {"#attributes": {"SystemTime": "2026-03-02 05:00:00.5Z"}} == found["Event"]["System"]["TimeCreated"]
+
+
+def test_fields_as_nxlog_writes_them_are_the_record() -> None:
+    sound = "<Event><EventTime>2026-03-02T05:00:00Z</EventTime><EventID>1</EventID></Event>"
+    rows = read(f"{sound}\n{sound[:60]}\n{sound}")
+    assert [None, "not_xml", None] == [row["problem"] for row in rows]
+    assert {"EventTime": "2026-03-02T05:00:00Z", "EventID": "1"} == json.loads(rows[2]["line"])
 
 
 def test_the_text_as_delivered_is_kept() -> None:
