@@ -44,6 +44,7 @@ _PREFIX = re.compile(r"[<\s/]([A-Za-z_][\w.-]*):[A-Za-z_]")
 _SHOWN_CHARACTERS = 200
 _MOST_NESTED = 20  # objects around a text with XML
 _ANY = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 
 
@@ -240,6 +241,8 @@ def _take_apart(record: dict[str, msgspec.Raw], event: list[bytes], depth: int) 
             if _take_apart(inner, event, depth + 1):
                 record[key] = msgspec.Raw(msgspec.json.encode(inner))
                 changed = True
+        elif raw[:1] == b"[" and len(only := _LIST.decode(raw)) == 1 and bytes(only[0])[:1] == b'"':
+            changed |= _text_taken_apart(record, key, _STRING.decode(only[0]), event)  # Kibana lists every value
         elif raw[:1] == b'"':
             changed |= _text_taken_apart(record, key, _STRING.decode(raw), event)
     return changed

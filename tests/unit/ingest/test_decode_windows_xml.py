@@ -181,6 +181,7 @@ def test_the_text_as_delivered_is_kept() -> None:
             {"EventData": '<DataItem type="System.XmlData"><EventData><Data>1</Data></EventData></DataItem>'},
             {"EventData": {"Data": {"#text": "1"}, "DataItem.#attributes": {"type": "System.XmlData"}}},
         ),
+        ({"fields": {"event.original": [E1], "a": [1, 2]}}, {"fields": {"a": [1, 2]}}),
         ({"EventData": "<UserData><A><B>1</B></A></UserData>"}, {"UserData": {"A": {"B": "1"}}}),
         (
             {"properties": {"EventData": "<EventData><Data Name='a'>1</Data></EventData>"}},
