@@ -96,8 +96,8 @@ def decode(
     avoid to see is judged here.
 
     `records_keys`: top-level keys whose list makes an object an envelope of records. `report` is filled on the way.
-    `lines`: the source's records are lines of this form; an object that begins like JSON is read as JSON all the same,
-    unless the form is `always`.
+    `lines`: the source's records are lines of this form; what begins like JSON is read as JSON all the same, up to the
+    next line of text, unless the form is `always`.
     The schema of a batch of lines says so in its metadata (`records.FORM`), with the header line of their objects.
     `wrappers`: what may stand around records, see `wrapped`. `xml`: records may be Windows events in XML or in binary
     logs, see `windows_xml` and `evtx`; a batch that has such records has the column `RAW` too.
@@ -122,12 +122,12 @@ def decode(
                         Texts(_counted(name, chunks, report)) if isinstance(chunks, Iterator) else (chunks,)
                     )
                     for text in texts:
-                        framer = _framer(text, limits, envelopes, lines, wrappers, header, xml)
-                        for first_row, part in _pieces(framer, report, count, row):
-                            inner = _details(part) if EVENTBRIDGE in wrappers else part
-                            inner = _events(inner) if xml else inner
-                            yield from batches.add(name, first_row, inner, framer.form)
-                        row, header = row + framer.count, framer.header or header
+                        for framer in _framers(text, limits, envelopes, lines, wrappers, header, xml):
+                            for first_row, part in _pieces(framer, report, count, row):
+                                inner = _details(part) if EVENTBRIDGE in wrappers else part
+                                inner = _events(inner) if xml else inner
+                                yield from batches.add(name, first_row, inner, framer.form)
+                            row, header = row + framer.count, framer.header or header
             except (ObjectUnreadable, OSError, MemoryError):
                 raise
             except Exception as problem:  # no content stops other objects: what follows is one record that is told
@@ -142,7 +142,7 @@ def decode(
     yield from batches.rest()
 
 
-def _framer(
+def _framers(
     plain: Iterator[bytes] | EventLog,
     limits: Limits,
     envelopes: Envelopes,
@@ -150,30 +150,42 @@ def _framer(
     wrappers: Collection[str],
     header: str,
     xml: bool,
-) -> Framer | AnyFramer:
+) -> Iterator[Framer | AnyFramer]:
+    """What cuts a text into records; several, one after the other, where JSON and lines alternate."""
     if not isinstance(plain, Iterator):
-        return plain
+        yield plain
+        return
     head, text = peek(plain, _SNIFFED_BYTES)
     subscribed = CLOUDWATCH_LOGS in wrappers
     if subscribed and EXPORT_BEGIN.match(head):
         from ingest.decode.wrapped import unstamped
 
         head, text = peek(unstamped(text), _SNIFFED_BYTES)
-    is_json = lines is None or (not lines.always and head.lstrip(BLANKS)[:1] in (b"{", b"["))
+    may_alternate = lines is not None and not lines.always and head.lstrip(BLANKS)[:1] in (b"{", b"[")
     if subscribed and SUBSCRIPTION_BEGIN.match(head.lstrip(BLANKS)):
         from ingest.decode.wrapped import messages
 
         head, text = peek(messages(text, limits.max_document_bytes), _SNIFFED_BYTES)
-        is_json = lines is None
+        may_alternate = False
     if xml and _MAY_BE_XML.match(head):
         from ingest.decode.xml_framer import XmlFramer
 
-        return XmlFramer(text, head, limits)
-    if is_json or lines is None:
-        return Framer(text, limits, envelopes)
-    from ingest.decode.lines import LineFramer
+        yield XmlFramer(text, head, limits)
+        return
+    parts: Iterable[tuple[bool, Iterator[bytes]]] = [(lines is None, text)]
+    if may_alternate:
+        from ingest.decode.lines import alternating
 
-    return LineFramer(text, limits, lines, header)
+        parts = alternating(text)
+    for is_json, part in parts:
+        if is_json or lines is None:
+            yield Framer(part, limits, envelopes)
+            continue
+        from ingest.decode.lines import LineFramer
+
+        framer = LineFramer(part, limits, lines, header)
+        yield framer
+        header = framer.header
 
 
 def _details(part: Piece) -> Piece:

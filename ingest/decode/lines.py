@@ -17,6 +17,7 @@ from ingest.decode.documents import Cursor, Head, lines_of
 from ingest.decode.records import (
     BLANKS,
     LINES,
+    Broken,
     Limits,
     Offsets,
     Piece,
@@ -31,6 +32,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _IS_LETTER = np.zeros(256, dtype=np.bool_)
 _IS_LETTER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"]] = True
 _KNOWN = 3  # names that a header with many unknown ones must have
+# What begins as JSON does, and a line that JSON has not: no bracket, quote, comma or blank in front, no bare value.
+_JSON_BEGIN = re.compile(rb"[{\[][ \t\r\n]*(?:[\"{\[}\]]|\Z)")
+_JSON_LINE = re.compile(rb"\n(?=[{\[][ \t\r\n]*[\"{\[}\]])")
+_TEXT_LINE = re.compile(rb"\n(?![\s{}\[\]\",])(?!(?:[-+.0-9eE]+|true|false|null)[ \t\r]*,?[ \t\r]*\n)(?=.)")
+_LOOKED_AHEAD = 4096  # bytes behind a line's begin that tell what it is
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,46 @@ class LineForm:
         names = line.split(self.delimiter) if self.header_names else []
         known = sum(name.lower() in self.header_names for name in names)
         return known * 2 > len(names) or (known >= _KNOWN and all(_NAME.fullmatch(name) for name in names))
+
+
+def begins_as_json(head: bytes) -> bool:
+    """Whether a text begins as JSON does; a bracket in front of anything else is the begin of a bad line."""
+    return _JSON_BEGIN.match(head[:_LOOKED_AHEAD].lstrip(BLANKS)) is not None
+
+
+def alternating(chunks: Iterator[bytes]) -> Iterator[tuple[bool, Iterator[bytes]]]:
+    """Part a text that begins with a bracket where lines begin that are JSON or no longer are; say which parts are.
+
+    So one line that looks like JSON among lines of text costs none of its neighbours, and the other way round. Each
+    part is to be read before the next one.
+    """
+    cursor = Cursor(chunks)
+    while cursor.skip(BLANKS):
+        if len(cursor.data) < _LOOKED_AHEAD:
+            cursor.fill(_LOOKED_AHEAD - len(cursor.data))
+        is_json = begins_as_json(cursor.data)
+        yield is_json, _until(cursor, _TEXT_LINE if is_json else _JSON_LINE)
+    if cursor.broken is not None:
+        yield False, _until(cursor, _JSON_LINE)
+
+
+def _until(cursor: Cursor, other: re.Pattern[bytes]) -> Iterator[bytes]:
+    """What is in front of the next line of the other kind."""
+    while True:
+        found = other.search(cursor.data)
+        if found is not None:
+            yield cursor.take(found.start() + 1)
+            return
+        kept = 0 if cursor.ended else min(len(cursor.data) - cursor.data.rfind(b"\n"), _LOOKED_AHEAD)
+        if len(cursor.data) > kept:
+            yield cursor.take(len(cursor.data) - kept)
+        if not cursor.fill():
+            if cursor.data:
+                continue
+            break
+    if cursor.broken is not None:
+        why, cursor.broken = cursor.broken, None
+        raise Broken(why)
 
 
 class LineFramer:

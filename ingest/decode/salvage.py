@@ -18,6 +18,24 @@ from ingest.decode.splitter import BLOCK_BYTES, DocumentSplitter, document_ends
 _NEXT_DOCUMENT = re.compile(rb"\n(?=[{\[])")
 
 
+_LINE_OF_OBJECT = re.compile(rb"(?<=\n)[ \t]*\{[^\n]*\}[ \t\r]*(?=\n|\Z)")
+
+_FOLLOWS = re.compile(rb"\s*(\S)")
+
+
+def _begin_of_lines(text: bytes, ended: bool) -> int:
+    """Where records that are a line each begin behind a damaged document, or 0.
+
+    In a sound document a comma or a closing bracket follows an object that is a line; here something else does, or the
+    text is at its end (`ended`).
+    """
+    for found in _LINE_OF_OBJECT.finditer(text):
+        follows = _FOLLOWS.match(text, found.end())
+        if (ended if follows is None else follows[1] not in b",]}") and fault(found[0]) is None:
+            return found.start()
+    return 0
+
+
 class Salvage:
     """Reads on where a framer's cursor stands. What it gives is not counted yet."""
 
@@ -114,8 +132,11 @@ class Salvage:
     def one_document(self) -> Iterator[Piece]:
         """A document that is damaged, cut off or too large to hold."""
         cursor, limit = self._cursor, self._limits.max_record_bytes
-        splitter = DocumentSplitter(self._limits, self._envelopes, cursor.offset)
         begin = cursor.offset
+        if lines := _begin_of_lines(cursor.data, cursor.ended and cursor.broken is None):
+            yield from self._in_front_of_lines(cursor.take(lines), begin)
+            return
+        splitter = DocumentSplitter(self._limits, self._envelopes, cursor.offset)
         while not splitter.done and (cursor.data or cursor.fill()):
             text_at_hand = cursor.take(len(cursor.data))
             at = 0
@@ -139,6 +160,17 @@ class Salvage:
             why, cursor.broken = cursor.broken or "the object ends inside a JSON document", None
             splitter.end_early("truncated_object", why)
             yield from splitter.pieces()
+
+    def _in_front_of_lines(self, text: bytes, begin: int) -> Iterator[Piece]:
+        """A document that breaks off where lines begin."""
+        why = "the document ends where lines of records begin"
+        found = self.split_text(text.rstrip(BLANKS), begin, "not_json", why)
+        if found is not None and any(len(part.lines) > len(part.problems) for part in found[0]):
+            yield from found[0]
+        else:
+            head = Head(self._limits.max_record_bytes)
+            head.add(text)
+            yield from self._bad_document(head, begin)
 
     def _whole_document(self, frame: Head, begin: int) -> Iterator[Piece]:
         text = bytes(frame.kept)

@@ -88,10 +88,11 @@ def _print(source: str, counts: Counts) -> None:
     print(
         f"{source}: {counts.records:,} records, {counts.landed:,} landed, quarantined: {reasons or 'none'};"
         f" {counts.coverage:,} coverage; {len(counts.failed)} batches failed, {len(counts.untold)} untold,"
-        f" {len(counts.astray)} astray, {len(counts.tracebacks)} tracebacks, {len(counts.crashes)} crashes",
+        f" {len(counts.stopped)} stopped, {len(counts.astray)} astray,"
+        f" {len(counts.tracebacks)} tracebacks, {len(counts.crashes)} crashes",
         flush=True,
     )
-    for name in ("crashes", "tracebacks", "failed", "untold", "astray", "unprocessable"):
+    for name in ("crashes", "tracebacks", "failed", "untold", "stopped", "astray", "unprocessable"):
         for line in list(dict.fromkeys(getattr(counts, name)))[:_SHOWN]:
             print(f"  {name}: {line}", flush=True)
 

@@ -14,6 +14,7 @@ from typing import Any
 from ingest.contracts import contract_of, source_names
 from ingest.landing import LandingError, LandingSettings, land
 from ingest.objects import RawObject
+from lake.base.sql import at_hand
 from lake.ledger import LandingReceipt
 from lake.storage import paths
 from lake.storage.publish import open_store
@@ -23,13 +24,14 @@ from tests.fuzz.mutate import Mutator
 GOLDEN = Path(__file__).parents[1] / "dbt" / "golden"
 ARRIVED = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 BATCH_RECORDS = 5_000
+_SOUND_EVERY = 25  # records; all of these neighbours have to land
 _SETTINGS = LandingSettings(stalls_as="null")
 _QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\S+')
 
 
 @dataclass
 class Counts:
-    """What became of the mutated records of one source. `failed`, `untold` and `astray` name what should not be."""
+    """What became of the mutated records of one source. `failed` and what follows name what should not be."""
 
     records: int = 0
     read: int = 0
@@ -39,6 +41,7 @@ class Counts:
     unprocessable: list[str] = field(default_factory=list)  # the errors; each is something to mend
     failed: list[str] = field(default_factory=list)  # batches that did not land, with the sentence
     untold: list[str] = field(default_factory=list)  # batches of which not every record is in the receipt
+    stopped: list[str] = field(default_factory=list)  # batches of which a sound record did not land
     astray: list[str] = field(default_factory=list)  # files under an hour in which no event can be
     tracebacks: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
@@ -46,7 +49,7 @@ class Counts:
     @property
     def wrong(self) -> int:
         """How much went wrong."""
-        return sum(map(len, (self.failed, self.untold, self.astray, self.tracebacks, self.crashes)))
+        return sum(map(len, (self.failed, self.untold, self.stopped, self.astray, self.tracebacks, self.crashes)))
 
     def add(self, other: "Counts") -> None:
         """Add what another part of the source's records came to."""
@@ -85,11 +88,12 @@ def sources() -> list[str]:
 
 
 def batch(source: str, seed: int, number: int, records: int = BATCH_RECORDS) -> tuple[str, bytes]:
-    """Return name and text of a batch: a line for each record, the first as it is. Each has its own randomness."""
+    """Return name and text of a batch: a line for each record, some as they are. Each has its own randomness."""
     several = samples(source)
     sample = several[number % len(several)]
     mutator = Mutator((source, seed, number), tuple(each.path for each in contract_of(source).event_times))
-    lines = [sample.sound, *mutator.records(sample.records, records - 1)]
+    lines = list(mutator.records(sample.records, records))
+    lines[::_SOUND_EVERY] = [sample.sound] * len(lines[::_SOUND_EVERY])
     return f"fuzz-{seed}-{number:05d}", b"\n".join([sample.header, *lines, b""] if sample.header else [*lines, b""])
 
 
@@ -108,7 +112,18 @@ def land_batch(lake: Path, source: str, name: str, data: bytes, records: int = B
         # A byte order mark begins a new text, so how many records there are is then not known beforehand.
         if codecs.BOM_UTF8 not in data and counts.read + counts.coverage != records:
             counts.untold.append(f"{name}: {records} written, {counts.read} + {counts.coverage} read")
+        sound = samples(source)[int(name[-5:]) % len(samples(source))].sound
+        written, found = data.split(b"\n").count(sound), _landed_as(sound, lake, receipt)
+        if found < written:
+            counts.stopped.append(f"{name}: {written - found} of {written} sound records did not land")
     return counts
+
+
+def _landed_as(text: bytes, lake: Path, receipt: LandingReceipt) -> int:
+    """Return how many records of a batch are in bronze as this text."""
+    files = [str(lake / each.key) for each in receipt.files if each.key.startswith("bronze/")]
+    sql = "select count(*) from read_parquet(?, union_by_name = true, hive_partitioning = false) where _raw = ?"
+    return at_hand().execute(sql, [files, text.decode()]).fetchall()[0][0] if files else 0
 
 
 def _count(counts: Counts, receipt: LandingReceipt, store: Store) -> None:

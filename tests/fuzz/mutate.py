@@ -271,6 +271,9 @@ class Mutator:
             data[at:at] = self.random.choice(
                 (b"\0", b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf")
             )
+        elif act < 0.74:  # a mark begins a text, and a bracket a document: of this line alone
+            begin = (b"{", b"[", b"[[", b"{}", b'{"a":', b'{"Records":[', b"{x", b"")
+            data[:0] = self.random.choice((b"\xef\xbb\xbf", b"")) + self.random.choice(begin)
         elif act < 0.8:
             data = bytearray(self.random.randbytes(self.random.randrange(1, 200)))
         elif act < 0.9:

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from ingest.decode import Limits
+from ingest.decode import Limits, decode
+from ingest.decode.lines import LineForm
 from ingest.decode.records import MAX_DEPTH
-from tests.unit.ingest.decoding import decoded, lines, short
+from tests.unit.ingest.decoding import decoded, lines, short, stored
 
 ROOMY = Limits(chunk_bytes=64, max_record_bytes=10_000, max_document_bytes=100_000)
 
@@ -163,3 +164,34 @@ def test_a_long_envelope_behind_blanks_is_still_an_envelope() -> None:
         "1",
         *map(str, range(500)),
     ]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    "bad", [b"[[", b"[1,2", b"[", b'["a",', b'{"Records":[', b'{"Records":[{"x":1},', b"{", b'[{"ok":9}']
+)
+@pytest.mark.parametrize("chunk_bytes", [3, 1000])
+def test_a_bad_line_that_begins_as_a_document_takes_no_line_along(bad: bytes, mark: bytes, chunk_bytes: int) -> None:
+    sound = ['{"ok":1}', '{"ok":2}']
+    rows = decoded(mark + bad + b"\n" + "\n".join(sound).encode(), Limits(chunk_bytes, 200, 400))
+    assert [row.line for row in rows if row.problem is None][-2:] == sound
+    assert any(row.problem == "not_json" for row in rows)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("before", [b"", b"2 a b\n"])
+@pytest.mark.parametrize(
+    "bad", [b"{x", b"[29/Nov", b"{", b"[[", b'{"a":1}', b'{"a":', b'{\n"n":[\n1,\n2\n]}', b'{"a":1}\nx\n{"b":[']
+)
+@pytest.mark.parametrize("chunk_bytes", [3, 1000])
+def test_lines_of_text_around_one_that_looks_like_json_are_lines(
+    bad: bytes, before: bytes, mark: bytes, chunk_bytes: int
+) -> None:
+    around = b"3 c d\n4 e f\n"
+    text = stored(before + mark + bad + b"\n" + around)
+    batches = [*decode([text], Limits(chunk_bytes, 200, 400), (), None, LineForm(" "))]
+    found = [row for each in batches if each.schema.metadata for row in each.to_pylist()]
+    sound = [row["line"] for row in found if row["problem"] is None and row["line"][1:2] == " "]
+    assert (before + around).decode().splitlines() == sound
+    numbers = [row["row"] for each in batches for row in each.to_pylist()]
+    assert list(range(1, len(numbers) + 1)) == numbers
