@@ -34,7 +34,9 @@
     {%- if not rows -%}
     select 0
     {%- elif days -%}
-    copy ({{ rows }}) to '{{ unsorted | replace("'", "''") }}' (format parquet, compression lz4, row_group_size 20480)
+    copy ({{ rows }}) to '{{ unsorted | replace("'", "''") }}' (
+      format parquet, compression lz4, row_group_size 20480, string_dictionary_page_size_limit 65536
+    )
     {%- else -%}
     {{ lake_copy(rows, folder) }}
     {%- endif -%}
@@ -139,7 +141,8 @@ create or replace temp table tried_rows as {{ rows }}
 
 {% macro lake_copy(rows, folder) -%}
   copy ({{ rows }}) to '{{ folder | replace("'", "''") }}' (
-    format parquet, compression zstd, compression_level 1, row_group_size 61440,
+    {#- DuckDB reserves a page for the dictionary of each column, of 1 MiB if nothing is said. -#}
+    format parquet, compression zstd, compression_level 1, row_group_size 61440, string_dictionary_page_size_limit 65536,
     partition_by (date, hour), filename_pattern 'part', overwrite_or_ignore
   )
 {%- endmacro %}
@@ -162,7 +165,8 @@ create or replace temp table tried_rows as {{ rows }}
   {%- set described = lake_described("select * from " ~ relation) -%}
   {%- set folder = lake_call("hw_stage", [relation.identifier]) | replace("'", "''") -%}
   {%- do lake_execute("copy (select * from " ~ relation ~ ") to '" ~ folder ~ "' (format parquet, compression lz4,"
-        ~ " row_group_size 20480, partition_by (class_uid), write_partition_columns true, overwrite_or_ignore)") -%}
+        ~ " row_group_size 20480, string_dictionary_page_size_limit 65536, partition_by (class_uid),"
+        ~ " write_partition_columns true, overwrite_or_ignore)") -%}
   {%- set select = lake_call("hw_kept", [relation.identifier, described]) -%}
   {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ select) -%}
 {%- endmacro %}

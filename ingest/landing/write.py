@@ -24,22 +24,27 @@ from lake.base.sql import literal, quoted
 
 GIB = 1 << 30
 _CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth longer
-# What is not DuckDB's: Python and Arrow, and what it takes beyond its limit, which grows with what it holds. With 2 GiB
-# 3.4 GB over 24 hours peak at 1.9; Windows records need 256 MiB of DuckDB's, with one thread, and peak at 370 then.
+# What is not DuckDB's: Python and Arrow (150 MiB before the first record), and what it takes beyond its limit, which
+# grows with what it holds. Windows records need 256 MiB of DuckDB's, with one thread.
 _OUTSIDE_DUCKDB, _BEYOND_ITS_LIMIT, _LEAST_OF_DUCKDB = 200 << 20, 0.4, 256 << 20
-_ONE_THREAD_BELOW = 768 << 20
+_PYTHON_BYTES, _OPEN_HOUR_BYTES = 170 << 20, 6 << 20  # the latter of a thread, before an hour's first row, uncounted
+_ONE_THREAD_BELOW = _TWO_PASSES_BELOW = 768 << 20
 _FEW_BYTES = 256 << 10  # of objects as stored, which a second thread is not worth: getting it ready takes 20 ms
 _LEAST_MEMORY = 512 << 20  # with which the records of every source land
 _COPIES = 24  # of a record, at most, that DuckDB has at a time: 17 were seen
 _FLUSH_ROWS = 12288  # rows that one thread holds before they go to their partitions' files
 _MOST_BROKEN = 2  # objects that break off while they are read, before the store counts as out of reach
-_HOUR_BYTES = 64 << 20  # what an open hour may cost DuckDB; before its first row it is 6 MB per thread
+_HOUR_BYTES = 96 << 20  # what an open hour may cost the second pass
 # Level 1 and a small dictionary limit: raw text compresses better and faster so (750 MB of CloudTrail, 2 cores).
 # DuckDB gathers a row group for each open hour before it writes: 3.4 GB over 24 hours peak at 1.9 GiB, at 2.1 with
 # 20,480 rows.
 _ROW_GROUP_ROWS = 12288
-_FEWEST_ROW_GROUP_ROWS = 2048
-_PARQUET = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
+_FEWEST_ROW_GROUP_ROWS, _GROUP_BYTES = 2048, 16 << 20  # of the second pass
+# DuckDB reserves a page for the dictionary of each column: of 1 MiB, 330 columns of Windows do not fit into 256 MiB.
+_PARQUET = (
+    "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000,"
+    " string_dictionary_page_size_limit 65536"
+)
 
 _OF_THE_MACHINE = (
     HeadwaterError,
@@ -56,6 +61,10 @@ _OF_THE_MACHINE = (
 Place = tuple[str, int]  # of a record: its object's name, and its number there
 Progress = Callable[[int], None]
 _Copy = Callable[[duckdb.DuckDBPyConnection, str, DecodeReport], None]
+
+
+class _ManyHours(Exception):
+    """The records are of more event hours than may be open at once."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +131,7 @@ class Writing:
 
     def _cause(self, problem: Exception) -> Exception:
         """Return what broke the reading, if that is the cause of a problem, and remove what was staged."""
-        cause = self.broke[0] if self.broke else problem
+        cause = self._broke() or problem
         self.broke.clear()
         self.staged.clear()
         return cause
@@ -145,20 +154,27 @@ class Writing:
         Where that takes too much memory as well, one thread does it: each has vectors of its own.
         """
         frugal = replace(self, settings=replace(self.settings, threads=1))
-        for writing, copy in ((self, self._in_one_pass), (self, self._in_two_passes)):
+        ways = [(self._in_one_pass, open_hours(self.settings)), (self._in_two_passes, None)]
+        for copy, most_hours in ways[self.settings.memory_bytes < _TWO_PASSES_BELOW :]:
             try:
-                return writing._write(copy)
-            except duckdb.OutOfMemoryException:
+                return self._write(copy, most_hours)
+            except Exception as problem:
+                if not isinstance(problem, duckdb.OutOfMemoryException) and not isinstance(self._broke(), _ManyHours):
+                    raise
+                self.broke.clear()
                 self.staged.clear()
         return frugal._write(frugal._in_two_passes)
 
-    def _write(self, copy: _Copy) -> "Written":
+    def _broke(self) -> Exception | None:
+        return self.broke[0] if self.broke else None
+
+    def _write(self, copy: _Copy, most_hours: int | None = None) -> "Written":
         reader, report = self._reader(), DecodeReport()
         stream = reader.stream(self._decoded(reader, report), report)
         few = sum(each.size for each in self.objects) < _FEW_BYTES
         settings = replace(self.settings, threads=1) if few else self.settings
         with connect(settings, self.staged) as con:
-            con.register("decoded", self._watched(stream, report))
+            con.register("decoded", self._watched(stream, report, most_hours))
             self._copy(con, reader, lambda query: copy(con, query, report))
             con.unregister("decoded")
         return Written(report, reader)
@@ -184,14 +200,21 @@ class Writing:
         if rejected.exists():
             con.execute(_quarantine_statement(self.contract, rejected, self.staged.quarantine))
 
-    def _watched(self, stream: pa.RecordBatchReader, report: DecodeReport) -> pa.RecordBatchReader:
-        """The stream, telling how far it has got. DuckDB makes a text of what breaks it, so the error is kept."""
+    def _watched(
+        self, stream: pa.RecordBatchReader, report: DecodeReport, most_hours: int | None
+    ) -> pa.RecordBatchReader:
+        """The stream, telling how far it has got. DuckDB makes a text of what breaks it, so the error is kept.
+
+        It breaks with `_ManyHours` once files of more than `most_hours` are open: DuckDB holds each open to the end.
+        """
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
                 for batch in stream:
                     if self.progress is not None:
                         self.progress(report.bytes_read)
+                    if most_hours and sum(1 for _ in self.staged.bronze.glob("date=*/hour=*")) > most_hours:
+                        raise _ManyHours
                     yield batch
             except Exception as problem:
                 self.broke.append(problem)
@@ -225,9 +248,9 @@ class Writing:
         records = f"read_parquet({literal(str(unsorted))}, hive_partitioning = false)"
         found = con.execute(f"select distinct date || hour from {records} order by 1").fetchall()
         hours = [str(hour) for (hour,) in found]
-        at_once = max(1, duckdb_bytes(self.settings) // _HOUR_BYTES)
+        at_once = max(1, min(duckdb_bytes(self.settings) // _HOUR_BYTES, open_hours(self.settings)))
         record_bytes = max(report.bytes_decoded / max(report.records, 1), 1.0)
-        rows = max(_FEWEST_ROW_GROUP_ROWS, min(_ROW_GROUP_ROWS, int(_HOUR_BYTES // 4 / record_bytes)))
+        rows = max(_FEWEST_ROW_GROUP_ROWS, min(_ROW_GROUP_ROWS, int(_GROUP_BYTES / record_bytes)))
         for at in range(0, len(hours), at_once):
             some = hours[at : at + at_once]
             query = f"select * from {records} where date || hour between {literal(some[0])} and {literal(some[-1])}"
@@ -267,6 +290,17 @@ def duckdb_bytes(settings: LandingSettings) -> int:
     return max(settings.memory_bytes - outside, _LEAST_OF_DUCKDB)
 
 
+def open_hours(settings: LandingSettings) -> int:
+    """Return of how many event hours files may be open at once."""
+    left = settings.memory_bytes - _PYTHON_BYTES - duckdb_bytes(settings)
+    return max(1, left // (_OPEN_HOUR_BYTES * threads_of(settings)))
+
+
+def threads_of(settings: LandingSettings) -> int:
+    """Return how many threads DuckDB may have: each has vectors of its own for every column."""
+    return 1 if settings.memory_bytes < _ONE_THREAD_BELOW else int(settings.threads)
+
+
 def _limits(settings: LandingSettings) -> Limits:
     """The decoder's limits, none above what the memory can hold: a larger record is cut, and stops no other."""
     held = settings.limits
@@ -282,7 +316,8 @@ def connect(settings: LandingSettings, staged: Staged) -> duckdb.DuckDBPyConnect
     con = duckdb.connect(
         config={
             "memory_limit": f"{duckdb_bytes(settings)}B",
-            "threads": 1 if settings.memory_bytes < _ONE_THREAD_BELOW else int(settings.threads),
+            "threads": threads_of(settings),
+            "enable_external_file_cache": "false",
             "temp_directory": str(staged.spill),
             "preserve_insertion_order": "false",
             "partitioned_write_flush_threshold": _FLUSH_ROWS,

@@ -8,12 +8,15 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import duckdb
+
 from lake import ledger
 from lake.base.errors import HeadwaterError
 from lake.base.sql import literal, quoted
 from lake.ledger.build_receipts import day_of
+from lake.ledger.live_files import LiveFile
 from lake.storage import paths
-from lake.storage.duck import connect
+from lake.storage.duck import connect, rows_select
 from lake.storage.store import Store
 
 OUTCOME = "unprocessable"  # of a record: beside published, duplicate and filtered
@@ -118,6 +121,29 @@ def isolate(records: Sequence[Record], attempt: Callable[[Part], str]) -> list[t
     if records:
         search(records)
     return found
+
+
+def nested_too_deep(
+    con: duckdb.DuckDBPyConnection, store: Store, files: Sequence[LiveFile], most: int, depth_of: Callable[[bytes], int]
+) -> tuple[Unprocessable, ...]:
+    """Return the records with more than `most` objects and lists inside each other: DuckDB's own functions die of some.
+
+    Landing keeps such records out since receipts have digests, so only files of before are looked at, and merged ones.
+    """
+    found = []
+    brackets = "length(_raw) - length(replace(replace(_raw, '{', ''), '[', ''))"
+    for file in files:
+        if all(mark.digest and not mark.shared for _, mark in file.marks):
+            continue
+        rows = con.execute(
+            f"select {', '.join(_NAMES)}, _raw from ({rows_select([file.address(store)])})"
+            f" where length(_raw) > {most} and {brackets} > {most} order by all"
+        ).fetchall()
+        for *where, raw in rows:
+            if (depth := depth_of(raw.encode())) > most:
+                why = f"{depth:,} objects and lists inside each other; at most {most} are read"
+                found.append(Unprocessable(file.hour, Record(*where), why))
+    return tuple(found)
 
 
 def records_sql(source: str) -> str:

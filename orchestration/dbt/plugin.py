@@ -26,7 +26,7 @@ import atexit
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import wraps
@@ -43,6 +43,7 @@ from dbt_common.events.types import Note
 
 from ingest.contracts import load_contracts
 from ingest.contracts.known import known_record
+from ingest.decode.records import MAX_DEPTH, depth_of
 from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.inventory import held_by, kept_places
 from ingest.reference.views import reference_versions, reference_views
@@ -52,8 +53,10 @@ from lake.build.run import BuildRun, Plan, Trial
 from lake.build.unprocessable import (
     Part,
     Record,
+    Unprocessable,
     is_of_data,
     isolate,
+    nested_too_deep,
     outcomes_sql,
     records_sql,
     view_of,
@@ -133,8 +136,10 @@ class Plugin(BasePlugin):
         conn.execute("set preserve_insertion_order = false")
         conn.execute("set partitioned_write_max_open_files = 100000")
         observable_text.prepare(conn)
-        # Python and dbt take half a GiB beside DuckDB. Each thread holds what it writes, a partition at a time.
+        # Python and dbt take 220 MiB beside DuckDB, which takes the more beyond its limit the more it has.
+        # Each thread holds what it writes, a partition at a time.
         memory = max(settings.memory_bytes - (480 << 20), settings.memory_bytes * 3 // 4)
+        memory = max(min(memory, settings.memory_bytes - (256 << 20)), 128 << 20)
         conn.execute("set memory_limit = ?", [f"{memory}B"])
         conn.execute(f"set threads = {min(settings.threads, max(1, settings.memory_bytes // (512 << 20)))}")
         for name, function, inputs in (
@@ -178,6 +183,9 @@ class Plugin(BasePlugin):
         con = self._connection.cursor()
         self._run, self._held = BuildRun(store, mappings, project.marts, plan, place, versions, con=con), None
         self._bronze = {name: typed_select(given, self._run.bronze_files(name)) for name, given in types.items()}
+        for source in types:
+            deep = nested_too_deep(con, store, self._run.files.get(source, []), MAX_DEPTH, depth_of)
+            self._request.too_deep[source] = (*dict.fromkeys((*self._request.too_deep.get(source, ()), *deep)),)
         bronze = [self._bronze_view(source) for source in types]
         spill = place.path / "spill"
         beside = ["create schema if not exists gold", f"create or replace view gold.{MATCHES} as {matches(store)}"]
@@ -187,7 +195,12 @@ class Plugin(BasePlugin):
     def _bronze_view(self, source: str, part: Part | None = None) -> str:
         search = self._request.search
         part = part or (search.part if search and search.source == source else None)
-        return view_of(source, self._bronze[source], self._current().plan.kept_out.get(source, ()), part)
+        return view_of(source, self._bronze[source], self._kept_out(source), part)
+
+    def _kept_out(self, source: str) -> Sequence[Unprocessable]:
+        deep = self._request.too_deep[source]
+        records = {each.record for each in deep}
+        return *deep, *(each for each in self._current().plan.kept_out.get(source, ()) if each.record not in records)
 
     def _kind(self, sql: str) -> str:
         """Return `table` for what a run keeps in memory, since every model asks it anew; `view` for what is large."""
@@ -316,7 +329,7 @@ class Plugin(BasePlugin):
         return f"copy (select * from {{view}}) to {literal(str(file))} (format parquet)"
 
     def _outcomes(self, source: str) -> str:
-        kept_out = self._current().plan.kept_out.get(source, ())
+        kept_out = self._kept_out(source)
         return f"union all by name {outcomes_sql(self._bronze[source], kept_out)}" if kept_out else ""
 
     def _searches(self, _: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lake.build.run import Plan, Trial
-from lake.build.unprocessable import Part, Record
+from lake.build.unprocessable import Part, Record, Unprocessable
 from lake.storage.store import Store
 from orchestration.dbt.invoke import one_at_a_time
 from orchestration.dbt.project import Project
@@ -47,6 +47,7 @@ class Request:
 
     With a search, the models of the run are not built: the records that they fail over are looked for.
     `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
+    `too_deep` gets the records, by source, that nest too deep to be read; the run does without them.
     `told` gets the name of each model that was built; `repaired` what was made valid, by model.
     """
 
@@ -57,6 +58,7 @@ class Request:
     trial: Trial | None = None
     search: "Search | None" = None
     standing_in: list[str] = field(default_factory=list, compare=False)
+    too_deep: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict, compare=False)
     told: Callable[[str], None] = field(default=lambda _: None, compare=False)
     repaired: "dict[str, Repaired]" = field(default_factory=dict, compare=False)
 

@@ -31,19 +31,25 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
-_TOO_LITTLE = (
-    "  the setting `memory` is too little for these hours: raise it (1GiB built an hour of 8,000 Windows events)"
-)
+# As measured: an hour of 34,000 Windows events peaks at 576 MiB with 768MiB, one of 8,000 GuardDuty findings at 609; with
+# 512MiB DuckDB runs out of memory for both. With 1GiB they peak at 743 and 657.
+_ENOUGH = 768 << 20
+
+
+def _too_little(memory: int) -> str:
+    known = "an hour of 34,000 Windows events, or of 8,000 GuardDuty findings, needs 768MiB at least"
+    least = max(_ENOUGH, 2 * memory) >> 20
+    return f"  the setting `memory` is too little for these hours: set `memory: {least}MiB` and build again ({known})"
 
 
 class BuildFailed(HeadwaterError):
     """Some models could not be built; the others are. What failed stays stale, and its rows stay in bronze."""
 
-    def __init__(self, failures: Mapping[str, str]) -> None:
+    def __init__(self, failures: Mapping[str, str], memory: int = 0) -> None:
         self.failures = dict(failures)
         lines = "\n".join(f"  {model}: {why}" for model, why in self.failures.items())
         head = f"{len(self.failures)} models failed (the others are published; their events are in bronze, the hours"
-        more = f"\n{_TOO_LITTLE}" if any("Out of Memory" in why for why in self.failures.values()) else ""
+        more = f"\n{_too_little(memory)}" if any("Out of Memory" in why for why in self.failures.values()) else ""
         super().__init__(f"{head} stay stale):\n{lines}{more}")
 
 
@@ -118,7 +124,7 @@ def build(
     for sentence in in_sentences(done.kept_out):
         warn_once(sentence)
     if done.failures:
-        raise BuildFailed(done.failures)
+        raise BuildFailed(done.failures, settings.memory_bytes)
     return done
 
 
@@ -199,7 +205,10 @@ def run_models(request: Request, models: Sequence[str], quiet: bool = True) -> R
                 break
         return ran
 
-    return without_failing_records(request, models, run(request, models), run)
+    ran = without_failing_records(request, models, run(request, models), run)
+    for source, deep in request.too_deep.items():
+        ran.kept_out[source] = (*deep, *(each for each in ran.kept_out.get(source, ()) if each not in deep))
+    return ran
 
 
 def _gone(store: Store, failures: Mapping[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """Records that make a model fail are kept out of their hour and counted; other records, tables and hours are built."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -80,3 +81,23 @@ def test_they_alone_are_kept_out_until_the_models_are_mended(landed: Store, copi
         (copied / file).write_text(text)
     assert HOURS[0] in built(landed, copied).hours[SOURCE]
     assert dict.fromkeys(HOURS, (10, 0, True)) == counted(landed)
+
+
+def test_records_that_landed_before_nesting_was_bounded_are_kept_out(
+    okta_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested = '{"deep": ' + "[" * 2000 + "]" * 2000 + ","
+    deep = okta_logs.event("deep", f"{HOURS[0]}:10:00.000Z").replace("{", nested, 1)
+    okta_logs.write(tmp_path / "logs/a.ndjson", [deep, okta_logs.event("flat", f"{HOURS[0]}:10:00.000Z")])
+    store, contract = open_store(str(tmp_path / "lake")), load_contracts()[SOURCE]
+    with monkeypatch.context() as before:
+        before.setattr("ingest.decode.records.MAX_DEPTH", 1_000_000)
+        (landed,) = land_files(contract, list_objects(contract, [tmp_path / "logs"]).objects, store)
+    assert landed.receipt.landed == 2
+    for receipt in (tmp_path / "lake/ledger/landing").rglob("*.json"):  # as it was written then
+        receipt.write_text(re.sub(r',\s*"digest":\s*"\w+"', "", receipt.read_text()))
+    done = built(store, okta_project)
+    assert ["2,001 objects and lists inside each other; at most 200 are read"] == [
+        each.error for each in done.kept_out[SOURCE]
+    ]
+    assert {HOURS[0]: (1, 1, True)} == counted(store)
