@@ -113,8 +113,8 @@ def decode(
         if stored is None:
             continue
         count = report.objects.setdefault(source.name, ObjectCount(source.arrived_at, source.fingerprint))
+        file = StoredFile(source.name, stored)
         with stored:
-            file = StoredFile(source.name, stored)
             try:
                 for name, chunks in _streams(source, file, limits, report, xml):
                     row, header = 1, ""
@@ -135,6 +135,10 @@ def decode(
                 count.records += 1
                 why = f"{type(problem).__name__}: {problem}; the rest of the object, from byte {file.bytes_read:,}"
                 yield from batches.add(source.name, count.records, problem_piece(b"", "unprocessable", why))
+            if 0 <= (size := file.size()) < source.size:
+                why = f"{source.name}: had {source.size:,} bytes when it was listed and {size:,} when it was read"
+                why += ", of which the records landed" if count.records else ""
+                report.refused.append((source.name, why))
             count.bytes += file.bytes_read
             if not count.records and any(name == source.name for name, _ in report.refused):
                 del report.objects[source.name]  # it is as one that is not given, and is tried again

@@ -8,6 +8,7 @@ In bounded memory. What is readable in front of damage is kept, and `Broken` the
 from __future__ import annotations
 
 import io
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -295,6 +296,13 @@ class StoredFile:
             return self._file.seek(offset, whence)
         except OSError as error:
             raise ObjectUnreadable(self._name, f"cannot be read at byte {offset:,}: {error}") from error
+
+    def size(self) -> int:
+        """How large a file of this machine is now; -1 of any other."""
+        try:
+            return os.fstat(self._file.fileno()).st_size
+        except (AttributeError, OSError):
+            return -1
 
     def blocks(self, size: int) -> Iterator[bytes]:
         """The file in blocks of at most `size` bytes."""

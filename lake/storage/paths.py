@@ -18,6 +18,7 @@ STAGING = "_staging"
 JOURNAL = "_journal"
 SPOOL = "_spool"
 EXPORTING = "_exporting"  # pushes that have begun, and what destinations that cannot replace an hour have taken (ids)
+DAMAGED = "damaged"  # where unreadable files are put aside, under their own key
 REFUSED = "refused"  # rows that a destination refused, whole, with its own code
 OUTCOMES = "dispositions"  # the table of event outcomes: what became of every bronze row
 ERASURES = "erasures"  # standing conditions, which may name a person: close this folder to all but landing and erasing

@@ -283,14 +283,18 @@ _compaction = msgspec.json.Decoder(CompactionReceipt)
 def _footers(store: Store, share: float, looked: Looked) -> Iterator[Damage]:
     """Yield what no receipt tells the size of: analysts' verdicts, refused rows, Iceberg's files."""
     verdicts = "restore it from a backup: `headwater doctor --repair` only puts it aside, for the others to be read"
+    taken = f"{_ASIDE}the next push of its hour says what to do: its destination would have events twice"
     refused = "`headwater doctor --repair` puts it aside, and the next push of its hour writes it again"
     iceberg = "`headwater doctor --repair` puts its table aside, and `headwater iceberg publish` makes it again"
     for root, kind, advice in (
         ("signals", "verdicts of analysts", verdicts),
         (paths.REFUSED, "refused rows", refused),
+        (paths.EXPORTING, "acknowledged events", taken),
         ("iceberg", ICEBERG, iceberg),
     ):
         for each in store.list(root):
+            if root == paths.EXPORTING and not each.key.endswith(".parquet"):
+                continue  # a push that has begun
             looked.add(looked.files, kind)
             looked.add(looked.bytes, kind, each.size)
             if share >= 1 or not each.key.endswith(".parquet"):

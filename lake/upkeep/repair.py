@@ -22,7 +22,6 @@ from lake.storage.store import Store
 from lake.upkeep.broken_receipts import CONDITION, JOURNAL_ENTRY, LANDING, MISSING, UNKNOWN, Damage
 from lake.upkeep.damage import ICEBERG, examine, unreadable
 
-DAMAGED = "damaged"  # where unreadable files are put aside, under their own key
 _LANDED = (paths.BRONZE, paths.QUARANTINE)
 
 
@@ -51,7 +50,7 @@ def repair(store: Store, sources: Collection[str] | None = None) -> Iterator[Rep
 
 def aside(store: Store, key: str) -> str:
     """Move a file to where damaged ones lie; return where it is now."""
-    to = f"{DAMAGED}/{key}"
+    to = f"{paths.DAMAGED}/{key}"
     if store.info(to) is not None:
         to = f"{to}.{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:4]}"
     with store.lock("publish"):
@@ -103,7 +102,7 @@ def _table_aside(store: Store, key: str) -> str:
         keys = [each.key for folder in ("iceberg", f"{paths.LEDGER}/iceberg") for each in store.list(folder)]
     for each in keys:
         aside(store, each)
-    return f"is now {DAMAGED}/{key}, with {len(keys) - 1} other files of its table"
+    return f"is now {paths.DAMAGED}/{key}, with {len(keys) - 1} other files of its table"
 
 
 def _receipts_again(store: Store, lost: dict[str, Damage], orphans: dict[str, Damage]) -> Iterator[Repaired]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lake.export.destination import configured
-from lake.export.errors import BadDeclaration, DestinationDenied
+from lake.export.errors import BadDeclaration, DestinationDenied, ExportError
 from tests.integration.export.adapters import TOKEN, Splunk
 from tests.integration.export.contract import started
 from tests.integration.export.hec import ids, once
@@ -262,3 +262,27 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(splunk, tmp_path):
         splunk.push(url=url)
     assert splunk.push(url=url, ca_file=str(certificate)).matches
     assert once(splunk, range(5))
+
+
+def test_an_hour_whose_receipt_is_lost_is_not_sent_twice(splunk):
+    splunk.lake.silver(rows=20)
+    splunk.push()
+    for receipt in splunk.lake.store.list("ledger/export"):
+        splunk.lake.store.move(receipt.key, f"damaged/{receipt.key}")
+    assert splunk.push().sent == 0
+    assert splunk.hec.counts() == Counter(ids(range(20)))
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_an_hour_of_which_nothing_tells_what_was_taken_is_refused_with_what_to_do(splunk, aside):
+    splunk.lake.silver(rows=20)
+    splunk.push()
+    for taken in splunk.progress:
+        splunk.lake.store.move(taken, f"damaged/{taken}" if aside else f"elsewhere/{taken}")
+    if aside:
+        for receipt in splunk.lake.store.list("ledger/export"):
+            splunk.lake.store.move(receipt.key, f"damaged/{receipt.key}")
+    splunk.lake.silver(rows=21)
+    with pytest.raises(ExportError, match=r"twice\. Delete those that are there \(`index=.* event_hour=.*\| delete`\)"):
+        splunk.push()
+    assert splunk.hec.counts() == Counter(ids(range(20)))

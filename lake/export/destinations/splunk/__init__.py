@@ -29,6 +29,7 @@ from lake.export.destinations.splunk.progress import Progress
 from lake.export.destinations.splunk.sending import Sending
 from lake.export.errors import ExportError, one_line
 from lake.export.rows import Reader
+from lake.storage import paths
 from lake.storage.store import Store
 
 TYPES = {
@@ -114,6 +115,14 @@ class Splunk:
     def _push(self, con: duckdb.DuckDBPyConnection, progress: Progress, table: str, partition: Partition) -> Delivery:
         options, given = self._options, columns(con)
         again = progress.load(con)
+        if not again and (why := progress.lost()):
+            search = f'index={options.index or "…"} event_hour="{partition}" source="headwater:{table}"'
+            raise ExportError(
+                f"{table} {partition}: which events Splunk has taken is not known any more ({why}), and Splunk"
+                " replaces none: all of them would be there twice. Delete those that are there"
+                f" (`{search} | delete`), remove {progress.folder} and {paths.DAMAGED}/{progress.folder} with the"
+                " receipt of the day, and push again"
+            )
         chosen = "true"
         if again:
             con.execute(

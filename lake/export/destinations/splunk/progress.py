@@ -20,6 +20,7 @@ from lake.base.sql import literal
 from lake.export.declaration import EVENT_ID
 from lake.export.destination import Held, Partition
 from lake.export.rows import CHECKSUM
+from lake.ledger.export_receipts import exported_day
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -35,7 +36,8 @@ class Progress:
         self, store: Store, identity: str, destination: str, table: str, partition: Partition, work: Path
     ) -> None:
         self._store = store
-        self._folder = paths.export_progress(destination, table, partition.hour)
+        self.folder = paths.export_progress(destination, table, partition.hour)
+        self._destination, self._table, self._hour, self._identity = destination, table, str(partition), identity
         self._mark = hashlib.sha256(identity.encode()).hexdigest()[:12]
         self._work = work / f"progress-{table}-{partition}"
         self._files = 0
@@ -48,7 +50,7 @@ class Progress:
         self._work.mkdir(parents=True)
         self._own = []
         last = 0
-        for found in self._store.list(self._folder):
+        for found in self._store.list(self.folder):
             if not found.key.rsplit("/", 1)[-1].startswith(self._mark):
                 continue
             with self._store.open(found.key) as held, (self._work / f"{len(self._own)}.parquet").open("wb") as out:
@@ -63,6 +65,16 @@ class Progress:
         # Later than any push before, also where another machine's clock runs ahead.
         self.pushed_at = max(time.time_ns() // 1000, (last or 0) + 1)
         return bool(self._own)
+
+    def lost(self) -> str:
+        """Return what says that events of the hour were sent, where nothing tells which; "" as a rule."""
+        aside = next((each.key for each in self._store.list(f"{paths.DAMAGED}/{self.folder}")), "")
+        if aside:
+            return f"{aside} was put aside as damaged"
+        receipt = exported_day(self._store, self._destination, self._table, self._hour[:10]).get(self._hour)
+        if receipt is not None and receipt.identity == self._identity and receipt.held_rows:
+            return f"the receipt says {receipt.held_rows:,} events, and {self.folder} is empty"
+        return ""
 
     def intend(self, con: duckdb.DuckDBPyConnection, ids: str) -> None:
         """Remember, before anything goes, what is about to be sent: `ids` is a SELECT of one column, `id`."""
@@ -104,7 +116,7 @@ class Progress:
 
     def condense(self, con: duckdb.DuckDBPyConnection) -> None:
         """Make one file of all; also what is of other identities goes. Call `load` first."""
-        others = [found.key for found in self._store.list(self._folder) if found.key not in self._own]
+        others = [found.key for found in self._store.list(self.folder) if found.key not in self._own]
         if len(self._own) > 1:
             made = self._work / "condensed.parquet"
             con.execute(
@@ -118,4 +130,4 @@ class Progress:
 
     def _key(self) -> str:
         self._files += 1
-        return f"{self._folder}/{self._mark}-{self.pushed_at}-{self._files:06d}.parquet"
+        return f"{self.folder}/{self._mark}-{self.pushed_at}-{self._files:06d}.parquet"
