@@ -22,6 +22,7 @@ from lake.base import plugins
 from lake.storage.store import AwsAccess
 
 # Archives of kinds that are not read are data too: reading says what they are.
+VANISHED = "deleted after it was listed and before it was read"
 _DATA_SUFFIXES = (
     "json|jsonl|ndjson|log|xml|parquet|gz|gzip|tgz|zst|zstd|tzst|zip|bz2|tbz2?|xz|txz|lzma|tar"
     "|7z|rar|lz4|lzo?|z|snappy|avro|orc|evtx"
@@ -335,6 +336,6 @@ def _open(path: str) -> BinaryIO:
     try:
         return Path(path).open("rb")
     except FileNotFoundError:
-        raise ObjectGone("deleted after it was listed and before it was read") from None
+        raise ObjectGone(VANISHED) from None
     except PermissionError:
         raise ObjectRefused(f"{path}: reading it is not permitted to this user") from None

@@ -3,14 +3,15 @@
 `FieldPaths`: a field may stand under its own name or an alias, at each path of the object around it. Lists are left
 out everywhere: a list is read and judged as one value. `IdentitySql`: event key and event time over the typed columns,
 and what is wrong when one cannot be made. `DriftCounter`: an unknown field is never a loss, for it stays in `_raw`;
-each is counted per batch, with one value. `Reader`: what `read_json` and `read_text` have in common.
+each is counted per batch, with one value. `Reader`: what `read_json` and `read_text` have in common. `Reading`: whether
+a stream is still read.
 """
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ Steps = tuple[str, ...]
 RECORD: Steps = ()
 
 _SAMPLE_CHARACTERS = 200
+_READ_AHEAD_SECONDS = 0.2  # in which a thread asks for the next batch, if it will at all
 _MOST_FIELDS = 1000  # a record whose keys are data (ids as names) must not grow the receipt without end
 
 _MICROS = {
@@ -339,3 +341,34 @@ class Reader(ABC):
     def _stalled(self) -> bool:
         """Whether the batch stalled, or may have, because a field has another type in too many records."""
         return self.contract.stall_above is not None and self.stalls_as == "quarantine"
+
+
+class Reading:
+    """Whether a stream is still read. Arrow reads ahead in threads of its own, also after the statement has failed.
+
+    One that does so while Python ends makes the process end with SIGABRT instead of its exit code.
+    """
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._busy, self._ended = threading.Lock(), threading.Event()
+
+    def watched(self, stream: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches, until someone stops the reading."""
+        batches = iter(stream)
+        try:
+            while not self._stopped:
+                with self._busy:
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                yield batch
+        finally:
+            self._ended.set()
+
+    def stop(self) -> None:
+        """Let no further batch be read, and wait for the one that is."""
+        self._stopped = True
+        with self._busy:
+            pass
+        self._ended.wait(_READ_AHEAD_SECONDS)

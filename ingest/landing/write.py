@@ -15,7 +15,7 @@ import pyarrow as pa
 from ingest.contracts import Contract
 from ingest.contracts.model import pipeline_columns
 from ingest.decode import DecodeReport, Limits, ObjectUnreadable, decode
-from ingest.landing.fields import IdentitySql, Reader
+from ingest.landing.fields import IdentitySql, Reader, Reading
 from ingest.landing.publish import QUARANTINE_PARTITION, LandingError, Staged, first_line
 from ingest.landing.read_json import JsonReader
 from ingest.objects import RawObject
@@ -174,9 +174,13 @@ class Writing:
         few = sum(each.size for each in self.objects) < _FEW_BYTES
         settings = replace(self.settings, threads=1) if few else self.settings
         with connect(settings, self.staged) as con:
-            con.register("decoded", self._watched(stream, report, most_hours))
-            self._copy(con, reader, lambda query: copy(con, query, report))
-            con.unregister("decoded")
+            reading = Reading()
+            con.register("decoded", self._watched(stream, report, most_hours, reading))
+            try:
+                self._copy(con, reader, lambda query: copy(con, query, report))
+            finally:
+                reading.stop()
+                con.unregister("decoded")
         return Written(report, reader)
 
     def _reader(self) -> Reader:
@@ -201,7 +205,7 @@ class Writing:
             con.execute(_quarantine_statement(self.contract, rejected, self.staged.quarantine))
 
     def _watched(
-        self, stream: pa.RecordBatchReader, report: DecodeReport, most_hours: int | None
+        self, stream: pa.RecordBatchReader, report: DecodeReport, most_hours: int | None, reading: "Reading"
     ) -> pa.RecordBatchReader:
         """The stream, telling how far it has got. DuckDB makes a text of what breaks it, so the error is kept.
 
@@ -210,7 +214,7 @@ class Writing:
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
-                for batch in stream:
+                for batch in reading.watched(stream):
                     if self.progress is not None:
                         self.progress(report.bytes_read)
                     if most_hours and sum(1 for _ in self.staged.bronze.glob("date=*/hour=*")) > most_hours:

@@ -70,7 +70,7 @@ def _assets(graph: Graph, name: str, tables: Sequence[BuiltTable], plan: _Planne
                     context.add_asset_metadata(metadata, asset_key=key, partition_key=key_of_hour(hour))
                 yield dg.MaterializeResult(asset_key=key)
         if failures:
-            raise BuildFailed(failures)
+            raise BuildFailed(failures, settings.memory_bytes)
 
     return build
 

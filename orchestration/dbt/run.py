@@ -31,8 +31,8 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
-# As measured: an hour of 34,000 Windows events peaks at 576 MiB with 768MiB, one of 8,000 GuardDuty findings at 609; with
-# 512MiB DuckDB runs out of memory for both. With 1GiB they peak at 743 and 657.
+# Measured: with 768MiB an hour of 34,000 Windows events peaks at 576 MiB, one of 8,000 GuardDuty findings at 609; with
+# 512MiB DuckDB runs out of memory for both.
 _ENOUGH = 768 << 20
 
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from ingest.contracts import Contract
 from ingest.landing import LandingError, LandingSettings, land_files
 from ingest.landing.land import Landed
-from ingest.objects import Listing, list_places
+from ingest.objects import VANISHED, Listing, list_places
 from lake.ledger.coverage import coverage_sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
@@ -71,7 +71,8 @@ def land(
     counts = [each.counted() for each in done]
     read, quarantined = (sum(each[name] for each in counts) for name in ("read", "quarantined"))
     stalled = any(each.receipt.status == "stalled" for each in done)
-    if (read and quarantined == read) or stalled or _unread(listing, done):
+    vanished = any(why == VANISHED for each in done if not each.unchanged for _, why in each.receipt.ignored)
+    if (read and quarantined == read) or stalled or vanished or _unread(listing, done):
         raise typer.Exit(1)
 
 

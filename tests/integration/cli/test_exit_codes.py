@@ -1,9 +1,13 @@
 """Nothing that needs a look, and nothing that was never set, ends with exit code 0."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from ingest.decode import DecodeReport, compression
+from ingest.objects import RawObject
+from tests.integration import okta_logs
 from tests.integration.lakes import headwater
 
 
@@ -45,3 +49,23 @@ def test_a_build_of_a_project_with_a_file_that_cannot_be_read_needs_a_look(
     assert 0 == headwater("build", "--source", "okta_system_log").code
     monkeypatch.setattr("orchestration.dbt.project.Project.problems", ["models/x.sql: not SQL"])
     assert 1 == headwater("build", "--source", "okta_system_log").code
+
+
+@pytest.mark.parametrize("change", ["vanish", "shrink"])
+def test_a_file_that_vanishes_or_shrinks_after_it_was_listed_needs_a_look(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.ndjson", "b.ndjson"):
+        okta_logs.write(tmp_path / name, [okta_logs.event(f"{name}-{number}") for number in range(9)])
+    first = tmp_path / "a.ndjson"
+
+    def opened(source: RawObject, report: DecodeReport) -> BinaryIO | None:
+        if source.name.endswith("a.ndjson") and first.exists():
+            first.unlink() if change == "vanish" else first.write_bytes(first.read_bytes()[:1000])
+        return compression.opened(source, report)
+
+    monkeypatch.setattr("ingest.decode.opened", opened)
+    found = headwater("land", "okta_system_log", tmp_path)
+    said = "deleted after it was listed" if change == "vanish" else "and 1,000 when it was read"
+    assert 1 == found.code and said in found.out
+    assert ("9 read" if change == "vanish" else "12 read") in found.out
