@@ -11,7 +11,6 @@ from ingest.contracts import Contract
 from ingest.landing import LandingError, LandingSettings, land_files
 from ingest.landing.land import Landed
 from ingest.objects import VANISHED, Listing, list_places
-from lake.ledger.coverage import coverage_sentence
 from lake.storage.publish import sweep
 from lake.storage.store import Store
 from orchestration.cli.app import (
@@ -117,6 +116,9 @@ def _report_landing(source: str, listing: Listing, done: list[Landed], json: boo
             say(f"  {broken.records:,} × {broken.reason}{where}: {consequence}{found}")
         if len(receipt.violations) > 12:
             say(f"  and {len(receipt.violations) - 12:,} more kinds; --json has all")
+        if receipt.coverage:
+            from lake.ledger.coverage import coverage_sentence  # most batches have none
+
         for told in receipt.coverage:
             say(f"  {coverage_sentence(told)}")
         if receipt.drift:
