@@ -21,7 +21,7 @@ nullif(coalesce(event_data_fields.{{ name }}, {{ name }}), '')
 {% macro audit_status() -%}
 {%- set mask = "coalesce(try_cast(Keywords as hugeint), try_cast(Keywords as ubigint)::hugeint)" -%}
 case
-      when log = 'sysmon' then case when EventID in (27, 28, 255) then 2 else 1 end
+      when log = 'sysmon' and EventID > 0 then case when EventID in (27, 28, 255) then 2 else 1 end
       when EventType in ('AUDIT_SUCCESS', 'SuccessAudit') or contains(lower(Keywords), 'audit success') then 1
       when EventType in ('AUDIT_FAILURE', 'FailureAudit') or contains(lower(Keywords), 'audit failure') then 2
       when {{ mask }} & 4503599627370496 <> 0 then 2

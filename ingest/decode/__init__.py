@@ -73,7 +73,9 @@ _MAY_BE_PACKED = re.compile(
 # A Windows event in a text, or in a text of JSON. Two patterns: together they take nine times as long.
 _EVENT = re.compile(rb"<(?:Event|UserData|DataItem|[A-Za-z_][\w.-]{0,30}:Event)")
 _ESCAPED_EVENT = re.compile(rb"u003[cC](?:Event|UserData|DataItem)")
-_MAY_BE_XML = re.compile(rb"""\s*(?!\s|\[|\{\s*["}])(?:<|.*?</?[A-Za-z])""", re.DOTALL)  # what begins as JSON is none
+_MAY_BE_XML = re.compile(
+    rb"""\s*(?!\s|\[|\{\s*["}])(?:<[^\d]|.*?</?[A-Za-z])""", re.DOTALL
+)  # what begins as JSON is none
 
 __all__ = ["RAW", "SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
 

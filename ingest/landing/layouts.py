@@ -23,7 +23,8 @@ def in_own_layout(
     contract: Contract, lines: pa.StringArray, raw: pa.StringArray, looked_at: npt.NDArray[np.bool_]
 ) -> tuple[pa.StringArray, pa.StringArray, npt.NDArray[np.int64]]:
     """Return the lines, those that are looked at in their contract's layout where they had another; the texts as
-    delivered of all that were changed, else NULL; and the places of those that were changed here.
+    delivered of all that were changed, else NULL; and the places of those that were changed here. What stands in front
+    of an object on its line, such as a syslog header, becomes `LineHeader`.
     """
     read = _reader(contract.source, contract.fields)
     rows = np.flatnonzero(looked_at).tolist()
@@ -45,9 +46,14 @@ def _reader(source: str, fields: tuple[Field, ...]) -> Read:
     decode, encode = msgspec.json.Decoder(dict[str, Any]).decode, msgspec.json.Encoder().encode
 
     def read(line: str) -> str | None:
+        begin = line.find("{")
+        header = line[:begin].strip()
         try:
-            made = layouts.plain(decode(line), own_names) if layouts else None
-            return None if made is None else encode(made).decode()
+            record = decode(line[begin:])
+            made = layouts.plain(record, own_names) if layouts else None
+            if made is None:
+                return None
+            return encode({"LineHeader": header, **made} if header else made).decode()
         except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
             return None  # StrictSql says what is wrong with it
 

@@ -64,7 +64,7 @@ select
         'os': {'name': 'Windows', 'type_id': 100, 'type': 'Windows'}
     } as device,
     {{ ocsf_metadata(
-        "Microsoft", "Windows", event_code="event_id", log_name="channel", log_provider="provider_name",
+        "Microsoft", "Windows", event_code="event_code", log_name="channel", log_provider="provider_name",
         log_level="level", original_time="original_time", correlation_uid="correlation_uid", sequence="record_number"
     ) }} as metadata,
 

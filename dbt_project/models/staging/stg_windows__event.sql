@@ -20,6 +20,9 @@ named as (
             when 'microsoft-windows-security-auditing' then 'security'
             when 'microsoft-windows-sysmon' then 'sysmon'
             when 'microsoft-windows-eventlog' then case when EventID = 104 then 'system' else 'security' end
+            -- rows of Defender's tables tell of the same events, and have their numbers
+            when 'microsoft defender for endpoint'
+                then case when EventID in (4624, 4625) then 'security' else 'sysmon' end
             {% set logs = {
                 "microsoft-windows-powershell": "powershell",
                 "powershellcore": "powershell",
@@ -60,6 +63,7 @@ select
         else log || ':' || EventID
     end as event_type,
     EventID as event_id,
+    case when SourceName = 'Microsoft Defender for Endpoint' then EventType else EventID::varchar end as event_code,
     Channel as channel,
     SourceName as provider_name,
     Hostname as computer_name,
@@ -83,7 +87,9 @@ select
     UserID as account_sid,
     AccountName as account_name,
     Domain as account_domain,
-    ExecutionProcessID as execution_process_id,
+    -- Export-WinEvents has nothing of who wrote the event: its ProcessID is event data
+    _record is null and ThreadID is null and ExecutionProcessID is not null as has_bare_process_id,
+    case when not has_bare_process_id then ExecutionProcessID end as execution_process_id,
 
     -- actor and target account (Security)
     {{ event_value("SubjectUserSid") }} as subject_user_sid,
@@ -148,7 +154,9 @@ select
     -- process
     {{ event_value("NewProcessId") }} as new_process_id,
     {{ event_value("NewProcessName") }} as new_process_name,
-    {{ event_value("ProcessId") }} as process_id,
+    coalesce(
+        {{ event_value("ProcessId") }}, case when has_bare_process_id then ExecutionProcessID::varchar end
+    ) as process_id,
     {{ event_value("ProcessName") }} as process_name,
     {{ event_value("ProcessGuid") }} as process_guid,
     {{ event_value("Image") }} as image,

@@ -3,7 +3,8 @@ the event XML) beside an object `EventData`.
 
 `plain` takes one record. What stands where is said by three lists: `_ENVELOPES` (documents around an event), `_HEADERS`
 (objects that hold its header, however attributes are written there) and `_NAMES` (how collectors call each field).
-`event_data` has what an event says of itself, `ecs` undoes winlogbeat's modules. Names are compared without regard to
+`event_data` has what an event says of itself, `ecs` undoes winlogbeat's modules, `defender` has its tables.
+Names are compared without regard to
 case. Every value stays: what has no place keeps its own name.
 
 Read from the documentation or the code of evtx_dump (github.com/omerbenamram/evtx), xmltodict, Velociraptor, winlogbeat
@@ -20,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ingest.sources.windows_event import defender
 from ingest.sources.windows_event.ecs import ecs_data
 from ingest.sources.windows_event.event_data import DATA_NAMES, Data, event_data, placed_inserts, wazuh_data
 
@@ -87,6 +89,7 @@ _BESIDE: Final = {
     "sid": ("sourcename", "eventtype"),
     "source": ("eventlog",),
 }
+_CLOCKS: Final = ("EventTime", "EventReceivedTime")
 _LISTS: Final = ("Keywords", "tags")
 _ATTRIBUTES: Final = ("#attributes", "$", "@attributes")
 _TEXTS: Final = ("#text", "_", "value", "content", "#content")
@@ -103,6 +106,8 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
     `own_names` are the contract's names by their lower case. Only empty objects, empty texts and nulls are left out.
     """
     event = _unwrapped(_nested(record))
+    if defender.is_row(event):
+        return defender.as_event(event)
     index, found = _index(event)
     header = _header(index)
     if "EventID" not in header:
@@ -126,6 +131,8 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
             own = own_names.get(name.lower(), name)
             if isinstance(value, list) and len(value) == 1 and name.lower() in own_names and own not in _LISTS:
                 value = value[0]  # Kibana and Elasticsearch's `fields` have lists of every value
+        if isinstance(value, int | float) and own in _CLOCKS:
+            value = _time(value)
         if value is not None and value != "":
             _add(made, {own: value}, "collector")
     if data:

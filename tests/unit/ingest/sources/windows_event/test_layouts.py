@@ -132,3 +132,55 @@ def test_fields_stand_where_the_contract_has_them(record: dict[str, Any], expect
 @pytest.mark.parametrize("record", [{}, {"a": 1}, {"properties": {"DeviceId": "x"}}, {"event": {"code": None}}])
 def test_a_record_of_no_known_layout_is_left_to_the_contract(record: dict[str, Any]) -> None:
     assert plain(record, OWN_NAMES) is None
+
+
+ROW = {
+    "Timestamp": "2026-03-14T09:12:21.1234567Z", "DeviceId": "d", "DeviceName": "ws-31.example.com", "ReportId": 7,
+    "InitiatingProcessId": 4001, "InitiatingProcessFolderPath": "c:\\windows\\explorer.exe",
+    "InitiatingProcessAccountName": "dora", "InitiatingProcessAccountDomain": "example",
+    "InitiatingProcessCommandLine": "explorer.exe",
+}  # fmt: skip
+PROCESS = {"ProcessId": 4001, "Image": "c:\\windows\\explorer.exe", "User": "example\\dora"}
+ROWS = {
+    "ProcessCreated": (
+        {"FileName": "cmd.exe", "FolderPath": "C:\\Windows\\System32", "ProcessId": 7356, "SHA1": "a1", "MD5": "b2",
+         "ProcessCommandLine": "cmd.exe /c dir", "AccountName": "erik", "AccountDomain": "example", "LogonId": 9},
+        1,
+        {"Image": "C:\\Windows\\System32\\cmd.exe", "ProcessId": 7356, "CommandLine": "cmd.exe /c dir", "LogonId": 9,
+         "Hashes": "SHA1=a1,MD5=b2", "User": "example\\erik", "ParentUser": "example\\dora", "ParentProcessId": 4001,
+         "ParentImage": "c:\\windows\\explorer.exe", "ParentCommandLine": "explorer.exe"},
+    ),
+    "LogonFailed": (
+        {"AccountName": "erik", "AccountDomain": "example", "LogonType": "Network", "RemoteIP": "203.0.113.9",
+         "FailureReason": "InvalidUserNameOrPassword", "AccountSid": ""},
+        4625,
+        {"TargetUserName": "erik", "TargetDomainName": "example", "LogonType": "3", "IpAddress": "203.0.113.9",
+         "FailureReason": "InvalidUserNameOrPassword", "SubjectUserName": "dora", "SubjectDomainName": "example",
+         "ProcessId": 4001, "ProcessName": "c:\\windows\\explorer.exe"},
+    ),
+    "InboundConnectionAccepted": (
+        {"LocalIP": "10.0.0.31", "LocalPort": 445, "RemoteIP": "10.0.0.9", "RemotePort": 50001, "Protocol": "Tcp"},
+        3,
+        {"Initiated": "false", "SourceIp": "10.0.0.9", "SourcePort": 50001, "DestinationIp": "10.0.0.31",
+         "DestinationPort": 445, "Protocol": "Tcp", **PROCESS},
+    ),
+    "RegistryValueSet": (
+        {"RegistryKey": "HKEY_LOCAL_MACHINE\\Software\\Run", "RegistryValueName": "x", "RegistryValueData": "a.exe"},
+        13,
+        {"EventType": "SetValue", "TargetObject": "HKEY_LOCAL_MACHINE\\Software\\Run\\x", "Details": "a.exe",
+         **PROCESS},
+    ),
+    "AntivirusScanCompleted": ({}, 0, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_row_of_defenders_tables_is_the_event_that_it_tells_of(kind: str) -> None:
+    columns, number, data = ROWS[kind]
+    row = {"category": "AdvancedHunting-DeviceEvents", "properties": {**ROW, **columns, "ActionType": kind}}
+    made = read(row)
+    assert (number, "DeviceEvents", "ws-31.example.com", kind) == (
+        made["EventID"], made["Channel"], made["Hostname"], made["EventType"],
+    )  # fmt: skip
+    assert data == made.get("EventData")
+    assert 7 == made["ReportId"]
