@@ -88,7 +88,9 @@ select
     AccountName as account_name,
     Domain as account_domain,
     -- Export-WinEvents has nothing of who wrote the event: its ProcessID is event data
-    _record is null and ThreadID is null and ExecutionProcessID is not null as has_bare_process_id,
+    (
+        _record is null and EventTime is null and ThreadID is null and ExecutionProcessID is not null
+    ) as has_bare_process_id,
     case when not has_bare_process_id then ExecutionProcessID end as execution_process_id,
 
     -- actor and target account (Security)

@@ -145,9 +145,11 @@ def placed_inserts(event: Data, header: Mapping[str, Any], own_names: Mapping[st
     Nothing where no template of the event has as many strings: then they stay where they are.
     """
     key = next((key for key, value in event.items() if key.lower() in INSERTS and isinstance(value, list)), "")
-    inserts = [each.get("Value") if isinstance(each, dict) else each for each in event.get(key, ())]
+    if not key:
+        return {}
+    inserts = [each.get("Value") if isinstance(each, dict) else each for each in event[key]]
     log = _LOGS.get(str(header.get("SourceName", "")).lower())
-    names = _templates().get((log or "", str(header["EventID"]), len(inserts))) if inserts else None
+    names = _templates().get((log or "", str(header["EventID"]), len(inserts)))
     if names is None:
         return {}
     del event[key]
