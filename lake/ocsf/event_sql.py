@@ -21,7 +21,7 @@ from lake.ocsf.rules import profiles_sql, rules
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
 RECORD = "_record"  # in a mapping's `metadata`: the pipeline's columns of the record that the event was made of
-_OF_CONTEXT = ("enrichments", "osint")
+_OF_CONTEXT = ("enrichments",)
 _COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata", "unmapped")
 
 

@@ -194,6 +194,11 @@ class Row:
                         return self._place_at(at)
         return -1
 
+    def has_member(self, text: str, node: Node) -> bool:
+        """Whether JSON has a text anywhere under a name, as in lists; slower than what `how` looks at."""
+        name, folded = node.name.lower(), text.lower()
+        return any(path.lower().endswith(name) and value.lower() == folded for path, value in self._leaves())
+
     def _member_at(self, written: str) -> int:
         """Where JSON has a member of a name, or of a path that ends with it, with a value; -1 for nowhere."""
         row, at = self._folded, 0

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from lake.ocsf.row_values import SEPARATOR, Known, Node, Places, Row
+from lake.ocsf.row_values import PLACED, SEPARATOR, Known, Node, Places, Row
 from lake.ocsf.value_texts import LITTLE_LENGTH, PLACEHOLDERS, says_little, text_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Accounts:
                 yield from self._traced(value, node, f"{path}[{number}]", row)
         elif found is not None:
             text = text_of(found)
-            how = row.how(text, node)
+            how = row.how(text, node) or (PLACED if row.has_member(text, node) else "")
             yield Account(path, text, how, row.where(text, node, how))
 
     def _read(self, raw: str) -> Any:

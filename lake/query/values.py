@@ -71,7 +71,8 @@ def count_values(
     accounts, sql = _of_class(record, event_class)
     parts = round(share * _PARTS)
     some = "" if share == 1 else f" and md5_number_lower(metadata.uid) % {_PARTS} < {parts}"
-    some += f" and date || 'T' || hour in {literals(hours)}" if hours else ""
+    days = f" and date in {literals(sorted({hour[:10] for hour in hours}))}" if hours else ""
+    some += f"{days} and date || 'T' || hour in {literals(hours)}" if hours else ""
     rows = con.execute(f"""
 with events as (
   select metadata.uid as uid, {sql} as row_values, _batch, _source_object, _source_row, date, hour
@@ -79,7 +80,7 @@ with events as (
 )
 select events.uid, {record_sql(record.columns)}, row_values
 from events join bronze.{quoted(source)} as bronze using (_batch, _source_object, _source_row, date, hour)
-where bronze._event_key = events.uid""")
+where bronze._event_key = events.uid{days.replace("date", "bronze.date")}""")
     while batch := rows.fetchmany(_ROWS_AT_ONCE):
         for uid, raw, values in batch:
             found.add(uid, accounts.trace(raw, values))

@@ -12,6 +12,7 @@ from lake.ledger.build_receipts import BuildReceipt
 from lake.marts.declaration import BadMart
 from lake.marts.staleness import StaleMart, Tables, stale_mart
 from lake.ocsf.validate import ValidationReport, validate_table
+from lake.query.values import KINDS, MISSING, Shares
 from lake.storage import duck, paths
 from lake.storage.store import Store
 from orchestration.assets.hours import hour_texts
@@ -19,8 +20,10 @@ from orchestration.assets.landing_metadata import table
 from orchestration.dbt.project import load_project
 from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
+from orchestration.steps.verify import values_of_source
 
 BALANCE, COLLISIONS, VALIDITY, CURRENT = "balance", "key_collisions", "ocsf_validity", "current"
+VALUES = "values_kept"
 _HOURS_WITHOUT_RUN = 24  # a check that is run by itself looks at this many of the newest built hours
 
 
@@ -46,6 +49,8 @@ def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecks
                 yield balance_check(asked, store, source, hours)
             elif asked.name == COLLISIONS:
                 yield _collisions(asked, receipts)
+            elif asked.name == VALUES:
+                yield _values_kept(asked, store, source, built, list(receipts), settings.value_check_share)
             else:
                 yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
 
@@ -114,6 +119,9 @@ def _specs(tables: Iterable[BuiltTable]) -> Iterator[dg.AssetCheckSpec]:
                 "Every row keeps the OCSF rules (in SQL); a share of the rows is held against the official JSON Schema."
             )
             yield dg.AssetCheckSpec(VALIDITY, asset=each.key, description=words)
+            if not each.ocsf_class:  # a table of silver
+                words = "Every value of a record is in its row or declared by the contract, of a share of the rows."
+                yield dg.AssetCheckSpec(VALUES, asset=each.key, description=words)
 
 
 def balance_check(asked: dg.AssetCheckKey, store: Store, source: str, hours: Sequence[str]) -> dg.AssetCheckResult:
@@ -202,6 +210,25 @@ def _validity(
             if broken
             else {}
         ),
+    )
+
+
+def _values_kept(
+    asked: dg.AssetCheckKey, store: Store, source: str, built: BuiltTable, hours: Sequence[str], share: float
+) -> dg.AssetCheckResult:
+    found = values_of_source(store, source, share, hours, built.table) if hours and share else Shares()
+    worst = found.missing.most_common(1)
+    why = f"{worst[0][0]}, for instance of metadata.uid {found.examples[worst[0][0]]}" if worst else ""
+    missing, values = found.values[MISSING], found.values.total()
+    return dg.AssetCheckResult(
+        asset_key=asked.asset_key,
+        check_name=asked.name,
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{missing:,} of {values:,} values of records are nowhere in their rows: {why}"
+        if missing
+        else f"{values:,} values of {found.rows:,} records are in their rows or declared, in {_span(hours)}",
+        metadata={"rows": found.rows, **{kind: found.values[kind] for kind in KINDS}},
     )
 
 

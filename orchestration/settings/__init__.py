@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     ocsf_validation_share: float = Field(
         default=0.01, ge=0, le=1, description="Share of rows held against the official JSON Schema at run time."
     )
+    value_check_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of rows held against all values of their records at run time."
+    )
 
     _left_out: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -124,7 +124,7 @@ def values_of_source(
     store: Store, source: str, share: float = 1.0, hours: Sequence[str] = (), table: str = ""
 ) -> Shares:
     """Hold published rows of a source against their records: all of its classes, or one; a share of the rows."""
-    found, con = Shares(), reading(store)
+    found, con = Shares(), reading(store, f"silver bronze.{source}")
     record, classes = known_record(load_contracts()[source]), declared_classes()
     for model in load_project().mappings.models_of(source):
         name = model.partition("__")[0]

@@ -40,6 +40,7 @@ WHOLE: dict[str, Any] = {
     "warm_seconds": 0,
     "partitions_start": "2026-01-01T00",
     "ocsf_validation_share": 0.01,
+    "value_check_share": 0.01,
 }
 ODD = (
     None, "", " ", "\x00", -1, 0, 1e300, float("nan"), float("inf"), -float("inf"), 10**30, True, [], [None], {},

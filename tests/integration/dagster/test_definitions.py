@@ -47,7 +47,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
     settings = tmp_path / "headwater.yml"
     (tmp_path / "trail").mkdir()
     settings.write_text(
-        'lake: lake\npartitions_start: "2026-03-02T00"\nocsf_validation_share: 1\nthreads: 2\n'
+        'lake: lake\npartitions_start: "2026-03-02T00"\nocsf_validation_share: 1\nvalue_check_share: 1\nthreads: 2\n'
         f"sources: {{{trail.SOURCE}: {{root: {tmp_path / 'trail'}}}}}\n"
     )
     monkeypatch.setenv("HEADWATER_CONFIG", str(settings))
@@ -194,7 +194,9 @@ def test_an_hour_is_landed_built_and_checked(defs: dg.Definitions, lake: LocalSt
         ("ledger/dispositions__aws_cloudtrail", "balance"): True,
         ("ledger/dispositions__aws_cloudtrail", "key_collisions"): True,
         ("silver/api_activity__aws_cloudtrail", "ocsf_validity"): True,
+        ("silver/api_activity__aws_cloudtrail", "values_kept"): True,
         ("silver/base_event__aws_cloudtrail", "ocsf_validity"): True,
+        ("silver/base_event__aws_cloudtrail", "values_kept"): True,
     }
     validity = checks["silver/api_activity__aws_cloudtrail", "ocsf_validity"]
     assert validity.metadata["checked_by_official_schema"].value == 2
