@@ -13,8 +13,10 @@ with read as (
         case
             when is_classic then coalesce(
                 case when contains(message_text, 'HostApplication=') then message_text end,
-                nullif(array_to_string(coalesce(
-                    json_extract_string(event_data, '$.Data[*]'), json_extract_string(event_data, '$.*')
+                nullif(array_to_string(list_concat(
+                    json_extract_string(event_data, '$.Data[*]'),
+                    json_extract_string(event_data, '$.Data."#text"[*]'),
+                    json_extract_string(event_data, '$.*')
                 ), chr(10)), ''),
                 message_text
             )
