@@ -111,7 +111,7 @@ def _tree(paths: FieldPaths) -> _Node:
                 if node.owner is not None and _type_of(node.owner) != _type_of(each):
                     node.clash = True
                 node.owner = node.owner or each
-        if paths.has_layouts and len(each.steps) > 1:  # names joined instead of objects are another layout
+        if paths.has_layouts and len(each.steps) == 2:  # names joined instead of objects are another layout
             for mark in "._":
                 top.inside.setdefault(mark.join(each.steps), _Node(owner=each, clash=True))
     return top
