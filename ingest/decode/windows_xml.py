@@ -31,6 +31,7 @@ _IN_TEXT = re.compile(
     + rf"(?:{_PREFIXED}(?P<data>EventData|UserData|DataItem)(?=[\s/>])"
     + rf"|(?P<header>[^\n]{{0,1000}}?){_PREFIXED}Event(?=[\s>])[^<>]*>\s*{_PREFIXED}System[\s>])"
 )
+_JSON = re.compile(r"\s*(?:<\d{1,3}>)?[^<{]*\{(?=\s*[\"}])")  # a record of JSON, also behind a syslog header
 # Characters that XML forbids and events have all the same (XML 1.0, section 2.2). While expat reads, they are others.
 _FORBIDDEN = re.compile(
     "[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:x0*(?:[1-8bcBC]|0[efEF]|1[0-9a-fA-F])|0*\\d\\d?);"
@@ -69,8 +70,11 @@ def as_json(part: Piece) -> Piece:
         if row in problems:
             if problems[row][0] == "not_json" and text.lstrip()[:1] not in ("{", "["):
                 problems[row] = ("not_xml", problems[row][1])
-        elif text.lstrip()[:1] in ("{", "["):
-            made = with_events(text)
+        elif (json := _JSON.match(text)) is not None:
+            made = with_events(text[json.end() - 1 :])
+            made = made and text[: json.end() - 1].lstrip() + made  # a header stays in front of it
+        elif text.lstrip()[:1] == "[":
+            pass
         elif _EVENT.search(text):
             try:
                 made = event_as_json(text)

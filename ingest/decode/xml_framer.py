@@ -34,6 +34,8 @@ _AROUND = re.compile(
 )
 _LONGEST_TAG = 64  # of `<System>`, with a prefix
 _LONGEST_BETWEEN = 1 << 20  # bytes of text between events that are looked at as one
+_TAG = re.compile(rb"</[A-Za-z]|/>|<!|<[A-Za-z][\w.:-]*\s[\w.:-]+\s*=")  # of what is a part of an event
+_JSON_LINE = re.compile(rb"""\s*(?:<\d{1,3}>)?[^<{]*\{\s*["}]""")  # also behind a syslog header
 _PRIORITIES = re.compile(rb"(?m)^\s*<\d{1,3}>")  # that syslog begins its lines with
 _ENCODING = re.compile(rb"""\s*<\?xml[^<>]*\sencoding\s*=\s*["']([A-Za-z][\w.-]*)["']""")
 
@@ -80,7 +82,7 @@ class XmlFramer:
             before = cursor.data[at:begin]
             line = before.rfind(b"\n") + 1
             header = before[line:]
-            if header.lstrip()[:1] == b"{":
+            if _JSON_LINE.match(header):
                 end = self._end_of_line(begin, may_fill=not pieces and not sound)
                 if end is None:
                     break
@@ -209,7 +211,7 @@ class XmlFramer:
         """
         no_json: list[bytes] = []
         for line in text.splitlines(keepends=True):
-            if line.lstrip()[:1] != b"{":
+            if not _JSON_LINE.match(line):
                 no_json.append(line)
                 continue
             yield from self._no_json(b"".join(no_json), place)
@@ -221,7 +223,7 @@ class XmlFramer:
         rest = _AROUND.sub(b"", text).strip()
         if not rest:
             return
-        if b"<" not in _PRIORITIES.sub(b"", rest):
+        if not _TAG.search(rest):
             yield from self._lines(rest)
         elif len(text) > self._limits.max_record_bytes:
             yield too_large(text[: self._limits.max_record_bytes], len(text), place)

@@ -235,6 +235,24 @@ def test_a_broken_event_costs_itself_alone(broken: str, problem: str, between: s
     assert ["1", problem, "3"] == told(text) == told(f"<Events>{text}</Events>")
 
 
+@pytest.mark.parametrize("head", ["", "<13>Mar  2 05:00:00 dc1 x: ", "Mar  2 dc1 x: "])
+def test_lines_of_json_between_events_are_records_whatever_they_hold(head: str) -> None:
+    line = head + json.dumps({"EventID": 1, "Message": "a <b> </c>", "x": "<Event"})
+    rows = read(f"{head}{E1}\n{line}\n{line}\n{E3}\n{line}")
+    assert [None] * 5 == [row["problem"] for row in rows]
+    assert [line, line, line] == [rows[at]["line"] for at in (1, 2, 4)]
+    assert [(line, None)] * 2 == [(row["line"], row["problem"]) for row in read(f"{line}\n{line}")]
+
+
+def test_xml_in_json_behind_a_header_is_taken_apart_in_its_place() -> None:
+    line = "<13>Mar  2 dc1 x: " + json.dumps({"RawXml": E1, "n": 1})
+    for text in (line, "\n" + line + "\n" + E2):
+        row = read(text)[0]
+        assert [None, line] == [row["problem"], row["raw"]]
+        header, _, record = row["line"].partition("{")
+        assert ["<13>Mar  2 dc1 x: ", "1"] == [header, _number("{" + record)]
+
+
 def test_bad_utf8_costs_its_event_alone() -> None:
     rows = read(f"{E1}\n{E2}\n{E3}".encode().replace(b"dora", b"\xff\xfe", 2).replace(b"\xff\xfe", b"dora", 1))
     assert [None, "not_xml", None] == [row["problem"] for row in rows]
