@@ -1,11 +1,13 @@
 """Records that another AWS service wrapped on their way: taken out, so that they are what the vendor wrote.
 
-There are two wrappers. `cloudwatch_logs`: a subscription of CloudWatch Logs, through Firehose or not, whose
+There are four wrappers. `cloudwatch_logs`: a subscription of CloudWatch Logs, through Firehose or not, whose
 documents hold records as texts ("Log group-level subscription filters", Amazon CloudWatch Logs User Guide: messageType,
 owner, logGroup, …, logEvents [id, timestamp, message]), or an export of it to S3, whose lines begin with the time at
 which CloudWatch Logs took the message. `eventbridge`: an event that holds the record as its `detail`
-("AWS service events delivered by EventBridge", Amazon EventBridge User Guide). A contract names
-the wrappers of its source.
+("AWS service events delivered by EventBridge", Amazon EventBridge User Guide). `event_hook`: a call of an Okta event
+hook, which holds the record in `data.events` ("Event hooks", Okta Developer); one with several stays whole.
+`splunk_hec`: what is sent to Splunk's HTTP event collector, with the record as its `event`, an object or a text
+("Format events for HTTP Event Collector", Splunk). A contract names the wrappers of its source.
 
 What is not sound passes as it is, so that it ends in quarantine, whole.
 """
@@ -39,8 +41,23 @@ class _Event(msgspec.Struct):
     detail: msgspec.Raw
 
 
+class _HookData(msgspec.Struct):
+    events: list[msgspec.Raw]
+
+
+class _Hook(msgspec.Struct):
+    kind: str = msgspec.field(name="eventType")
+    data: _HookData
+
+
+class _Hec(msgspec.Struct):
+    sourcetype: str
+    event: msgspec.Raw
+
+
 _DOCUMENTS = msgspec.json.Decoder(_Document)
-_EVENTS = msgspec.json.Decoder(_Event)
+_SINGLES = msgspec.json.Decoder(_Event), msgspec.json.Decoder(_Hook), msgspec.json.Decoder(_Hec)
+_TEXT = msgspec.json.Decoder(str)
 
 
 def messages(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
@@ -90,9 +107,9 @@ def _without_stamps(text: bytes, at_begin: bool) -> bytes:
 
 
 def details(part: Piece, may_be: pa.BooleanArray) -> Piece:
-    """The same records; in the stead of an event of EventBridge its `detail`. `may_be` says which could be events."""
+    """The same records; in the stead of a document that holds one, this one. `may_be` says which could be such."""
     pairs = zip(part.lines.to_pylist(), may_be.to_pylist(), strict=True)
-    made = piece_of([_detail(text.encode()) if event else text.encode() for text, event in pairs])
+    made = piece_of([_detail(text.encode()) if wrapped else text.encode() for text, wrapped in pairs])
     return Piece(made.lines, {**made.problems, **part.problems})
 
 
@@ -109,8 +126,22 @@ def _texts(document: bytes) -> bytes:
 
 
 def _detail(text: bytes) -> bytes:
-    try:
-        detail = bytes(_EVENTS.decode(text).detail)
-    except (msgspec.DecodeError, RecursionError):
-        return text
-    return detail if detail[:1] == b"{" else text
+    for decoder in _SINGLES:
+        try:
+            found = decoder.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        inner = _inner(found)
+        if inner[:1] == b'"':
+            inner = _TEXT.decode(inner).strip().encode()
+        if inner[:1] == b"{":
+            return inner
+    return text
+
+
+def _inner(found: _Event | _Hook | _Hec) -> bytes:
+    if isinstance(found, _Event):
+        return bytes(found.detail)
+    if isinstance(found, _Hec):
+        return bytes(found.event)
+    return bytes(found.data.events[0]) if len(found.data.events) == 1 else b""

@@ -17,11 +17,13 @@ import pytest
 from ingest.contracts import load_contracts
 from ingest.landing import land_files
 from ingest.objects import list_objects
+from lake.ocsf.attributes import declared_classes
 from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.publish import open_store
 from orchestration.dbt.run import build
 from orchestration.settings import load_settings
 from tests.dbt import golden
+from tests.dbt.facts import unfounded
 
 _GOLDEN = golden.FOLDER
 _CASES = sorted(case for case in _GOLDEN.glob("*/*") if case.suffix in (".ndjson", ".log"))
@@ -70,6 +72,39 @@ def test_every_event_is_valid_ocsf(lake: Path) -> None:
     reports = [validate_table(files, table.name) for table, files in _tables(lake)]
     assert [report.examples for report in reports if report.invalid] == []
     assert sum(report.checked for report in reports) > 0
+
+
+def test_every_value_is_a_fact_or_absent(lake: Path) -> None:
+    """No placeholder is published, of any source; see `tests.dbt.facts`."""
+    shapes = {name: each.shape for name, each in declared_classes().items()}
+    found = {
+        (table.name, place): event["metadata"].get("uid")
+        for table, files in _tables(lake)
+        for event in map(json.loads, event_texts(duckdb.read_parquet([*map(str, files)], hive_partitioning=False)))
+        for place in unfounded(event, shapes[table.name])
+    }
+    assert found == {}
+
+
+def test_placeholders_are_found_wherever_they_stand() -> None:
+    shape = declared_classes()["network_activity"].shape
+    event = {
+        "app_name": "-",
+        "src_endpoint": {"name": "Unknown", "port": 70000, "location": {"lat": 0, "long": 0}},
+        "dst_endpoint": {"name": "Unknown", "ip": "192.0.2.1", "autonomous_system": {"number": 0}},
+        "device": {"uid": "00000000-0000-0000-0000-000000000000", "type_id": 0, "type": "Unknown"},
+        "observables": [{"name": "src_endpoint.ip", "value": "0.0.0.0"}, {"name": "user.name", "value": "Unknown"}],
+    }
+    assert list(unfounded(event, shape)) == [
+        "device.uid = '00000000-0000-0000-0000-000000000000'",
+        "src_endpoint.port = 70000",
+        "src_endpoint.location.lat, long = 0, 0",
+        "dst_endpoint.name = 'Unknown'",
+        "dst_endpoint.autonomous_system.number = 0",
+        "app_name = '-'",
+        "observables src_endpoint.ip = '0.0.0.0'",
+        "observables user.name = 'Unknown'",
+    ]
 
 
 def _tables(lake: Path) -> Iterator[tuple[Path, list[Path]]]:

@@ -38,16 +38,18 @@ read as (
         end as acting,
         {{ okta_parties("[acting]") }}[1] as actor_party,
         {{ okta_parties("raw_targets") }} as targets,
-        {{ ip_or_null("coalesce(client_address, case when raw_actor.type = 'IP address' then raw_actor.id end)") }}
-            as client_ip,
+        -- behind proxies it is a list, the client's own first
+        {{ ip_or_null("coalesce(
+            case when contains(client_address, ',') then trim(split_part(client_address, ',', 1)) else client_address end,
+            case when raw_actor.type = 'IP address' then raw_actor.id end
+        )") }} as client_ip,
         country.code as client_country_code, -- Okta names countries, OCSF wants their codes
 
         -- debug data: an open map; some collectors deliver it as text
         case when json_type(raw_debug_data) = 'OBJECT' then raw_debug_data end as debug_data,
         case when json_type(raw_debug_data) <> 'OBJECT' then nullif(raw_debug_data ->> '$', '') end as debug_text,
-        case
-            when starts_with(debug_data ->> 'requestUri', '/') then debug_data ->> 'requestUri'
-        end as request_path,
+        coalesce(debug_data ->> 'requestUri', debug_data ->> 'request_uri') as request_uri,
+        case when starts_with(request_uri, '/') then request_uri end as request_path,
         case
             when debug_data is null then to_json(debug_text) else nullif(debug_data::varchar, '{}')::json
         end as debug_left,
@@ -57,21 +59,31 @@ read as (
             '\blevel"?[=:]\s*"?([A-Za-z]+)', 1
         )) as risk_level,
 
-        -- the names of the factors: of the event's authenticators, of the debug data, or the kind of credential
-        coalesce(
-            nullif(list_transform(
-                list_filter(raw_targets, lambda entity: entity.type = 'AuthenticatorEnrollment'),
-                lambda entity: nullif(entity.displayName, 'unknown')
-            ), []),
-            [coalesce(
-                debug_data ->> 'factor',
-                case when credential_type in ('OTP', 'SMS', 'PASSWORD', 'EMAIL') then credential_type end
+        -- The names of the factors. An authenticator may have several methods (Okta Verify, Phone): the debug data name
+        -- the one of an event with one authenticator, else the authenticator's own details. Without authenticators they
+        -- are of the debug data, the kind of credential, or the kind of event (system.sms.…, deny_push).
+        list_filter(raw_targets, lambda entity: entity.type = 'AuthenticatorEnrollment') as enrolled,
+        coalesce(debug_data ->> 'factor', debug_data ->> 'factorType') as debug_factor,
+        case
+            when len(enrolled) > 0 then list_transform(enrolled, lambda entity: coalesce(
+                case when len(enrolled) = 1 then debug_factor end,
+                entity.detailEntry ->> 'methodTypeUsed',
+                case when entity.displayName in ('Okta Verify', 'Phone') then debug_factor end,
+                nullif(entity.displayName, 'unknown')
+            ))
+            else [coalesce(
+                debug_factor,
+                case when credential_type in ('OTP', 'SMS', 'PASSWORD', 'EMAIL') then credential_type end,
+                case
+                    when event_type like 'system.%.send_%' then split_part(event_type, '.', 2)
+                    when event_type like 'user.mfa.okta_verify%push%' then 'push'
+                end
             )]
-        ) as factor_names,
+        end as factor_names,
 
         -- Okta's Computer may be a desktop or a laptop
         case client_device
-            when 'Mobile' then 5 when 'Tablet' then 4 when 'Unknown' then 0
+            when 'Mobile' then 5 when 'Tablet' then 4
             else case when client_device is not null then 99 end
         end as client_type_id,
         case upper(device_os)
@@ -107,12 +119,12 @@ select
     -- outcome: a challenge, a skipped or a deferred step is neither success nor failure, it keeps Okta's word
     case
         when outcome_result in ('SUCCESS', 'ALLOW') then 1
-        when outcome_result in ('FAILURE', 'DENY', 'UNANSWERED', 'ABANDONED', 'RATE_LIMIT') then 2
+        when outcome_result in ('FAILURE', 'DENY', 'UNANSWERED', 'ABANDONED', 'RATE_LIMIT', 'ERROR') then 2
         when outcome_result in ('SKIPPED', 'CHALLENGE', 'DEFERRED', 'SCHEDULED') then 99
         else 0
     end as status_id,
     case when outcome_result in ('SKIPPED', 'CHALLENGE', 'DEFERRED', 'SCHEDULED') then outcome_result end as status,
-    outcome_result as status_code,
+    nullif(outcome_result, 'UNKNOWN') as status_code,
     outcome_reason as status_detail,
     case outcome_result when 'ALLOW' then 1 when 'DENY' then 2 end as action_id,
     case outcome_result when 'ALLOW' then 1 when 'DENY' then 2 when 'CHALLENGE' then 23 end as disposition_id,
@@ -157,15 +169,15 @@ select
             'name': case when coalesce(client_ip, client_domain) is null then 'Unknown' end,
             'domain': client_domain,
             'type_id': client_type_id,
-            'type': client_device,
+            'type': case when client_type_id is not null then client_device end,
             'isp': isp,
             'location': case
                 when coalesce(client_city, client_country_code, client_postal_code) is not null then {
                     'city': client_city,
                     'country': client_country_code,
                     'postal_code': client_postal_code,
-                    'lat': client_lat,
-                    'long': client_lon
+                    'lat': case when client_lat <> 0 or client_lon <> 0 then client_lat end, -- 0/0 is no place
+                    'long': case when client_lat <> 0 or client_lon <> 0 then client_lon end
                 }
             end,
             'autonomous_system': {'number': as_number, 'name': as_org},
@@ -197,8 +209,8 @@ select
             'is_managed': device_managed
         }
     end as device,
-    -- Names of authenticators and of factors (`Security Key or Biometric` is WebAuthn). One that may be several things,
-    -- like Okta Verify or Phone, stays Other under its name.
+    -- Names of factors, methods and authenticators (`Security Key or Biometric` is WebAuthn). One that may be several
+    -- things, like Okta Verify or Phone, or is none of OCSF's, like FastPass (SIGNED_NONCE), stays Other under its name.
     list_transform(
         list_transform(
             list_filter(factor_names, lambda name: name is not null),
@@ -206,15 +218,17 @@ select
                 'name': name,
                 'type_id': case
                     when regexp_matches(name, 'push', 'i') then 5
-                    when regexp_matches(name, 'webauthn|security key|passkey', 'i') then 10
                     when regexp_matches(name, 'u2f', 'i') then 9
-                    when regexp_matches(name, 'yubikey|rsa_token|rsa securid', 'i') then 6
+                    when regexp_matches(name, 'webauthn|fido|security key|passkey', 'i') then 10
+                    when regexp_matches(name, 'yubikey|rsa_token|rsa securid|smart.?card', 'i') then 6
                     when regexp_matches(name, 'question', 'i') then 2
                     when regexp_matches(name, 'sms', 'i') then 1
                     when regexp_matches(name, 'call|voice', 'i') then 3
                     when regexp_matches(name, 'email', 'i') then 8
                     when regexp_matches(name, 'password', 'i') then 11
-                    when regexp_matches(name, 'otp|soft_token|google authenticator', 'i') then 7
+                    when regexp_matches(
+                        name, 'otp|one-time|soft_token|google.?auth|enter a code|software:token|token:software', 'i'
+                    ) then 7
                     else 99
                 end
             }

@@ -8,7 +8,7 @@ select
     published,
     version as log_version,
     legacyEventType as legacy_event_type,
-    outcome.result as outcome_result,
+    upper(outcome.result) as outcome_result,
     outcome.reason as outcome_reason,
 
     -- who did it, and on what
@@ -19,23 +19,23 @@ select
     nullif(client.id, 'unknown') as client_id,
     client.ipAddress as client_address,
     nullif(client.zone, 'null') as client_zone,
-    client.device as client_device,
+    nullif(client.device, 'Unknown') as client_device,
     nullif(client.userAgent.rawUserAgent, 'unknown') as user_agent,
     client.userAgent.os as user_agent_os,
     client.userAgent.browser as user_agent_browser,
-    client.geographicalContext.city as client_city,
+    nullif(client.geographicalContext.city, 'unknown') as client_city,
     client.geographicalContext.state as client_state,
-    client.geographicalContext.country as client_country,
+    nullif(client.geographicalContext.country, 'unknown') as client_country,
     client.geographicalContext.postalCode as client_postal_code,
     client.geographicalContext.geolocation.lat as client_lat,
     client.geographicalContext.geolocation.lon as client_lon,
     request.ipChain as ip_chain,
 
     -- network of the client
-    securityContext.asNumber as as_number,
-    securityContext.asOrg as as_org,
-    securityContext.isp as isp,
-    nullif(securityContext.domain, '.') as client_domain,
+    nullif(securityContext.asNumber, 0) as as_number,
+    nullif(nullif(securityContext.asOrg, 'unknown'), '.') as as_org,
+    nullif(nullif(securityContext.isp, 'unknown'), '.') as isp,
+    nullif(nullif(securityContext.domain, '.'), 'unknown') as client_domain,
     securityContext.isProxy as is_proxy,
     securityContext.userBehaviors as user_behaviors,
     securityContext.risk as security_risk,
@@ -66,7 +66,7 @@ select
     authenticationContext.rootSessionId as root_session_id,
 
     -- transaction
-    transaction.id as transaction_id,
+    nullif(transaction.id, 'unknown') as transaction_id,
     transaction.type as transaction_type,
     transaction.detail as transaction_detail,
 

@@ -222,11 +222,15 @@ def payload_reader(shape: RecordShape) -> Callable[[Any], Payload | None]:
     """
     columns = tuple((name, shape.fields[name], _CONVERTERS.get(name, _text)) for name in TABLES[shape.table])
     region, country = _positions(shape.table)
+    place = [number for number, (name, _, _) in enumerate(columns) if name in ("latitude", "longitude")]
 
     def read(record: Any) -> Payload | None:
         values = [_first(record, paths, convert, name) for name, paths, convert in columns]
         if region is not None and country is not None:
             values[region] = _iso_region(values[country], values[region])
+        if place and all(values[number] == 0 for number in place):  # 0/0 lies in the sea: no place is known
+            for number in place:
+                values[number] = None
         return tuple(values) if any(value is not None for value in values) else None
 
     return read
@@ -282,8 +286,9 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _as_number(value: Any) -> int:
-    return int(value.upper().removeprefix("AS")) if isinstance(value, str) else int(value)
+def _as_number(value: Any) -> int | None:
+    """The number of an autonomous system, None for 0, which is nobody's (RFC 7607)."""
+    return (int(value.upper().removeprefix("AS")) if isinstance(value, str) else int(value)) or None
 
 
 def _flag(value: Any) -> bool:

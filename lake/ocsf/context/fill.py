@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lake.base.sql import literal, quoted
+from lake.base.sql import literal, literals, quoted
 from lake.ocsf.attributes import Attribute, EventClass
 from lake.ocsf.columns import duckdb_type
 from lake.ocsf.context.fragments import struct
@@ -14,6 +14,7 @@ PLACES = {
     "machine": ("location", "autonomous_system", "isp", "hostname", "name", "type", "type_id", "owner"),
     "account": ("full_name", "email_addr", "groups", "type", "type_id", "ldap_person"),
 }
+_NOTHING = ("Unknown", "-", "0.0.0.0", "::")  # what stands where nothing is known: no observable
 _OF_ADDRESSES = {"location": "geoip_city", "autonomous_system": "geoip_asn", "isp": "geoip_isp"}
 _LOCATION = {
     "city": "city", "country": "country_code", "region": "region", "continent": "continent",
@@ -110,7 +111,10 @@ def _struct(attribute: Attribute, values: dict[str, str]) -> str:
 
 
 def _observables(observed: Iterable[Observed], type_: str) -> str:
-    """`observables` with one for each attribute that is an observable and has a value, unless the mapping named it."""
+    """`observables` with one for each attribute that is an observable and has a value, unless the mapping named it.
+
+    What says that nothing is known (a required name, no address) is no value to look for.
+    """
     return f"nullif(list_concat({', '.join(['event.observables', *_lists_of(observed)])})::{type_}, [])"
 
 
@@ -118,13 +122,18 @@ def _lists_of(observed: Iterable[Observed]) -> Iterator[str]:
     given = "coalesce(list_transform(event.observables, lambda it: replace(it.name, '[]', '')), [])"
     scalars = [_observable(each, each.sql) for each in observed if not each.is_list]
     if scalars:
-        free = f"each.value is not null and not list_contains({given}, each.name)"
+        free = f"{_is_known('each.value')} and not list_contains({given}, each.name)"
         yield f"list_filter([{', '.join(scalars)}], lambda each: {free})"
     for each in observed:
         if each.is_list:
-            values = f"list_sort(list_distinct({each.sql})), lambda each: {_observable(each, 'each')}"
+            found = f"list_filter({each.sql}, lambda each: {_is_known('each')})"
+            values = f"list_sort(list_distinct({found})), lambda each: {_observable(each, 'each')}"
             name = literal(each.name.replace("[]", ""))
             yield f"case when not list_contains({given}, {name}) then list_transform({values}) end"
+
+
+def _is_known(value: str) -> str:
+    return f"{value} not in {literals(_NOTHING)}"  # and not NULL
 
 
 def _observable(each: Observed, value: str) -> str:

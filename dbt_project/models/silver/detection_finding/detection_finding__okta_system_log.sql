@@ -42,11 +42,14 @@ select
                     'name': coalesce(subject.login, nullif(subject.displayName, 'unknown')),
                     'uid': subject.user.uid
                 },
-                'src_endpoint': {'ip': client_ip}
+                'src_endpoint': {'ip': client_ip},
+                'http_request': {'user_agent': user_agent}
             },
-            {'user': null, 'src_endpoint': {'ip': reported_ip}}
+            {'user': null, 'src_endpoint': {'ip': reported_ip}, 'http_request': null}
         ],
-        lambda evidence: coalesce(evidence.user.name, evidence.user.uid, evidence.src_endpoint.ip) is not null
+        lambda evidence: coalesce(
+            evidence.user.name, evidence.user.uid, evidence.src_endpoint.ip, evidence.http_request.user_agent
+        ) is not null
     ) as evidences,
     list_transform(others, lambda target: target.resource) as resources,
     actor,

@@ -100,8 +100,8 @@ select
     {'name': rule.policy, 'uid': rule.policy_id} as policy,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
-        observable("src_endpoint.ip", 2, "case when direction_id = 1 then remote_ip else host_ip end"),
-        observable("dst_endpoint.ip", 2, "case when direction_id = 1 then host_ip else remote_ip end"),
+        observable("src_endpoint.ip", 2, "case when direction_id = 1 then remote_ip else local_ip end"),
+        observable("dst_endpoint.ip", 2, "case when direction_id = 1 then local_ip else remote_ip end"),
         observable("actor.process.name", 9, "coalesce(actor.process.name, context_base_file_name)"),
     ]) }} as observables,
     {{ fdr_unmapped([

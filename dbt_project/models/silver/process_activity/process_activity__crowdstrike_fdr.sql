@@ -41,13 +41,12 @@ select
         extra={"cmd_line": "actor_command_line"},
     ) }} as actor,
     {
-        'uid': target_process_id,
-        'pid': coalesce(
-            case when about_itself then raw_process_id end, case when target_process_id is null then 0 end
+        -- OCSF asks for an id
+        'uid': coalesce(
+            target_process_id, case when raw_process_id is null or not about_itself then 'Unknown' end
         ),
-        'name': coalesce(
-            {{ windows_file_name("path") }}, case when target_process_id is null then 'Unknown' end
-        ),
+        'pid': case when about_itself then raw_process_id end,
+        'name': {{ windows_file_name("path") }},
         'cmd_line': case when about_itself then command_line else target_command_line end,
         'created_time': {{ fdr_millis("process_start_time") }},
         'integrity_id': integrity_id,
