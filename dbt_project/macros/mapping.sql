@@ -65,11 +65,11 @@ epoch_ms(try_cast({{ text }} as timestamptz))
       'value': {{ value }}::varchar}
 {%- endmacro %}
 
-{#- The list of those that have a value. -#}
+{#- The list of those that have a value. What stands where nothing is known is none. -#}
 {% macro observables(entries) -%}
 list_filter([
     {{ entries | join(",\n    ") }}
-  ], lambda entry: entry.value is not null)
+  ], lambda entry: entry.value not in ('Unknown', '-', '0.0.0.0', '::'))
 {%- endmacro %}
 
 

@@ -42,7 +42,7 @@ def _of_object(found: dict[str, Any], shape: Shape, path: str) -> Iterator[str]:
 
 
 def _is_wrong(attribute: Attribute, value: Any) -> bool:
-    if attribute.name == "number":  # of an autonomous system
+    if attribute.name in ("number", "pid"):  # of an autonomous system, of a process
         return bool(value == 0)
     if attribute.name == "port":
         return not 0 <= value <= 65535

@@ -92,10 +92,12 @@ def test_placeholders_are_found_wherever_they_stand() -> None:
         "app_name": "-",
         "src_endpoint": {"name": "Unknown", "port": 70000, "location": {"lat": 0, "long": 0}},
         "dst_endpoint": {"name": "Unknown", "ip": "192.0.2.1", "autonomous_system": {"number": 0}},
+        "actor": {"process": {"pid": 0, "uid": "1"}},
         "device": {"uid": "00000000-0000-0000-0000-000000000000", "type_id": 0, "type": "Unknown"},
         "observables": [{"name": "src_endpoint.ip", "value": "0.0.0.0"}, {"name": "user.name", "value": "Unknown"}],
     }
     assert list(unfounded(event, shape)) == [
+        "actor.process.pid = 0",
         "device.uid = '00000000-0000-0000-0000-000000000000'",
         "src_endpoint.port = 70000",
         "src_endpoint.location.lat, long = 0, 0",
