@@ -15,7 +15,7 @@ from tests.integration.dagster.cloudtrail_hours import call
 from tests.unit.ingest.decoding import stored
 from tests.unit.ingest.landing.landed import landed
 
-BOTH = ("cloudwatch_logs", "eventbridge")
+WRAPPERS = ("cloudwatch_logs", "eventbridge", "event_hook", "splunk_hec")
 FLOW = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 1 2 17 1 40 1772427600 1772427660 ACCEPT OK"
 
 
@@ -44,7 +44,7 @@ def bridged(detail: object) -> str:
 def texts(content: bytes, form: LineForm | None = None, **limits: int) -> Iterator[tuple[str, str | None]]:
     """Texts and problems of all records; the report counts as many."""
     report = DecodeReport()
-    for batch in decode([stored(content)], Limits(**limits), ("Records", "logEvents"), report, form, BOTH):
+    for batch in decode([stored(content)], Limits(**limits), ("Records", "logEvents"), report, form, WRAPPERS):
         yield from ((row["line"], row["problem"]) for row in batch.to_pylist())
 
 
@@ -111,6 +111,29 @@ def test_the_detail_of_an_event_is_the_record() -> None:
     assert events[1:] == [text for text, _ in found[1:]]
     assert [found[0], (events[3], None)] == list(texts(f"{events[0]}\n{events[3]}".encode()))
     assert [(events[3], None), found[0]] == list(texts(f"{events[3]}\n{events[0]}".encode(), chunk_bytes=1))
+
+
+def hooked(*events: object) -> str:
+    """A call of an Okta event hook."""
+    head = {"eventType": "com.okta.event_hook", "eventTypeVersion": "1.0", "eventId": "h"}
+    return json.dumps({**head, "data": {"events": events}})
+
+
+@pytest.mark.parametrize(
+    ("document", "record"),
+    [
+        (hooked({"uuid": "a"}), '{"uuid": "a"}'),
+        (hooked({"uuid": "a"}, {"uuid": "b"}), ""),
+        (hooked(), ""),
+        (json.dumps({"time": 1, "sourcetype": "OktaIM2:log", "event": {"uuid": "a"}}), '{"uuid": "a"}'),
+        (json.dumps({"sourcetype": "OktaIM2:log", "event": '{"uuid": "a"}'}), '{"uuid": "a"}'),
+        (json.dumps({"sourcetype": "x", "event": "a text"}), ""),
+        (json.dumps({"sourcetype": 1, "event": {}}), ""),
+    ],
+)
+def test_the_one_event_of_a_hook_or_of_a_collector_is_the_record(document: str, record: str) -> None:
+    other = json.dumps({"uuid": "of its own"})
+    assert [(record or document, None), (other, None)] == list(texts(f"{document}\n{other}".encode()))
 
 
 def test_an_event_lands_the_same_whatever_brought_it(tmp_path: Path) -> None:
