@@ -47,3 +47,41 @@ list_transform({{ entities }}, lambda entity: case when entity is not null then 
 json_merge_patch(coalesce(unmapped, '{}'), coalesce({{ also }}, '{}'),
       json_object('target', nullif(list_transform({{ targets }}, lambda target: target.leftover), [])))
 {%- endmacro %}
+
+
+{% macro okta_columns() -%}
+  {#- The columns in which Microsoft Sentinel keeps events of Okta (tables Okta_CL and OktaV2_CL), as texts. -#}
+  {%- set fields = {} -%}
+  {%- for name in [
+    "ActorDisplayName", "ActorSessionId", "ActorUserId", "ActorUsername", "DebugData",
+    "EventOriginalResultDetails", "HttpUserAgent", "OriginalActorAlternateId", "OriginalClientDevice",
+    "OriginalOutcomeResult", "OriginalTarget", "OriginalUserId", "OriginalUserType", "SecurityContextAsNumber",
+    "SecurityContextAsOrg", "SecurityContextDomain", "SecurityContextIsProxy", "SrcGeoCity", "SrcGeoCountry",
+    "SrcGeoLatitude", "SrcGeoLongitude", "SrcGeoPostalCode", "SrcGeoRegion", "SrcIpAddr",
+    "SrcIsp", "SrcZone", "TransactionId", "TransactionType", "actor_alternateId_s", "actor_displayName_s",
+    "actor_id_s", "actor_type_s", "authenticationContext_credentialProvider_s",
+    "authenticationContext_credentialType_s", "authenticationContext_externalSessionId_s", "client_device_s",
+    "client_geographicalContext_city_s", "client_geographicalContext_country_s",
+    "client_geographicalContext_geolocation_lat_d", "client_geographicalContext_geolocation_lon_d",
+    "client_geographicalContext_postalCode_s", "client_geographicalContext_state_s", "client_ipAddress_s",
+    "client_userAgent_browser_s", "client_userAgent_os_s", "client_userAgent_rawUserAgent_s", "client_zone_s",
+    "debugContext_debugData_factor_s", "debugContext_debugData_requestUri_s", "debugContext_debugData_risk_s",
+    "outcome_reason_s", "outcome_result_s", "securityContext_asNumber_d", "securityContext_asOrg_s",
+    "securityContext_domain_s", "securityContext_isProxy_b", "securityContext_isp_s", "target_s",
+    "transaction_id_s", "transaction_type_s"
+  ] -%}{%- do fields.update({name: "VARCHAR"}) -%}{%- endfor -%}
+  {{ tojson(fields) }}
+{%- endmacro %}
+
+{% macro okta_value(path, other="", type="varchar") -%}
+  {#- A value of the LogEvent object, else of Sentinel's columns: of the first connector, which are called as the path
+      and end in their type, or of the second (`other`). Okta's `unknown` is none. -#}
+  {%- set suffix = {"varchar": "s", "boolean": "b"}.get(type, "d") -%}
+  {%- set found = [path] -%}
+  {%- for name in [path | replace(".", "_") ~ "_" ~ suffix, other] if name -%}
+    {%- do found.append('try_cast("columns".' ~ name ~ " as " ~ type ~ ")") -%}
+  {%- endfor -%}
+  {%- if type == "varchar" -%} nullif(coalesce({{ found | join(", ") }}), 'unknown')
+  {%- else -%} coalesce({{ found | join(", ") }})
+  {%- endif -%}
+{%- endmacro %}

@@ -40,7 +40,9 @@ read as (
         {{ okta_parties("raw_targets") }} as targets,
         -- behind proxies it is a list, the client's own first
         {{ ip_or_null("coalesce(
-            case when contains(client_address, ',') then trim(split_part(client_address, ',', 1)) else client_address end,
+            case
+                when contains(client_address, ',') then trim(split_part(client_address, ',', 1)) else client_address
+            end,
             case when raw_actor.type = 'IP address' then raw_actor.id end
         )") }} as client_ip,
         country.code as client_country_code, -- Okta names countries, OCSF wants their codes
@@ -210,7 +212,7 @@ select
         }
     end as device,
     -- Names of factors, methods and authenticators (`Security Key or Biometric` is WebAuthn). One that may be several
-    -- things, like Okta Verify or Phone, or is none of OCSF's, like FastPass (SIGNED_NONCE), stays Other under its name.
+    -- things, like Phone, or is none of OCSF's, like FastPass (SIGNED_NONCE), stays Other under its name.
     list_transform(
         list_transform(
             list_filter(factor_names, lambda name: name is not null),

@@ -1,5 +1,18 @@
 -- One row per landed Okta System Log event: the fields of the LogEvent object under plain names. Okta writes `unknown`
 -- (and the network zone `null`) where it has no value.
+with bronze as (
+    select
+        *,
+        -- Sentinel keeps the values of an event in columns of a table: of its first connector they end in their type
+        -- (eventType_s), of its second one they have names of their own.
+        case
+            when actor.id is null and outcome.result is null
+                and regexp_matches(_raw, '"(eventType_s|EventOriginalType)"')
+                then json_transform(_raw, '{{ okta_columns() }}')
+        end as "columns"
+    from {{ source("bronze", "okta_system_log") }}
+)
+
 select
     -- event
     eventType as event_type,
@@ -8,35 +21,53 @@ select
     published,
     version as log_version,
     legacyEventType as legacy_event_type,
-    upper(outcome.result) as outcome_result,
-    outcome.reason as outcome_reason,
+    upper({{ okta_value("outcome.result", "OriginalOutcomeResult") }}) as outcome_result,
+    {{ okta_value("outcome.reason", "EventOriginalResultDetails") }} as outcome_reason,
 
     -- who did it, and on what
-    actor as raw_actor,
-    target as raw_targets,
+    case
+        when "columns" is not null then {
+            'id': coalesce("columns".actor_id_s, "columns".OriginalUserId, "columns".ActorUserId),
+            'type': coalesce("columns".actor_type_s, "columns".OriginalUserType),
+            'alternateId': coalesce(
+                "columns".actor_alternateId_s, "columns".OriginalActorAlternateId, "columns".ActorUsername
+            ),
+            'displayName': coalesce("columns".actor_displayName_s, "columns".ActorDisplayName),
+            'detailEntry': null::json
+        }
+        else actor
+    end as raw_actor,
+    case
+        when "columns" is not null
+            then from_json(coalesce("columns".target_s, "columns".OriginalTarget), '[{
+                "id": "VARCHAR", "type": "VARCHAR", "alternateId": "VARCHAR", "displayName": "VARCHAR",
+                "detailEntry": "JSON", "changeDetails": "JSON"
+            }]')
+        else target
+    end as raw_targets,
 
     -- client
     nullif(client.id, 'unknown') as client_id,
-    client.ipAddress as client_address,
-    nullif(client.zone, 'null') as client_zone,
-    nullif(client.device, 'Unknown') as client_device,
-    nullif(client.userAgent.rawUserAgent, 'unknown') as user_agent,
-    client.userAgent.os as user_agent_os,
-    client.userAgent.browser as user_agent_browser,
-    nullif(client.geographicalContext.city, 'unknown') as client_city,
-    client.geographicalContext.state as client_state,
-    nullif(client.geographicalContext.country, 'unknown') as client_country,
-    client.geographicalContext.postalCode as client_postal_code,
-    client.geographicalContext.geolocation.lat as client_lat,
-    client.geographicalContext.geolocation.lon as client_lon,
+    {{ okta_value("client.ipAddress", "SrcIpAddr") }} as client_address,
+    nullif({{ okta_value("client.zone", "SrcZone") }}, 'null') as client_zone,
+    nullif({{ okta_value("client.device", "OriginalClientDevice") }}, 'Unknown') as client_device,
+    {{ okta_value("client.userAgent.rawUserAgent", "HttpUserAgent") }} as user_agent,
+    {{ okta_value("client.userAgent.os") }} as user_agent_os,
+    {{ okta_value("client.userAgent.browser") }} as user_agent_browser,
+    {{ okta_value("client.geographicalContext.city", "SrcGeoCity") }} as client_city,
+    {{ okta_value("client.geographicalContext.state", "SrcGeoRegion") }} as client_state,
+    {{ okta_value("client.geographicalContext.country", "SrcGeoCountry") }} as client_country,
+    {{ okta_value("client.geographicalContext.postalCode", "SrcGeoPostalCode") }} as client_postal_code,
+    {{ okta_value("client.geographicalContext.geolocation.lat", "SrcGeoLatitude", type="double") }} as client_lat,
+    {{ okta_value("client.geographicalContext.geolocation.lon", "SrcGeoLongitude", type="double") }} as client_lon,
     request.ipChain as ip_chain,
 
     -- network of the client
-    nullif(securityContext.asNumber, 0) as as_number,
-    nullif(nullif(securityContext.asOrg, 'unknown'), '.') as as_org,
-    nullif(nullif(securityContext.isp, 'unknown'), '.') as isp,
-    nullif(nullif(securityContext.domain, '.'), 'unknown') as client_domain,
-    securityContext.isProxy as is_proxy,
+    nullif({{ okta_value("securityContext.asNumber", "SecurityContextAsNumber", type="bigint") }}, 0) as as_number,
+    nullif({{ okta_value("securityContext.asOrg", "SecurityContextAsOrg") }}, '.') as as_org,
+    nullif({{ okta_value("securityContext.isp", "SrcIsp") }}, '.') as isp,
+    nullif({{ okta_value("securityContext.domain", "SecurityContextDomain") }}, '.') as client_domain,
+    {{ okta_value("securityContext.isProxy", "SecurityContextIsProxy", type="boolean") }} as is_proxy,
     securityContext.userBehaviors as user_behaviors,
     securityContext.risk as security_risk,
     securityContext.ipDetails as ip_details,
@@ -57,22 +88,30 @@ select
     -- authentication
     authenticationContext.authenticationProvider as authentication_provider,
     authenticationContext.authenticationStep as authentication_step,
-    authenticationContext.credentialProvider as credential_provider,
-    authenticationContext.credentialType as credential_type,
+    {{ okta_value("authenticationContext.credentialProvider") }} as credential_provider,
+    {{ okta_value("authenticationContext.credentialType") }} as credential_type,
     authenticationContext.issuer.id as issuer_id,
     authenticationContext.issuer.type as issuer_type,
     authenticationContext.interface as authentication_interface,
-    nullif(authenticationContext.externalSessionId, 'unknown') as session_id,
+    {{ okta_value("authenticationContext.externalSessionId", "ActorSessionId") }} as session_id,
     authenticationContext.rootSessionId as root_session_id,
 
     -- transaction
-    nullif(transaction.id, 'unknown') as transaction_id,
-    transaction.type as transaction_type,
+    {{ okta_value("transaction.id", "TransactionId") }} as transaction_id,
+    {{ okta_value("transaction.type", "TransactionType") }} as transaction_type,
     transaction.detail as transaction_detail,
 
     -- debug data
-    debugContext.debugData as raw_debug_data,
+    case
+        when "columns".DebugData is not null then "columns".DebugData::json
+        when "columns" is not null then to_json({
+            'factor': "columns".debugContext_debugData_factor_s,
+            'requestUri': "columns".debugContext_debugData_requestUri_s,
+            'risk': "columns".debugContext_debugData_risk_s
+        })
+        else debugContext.debugData
+    end as raw_debug_data,
 
     -- pipeline
     _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
-from {{ source("bronze", "okta_system_log") }}
+from bronze
