@@ -153,7 +153,12 @@ select
     ) as remote_ip,
     {{ fdr_number(fdr_value("LocalPort"), 1, 65535) }} as local_port,
     {{ fdr_number(fdr_value("RemotePort"), 1, 65535) }} as remote_port,
-    {{ fdr_number(fdr_value("Protocol"), 0, 255) }} as protocol_number,
+    coalesce(
+        {{ fdr_number(fdr_value("Protocol"), 0, 255) }},
+        case upper({{ fdr_value("Protocol") }})
+            when 'ICMP' then 1 when 'TCP' then 6 when 'UDP' then 17 when 'ICMPV6' then 58
+        end
+    ) as protocol_number,
     {{ fdr_value("ConnectionDirection") }} as connection_direction,
     {{ fdr_value("DomainName") }} as domain_name,
     {{ fdr_value("RequestType") }} as request_type,

@@ -123,9 +123,7 @@ select
     } as actor,
     device,
     {
-        'name': coalesce(
-            {{ windows_file_name("path") }}, case when coalesce(pid, guid) is null then 'Unknown' end
-        ),
+        'name': {{ windows_file_name("path") }},
         'pid': try_cast(pid as bigint),
         -- OCSF asks for an id where a record has none
         'uid': coalesce(

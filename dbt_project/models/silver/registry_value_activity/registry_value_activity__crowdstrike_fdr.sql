@@ -5,7 +5,12 @@ with events as (
         case try_cast(reg_type as integer)
             when 1 then 10 when 2 then 4 when 3 then 1 when 4 then 2 when 5 then 3 when 6 then 5 when 7 then 6
             when 11 then 8
-            else 0
+            else case reg_type -- exports of event searches name it
+                when 'REG_BINARY' then 1 when 'REG_DWORD' then 2 when 'REG_DWORD_BIG_ENDIAN' then 3
+                when 'REG_EXPAND_SZ' then 4 when 'REG_LINK' then 5 when 'REG_MULTI_SZ' then 6 when 'REG_NONE' then 7
+                when 'REG_QWORD' then 8 when 'REG_SZ' then 10
+                else 0
+            end
         end as data_type_id
     from {{ ref("crowdstrike_fdr") }}
     where class_uid = 201002
