@@ -106,7 +106,8 @@ select
         'app_name': case
             when
                 coalesce(
-                    user_name, account_sid, nullif(execution_process_id, 0)::varchar, {{ field("TargetUser") }}
+                    user_name, account_sid, nullif(execution_process_id, 0)::varchar, {{ field("TargetUser") }},
+                    host_application
                 ) is null
                 then 'Unknown'
         end
