@@ -84,7 +84,7 @@ case
 {%- endmacro %}
 
 {% macro active_filters(source) -%}
-  {#- One row, (active): the names of the filters of a source's events model that the seed `event_filters` switches on. -#}
+  {#- One row, (active): the names of the filters of a source that the seed `event_filters` switches on. -#}
 (
   select coalesce(list(switch.filter), []) as active
   from {{ ref("event_filters") }} as switch

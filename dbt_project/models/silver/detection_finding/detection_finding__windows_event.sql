@@ -7,11 +7,11 @@ with read as (
         {{ undeclared_fields([
             "Threat Name", "Threat ID", "Severity Name", "Severity ID", "Category Name", "Category ID", "Path",
             "FWLink", "Detection ID", "Detection Time", "Detection User", "Remediation User", "Process Name",
-            "Process ID", "Origin Name", "Source Name", "Type Name", "Execution Name", "Action Name", "Action ID", "Action",
-            "Additional Actions String", "Status Code", "Status Description", "Error Code", "Error Description",
-            "Product Name", "Product Version", "Engine Version", "Signature Version", "Security intelligence Version",
-            "Domain", "User", "SID", "ID", "RuleType", "Target Commandline", "Parent Commandline", "Involved File",
-            "Inhertiance Flags", "Destination", "State", "Resource",
+            "Process ID", "Origin Name", "Source Name", "Type Name", "Execution Name", "Action Name", "Action ID",
+            "Action", "Additional Actions String", "Status Code", "Status Description", "Error Code",
+            "Error Description", "Product Name", "Product Version", "Engine Version", "Signature Version",
+            "Security intelligence Version", "Domain", "User", "SID", "ID", "RuleType", "Target Commandline",
+            "Parent Commandline", "Involved File", "Inhertiance Flags", "Destination", "State", "Resource",
         ]) }} as fields
     from {{ ref("windows_event") }}
     where class_uid = 2004
