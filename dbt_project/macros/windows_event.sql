@@ -1,8 +1,8 @@
 {#- Constructors that several models of Windows events call with different arguments. -#}
 
 
-{#- One field of the event data as text: kept together, or beside the header (NXLog, Export-WinEvents), where names of the
-    header may hide it. Windows writes `-` where it has nothing to say. -#}
+{#- One field of the event data as text: kept together, or beside the header (NXLog, Export-WinEvents), where names of
+    the header may hide it. Windows writes `-` where it has nothing to say. -#}
 {% macro event_value(name) -%}
 nullif(nullif(trim(coalesce(event_data_fields.{{ name }}, {{ name }})), '-'), '')
 {%- endmacro %}
@@ -16,8 +16,8 @@ nullif(coalesce(event_data_fields.{{ name }}, {{ name }}), '')
 
 {#- What came of an event. Keywords are a mask, in which one bit says audit success and one audit failure (winmeta.xml:
     win:AuditSuccess, win:AuditFailure), or words; those of other languages say nothing. Then what the collector
-    says counts, at last what an event of this id always is. Sysmon reports what happened: only 27 and 28 tell of what was
-    blocked, 255 of an error. -#}
+    says counts, at last what an event of this id always is. Sysmon reports what happened: only 27 and 28 tell of what
+    was blocked, 255 of an error. -#}
 {% macro audit_status() -%}
 {%- set mask = "coalesce(try_cast(Keywords as hugeint), try_cast(Keywords as ubigint)::hugeint)" -%}
 case
@@ -28,8 +28,10 @@ case
       when {{ mask }} & 9007199254740992 <> 0 then 1
       when lower(EventOutcome) = 'success' then 1
       when lower(EventOutcome) = 'failure' then 2
-      when log = 'security' and EventID in (4625, 4766, 4771, 4772, 4773, 4777, 5031, 5152, 5153, 5155, 5157, 5159) then 2
-      when log = 'security' and (EventID in (1102, 4624, 4627, 4634, 4647, 4648, 4672, 4688, 4689, 4964, 5140, 5142, 5143, 5144)
+      when log = 'security'
+        and EventID in (4625, 4766, 4771, 4772, 4773, 4777, 5031, 5152, 5153, 5155, 5157, 5159) then 2
+      when log = 'security' and (
+        EventID in (1102, 4624, 4627, 4634, 4647, 4648, 4672, 4688, 4689, 4964, 5140, 5142, 5143, 5144)
         or EventID between 4696 and 4707 or EventID between 4716 and 4722 or EventID between 4725 and 4767
         or EventID between 4778 and 4783
         or EventID between 4797 and 4803) then 1
@@ -147,8 +149,8 @@ case
 {%- endmacro %}
 
 
-{#- A process by its path, its id (hexadecimal in Security events, decimal in Sysmon's) and its Sysmon GUID. OCSF asks for
-    an id: a process that is only named has an unknown one. -#}
+{#- A process by its path, its id (hexadecimal in Security events, decimal in Sysmon's) and its Sysmon GUID. OCSF asks
+    for an id: a process that is only named has an unknown one. -#}
 {% macro windows_process(path, pid, guid="null::varchar") -%}
 {'name': {{ windows_file_name(path) }}, 'pid': try_cast({{ pid }} as bigint),
      'uid': {{ windows_process_uid(path, pid, guid) }}, 'file': {{ windows_file(path, 8) }}}
