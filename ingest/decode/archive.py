@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import duckdb
 import pyarrow as pa
@@ -56,7 +56,10 @@ class Member:
 def zip_members(file: BinaryIO) -> list[Member]:
     """The members of a zip archive in name order. Raises Broken when its directory cannot be read."""
     try:
-        found = zipfile.ZipFile(file).infolist()
+        try:
+            found = zipfile.ZipFile(file).infolist()
+        except UnicodeDecodeError:
+            found = zipfile.ZipFile(cast(BinaryIO, _NamesOfBytes(file))).infolist()
     except _ROTTEN as error:
         raise Broken(f"the zip archive has no readable directory: {error}") from None
     found.sort(key=lambda member: (member.filename, member.header_offset))
@@ -71,6 +74,25 @@ def zip_members(file: BinaryIO) -> list[Member]:
         )
         for each in found
     ]
+
+
+class _NamesOfBytes:
+    """A zip archive with a name that is flagged as UTF-8 and is none: all names are read byte by byte, as cp437."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, count: int = -1) -> bytes:
+        """As of any file; in the directory, which is read at once, no name is flagged."""
+        data = bytearray(self._file.read(count))
+        at = 0
+        while data[at : at + 4] == b"PK\1\2" and len(data) >= at + 46:  # APPNOTE.TXT, 4.3.12
+            data[at + 9] &= 0xFF ^ 0x08
+            at += 46 + sum(struct.unpack_from("<HHH", data, at + 28))
+        return bytes(data)
 
 
 def why_ignored(name: str) -> str:

@@ -141,6 +141,8 @@ def status(destination: Destinations = None, table: Tables = None, json: Json = 
             out.print("no model declares an export (meta.exports)")
     if any(each.failed or each.lacking or (each.status and each.status.mismatches) for each in found):
         raise typer.Exit(1)
+    if not any(each.status is not None for each in found):
+        _exit_if_nowhere([each.export for each in found], used)
 
 
 @export.command()

@@ -51,7 +51,7 @@ def lookup(
         _tell_standing([lookup_status(store, each, time.time(), limit or _SHOWN) for each in chosen], json, dry_run)
         if wrong or (dry_run and settings().lacks("lookups")):
             raise typer.Exit(1)
-        if dry_run and not chosen:
+        if not chosen:
             raise typer.Exit(WRONG_CALL)
         return
     sweep(store)

@@ -17,6 +17,7 @@ from ingest.reference.history import Statement, history_of
 from ingest.reference.tables import TABLES
 from ingest.reference.views import REJECT_COLUMNS, reference_views
 from lake.base import strict_yaml
+from lake.base.errors import WRONG_CALL
 from lake.base.sql import literal, quoted
 from lake.base.strict_yaml import BadYaml
 from lake.storage import duck
@@ -216,6 +217,8 @@ def list_command(json: Json = False) -> None:
                 say(f"{row['feed']}: older than {duration(timedelta(hours=row['max_age_hours']))}; {advice}")
     else:
         say("no feed is configured or loaded: set reference.feeds (orchestration/deploy/headwater.example.yml)")
+    if not rows:
+        raise typer.Exit(WRONG_CALL)
 
 
 @reference.command("show")

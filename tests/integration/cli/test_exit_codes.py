@@ -16,6 +16,9 @@ from tests.integration.lakes import headwater
     [
         (["export", "push"], 2, "declared by models, not configured"),
         (["export", "verify"], 2, "declared by models, not configured"),
+        (["export", "status"], 2, "declared by models, not configured"),
+        (["lookup", "status"], 2, "no lookup provider is set"),
+        (["reference", "list"], 2, "no feed is configured or loaded"),
         (["lookup"], 2, "no lookup provider is set"),
         (["match"], 2, "no list of indicators is loaded"),
         (["reference", "load"], 2, "no feed is set"),

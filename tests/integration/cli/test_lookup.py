@@ -97,4 +97,4 @@ def test_without_providers_there_is_nothing_to_ask(store: LocalStore, tmp_path: 
     (tmp_path / "headwater.yml").write_text("lake: lake\n")
     said = headwater("lookup")
     assert (said.code, "no lookup provider is set" in said.out) == (2, True)
-    assert headwater("lookup", "status").code == 0
+    assert headwater("lookup", "status").code == 2

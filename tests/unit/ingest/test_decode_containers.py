@@ -228,3 +228,8 @@ def test_members_of_one_name_stay_apart() -> None:
             archive.addfile(info, io.BytesIO(b"%d\n" % n))
     assert [row.line for row in decoded([stored(file.getvalue(), "x")], report=report)] == ["0", "1", "2"]
     assert list(report.members) == ["x!a", "x!a#2", "x!a#2#2"]
+
+
+def test_members_whose_names_are_flagged_as_utf8_and_are_none_are_read() -> None:
+    packed = zipped({"ü.ndjson": TEXT, "plain.ndjson": b'{"n":1}\n'}).replace("ü".encode(), b"\xff\xfe")
+    assert ['{"n":1}', *LINES] == lines(packed)
