@@ -1,6 +1,6 @@
 """Fuzz from the command line: lands each source's records in a process of its own, so that a crash is counted.
 
-    python -m tests.fuzz --records 100000 --seed 7 [--source okta_system_log] [--keep /tmp/lake]
+    python -m tests.fuzz --records 100000 --seed 7 [--source okta_system_log] [--keep /tmp/lake] [--kinds --scale 3]
 
 Ends with 1 when anything was lost, stopped, or ended in a traceback or a crash.
 """
@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from tests.fuzz.kinds import all_kinds
 from tests.fuzz.landing import BATCH_RECORDS, Counts, batch, land_batch, sources
 from tests.fuzz.publish import publish
 
@@ -29,6 +30,8 @@ def main() -> int:
     parser.add_argument("--source", action="append", help="only these sources")
     parser.add_argument("--keep", type=Path, help="a folder for the lake, which is then left there")
     parser.add_argument("--land-only", action="store_true", help="do not build, query and validate what landed")
+    parser.add_argument("--kinds", action="store_true", help="also power loss, names, settings, kills")
+    parser.add_argument("--scale", type=int, default=1, help="of --kinds: how many times as many kills and settings")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
@@ -37,17 +40,28 @@ def main() -> int:
     lake = asked.keep or Path(tempfile.mkdtemp(prefix="fuzz-"))
     lake.mkdir(parents=True, exist_ok=True)
     each = -(-asked.records // len(wanted) // BATCH_RECORDS)
-    wrong = 0
+    wrong, table = 0, list[tuple[str, int, int, int, int, int]]()
     try:
         for source in wanted:
             counts = landed(source, asked.seed, each, lake)
             _print(source, counts)
             wrong += counts.wrong
+            bad = len(counts.tracebacks) + len(counts.crashes)
+            lost = len(counts.untold) + len(counts.astray)
+            table.append((f"records: {source}", counts.records, bad, len(counts.failed), len(counts.stopped), lost))
         if not asked.land_only:
             problems = publish(lake, wanted)
             for line in problems:
                 print("  published:", line)
             wrong += len(problems)
+        if asked.kinds:
+            for kind in all_kinds(lake / "kinds", asked.seed, asked.scale):
+                found = (kind.tracebacks, kind.wrong_codes, kind.stopped, kind.untold)
+                table.append((kind.kind, kind.cases, *map(len, found)))
+                wrong += len(kind.wrong)
+                for line in kind.wrong[: 4 * _SHOWN]:
+                    print(f"  {kind.kind}: {line}", flush=True)
+            _print_table(table)
     finally:
         if not asked.keep:
             shutil.rmtree(lake, ignore_errors=True)
@@ -81,6 +95,13 @@ def _child(source: str, first: str, last: str, seed: int, lake: Path) -> int:
         name, data = batch(source, seed, number)
         print(json.dumps(vars(land_batch(lake, source, name, data))), flush=True)
     return 0
+
+
+def _print_table(table: list[tuple[str, int, int, int, int, int]]) -> None:
+    heads = ("kind", "cases", "tracebacks", "wrong exit codes", "stopped neighbours", "untold losses")
+    print("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
+    for row in table:
+        print("| " + " | ".join(f"{each:,}" if isinstance(each, int) else each for each in row) + " |")
 
 
 def _print(source: str, counts: Counts) -> None:
