@@ -99,6 +99,7 @@ class LoadReceipt(msgspec.Struct, frozen=True, kw_only=True):
     skipped: dict[str, int] = {}
     content: str = ""
     confirmed: dict[str, str] = {}
+    digests: dict[str, str] = {}  # of the files; older receipts have none
 
     @property
     def changes(self) -> int:

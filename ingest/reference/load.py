@@ -11,6 +11,7 @@ from ingest.reference.changes import GIVEN_AGAIN, Counts, Merge
 from ingest.reference.feeds import FULL, Feed, FeedError, LoadReceipt, current_key, encoded, load_key, newest_load
 from ingest.reference.load_files import Staged, stage, write_names, write_rejects, write_rows
 from ingest.reference.tables import ENTITY_TABLES, Entry, Reject
+from lake.ledger import digest_of
 from lake.storage import duck
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
@@ -138,6 +139,7 @@ def _receipt(
         rows=made.rows,
         rows_open=made.rows_open,
         files=_sizes(made.files) if before is None or is_news else before.files,
+        digests=_digests(made.files) if before is None or is_news else before.digests,
         rejects_file=next(iter(made.rejects), ""),
         loader=LOADER,
     )
@@ -172,6 +174,10 @@ def _write(merge: Merge, before: LoadReceipt | None, counts: Counts, folder: Pat
 
 def _sizes(files: Mapping[str, Path]) -> dict[str, int]:
     return {key: path.stat().st_size for key, path in files.items()}
+
+
+def _digests(files: Mapping[str, Path]) -> dict[str, str]:
+    return {key: digest_of(path) for key, path in files.items()}
 
 
 def _confirmed(before: LoadReceipt, source: str = "", content: str = "") -> LoadReceipt:

@@ -175,9 +175,11 @@ def _reference(store: Store) -> Iterator[Expected]:
     """Yield the files of reference tables and answers that are current: receipts hold keys, or sizes by key."""
     for key, data in (*store.read_all(f"{paths.LEDGER}/{paths.REFERENCE}"), *store.read_all(f"{paths.LEDGER}/lookups")):
         try:
-            files = msgspec.json.decode(data, type=dict[str, object]).get("files")
+            receipt = msgspec.json.decode(data, type=dict[str, object])
         except msgspec.DecodeError:
             continue  # `ledger_damage` tells
+        files, digests = receipt.get("files"), receipt.get("digests")
+        known = digests if isinstance(digests, dict) else {}
         feed = key.split("/")[3] if key.count("/") > 3 else ""
         again = f"headwater reference load {feed} --anew" if feed else "headwater build"
         advice = f"{_ASIDE}`{again}` loads it anew"
@@ -185,7 +187,8 @@ def _reference(store: Store) -> Iterator[Expected]:
             continue  # a load that others have followed
         if isinstance(files, dict):
             for name, size in files.items():
-                yield Expected(str(name), "reference file", advice, bytes=size if isinstance(size, int) else -1)
+                held, digest = size if isinstance(size, int) else -1, str(known.get(name, ""))
+                yield Expected(str(name), "reference file", advice, bytes=held, digest=digest)
         elif key.endswith("/answers.json") and isinstance(files, list):
             lost = "restore it from a backup: a provider is paid to answer"
             for each in (file for file in files if isinstance(file, dict)):

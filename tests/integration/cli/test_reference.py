@@ -251,3 +251,17 @@ def test_the_doctor_tells_of_feeds_that_are_not_loaded_or_too_old(home: Path) ->
     (home / "cmdb-2099-01-01.csv").write_text(JANUARY)
     headwater("reference", "load", "cmdb", "--force")
     assert "correct the name or time of the file" in next(feeds_found(load_settings(), store)).advice
+
+
+def test_a_reference_file_with_other_bytes_is_found_and_loaded_anew_after_the_repair(home: Path) -> None:
+    assert 0 == headwater("reference", "load", "hostile").code
+    (rows,) = home.glob("**/reference/indicators/feed=hostile/*/rows.parquet")
+    whole = rows.read_bytes()
+    rows.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    said = headwater("verify", "lake")
+    assert 1 == said.code and "holds other bytes than its receipt says" in said.out + said.err
+    if rows.exists():
+        headwater("doctor", "--repair")
+    assert not rows.exists() and [*home.glob("**/damaged/reference/indicators/**/rows.parquet")]
+    assert 0 == headwater("reference", "load", "hostile").code
+    assert 0 == headwater("verify", "lake").code
