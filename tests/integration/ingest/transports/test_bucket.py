@@ -55,10 +55,10 @@ class Put:
 
 @pytest.fixture(scope="module")
 def year(s3_server: S3Server) -> str:
-    """A bucket with a year of two accounts and three regions, and 36 objects in one of its hours."""
+    """A bucket with every other day of a year of two accounts and three regions, and 36 objects in one of its hours."""
     client, name = s3_server.client(), s3_server.bucket()
     first = datetime(2025, 6, 1, 12, 5)
-    keys = [key(first + timedelta(days=day), a, r) for day in range(366) for a in ACCOUNTS for r in REGIONS]
+    keys = [key(first + timedelta(days=day), a, r) for day in range(0, 366, 2) for a in ACCOUNTS for r in REGIONS]
     keys += [key(HOUR + timedelta(minutes=10 * n), a, r) for n in range(6) for a in ACCOUNTS for r in REGIONS]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda each: client.put_object(Bucket=name, Key=each, Body=b""), keys))
@@ -79,7 +79,7 @@ def test_one_hour_of_a_bucket_with_a_year_of_objects_lists_tens_of_keys(
     assert all("list-type=2" in each for each in seen)
     assert [] == found.notes
     whole = bucket.list_objects(trail, [f"s3://{year}/"], access_to(s3_environment))
-    assert (2232, 2232) == (len(whole.objects), whole.keys)
+    assert (1134, 1134) == (len(whole.objects), whole.keys)
 
 
 def access_to(url: str) -> AwsAccess:
