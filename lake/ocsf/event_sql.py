@@ -21,7 +21,6 @@ from lake.ocsf.rules import profiles_sql, rules
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")
 RECORD = "_record"  # in a mapping's `metadata`: the pipeline's columns of the record that the event was made of
-_OF_CONTEXT = ("enrichments",)
 _COMPLETED = ("time", "time_dt", "activity_id", "activity_name", "severity_id", "metadata", "unmapped")
 
 
@@ -84,10 +83,9 @@ completed as (
 def published_values_sql(event_class: EventClass) -> tuple[str, tuple[tuple[str, bool], ...]]:
     """Return SQL for the values of a published row as one text, and what they are: (path, whether it is JSON).
 
-    What context alone adds is not among them.
+    Context has added its own by then; what it is asked about stands in the row in any case.
     """
-    given = {name: type_ for name, type_ in columns(event_class) if name not in _OF_CONTEXT}
-    first, *others = _values(event_class, given)
+    first, *others = _values(event_class, dict(columns(event_class)))
     values = [(first[0], '"time"', first[2]), *others]
     text = f", {literal(SEPARATOR)}, ".join(sql for _, sql, _ in values)
     return f"concat({text})", tuple((path, is_json) for path, _, is_json in values)

@@ -1,6 +1,6 @@
 """The values of one row: whether and where they account for a value of its record (`values.py` reads records)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lake.ocsf.value_texts import (
@@ -121,7 +121,7 @@ class Row:
             values = [*[""] * places.width, *values]
         self._places, self._raw, self._text, self.values = places, raw, row, values
         self._folded = ""
-        self._opened: set[str] | None = None
+        self._opened: list[tuple[str, str]] | None = None
 
     def has_whole(self, name: str) -> bool:
         """Whether a JSON column of the row is what the record has under a name."""
@@ -163,7 +163,7 @@ class Row:
             return DERIVED
         if (parts and self._has_all(parts)) or (text[0] in "{[" and self._is_json_of_values(text, node)):
             return DERIVED
-        return PLACED if "\\" in self._text and text in self._open_json() else ""
+        return PLACED if "\\" in self._text and any(text == value for _, value in self._leaves()) else ""
 
     def _has_all(self, parts: Parts) -> bool:
         return all(
@@ -245,18 +245,15 @@ class Row:
             found = [path for path, value in self._leaves() if wanted & {value.lower(), *pieces(value)}]
         return found
 
-    def _leaves(self) -> Iterator[tuple[str, str]]:
-        """Path and text of every value, those in JSON as well."""
-        for number, (path, value) in enumerate(zip(self._places.paths, self.values, strict=False)):
-            if value and number in self._places.as_json:
-                yield from leaves(json_of(value), path)
-            elif value:
-                yield path, value
-
-    def _open_json(self) -> set[str]:
-        """The texts in JSON columns, without escapes."""
+    def _leaves(self) -> list[tuple[str, str]]:
+        """Path and text of every value, those in JSON as well, without escapes."""
         if self._opened is None:
-            self._opened = {value for path, value in self._leaves()}
+            self._opened = []
+            for number, (path, value) in enumerate(zip(self._places.paths, self.values, strict=False)):
+                if value and number in self._places.as_json:
+                    self._opened += leaves(json_of(value), path)
+                elif value:
+                    self._opened.append((path, value))
         return self._opened
 
     def _is_json_of_values(self, text: str, node: Node) -> bool:

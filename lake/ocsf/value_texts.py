@@ -113,6 +113,7 @@ def _other_numbers(text: str, number: float) -> tuple[str, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=65536)
 def plain_number(text: str) -> str:
     """A number as text, whole ones without a point."""
     number = number_in(text)
@@ -147,6 +148,7 @@ def parts_of(text: str) -> Parts:
     return () if len(pieces) == 1 and parts[0][1] in ((), (text.lower(),)) else tuple(parts)
 
 
+@lru_cache(maxsize=4096)
 def pieces(text: str) -> frozenset[str]:
     """The values and parts of a composite text that say something."""
     return frozenset(each for part, smaller in parts_of(text) for each in (part, *smaller) if not is_little(each))

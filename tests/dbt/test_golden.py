@@ -22,6 +22,7 @@ from lake.ocsf.validate import event_texts, validate_table
 from lake.storage.publish import open_store
 from orchestration.dbt.run import build
 from orchestration.settings import load_settings
+from orchestration.steps.verify import values_of_source
 from tests.dbt import golden
 from tests.dbt.facts import unfounded
 
@@ -136,3 +137,11 @@ def _events_of(name: str, tables: dict[Path, set[str]]) -> list[Event]:
     for event in events:
         del event["metadata"]["logged_time"]
     return sorted(events, key=lambda event: str(event["metadata"]["uid"]))
+
+
+@pytest.mark.parametrize("source", sorted({case.parent.name for case in _CASES}))
+def test_every_value_of_a_record_is_in_its_row_or_declared(lake: Path, source: str) -> None:
+    """Invariant I11, over all rows."""
+    found = values_of_source(open_store(str(lake)), source)
+    assert found.values.total() > 100
+    assert found.missing == {}
