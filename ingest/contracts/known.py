@@ -3,19 +3,19 @@
 from collections.abc import Iterable
 
 from ingest.contracts.model import Contract, Field, split_path
-from lake.ocsf.values import Known, Record
+from lake.ocsf.row_values import Known
+from lake.ocsf.values import Record
 
 
 def known_record(contract: Contract) -> Record:
     """Return what a contract knows of its records."""
     top = Known(is_open=contract.open_record)
     _add(top, contract.fields, contract)
-    if contract.layouts:  # what a layout keeps together has the names of the record
-        beside = {each.name: top.below[each.name] for each in contract.fields if each.type != "map"}
-        for each in contract.fields:
-            if each.type == "map":
-                node = top.below[each.name]
-                node.is_spread, node.below = True, {**beside, **node.below}
+    beside = {each.name: top.below[each.name] for each in contract.fields if not each.fields_inside}
+    for each in contract.fields:
+        if each.fields_inside:
+            node = top.below[each.name]
+            node.is_spread, node.below = True, {**beside, **node.below}
     for path in (*contract.coded, *contract.dropped):
         node = top
         for step in split_path(path.replace("[*]", "")):
