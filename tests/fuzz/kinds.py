@@ -169,7 +169,8 @@ def power_loss(work: Path, delivered: Path) -> Counted:
                 if text is not None:
                     bad.write_bytes(text)
                 said = counted.run(what, *words)
-                told |= said is not None and bool(said.code) and bad.name in said.out + said.err
+                named = said is not None and (text is None or bad.name in said.out + said.err)
+                told |= named and said is not None and bool(said.code)  # what a lost receipt named is told instead
             other = counted.run(what, *_NEIGHBOUR)
             if other is not None and other.code:
                 counted.stopped.append(f"{what}: {other.err[:200]}")
