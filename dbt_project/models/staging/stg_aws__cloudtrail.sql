@@ -80,5 +80,6 @@ select
     addendum,
 
     -- pipeline
-    coalesce(_record, _raw) as _raw, _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
+    coalesce(_record, _raw) as _raw,
+    _event_key, _event_at, _arrived_at, _batch, _source_object, _source_row, _content_hash
 from {{ source("bronze", "aws_cloudtrail") }}

@@ -29,8 +29,8 @@ select
         else 0
     end as status_id,
     coalesce(error_code, http_status::varchar) as status_code,
-    -- Who asked: an ARN, a canonical user id, a service, or nobody, of whom OCSF wants a name all the same. The last part
-    -- of an ARN is the name; CloudFront's has blanks.
+    -- Who asked: an ARN, a canonical user id, a service, or nobody, of whom OCSF wants a name all the same. The last
+    -- part of an ARN is the name; CloudFront's has blanks.
     {
         'user': {
             'name': case
@@ -78,7 +78,7 @@ select
         'version': http_version,
         'url': case
             when coalesce(url_path, url_origin) is not null then {
-                'url_string': url_origin || coalesce(url_path, '') || coalesce('?' || url_query, ''), -- where it is whole
+                'url_string': url_origin || coalesce(url_path, '') || coalesce('?' || url_query, ''), -- if whole
                 'hostname': coalesce(
                     nullif(regexp_extract(url_origin, '://(?:[^@]*@)?([^@:]+)', 1), ''), host_header
                 ),

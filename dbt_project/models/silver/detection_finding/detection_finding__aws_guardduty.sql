@@ -70,7 +70,8 @@ findings as (
                 coalesce(runtime -> '$.context.targetProcess', runtime -> '$.Context.TargetProcess'),
                 coalesce(runtime -> '$.context.modifyingProcess', runtime -> '$.Context.ModifyingProcess')
             ],
-            lambda entry: coalesce({{ guardduty_text("entry", "pid") }}, {{ guardduty_text("entry", "uuid") }}) is not null
+            lambda entry: coalesce({{ guardduty_text("entry", "pid") }}, {{ guardduty_text("entry", "uuid") }})
+            is not null
         ) as other_processes,
 
         -- malware
@@ -251,7 +252,9 @@ select
         }),
         lambda evidence: evidence.data is not null
     ) as evidences,
-    list_transform(list_filter(threats, lambda entry: {{ guardduty_text("entry", "name") }} is not null), lambda entry: {
+    list_transform(list_filter(
+        threats, lambda entry: {{ guardduty_text("entry", "name") }} is not null
+    ), lambda entry: {
         'name': {{ guardduty_text("entry", "name") }},
         'classification_ids': [0],
         'provider': {{ guardduty_text("entry", "source") }},
