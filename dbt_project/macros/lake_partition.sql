@@ -142,7 +142,8 @@ create or replace temp table tried_rows as {{ rows }}
 {% macro lake_copy(rows, folder) -%}
   copy ({{ rows }}) to '{{ folder | replace("'", "''") }}' (
     {#- DuckDB reserves a page for the dictionary of each column, of 1 MiB if nothing is said. -#}
-    format parquet, compression zstd, compression_level 1, row_group_size 61440, string_dictionary_page_size_limit 65536,
+    format parquet, compression zstd, compression_level 1, row_group_size 61440,
+    string_dictionary_page_size_limit 65536,
     partition_by (date, hour), filename_pattern 'part', overwrite_or_ignore
   )
 {%- endmacro %}

@@ -6,8 +6,8 @@
     version="null", sequence="null::integer"
 ) -%}
   {#- The `metadata` object of a source's events. Arguments are SQL expressions; vendor and product are plain names. It
-      carries the pipeline's columns and the record (`_record`); version, profiles and logged_time (arrival) are filled in for every
-      event. -#}
+      carries the pipeline's columns and the record (`_record`); version, profiles and logged_time (arrival) are
+      filled in for every event. -#}
   {'product': {'name': '{{ product_name }}', 'vendor_name': '{{ vendor_name }}', 'version': {{ version }}::varchar,
      'feature': {'name': {{ feature_name }}::varchar}},
    'event_code': {{ event_code }}::varchar, 'log_name': {{ log_name }}::varchar,
