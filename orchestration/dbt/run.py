@@ -38,7 +38,7 @@ _ENOUGH = 768 << 20
 
 def _too_little(memory: int) -> str:
     known = "an hour of 34,000 Windows events, or of 8,000 GuardDuty findings, needs 768MiB at least"
-    least = max(_ENOUGH, 2 * memory) >> 20
+    least = (_ENOUGH if memory < _ENOUGH else 2 * memory) >> 20
     return f"  the setting `memory` is too little for these hours: set `memory: {least}MiB` and build again ({known})"
 
 
@@ -116,10 +116,10 @@ def build(
 
     _build_marts(request, done, in_range, again, quiet, told)
     done.repaired = dict(request.repaired)
-    for model, each in done.repaired.items():
+    for model, made in done.repaired.items():
         warn_once(
-            f"{model}: {each.rows:,} rows broke rules of OCSF ({', '.join(each.rules[:5])}) and were made valid: what"
-            f" left them is in `unmapped.invalid`, for instance of metadata.uid {each.uid}"
+            f"{model}: {made.rows:,} rows broke rules of OCSF ({', '.join(made.rules[:5])}) and were made valid: what"
+            f" left them is in `unmapped.invalid`, for instance of metadata.uid {made.uid}"
         )
     for sentence in in_sentences(done.kept_out):
         warn_once(sentence)
