@@ -45,7 +45,11 @@ select
         'type': account.type,
         'groups': list_transform(group_sids, lambda sid: {'uid': regexp_replace(sid, '^%[{](.*)[}]$', '\1')})
     } as user,
-    {{ windows_list("coalesce(given, taken)") }} as privileges,
+    -- OCSF wants privileges or one group: of several groups the first, all of them are the account's
+    case when len(group_sids) > 0 then {'uid': regexp_replace(group_sids[1], '^%[{](.*)[}]$', '\1')} end as group,
+    case
+        when len(group_sids) > 0 then null else coalesce({{ windows_list("coalesce(given, taken)") }}, ['Unknown'])
+    end as privileges,
     {'uid': nullif(session_uid, '0x0')} as session,
     {'hostname': computer_name} as dst_endpoint,
     device,
