@@ -89,8 +89,6 @@ class Lease:
 class Store(Protocol):
     """What a lake needs of the place it lies in. Keys are relative, `/`-separated; replacing is atomic."""
 
-    # What has a body here is enough for files of this machine.
-
     root: str
 
     @property
@@ -139,6 +137,7 @@ class Store(Protocol):
 
     def forget_seen(self) -> None:
         """Forget what this thread has read, so that `fingerprint_seen` tells of what is read from now on."""
+        return None
 
     def prepared(self, key: str) -> Path:
         """Return where on this machine a step prepares the file of a key under `_staging/`."""
@@ -148,6 +147,7 @@ class Store(Protocol):
 
     def unstage(self, folder: str) -> None:
         """Remove from the store what was brought there of a step's folder."""
+        return None
 
     def move(self, key: str, to: str) -> None:
         """Replace `to` by `key`, at once. Raises FileNotFoundError."""
@@ -165,6 +165,7 @@ class Store(Protocol):
 
     def forget_versions(self, prefix: str) -> None:
         """Remove the versions under a folder that are not current, where the store keeps any. Raises OSError."""
+        return None
 
     def url(self, key: str) -> str:
         """Return the address under which DuckDB and Arrow read or write this key."""
@@ -338,12 +339,11 @@ def make_folder(folder: Path, mode: int = FOLDER_MODE) -> None:
     """Make a folder and those above it, also while another process removes folders that are empty."""
     for attempt in range(_RACES):
         try:
-            if folder.is_dir():
-                return
-            fresh = [each for each in (folder, *folder.parents) if not each.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
-            for each in fresh:
-                each.chmod(mode)
+            if not folder.is_dir():
+                fresh = [each for each in (folder, *folder.parents) if not each.exists()]
+                folder.mkdir(parents=True, exist_ok=True)
+                for each in fresh:
+                    each.chmod(mode)
             return
         except FileNotFoundError:
             if attempt == _RACES - 1:
