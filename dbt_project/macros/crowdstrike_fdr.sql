@@ -37,7 +37,11 @@ nullif(nullif(trim(coalesce({{ found | join(", ") }})), ''), '-')
 
 {#- The first of a list that is written as a text: `a b`, `a,b`, `["a","b"]`. -#}
 {% macro fdr_first(text) -%}
-case when regexp_matches({{ text }}, '[ ,\[]') then regexp_extract({{ text }}, '[^][" ,]+') else {{ text }} end
+case
+      when contains({{ text }}, ' ') or contains({{ text }}, ',') or starts_with({{ text }}, '[')
+        then regexp_extract({{ text }}, '[^][" ,]+')
+      else {{ text }}
+    end
 {%- endmacro %}
 
 

@@ -17,18 +17,29 @@ named as (
                 then regexp_replace(regexp_replace(event_name, 'Blocked|DetectInfo', '', 'g'), '^DNS', 'Dns')
             else event_name
         end as family,
-        {{ fdr_value("event_platform") }} as platform
+        {{ fdr_value("event_platform") }} as platform,
+        {{ fdr_value("aip") }} as aip_text,
+        {{ fdr_value("LocalAddressIP4") }} as local_text,
+        {{ fdr_value("RemoteAddressIP4") }} as remote_text
     from bronze
+),
+
+first_addresses as (
+    select *,
+        -- behind proxies addresses come as lists, the host's own first
+        {{ fdr_first("aip_text") }} as first_aip,
+        {{ fdr_first("local_text") }} as first_local,
+        {{ fdr_first("remote_text") }} as first_remote
+    from named
 ),
 
 located as (
     select *,
         coalesce(
-            {{ fdr_ip(fdr_first(fdr_value("LocalAddressIP4"))) }}, {{ fdr_ip(fdr_value("LocalAddressIP6")) }}
+            {{ fdr_ip("first_local") }}, {{ fdr_ip(fdr_value("LocalAddressIP6")) }}
         ) as local_ip,
-        -- behind proxies it is a list, the host's own first
-        {{ fdr_ip(fdr_first(fdr_value("aip"))) }} as public_ip
-    from named
+        {{ fdr_ip("first_aip") }} as public_ip
+    from first_addresses
 )
 
 select
@@ -49,7 +60,8 @@ select
         when starts_with(family, 'Reg') and family like '%ValueUpdate' then 'RegValueUpdate:' || family
         when family like '%AuditEvent'
             then 'AuditEvent:' || coalesce(json_extract_string(coalesce(event, _raw), '$.OperationName'), '')
-        else regexp_replace(family, '^Event_([A-Z])', '\1')
+        when starts_with(family, 'Event_') then regexp_replace(family, '^Event_([A-Z])', '\1')
+        else family
     end as event_type,
     event_name,
     case
@@ -149,7 +161,7 @@ select
     {{ fdr_value("LocalAddressIP4") }} as local_address_ip4,
     {{ fdr_value("LocalAddressIP6") }} as local_address_ip6,
     coalesce(
-        {{ fdr_ip(fdr_first(fdr_value("RemoteAddressIP4"))) }}, {{ fdr_ip(fdr_value("RemoteAddressIP6")) }}
+        {{ fdr_ip("first_remote") }}, {{ fdr_ip(fdr_value("RemoteAddressIP6")) }}
     ) as remote_ip,
     {{ fdr_number(fdr_value("LocalPort"), 1, 65535) }} as local_port,
     {{ fdr_number(fdr_value("RemotePort"), 1, 65535) }} as remote_port,
