@@ -177,7 +177,7 @@ def _broken(event: Event, reason: str, turn: int) -> bytes:
     if reason == "missing_field":
         del record[(_KEY_FIELD, _OTHER_FIELD)[turn % 2][event.source]]
     elif reason == "wrong_type":
-        record[_KEY_FIELD[event.source]] = {"value": record[_KEY_FIELD[event.source]]}
+        record[_KEY_FIELD[event.source]] = {"number": record[_KEY_FIELD[event.source]]}
     else:
         for name in _TIME_FIELDS[event.source]:
             if name in record:

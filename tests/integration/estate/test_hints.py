@@ -45,8 +45,9 @@ ENDS = {
     "headwater reference show assets lap-7": (1, "nothing is known of 'lap-7'"),
     "headwater reference show indicators 198.51.100.7": (1, "nothing is known of '198.51.100.7'"),
     "headwater lookup --dry-run": (2, "no lookup provider is set"),
-    "headwater lookup status": (0, "no lookup provider is set"),
+    "headwater lookup status": (2, "no lookup provider is set"),
     "headwater lookup": (2, "no lookup provider is set"),
+    "headwater export status": (2, "not configured: add it under `destinations`"),
 }
 
 
