@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode.compression import NotRead, ObjectUnreadable, StoredFile, decompressed, gathered, opened
+from ingest.decode.compression import ObjectUnreadable, StoredFile, counted_bytes, decompressed, gathered, opened
 from ingest.decode.documents import (
     EVENT_BEGIN,
     EXPORT_BEGIN,
     SUBSCRIPTION_BEGIN,
     Cursor,
     Envelopes,
-    Head,
     Texts,
     has_lines,
     lines_of,
@@ -123,7 +122,7 @@ def decode(
                 for name, chunks in _streams(source, file, limits, report, xml):
                     row, header = 1, ""
                     texts: Iterable[Iterator[bytes] | EventLog] = (
-                        Texts(_counted(name, chunks, report)) if isinstance(chunks, Iterator) else (chunks,)
+                        Texts(counted_bytes(name, chunks, report)) if isinstance(chunks, Iterator) else (chunks,)
                     )
                     for text in texts:
                         for framer in _framers(text, limits, envelopes, lines, wrappers, header, xml):
@@ -180,20 +179,13 @@ def _framers(
 
         yield XmlFramer(text, head, limits)
         return
-    parts: Iterable[tuple[bool, Iterator[bytes]]] = [(lines is None, text)]
-    if may_alternate:
-        from ingest.decode.lines import alternating
+    if lines is None:
+        yield Framer(text, limits, envelopes)
+        return
+    from ingest.decode.lines import framers_of
 
-        parts = alternating(text)
-    for is_json, part in parts:
-        if is_json or lines is None:
-            yield Framer(part, limits, envelopes)
-            continue
-        from ingest.decode.lines import LineFramer
-
-        framer = LineFramer(part, limits, lines, header)
-        yield framer
-        header = framer.header
+    of_json = partial(Framer, limits=limits, envelopes=envelopes) if may_alternate else None
+    yield from framers_of(text, limits, lines, header, of_json)
 
 
 def _details(part: Piece, wrappers: Collection[str]) -> Piece:
@@ -235,15 +227,6 @@ def _pieces(
         row += len(part.lines)
     report.records += framer.count - counted
     count.records += framer.count - counted
-
-
-def _counted(name: str, chunks: Iterator[bytes], report: DecodeReport) -> Iterator[bytes]:
-    try:
-        for chunk in chunks:
-            report.bytes_decoded += len(chunk)
-            yield chunk
-    except NotRead as problem:
-        report.refused.append((name, f"{name}: {problem}"))
 
 
 def _streams(
@@ -294,7 +277,7 @@ class Framer:
             elif cursor.data[:1] in (b"{", b"["):
                 yield from self._documents()
             else:
-                yield from self._odd_line()
+                yield from self._counted(self._salvage.odd_line())
         if cursor.broken is not None:
             self.count += 1
             yield problem_piece(b"", "truncated_object", cursor.broken)
@@ -403,16 +386,6 @@ class Framer:
             cursor.take(size)
         else:
             yield from self._counted(self._salvage.one_document())
-
-    def _odd_line(self) -> Iterator[Piece]:
-        """A line between documents that begins with no bracket."""
-        head = Head(self._limits.max_record_bytes)
-        begin = self._cursor.offset
-        for part in self._cursor.rest_of_line():
-            head.add(part)
-        self.count += 1
-        text = bytes(head.kept).rstrip(BLANKS)
-        yield piece_of([text]) if head.size <= len(head.kept) else too_large(text, head.size, begin)
 
     def _counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         for part in pieces:

@@ -330,3 +330,13 @@ def gathered(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
         raise
     if parts:
         yield b"".join(parts)
+
+
+def counted_bytes(name: str, chunks: Iterator[bytes], report: DecodeReport) -> Iterator[bytes]:
+    """The same bytes, counted in the report; what is not read is refused there, in the stead of an error."""
+    try:
+        for chunk in chunks:
+            report.bytes_decoded += len(chunk)
+            yield chunk
+    except NotRead as problem:
+        report.refused.append((name, f"{name}: {problem}"))

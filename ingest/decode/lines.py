@@ -6,8 +6,9 @@ Taking lines apart is the landing's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,7 @@ from ingest.decode.records import (
     too_large,
 )
 
+_T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _IS_LETTER = np.zeros(256, dtype=np.bool_)
 _IS_LETTER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"]] = True
@@ -210,3 +212,16 @@ def _as_text(part: Piece) -> Piece:
     renamed = {"not_json": "not_text"}
     problems = {at: (renamed.get(reason, reason), why) for at, (reason, why) in part.problems.items()}
     return Piece(part.lines, problems)
+
+
+def framers_of(
+    text: Iterator[bytes], limits: Limits, form: LineForm, header: str, of_json: Callable[[Iterator[bytes]], _T] | None
+) -> Iterator[_T | LineFramer]:
+    """What cuts a text of lines into records; with `of_json`, each part of it that is JSON goes to such a framer."""
+    for is_json, part in [(False, text)] if of_json is None else alternating(text):
+        if is_json and of_json is not None:
+            yield of_json(part)
+        else:
+            framer = LineFramer(part, limits, form, header)
+            yield framer
+            header = framer.header

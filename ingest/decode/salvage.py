@@ -161,6 +161,15 @@ class Salvage:
             splitter.end_early("truncated_object", why)
             yield from splitter.pieces()
 
+    def odd_line(self) -> Iterator[Piece]:
+        """A line between documents that begins with no bracket."""
+        head = Head(self._limits.max_record_bytes)
+        begin = self._cursor.offset
+        for part in self._cursor.rest_of_line():
+            head.add(part)
+        text = bytes(head.kept).rstrip(BLANKS)
+        yield piece_of([text]) if head.size <= len(head.kept) else too_large(text, head.size, begin)
+
     def _in_front_of_lines(self, text: bytes, begin: int) -> Iterator[Piece]:
         """A document that breaks off where lines begin."""
         why = "the document ends where lines of records begin"
