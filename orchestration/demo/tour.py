@@ -71,11 +71,17 @@ QUESTIONS = (
     ),
     (
         "And what did that address ask of AWS?",
-        f"""{_PUSHES}
-        select min(strftime(event.time_dt, '%H:%M:%S')) as first, event.api.operation as operation,
-          any_value(event.http_request.user_agent) as user_agent, count(*) as calls
-        from silver.api_activity as event join let_in on event.src_endpoint.ip = let_in.origin.ip
-        group by event.api.operation order by first limit 8
+        f"""{_PUSHES},
+        calls as (  -- sessions of roles are sign-ins
+          select time_dt, src_endpoint.ip, api.operation, http_request.user_agent from silver.api_activity
+          union all
+          select time_dt, src_endpoint.ip, api.operation, http_request.user_agent from silver.authentication
+          where source = 'aws_cloudtrail'
+        )
+        select min(strftime(event.time_dt, '%H:%M:%S')) as first, event.operation,
+          any_value(event.user_agent) as user_agent, count(*) as calls
+        from calls as event join let_in on event.ip = let_in.origin.ip
+        group by event.operation order by first limit 8
         """,
     ),
 )

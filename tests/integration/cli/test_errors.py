@@ -21,6 +21,7 @@ CAUGHT_WITHIN = {
     "ErasureAsked",  # landing applies the erasure and goes on
     "NoRow",  # an entry of a feed becomes a reject
     "NoSingleObservable",  # a pattern of a feed becomes a reject
+    "NotXml",  # a text where an event in XML was expected: its record is quarantined
     "NotRead",  # bytes of a kind that is not read: their object becomes unreadable
     "NotApplicable",  # a rule of an erasure that a file cannot be asked: the file is named
     "NotObservable",  # a value of a feed becomes a reject

@@ -58,8 +58,9 @@ def test_an_edit_is_told_by_column_and_row(okta_lake: Path, project: Path) -> No
     first, *lines = said.out.splitlines()
     assert first == f"{SIGN_INS} {HOUR}: 2 rows; published 6; 4 removed, 2 changed"
     assert lines[0].split() == ["column", "rows", "that", "differ", "where"]
-    assert lines[1].split() == ["message", "2"]
-    assert "    message  User login to Okta → edited" in lines
+    assert [line.split() for line in lines[1:3]] == [["message", "2"], ["unmapped", "2"]]  # it keeps the logged text
+    assert "    message   User login to Okta → edited" in lines
+    assert '    unmapped  NULL → {"displayMessage":"User login to Okta"}' in lines
     assert sum(line.startswith("removed in-") for line in lines) == 4
     told = headwater("preview", SIGN_INS, "--hour", HOUR, "--rows", "1", "--json")
     assert counted(told) == (2, 0, 4, 2)
