@@ -45,6 +45,7 @@ coded as (
         try_cast(logon_type as integer) as logon_number,
         {{ fdr_ip("console_address") }} as console_ip,
         {{ fdr_ip("source_address") }} as source_ip,
+        {{ fdr_ip("target_address") }} as target_ip,
         coalesce(case when in_domain then source_ip when in_console then console_ip end, remote_ip) as client_ip,
         case when in_domain then source_host else client_computer_name end as client_name
     from read
@@ -95,8 +96,8 @@ select
         when in_domain then {
             'hostname': target_host,
             'uid': null::varchar,
-            'ip': {{ fdr_ip("target_address") }},
-            'name': null::varchar
+            'ip': target_ip,
+            'name': case when coalesce(target_host, target_ip, target_service) is null then 'Unknown' end
         }
         else {
             'hostname': computer_name,
@@ -145,7 +146,7 @@ select
         observable("user.name", 4, "coalesce(case when in_console then console_user else account_name end, user_name)"),
         observable("src_endpoint.ip", 2, "client_ip"),
         observable("src_endpoint.hostname", 1, "client_name"),
-        observable("dst_endpoint.hostname", 1, "computer_name"),
+        observable("dst_endpoint.hostname", 1, "case when in_domain then target_host else computer_name end"),
     ]) }} as observables,
     {{ fdr_unmapped([
         "ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "UserName", "UserSid", "UID",
