@@ -45,7 +45,7 @@ DRY = {
     "test": "pytest -n 2",
     "test-all": '-m ""',
     "check": "mypy",
-    "fuzz": "tests.fuzz --records 10000000",
+    "fuzz": "tests.fuzz --records 100000 --kinds",
     "pictures": "orchestration.docs.pictures",
     "sbom": "orchestration.deploy.sbom",
     "clean": "rm -rf .headwater",

@@ -9,7 +9,7 @@ has.
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from importlib import resources
 from typing import Any, Final
 
 import msgspec
@@ -160,7 +160,7 @@ def placed_inserts(event: Data, header: Mapping[str, Any], own_names: Mapping[st
 def _templates() -> dict[tuple[str, str, int], list[str]]:
     """Names by log, event id and how many there are. A line of the file is a log, ids and names."""
     found = {}
-    for line in files(__package__).joinpath("templates.txt").read_text(encoding="utf-8").splitlines():
+    for line in resources.files(__package__).joinpath("templates.txt").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             log, events, *names = line.split()
             for event in events.split(","):
