@@ -334,8 +334,8 @@ select
     }) as encounters,
     country_code_of, -- GuardDuty names countries, OCSF wants their codes
     {{ ocsf_metadata(
-        "AWS", "GuardDuty", event_code="nullif(event_type, 'Unknown')", original_time="updated_at", feature_name="feature_name",
-        version="schema_version", correlation_uid="attack_sequence_arn",
+        "AWS", "GuardDuty", event_code="nullif(event_type, 'Unknown')", original_time="updated_at",
+        feature_name="feature_name", version="schema_version", correlation_uid="attack_sequence_arn",
         labels="case when is_sample then ['sample'] end"
     ) }} as metadata,
 

@@ -12,7 +12,8 @@ select
     coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
     case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
     {{ ocsf_metadata(
-        "AWS", "Amazon VPC", event_code="nullif(event_type, 'Unknown')", feature_name="'Flowlogs'", version="format_version"
+        "AWS", "Amazon VPC", event_code="nullif(event_type, 'Unknown')", feature_name="'Flowlogs'",
+        version="format_version"
     ) }} as metadata
 from {{ ref("stg_aws__vpc_flow") }} as event
 left join {{ routes("aws_vpc_flow", ref("stg_aws__vpc_flow")) }} as route using (event_type)
