@@ -31,13 +31,13 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
-# Measured: with 768MiB an hour of 34,000 Windows events peaks at 576 MiB, one of 8,000 GuardDuty findings at 609; with
-# 512MiB DuckDB runs out of memory for both.
+# Measured: with 768MiB an hour of 8,000 Windows events peaks at 499 MiB, one of 8,000 GuardDuty findings at 695; with
+# 512MiB DuckDB runs out of memory for the Windows events, and with 768MiB for 34,000 of them.
 _ENOUGH = 768 << 20
 
 
 def _too_little(memory: int) -> str:
-    known = "an hour of 34,000 Windows events, or of 8,000 GuardDuty findings, needs 768MiB at least"
+    known = "an hour of 8,000 Windows events, or of 34,000 CloudTrail events, needs 768MiB at least"
     least = (_ENOUGH if memory < _ENOUGH else 2 * memory) >> 20
     return f"  the setting `memory` is too little for these hours: set `memory: {least}MiB` and build again ({known})"
 
