@@ -160,12 +160,18 @@ create or replace temp table tried_rows as {{ rows }}
   {{ return(false) }}
 {%- endmacro %}
 
+{% macro lake_carries_record(described) -%}
+  {{ return('["_raw", ' in described and "record VARCHAR" in described) }}
+{%- endmacro %}
+
 {% macro lake_keep(relation) -%}
   {#- Computes a view once for the whole run and lets it read the result, one folder per class: a mapping then reads the
       events of its class instead of parsing every bronze row of its source again. -#}
   {%- set described = lake_described("select * from " ~ relation) -%}
   {%- set folder = lake_call("hw_stage", [relation.identifier]) | replace("'", "''") -%}
-  {%- do lake_execute("copy (select * from " ~ relation ~ ") to '" ~ folder ~ "' (format parquet, compression lz4,"
+  {#- `metadata` carries the record: it is written once -#}
+  {%- set rows = "select * exclude (_raw) from " if lake_carries_record(described) else "select * from " -%}
+  {%- do lake_execute("copy (" ~ rows ~ relation ~ ") to '" ~ folder ~ "' (format parquet, compression lz4,"
         ~ " row_group_size 20480, string_dictionary_page_size_limit 65536, partition_by (class_uid),"
         ~ " write_partition_columns true, overwrite_or_ignore)") -%}
   {%- set select = lake_call("hw_kept", [relation.identifier, described]) -%}

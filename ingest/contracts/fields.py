@@ -78,6 +78,7 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "placeholders": list,
     "coded": dict,
     "dropped": dict,
+    "kept": list,
 }
 
 field_properties: Final[Mapping[str, Shape]] = {

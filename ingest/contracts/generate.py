@@ -123,6 +123,7 @@ def _accounted(contract: Contract) -> dict[str, Any]:
     """What decides which values go to `unmapped`: an edit of it makes tables stale."""
     coded = {path: list(attributes) for path, attributes in contract.coded.items()}
     told = {"coded": coded, "dropped": dict(contract.dropped), "placeholders": list(contract.placeholders)}
+    told["kept"] = list(contract.kept)
     return {name: each for name, each in told.items() if each}
 
 

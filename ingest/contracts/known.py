@@ -16,11 +16,12 @@ def known_record(contract: Contract) -> Record:
         if each.fields_inside:
             node = top.below[each.name]
             node.is_spread, node.below = True, {**beside, **node.below}
-    for path in (*contract.coded, *contract.dropped):
+    for path in (*contract.coded, *contract.dropped, *contract.kept):
         node = top
         for step in split_path(path.replace("[*]", "")):
             node = node.below.setdefault(step, Known(is_open=True))
         node.coded, node.dropped = contract.coded.get(path, ()), contract.dropped.get(path, "")
+        node.is_kept = path in contract.kept
     text = contract.format
     columns = tuple(each.name for each in contract.fields) if text.is_text else ()
     absent = frozenset((*text.nulls, *contract.placeholders))
@@ -36,6 +37,7 @@ def _add(parent: Known, fields: Iterable[Field], contract: Contract) -> None:
                 node = node.below.setdefault(step, Known())
             node.path, node.is_time = each.path, each.path in times
             node.coded, node.dropped = contract.coded.get(each.path, ()), contract.dropped.get(each.path, "")
+            node.is_kept = each.path in contract.kept
             inner = each.items if each.items is not None else each
             node.is_open = not inner.properties
             _add(node, inner.properties, contract)

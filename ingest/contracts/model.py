@@ -280,7 +280,8 @@ class Contract:
     `layouts`: the source's `layouts.py` gives records of other layouts the contract's. `time_zone` is no part of the
     file, but the user's: the zone of event times without an offset, where nothing else tells it.
     `placeholders` are texts that the vendor writes where it has no value. `coded` names, by path, the OCSF attributes
-    that say a field's value in other words; `dropped` says why its value is worth nothing. A path may lead into a map.
+    that say a field's value in other words; `dropped` says why its value is worth nothing; `kept` are fields that stand
+    in `unmapped` in any case. A path may lead into a map.
     """
 
     source: str
@@ -321,6 +322,7 @@ class Contract:
     placeholders: tuple[str, ...] = ()
     coded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
 
     def walk(self) -> Iterator[Field]:
         """Every declared field at any depth, parents first."""

@@ -141,13 +141,15 @@ def _accounts(custom: dict[str, Any], fields: tuple[Field, ...], top: Place) -> 
     coded = {str(path): texts(each, "coded", top.at(str(path))) for path, each in custom.get("coded", {}).items()}
     dropped = {str(path): str(reason) for path, reason in custom.get("dropped", {}).items()}
     declared = {each.path: each for field in fields for each in field.walk()}
-    for path in (*coded, *dropped):
+    kept = texts(custom.get("kept"), "kept", top)
+    for path in (*coded, *dropped, *kept):
         holders = (".".join(split_path(path)[:length]) for length in range(len(split_path(path)), 0, -1))
         holder = next((declared[each] for each in (path, *holders) if each in declared), None)
         if holder is None or (holder.path != path and holder.type not in ("map", "any")):
-            raise top.at("coded" if path in coded else "dropped").error(f"{path!r} is not a declared field")
+            place = "coded" if path in coded else "dropped" if path in dropped else "kept"
+            raise top.at(place).error(f"{path!r} is not a declared field")
     told = texts(custom.get("placeholders"), "placeholders", top)
-    return {"coded": coded, "dropped": dropped, "placeholders": told}
+    return {"coded": coded, "dropped": dropped, "kept": kept, "placeholders": told}
 
 
 def _optional(custom: dict[str, Any], fields: tuple[Field, ...], top: Place) -> dict[str, Any]:

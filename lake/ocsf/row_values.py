@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lake.ocsf.value_texts import (
+    ESCAPED,
     LITTLE_LENGTH,
     SHORT,
     TIME,
@@ -36,13 +37,15 @@ class Known:
 
     `path` is the field's in the contract; empty where the name only leads to others. `is_open`: any name may stand
     below it. `coded` are attributes that say the value in other words; `dropped` is why the value is worth nothing.
-    `is_spread`: what stands below it counts as standing beside it. `is_time`: the event's time, in whatever zone.
+    `is_kept`: it stays in `unmapped`, and is not looked for. `is_spread`: what stands below it counts as standing
+    beside it. `is_time`: the event's time, in whatever zone.
     """
 
     path: str = ""
     is_open: bool = False
     coded: tuple[str, ...] = ()
     dropped: str = ""
+    is_kept: bool = False
     is_spread: bool = False
     is_time: bool = False
     below: dict[str, "Known"] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class Node:
         "below",
         "coded",
         "dropped",
+        "is_kept",
         "is_open",
         "is_spread",
         "is_time",
@@ -70,7 +74,7 @@ class Node:
     def __init__(self, known: Known, name: str, raw_path: str, paths: Sequence[str]) -> None:
         self.name, self.path, self.raw_path = name, known.path or raw_path, raw_path
         self.is_open, self.is_spread, self.is_time = known.is_open, known.is_spread, known.is_time
-        self.dropped = known.dropped
+        self.dropped, self.is_kept = known.dropped, known.is_kept
         self.coded = tuple(number for number, path in enumerate(paths) if path in known.coded)
         self.names = tuple({name.lower(): 0, name.lower().replace("_", ""): 0})
         self.related: tuple[int, ...] | None = None  # made when asked for
@@ -111,9 +115,13 @@ class Places:
 
 
 class Row:
-    """The values of one row. What few rows are asked for is made when it is asked for."""
+    """The values of one row. What few rows are asked for is made when it is asked for.
 
-    __slots__ = ("_folded", "_opened", "_places", "_raw", "_text", "values")
+    `used` are the places whose values account for what was asked since it was emptied. They do so in every row that has
+    the same values there, unless `is_sure` is false: something was asked that the whole row has to answer.
+    """
+
+    __slots__ = ("_folded", "_opened", "_places", "_raw", "_text", "is_sure", "used", "values")
 
     def __init__(self, places: Places, raw: str, row: str) -> None:
         values = row.split(SEPARATOR)
@@ -122,12 +130,15 @@ class Row:
         self._places, self._raw, self._text, self.values = places, raw, row, values
         self._folded = ""
         self._opened: list[tuple[str, str]] | None = None
+        self.used: list[int] = []
+        self.is_sure = True
 
     def has_whole(self, name: str) -> bool:
         """Whether a JSON column of the row is what the record has under a name."""
         for number in self._places.as_json:
             text = self.values[number]
             if text and text not in _UNSAID and f'"{name}":{text}' in self._raw:
+                self.used.append(number)
                 return True
         return False
 
@@ -138,6 +149,7 @@ class Row:
         """
         values = self.values
         if (held := node.memo.get(text)) is not None and values[held[0]] == held[1]:
+            self.used.append(held[0])
             return held[2]
         if node.dropped:
             return DROPPED
@@ -145,25 +157,33 @@ class Row:
             return ABSENT
         for place in node.coded:
             if values[place] not in _UNSAID:
+                self.used.append(place)
                 return node.keep(text, place, values, CODED)
         if not self._folded:
             self._folded = f"{SEPARATOR}{self._text.lower()}{SEPARATOR}"
         if len(text) <= LITTLE_LENGTH and says_little(text):
             place = self._like_place(text, node)
+            self.used.append(place)
+            self.is_sure &= place >= 0
             return node.keep(text, place, values, PLACED) if place >= 0 else ""
         if text in values:
             node.place = values.index(text)
+            self.used.append(node.place)
             return PLACED
         forms, parts = short_forms(text) if len(text) < SHORT else forms_of(text)
         for form in forms:
             place = self._place(form)
             if place >= 0:
+                self.used.append(place)
                 return node.keep(text, place, values, PLACED)
         if node.is_time and self._is_instant(text):
+            self.used.append(0)
             return DERIVED
         if (parts and self._has_all(parts)) or (text[0] in "{[" and self._is_json_of_values(text, node)):
             return DERIVED
-        return PLACED if "\\" in self._text and any(text == value for _, value in self._leaves()) else ""
+        self.is_sure = False
+        escapes = "\\" in self._text and ESCAPED.search(text) is not None  # so that JSON may have it otherwise
+        return PLACED if escapes and any(text == value for _, value in self._leaves()) else ""
 
     def _has_all(self, parts: Parts) -> bool:
         return all(
@@ -224,7 +244,10 @@ class Row:
         return min(self._folded.count(SEPARATOR, 0, at) - 1, len(self.values) - 1)
 
     def _stands(self, folded: str) -> bool:
-        return self._place(folded) >= 0
+        place = self._place(folded)
+        if place >= 0:
+            self.used.append(place)
+        return place >= 0
 
     def where(self, text: str, node: Node, how: str) -> list[str]:
         """Return where in the row a value stands, or what says it."""

@@ -11,6 +11,7 @@ import msgspec
 _LITTLE = frozenset(("true", "false", "none", "null", "yes", "no", "unknown", "success", "other"))
 PLACEHOLDERS = frozenset(("", "-"))
 _SPLIT = re.compile(r'[\\/@=:"]+')
+ESCAPED = re.compile(r"[^ !#-.0-\[\]-~]")  # what JSON may have another way
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _COMMON = frozenset(("id", "name", "type", "uid", "value", "is", "data", "info", "src", "dst", "source", "target"))

@@ -17,8 +17,9 @@ What does not belong here: contracts (`ingest.contracts.known` makes a `Known` o
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -34,7 +35,10 @@ _NULLS: Any = "special"
 
 VERSION = 1  # raise when rows get another `unmapped`: they are then built again
 
+_MOST_KEPT = 20_000
+
 _decode = msgspec.json.Decoder().decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -61,6 +65,18 @@ class Account(NamedTuple):
     where: list[str]
 
 
+class _Held(NamedTuple):
+    """What rows lack of a member of their records, as long as they have `values` at certain places.
+
+    `left` is path → value, `text` the same as JSON; empty where nothing is left.
+    """
+
+    of: Callable[[list[str]], Any] | None
+    values: Any
+    left: dict[str, Any]
+    text: str
+
+
 class Accounts:
     """Finds what the rows of one model lack of their records. `paths` are those of the values of a row."""
 
@@ -68,22 +84,74 @@ class Accounts:
         self._record, self._absent = record, PLACEHOLDERS | record.placeholders
         self._places = Places(paths, as_json, self._absent)
         self._top = Node(record.known, "", "", paths)
+        self._held: dict[tuple[str, bytes], _Held] = {}  # members come again: who called, from where, with what
+        self._written: dict[tuple[Any, ...], str] = {}  # `unmapped` by the texts that it is made of
 
     def unmapped(self, raw: str | None, row: str | None, unmapped: str | None) -> str | None:
         """Return the row's `unmapped`, with what the row lacks of its record; the same text when it lacks nothing."""
         if not raw or row is None:
             return unmapped
-        left = self.left(raw, row)
-        if not left:
+        parts = self._parts(raw, row)
+        if not parts:
             return unmapped
-        return _encode(_merged(_decode(unmapped), left) if unmapped else left).decode()
+        key = (unmapped, *[each.text for each in parts])
+        written = self._written.get(key)
+        if written is None:
+            left = {path: value for each in parts for path, value in each.left.items()}
+            written = _encode(_merged(_decode(unmapped), left) if unmapped else left).decode()
+            if len(self._written) >= _MOST_KEPT:
+                self._written.clear()
+            self._written[key] = written
+        return written
 
     def left(self, raw: str, row: str) -> dict[str, Any]:
         """Return what a row lacks of its record: path → value."""
-        found = self._read(raw)
+        return {path: value for each in self._parts(raw, row) for path, value in each.left.items()}
+
+    def _parts(self, raw: str, row: str) -> list[_Held]:
+        """Return what is left of those members of a record of which something is."""
         state = Row(self._places, raw, row)
-        left = self._object(found, self._top, state)
-        return dict(_flat(left, self._top)) if left else {}
+        try:
+            members = _members(raw) if raw[0] == "{" else None
+        except msgspec.DecodeError:
+            members = None
+        if members is None:
+            found = self._kept(self._object(self._read(raw), self._top, state), state)
+            return [found] if found.text else []
+        parts = []
+        below, values, holds = self._top.below, state.values, self._held
+        for name, member in members.items():
+            text = bytes(member)
+            node = below.get(name)
+            if text[0] == 34 and node is not None and not node.is_kept:
+                value = text[1:-1].decode() if b"\\" not in text else _decode(text)
+                if values[node.place] == value and (len(value) > LITTLE_LENGTH or not says_little(value)):
+                    continue
+            held = holds.get((name, text))
+            if held is None or (held.of is not None and held.of(values) != held.values):
+                held = self._found(name, text, state)
+            if held.text:
+                parts.append(held)
+        return parts
+
+    def _found(self, name: str, text: bytes, row: Row) -> _Held:
+        """Return what is left of a member of a record, and keep it for rows for which it will be the same."""
+        row.used.clear()
+        row.is_sure = True
+        held = self._kept(self._object({name: _decode(text)}, self._top, row), row)
+        if row.is_sure:
+            if len(self._held) >= _MOST_KEPT:
+                self._held.clear()
+            self._held[name, text] = held
+        else:
+            self._held.pop((name, text), None)
+        return held
+
+    def _kept(self, left: dict[str, Any] | None, row: Row) -> _Held:
+        used = tuple(dict.fromkeys(row.used))
+        of = itemgetter(*used) if used else None
+        found = dict(_flat(left, self._top)) if left else {}
+        return _Held(of, of(row.values) if of else None, found, _encode(found).decode() if found else "")
 
     def trace(self, raw: str, row: str) -> Iterator[Account]:
         """Yield every value of a record, with how it is accounted for."""
@@ -134,8 +202,9 @@ class Accounts:
         below, values = node.below, row.values
         for name, value in found.items():
             inner = below.get(name)
-            if value.__class__ is str and inner is not None:
+            if value.__class__ is str and inner is not None and not inner.is_kept:
                 if values[inner.place] == value and (len(value) > LITTLE_LENGTH or not says_little(value)):
+                    row.used.append(inner.place)
                     continue
                 rest = None if row.how(value, inner) else value
             elif value is None:
@@ -150,7 +219,7 @@ class Accounts:
 
     def _rest(self, value: Any, node: Node | None, row: Row) -> Any:
         """What is left of a value; None when nothing is."""
-        if node is None:
+        if node is None or node.is_kept:
             return self._with_values(value)
         if node.dropped:
             return None

@@ -286,7 +286,9 @@ class Plugin(BasePlugin):
         folder = self._current().staging_folder(model)
         if next(folder.glob("*/*.parquet"), None) is None:
             return empty_select(columns)
-        typed = ", ".join(f"{quoted(name)}::{type_} as {quoted(name)}" for name, type_ in columns)
+        carried = "metadata._record.record" if dict(columns).get("metadata", "").count("record VARCHAR") else "_raw"
+        places = {name: carried if name == "_raw" else quoted(name) for name, _ in columns}
+        typed = ", ".join(f"{places[name]}::{type_} as {quoted(name)}" for name, type_ in columns)
         files = literal(f"{folder}/*/*.parquet")
         types = "hive_partitioning = true, hive_types = {'class_uid': integer}"
         if "=" in str(folder):  # the files have that column too; the folder's name only spares reading some of them
