@@ -183,8 +183,12 @@ class Plugin(BasePlugin):
         con = self._connection.cursor()
         self._run, self._held = BuildRun(store, mappings, project.marts, plan, place, versions, con=con), None
         self._bronze = {name: typed_select(given, self._run.bronze_files(name)) for name, given in types.items()}
-        for source in types:
-            deep = nested_too_deep(con, store, self._run.files.get(source, []), MAX_DEPTH, depth_of)
+        for source, given in types.items():
+            try:
+                con.execute(f"describe {self._bronze[source]}")
+                deep = nested_too_deep(con, store, self._run.files.get(source, []), MAX_DEPTH, depth_of)
+            except duckdb.Error as problem:  # a file that cannot be read: it stops the models of its source alone
+                self._bronze[source], deep = _unreadable(given, str(problem)), ()
             self._request.too_deep[source] = (*dict.fromkeys((*self._request.too_deep.get(source, ()), *deep)),)
         bronze = [self._bronze_view(source) for source in types]
         spill = place.path / "spill"
@@ -394,6 +398,12 @@ class Plugin(BasePlugin):
         if self._run is None:
             raise RuntimeError("the run has no plan: dbt_project.yml must call lake_setup() on run start")
         return self._run
+
+
+def _unreadable(columns: Sequence[Sequence[str]], problem: str) -> str:
+    """Return a SELECT of the given columns that fails with a problem when it is run."""
+    failing = f"select error({literal(problem)}) as _problem"
+    return f"select rows.* from ({failing}) left join ({empty_select(columns)}) as rows on _problem is null"
 
 
 def _still_invalid(invalid: Mapping[str, Mapping[str, tuple[int, str]]]) -> str:
