@@ -46,6 +46,7 @@ class Request:
     """One run; without a plan it builds what is stale. With a trial nothing is published, and no lock is taken.
 
     With a search, the models of the run are not built: the records that they fail over are looked for.
+    `one_at_a_time`: no two models side by side, which may take more memory than there is.
     `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
     `too_deep` gets the records, by source, that nest too deep to be read; the run does without them.
     `told` gets the name of each model that was built; `repaired` what was made valid, by model.
@@ -57,6 +58,7 @@ class Request:
     plan: Plan | None = None
     trial: Trial | None = None
     search: "Search | None" = None
+    one_at_a_time: bool = False
     standing_in: list[str] = field(default_factory=list, compare=False)
     too_deep: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict, compare=False)
     told: Callable[[str], None] = field(default=lambda _: None, compare=False)

@@ -25,6 +25,7 @@ from orchestration.settings import Settings
 Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 _TRIES = 3
+_OUT_OF_MEMORY = "Out of Memory"
 _TWO_MODELS = 1 << 30  # bytes of memory in which two models are made side by side
 _FAILED = ("error", "fail", "runtime error")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -49,7 +50,7 @@ class BuildFailed(HeadwaterError):
         self.failures = dict(failures)
         lines = "\n".join(f"  {model}: {why}" for model, why in self.failures.items())
         head = f"{len(self.failures)} models failed (the others are published; their events are in bronze, the hours"
-        more = f"\n{_too_little(memory)}" if any("Out of Memory" in why for why in self.failures.values()) else ""
+        more = f"\n{_too_little(memory)}" if any(_OUT_OF_MEMORY in why for why in self.failures.values()) else ""
         super().__init__(f"{head} stay stale):\n{lines}{more}")
 
 
@@ -203,6 +204,9 @@ def run_models(request: Request, models: Sequence[str], quiet: bool = True) -> R
                 ran = Ran(problem.failures)
             if not tries_left or not _gone(request.store, ran.failures):
                 break
+        if not request.one_at_a_time and any(_OUT_OF_MEMORY in why for why in ran.failures.values()):
+            again = [each for each in models if each in ran.failures]  # two side by side took too much
+            ran = run(replace(request, one_at_a_time=True), again)
         return ran
 
     ran = without_failing_records(request, models, run(request, models), run)
@@ -272,7 +276,8 @@ def _dbt(request: Request, command: str, selected: Sequence[str], quiet: bool) -
     project = request.project
     # Nobody reads what dbt writes of a run: it is a tenth of an empty run in a profile. Errors come back as results.
     words = ["--select", " ".join(selected), "--target", "lake", "--no-write-json", "--no-populate-cache"]
-    words += ["--threads", "1"] if request.settings.memory_bytes < _TWO_MODELS else []
+    alone = request.one_at_a_time or request.settings.memory_bytes < _TWO_MODELS
+    words += ["--threads", "1"] if alone else []
     with requested(request):
         end_runs()  # of a dbt that somebody else started in this process
         try:
