@@ -60,7 +60,7 @@ def test_no_source_names_another_and_no_destination() -> None:
         for path in paths
         for other in (*SOURCES, *DESTINATIONS)
         if other != source
-        and re.search(rf"import.*\b{other}\b|sources\.{other}\b|(ref|source)\(.*{other}\"", path.read_text())
+        and re.search(rf"import.*\b{other}\b|\bsources\.{other}\b|(ref|source)\(.*{other}\"", path.read_text())
     }
     assert set() == named
 
