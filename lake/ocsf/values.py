@@ -35,7 +35,7 @@ _NULLS: Any = "special"
 
 VERSION = 1  # raise when rows get another `unmapped`: they are then built again
 
-_MOST_KEPT = 20_000
+_MOST_KEPT, _LONGEST_KEPT = 4_000, 1_000  # entries and bytes: what is held is beside the memory that DuckDB has
 
 _decode = msgspec.json.Decoder().decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -99,9 +99,10 @@ class Accounts:
         if written is None:
             left = {path: value for each in parts for path, value in each.left.items()}
             written = _encode(_merged(_decode(unmapped), left) if unmapped else left).decode()
-            if len(self._written) >= _MOST_KEPT:
-                self._written.clear()
-            self._written[key] = written
+            if len(written) <= _LONGEST_KEPT:
+                if len(self._written) >= _MOST_KEPT:
+                    self._written.clear()
+                self._written[key] = written
         return written
 
     def left(self, raw: str, row: str) -> dict[str, Any]:
@@ -139,7 +140,7 @@ class Accounts:
         row.used.clear()
         row.is_sure = True
         held = self._kept(self._object({name: _decode(text)}, self._top, row), row)
-        if row.is_sure:
+        if row.is_sure and len(text) <= _LONGEST_KEPT:
             if len(self._held) >= _MOST_KEPT:
                 self._held.clear()
             self._held[name, text] = held

@@ -316,6 +316,7 @@ class Plugin(BasePlugin):
         )
         if self._request.trial is not None and current_request() is None:
             _say(asked["model"], rows)
+        self._accounts.pop(asked["model"], None)
         self._request.told(asked["model"])
         self._note_repaired(asked)
         return json.dumps(rows)
