@@ -14,9 +14,10 @@ from lake.query import trace
 from lake.storage.publish import open_store
 from lake.storage.store import Store
 from orchestration.dbt.project import load_project
-from orchestration.dbt.run import Built, build
+from orchestration.dbt.run import BuildFailed, Built, build
 from orchestration.settings import load_settings
 from orchestration.steps.query import reading
+from tests.dbt.golden import FOLDER
 from tests.integration import okta_logs
 
 SOURCE = okta_logs.SOURCE
@@ -101,3 +102,19 @@ def test_records_that_landed_before_nesting_was_bounded_are_kept_out(
         each.error for each in done.kept_out[SOURCE]
     ]
     assert {HOURS[0]: (1, 1, True)} == counted(store)
+
+
+def test_bronze_that_cannot_be_read_stops_no_other_source(tmp_path: Path) -> None:
+    neighbour = "aws_route53_resolver"
+    okta_logs.write(tmp_path / "logs/a.ndjson", [okta_logs.event("a", f"{HOURS[0]}:10:00.000Z")])
+    store = open_store(str(tmp_path / "lake"))
+    for source, files in ((SOURCE, tmp_path / "logs"), (neighbour, FOLDER / neighbour / "queries.ndjson")):
+        contract = load_contracts()[source]
+        land_files(contract, list_objects(contract, [files]).objects, store)
+    (damaged,) = (tmp_path / "lake/bronze" / SOURCE).rglob("*.parquet")
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    with pytest.raises(BuildFailed) as failed:
+        build(load_settings(), store, [SOURCE, neighbour])
+    assert failed.value.failures and all(SOURCE in model for model in failed.value.failures)
+    assert damaged.name in str(failed.value)
+    assert balance(store, sources=[neighbour]).balanced
