@@ -26,7 +26,7 @@ def in_own_layout(
     delivered of all that were changed, else NULL; and the places of those that were changed here. What stands in front
     of an object on its line, such as a syslog header, becomes `LineHeader`.
     """
-    read = _reader(contract.source, contract.fields)
+    read = reader_of(contract.source, contract.fields)
     rows = np.flatnonzero(looked_at).tolist()
     made = {row: text for row in rows if (text := read(lines[row].as_py())) is not None}
     if made:
@@ -39,7 +39,7 @@ def in_own_layout(
 
 
 @cache
-def _reader(source: str, fields: tuple[Field, ...]) -> Read:
+def reader_of(source: str, fields: tuple[Field, ...]) -> Read:
     """What gives the JSON of a record in its contract's layout, None where it is of no layout that is known."""
     layouts = layouts_of(source)
     own_names = {each.name.lower(): each.name for each in fields}
