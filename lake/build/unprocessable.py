@@ -6,6 +6,7 @@ tried in halves until the records that cause it are alone.
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import duckdb
@@ -39,6 +40,7 @@ _NO_DATA = (
         "Python exception",
     ),
 )
+_FILES = ("IO", "HTTP")
 _DEAD = "database has been invalidated"
 
 
@@ -74,6 +76,14 @@ def is_of_data(message: str) -> bool:
     """Whether a model failed over what it read, by what DuckDB said."""
     kinds = [kind for kind in _KIND.findall(message) if kind not in _DBT]
     return bool(kinds) and kinds[0] not in _NO_DATA
+
+
+def may_be_of_files(message: str) -> bool:
+    """Whether a model may have failed over a file that cannot be read, by what DuckDB said."""
+    kinds = [kind for kind in _KIND.findall(message) if kind not in _DBT]
+    if not kinds:  # Thrift, which reads footers, has words of its own; dbt has these two
+        return "Compilation Error" not in message
+    return kinds[0] in _FILES or kinds[0] not in _NO_DATA
 
 
 def is_of_neighbours(message: str) -> bool:
@@ -184,10 +194,10 @@ def recorded(store: Store, source: str, hours: Sequence[str]) -> tuple[Unprocess
     for hour, receipt in receipts.items():
         if receipt is None or not receipt.counts.get(OUTCOME) or not receipt.file:
             continue
-        with connect(store) as con:
+        with connect(store) as con, suppress(duckdb.Error):  # of a damaged file: its records are tried again
             rows = con.execute(
                 f"select {', '.join(_NAMES)}, error from read_parquet({literal(store.url(receipt.file))})"
                 f" where disposition = {literal(OUTCOME)} order by all"
             ).fetchall()
-        found += [Unprocessable(hour, Record(*where), error) for *where, error in rows]
+            found += [Unprocessable(hour, Record(*where), error) for *where, error in rows]
     return tuple(found)

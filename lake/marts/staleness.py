@@ -50,12 +50,16 @@ class Slots:
         """Return what tells the rows of the hours from `first` to `last` apart from others."""
         return (self._sums[bisect_right(self.hours, last)] - self._sums[bisect_left(self.hours, first)]) % _ALL
 
-    def files(self, windows: Iterable[tuple[str, str]]) -> list[str]:
-        """Return the keys of the files of the hours in any of some (first, last) windows, in order of the hours."""
+    def within(self, windows: Iterable[tuple[str, str]]) -> list[BuildReceipt]:
+        """Return the receipts of the hours in any of some (first, last) windows that have a file, in order."""
         wanted: set[str] = set()
         for first, last in windows:
             wanted.update(self.hours[bisect_left(self.hours, first) : bisect_right(self.hours, last)])
-        return [self.receipts[hour].file for hour in sorted(wanted) if self.receipts[hour].file]
+        return [self.receipts[hour] for hour in sorted(wanted) if self.receipts[hour].file]
+
+    def files(self, windows: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the keys of the files of the hours in any of some (first, last) windows, in order of the hours."""
+        return [receipt.file for receipt in self.within(windows)]
 
 
 class Tables:

@@ -118,13 +118,19 @@ def damage_behind(store: Store, message: str = "", tables: Collection[str] = ())
 
     Of some `tables` (names of sources, classes and marts) the files are read to their end; else only sizes are seen.
     """
-    named = [each for each in named_files(store) if each.key in message or _is_of_table(each.key, tables)]
-    looked = Looked()
-    infos = store.infos(each.key for each in named)
-    found = [damage for each in named if (damage := _checked(store, each, infos[each.key], True, looked))]
+    named = {each.key for each in named_files(store) if each.key in message or _is_of_table(each.key, tables)}
+    found = [*damage_of(store, named).values()]
     if found or tables:
         return found
     return [each for each in examine(store) if each.state != UNKNOWN]
+
+
+def damage_of(store: Store, keys: Collection[str]) -> dict[str, Damage]:
+    """Return what is wrong with some files, by key; each is read to its end and held against its receipt."""
+    wanted = [each for each in named_files(store) if each.key in keys]
+    infos = store.infos(each.key for each in wanted)
+    looked = ((each.key, _checked(store, each, infos[each.key], True, Looked())) for each in wanted)
+    return {key: found for key, found in looked if found is not None}
 
 
 def _is_of_table(key: str, tables: Collection[str]) -> bool:

@@ -1,7 +1,8 @@
 """What a run does with hours whose data make a model fail: they are tried alone, then without the records to blame.
 
 An hour never fails its source, and a record never its hour. The records that cause it are kept out of the hour's tables
-and counted as `unprocessable`. Nothing of this costs a run in which nothing fails.
+and counted as `unprocessable`. An hour whose bronze is damaged waits until it has landed again; a damaged table that a
+mart reads is put aside, so that it is stale. Nothing of this costs a run in which nothing fails.
 """
 
 import tempfile
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lake import ledger
+from lake.base.errors import REPAIR, tell_omission
 from lake.build.run import Plan, Trial
 from lake.build.unprocessable import (
     NotAlone,
@@ -17,12 +20,16 @@ from lake.build.unprocessable import (
     is_of_data,
     is_of_neighbours,
     isolate,
+    may_be_of_files,
     recorded,
     what_was_said,
 )
+from lake.marts.staleness import Tables, window
+from lake.upkeep.broken_receipts import MISSING, Damage
 from orchestration.dbt.request import Request, Search
 
 _ROUNDS = 20  # models of one hour that fail, one after the other
+_NAMED = 5  # hours with damaged bronze, in what is said of a model
 _HOPELESS = 3  # hours of a source whose records cannot be told apart: the others are not tried
 
 
@@ -31,11 +38,13 @@ class Ran:
     """What became of a dbt run: `failures` are the models that failed or were skipped, with a sentence each.
 
     `errors` are what dbt said of each node that failed itself, by id. `kept_out` are records of the hours, by source.
+    `put_aside` are hours of tables that marts read, whose files were damaged.
     """
 
     failures: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     kept_out: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
+    put_aside: set[str] = field(default_factory=set)
 
 
 Run = Callable[[Request, Sequence[str]], Ran]
@@ -64,9 +73,42 @@ def without_failing_records(request: Request, models: Sequence[str], ran: Ran, r
     for source, hours in request.plan.hours.items():
         mine = [each for each in models if each in ran.failures and each.endswith(f"__{source}")]
         whys = _errors_of(request, source, ran)
-        if mine and any(is_of_data(why) or is_of_neighbours(why) for why in whys.values()):
-            _Again(request, source, run, told).try_hours(mine, hours, ran)
+        if not mine or not whys:
+            continue
+        damaged = _damaged_bronze(request, source, hours) if any(map(may_be_of_files, whys.values())) else {}
+        if damaged or any(is_of_data(why) or is_of_neighbours(why) for why in whys.values()):
+            _Again(request, source, run, told).try_hours(mine, hours, ran, damaged)
+    if request.plan.marts and any(map(may_be_of_files, ran.errors.values())):
+        _put_aside(request, told)
     return told
+
+
+def _damaged_bronze(request: Request, source: str, hours: Sequence[str]) -> dict[str, Damage]:
+    """Return, by event hour, a bronze file that is not as its receipt says."""
+    from lake.upkeep.damage import damage_of  # only a run that fails asks
+
+    receipts, wanted = ledger.landings(request.store, source, []), set(hours)
+    by_key = {mark.key: mark.hour for receipt in receipts for mark in receipt.files if mark.hour in wanted}
+    return {by_key[key]: found for key, found in damage_of(request.store, by_key.keys()).items()}
+
+
+def _put_aside(request: Request, told: Ran) -> None:
+    """Put damaged tables aside that failed marts read, and say so: their hours are stale then."""
+    from lake.upkeep.damage import damage_of
+    from lake.upkeep.repair import aside
+
+    plan, tables, marts = request.plan or Plan(), Tables(request.store), request.project.marts.by_name
+    hours = {
+        receipt.file: receipt.hour
+        for mart in plan.marts.keys() & told.failures.keys()
+        for read in marts[mart].reads
+        for model in read.models
+        for receipt in tables.slots(model).within({window(read, hour) for hour in plan.marts[mart]})
+    }
+    for key, found in damage_of(request.store, hours.keys()).items():
+        told.put_aside.add(hours[key])
+        now = "" if found.state == MISSING else f" and is now {aside(request.store, key)}"
+        tell_omission(f"{key} {found.found}{now}; `headwater build` makes it again")
 
 
 def _errors_of(request: Request, source: str, ran: Ran) -> dict[str, str]:
@@ -84,11 +126,26 @@ class _Again:
     told: Ran
     hopeless: int = 0
 
-    def try_hours(self, models: Sequence[str], hours: Sequence[str], ran: Ran) -> None:
-        """Build hours that failed together in halves, the single ones without their failing records."""
+    def try_hours(self, models: Sequence[str], hours: Sequence[str], ran: Ran, damaged: Mapping[str, Damage]) -> None:
+        """Build hours that failed together in halves, the single ones without their failing records.
+
+        Those that are `damaged` wait until they have landed again; if there are such, the others are tried together.
+        """
         for name in (*models, *map(self.request.project.name, _errors_of(self.request, self.source, ran))):
             self.told.failures.pop(name, None)
-        self._halve(models, hours, ran)
+        if not damaged:
+            self._halve(models, hours, ran)
+        elif sound := [hour for hour in hours if hour not in damaged]:
+            self._try(models, sound)
+        self._note(models, damaged)
+
+    def _note(self, models: Sequence[str], damaged: Mapping[str, Damage]) -> None:
+        """Note the hours that wait, for their bronze is damaged."""
+        whys = [f"{hour} is not built, for {_advised(found)}" for hour, found in list(damaged.items())[:_NAMED]]
+        more = [f"and {len(damaged) - _NAMED} more hours are damaged as well"] if len(damaged) > _NAMED else []
+        for model in models if damaged else ():
+            told = self.told.failures.get(model)
+            self.told.failures[model] = "; ".join([*whys, *more, *([told] if told else [])])
 
     def _halve(self, models: Sequence[str], hours: Sequence[str], ran: Ran) -> None:
         whys = _errors_of(self.request, self.source, ran)
@@ -160,6 +217,11 @@ class _Again:
         named = hours[0] + (f" and {len(hours) - 1} more hours" if len(hours) > 1 else "")
         for model, why in ran.failures.items():
             self.told.failures.setdefault(model, f"{named}: {why}{more}")
+
+
+def _advised(damage: Damage) -> str:
+    """Return what is wrong with a bronze file, and what to do."""
+    return f"{damage.key} {damage.found}: " + ("" if damage.state == MISSING else f"{REPAIR}, and ") + damage.advice
 
 
 def in_sentences(kept_out: Mapping[str, Sequence[Unprocessable]]) -> list[str]:

@@ -10,7 +10,7 @@ from lake.base.errors import HeadwaterError, warn_once
 from lake.build.reasons import Due, due, removed_marts, removed_models, stale_or_all
 from lake.build.run import Plan, retire
 from lake.build.unprocessable import Unprocessable
-from lake.ledger import build_receipts
+from lake.ledger import build_receipts, landings
 from lake.ledger.staleness import Mappings, stale_hours
 from lake.marts.staleness import planned
 from lake.storage.publish import sweep
@@ -43,12 +43,19 @@ def _too_little(memory: int) -> str:
     return f"  the setting `memory` is too little for these hours: set `memory: {least}MiB` and build again ({known})"
 
 
+def _some(models: Sequence[str]) -> str:
+    return ", ".join(models[:3]) + (f" and {len(models) - 3} more" if len(models) > 3 else "")
+
+
 class BuildFailed(HeadwaterError):
     """Some models could not be built; the others are. What failed stays stale, and its rows stay in bronze."""
 
     def __init__(self, failures: Mapping[str, str], memory: int = 0) -> None:
         self.failures = dict(failures)
-        lines = "\n".join(f"  {model}: {why}" for model, why in self.failures.items())
+        by_why: dict[str, list[str]] = {}
+        for model, why in self.failures.items():
+            by_why.setdefault(why, []).append(model)
+        lines = "\n".join(f"  {_some(models)}: {why}" for why, models in by_why.items())
         head = f"{len(self.failures)} models failed (the others are published; their events are in bronze, the hours"
         more = f"\n{_too_little(memory)}" if any(_OUT_OF_MEMORY in why for why in self.failures.values()) else ""
         super().__init__(f"{head} stay stale):\n{lines}{more}")
@@ -92,15 +99,45 @@ def build(
     """
     sweep(store)
     request = Request(settings, store, project or load_project())
-    mappings = request.project.mappings
-    done, in_range = Built(), _between(first, last)
+    sources, done, in_range = list(sources), Built(), _between(first, last)
+    chosen = in_range if only is None else lambda hour: in_range(hour) and hour in only
+    put_aside = _build_all(request, done, sources, chosen, in_range, again, quiet, told)
+    if put_aside:  # tables that were damaged, and the marts that failed over them, are made again
+        for mart in request.project.marts.by_name:
+            done.failures.pop(mart, None)
+        _build_all(request, done, sources, put_aside.__contains__, in_range, False, quiet, told)
+    done.repaired = dict(request.repaired)
+    for model, made in done.repaired.items():
+        warn_once(
+            f"{model}: {made.rows:,} rows broke rules of OCSF ({', '.join(made.rules[:5])}) and were made valid: what"
+            f" left them is in `unmapped.invalid`, for instance of metadata.uid {made.uid}"
+        )
+    for sentence in in_sentences(done.kept_out):
+        warn_once(sentence)
+    if done.failures:
+        raise BuildFailed(done.failures, settings.memory_bytes)
+    return done
+
+
+def _build_all(
+    request: Request,
+    done: Built,
+    sources: Iterable[str],
+    chosen: Callable[[str], bool],
+    in_range: Callable[[str], bool],
+    again: bool,
+    quiet: bool,
+    told: Told,
+) -> set[str]:
+    """Build the `chosen` hours of sources and those of marts in a range; return hours whose damaged tables must be."""
+    store, mappings = request.store, request.project.mappings
     wanted: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for source in sources:
         for model in removed_models(store, mappings, source):
             retire(store, model)
         waiting: dict[str, str] = {}
         for each in stale_or_all(store, mappings, source, again, waiting):
-            if in_range(each.hour) and (only is None or each.hour in only):
+            if chosen(each.hour):
                 wanted.setdefault((source, each.models), []).append(each.hour)
         if waiting:
             done.failures[source] = "; ".join(list(dict.fromkeys(waiting.values()))[:3])
@@ -114,19 +151,7 @@ def build(
         done.models = tuple(sorted({*done.models, *models}))
         for source, found in hours.items():
             done.hours[source] = tuple(sorted({*done.hours.get(source, ()), *found}))
-
-    _build_marts(request, done, in_range, again, quiet, told)
-    done.repaired = dict(request.repaired)
-    for model, made in done.repaired.items():
-        warn_once(
-            f"{model}: {made.rows:,} rows broke rules of OCSF ({', '.join(made.rules[:5])}) and were made valid: what"
-            f" left them is in `unmapped.invalid`, for instance of metadata.uid {made.uid}"
-        )
-    for sentence in in_sentences(done.kept_out):
-        warn_once(sentence)
-    if done.failures:
-        raise BuildFailed(done.failures, settings.memory_bytes)
-    return done
+    return _build_marts(request, done, in_range, again, quiet, told)
 
 
 def would_build(
@@ -154,27 +179,26 @@ def _counter(told: Told, what: str, of: int) -> Callable[[str], None]:
 
 def _build_marts(
     request: Request, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool, told: Told
-) -> None:
-    """Build the stale hours of all marts in one dbt run, which orders them."""
+) -> set[str]:
+    """Build the stale hours of all marts in one dbt run, which orders them; return hours of tables put aside for it."""
     store, project = request.store, request.project
     for model in removed_marts(store, project.marts):
         retire(store, model)
     done.failures.update(project.blocked(project.marts.problems))
     hours = planned_marts(store, project, wanted, again)
     if not hours:
-        return
+        return set()
     before = {mart: build_receipts.of_model(store, mart) for mart in hours}
-    try:
-        plan = Plan(marts=hours, if_stale=not again)
-        counted = _counter(told, "building gold, tables", len(hours))
-        done.failures.update(run_dbt(replace(request, plan=plan, told=counted), tuple(hours), quiet))
-    except BuildFailed as problem:
-        done.failures.update(problem.failures)
+    plan = Plan(marts=hours, if_stale=not again)
+    counted = _counter(told, "building gold, tables", len(hours))
+    ran = run_models(replace(request, plan=plan, told=counted), tuple(hours), quiet)
+    done.failures.update(ran.failures)
     for mart, receipts in before.items():
         news = [hour for hour, each in build_receipts.of_model(store, mart).items() if receipts.get(hour) != each]
         if news:
             done.marts[mart] = tuple(sorted(news))
     done.models = tuple(sorted({*done.models, *done.marts}))
+    return ran.put_aside
 
 
 def planned_marts(
@@ -216,9 +240,13 @@ def run_models(request: Request, models: Sequence[str], quiet: bool = True) -> R
 
 
 def _gone(store: Store, failures: Mapping[str, str]) -> bool:
-    """Return whether a model failed over a bronze file that is no longer there."""
+    """Return whether a model failed over a bronze file that is no longer there, and that no receipt names any more."""
     named = {key for why in failures.values() for key in _BRONZE_KEY.findall(unquote(why))}
-    return any(held is None for held in store.infos(sorted(named)).values())
+    gone = {key for key, held in store.infos(sorted(named)).items() if held is None}
+    of_sources = {key.split("/")[1] for key in gone}
+    return bool(
+        gone - {mark.key for each in of_sources for receipt in landings(store, each, []) for mark in receipt.files}
+    )
 
 
 def unbuilt_hours(store: Store, source: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from orchestration.dbt.project import load_project
 from orchestration.dbt.run import BuildFailed, Built, build
 from orchestration.settings import load_settings
 from orchestration.steps.query import reading
-from tests.dbt.golden import FOLDER
 from tests.integration import okta_logs
 
 SOURCE = okta_logs.SOURCE
@@ -104,17 +104,32 @@ def test_records_that_landed_before_nesting_was_bounded_are_kept_out(
     assert {HOURS[0]: (1, 1, True)} == counted(store)
 
 
-def test_bronze_that_cannot_be_read_stops_no_other_source(tmp_path: Path) -> None:
-    neighbour = "aws_route53_resolver"
-    okta_logs.write(tmp_path / "logs/a.ndjson", [okta_logs.event("a", f"{HOURS[0]}:10:00.000Z")])
-    store = open_store(str(tmp_path / "lake"))
-    for source, files in ((SOURCE, tmp_path / "logs"), (neighbour, FOLDER / neighbour / "queries.ndjson")):
-        contract = load_contracts()[source]
-        land_files(contract, list_objects(contract, [files]).objects, store)
-    (damaged,) = (tmp_path / "lake/bronze" / SOURCE).rglob("*.parquet")
-    damaged.write_bytes(bytes(damaged.stat().st_size))
+def test_damaged_bronze_stops_its_own_hour_alone(okta_project: Path, tmp_path: Path) -> None:
+    damages: dict[str, tuple[Callable[[bytes], bytes] | None, str]] = {
+        "03": (lambda whole: bytes(len(whole)), "holds only zeros: run `headwater doctor --repair`, and land batch"),
+        "04": (lambda whole: whole[:300] + bytes(100) + whole[400:], "holds other bytes than its receipt says: run"),
+        "05": (lambda whole: whole[: len(whole) // 2], "bytes, and its receipt says"),
+        "06": (None, "is missing: land batch"),
+    }
+    lines = [okta_logs.event(f"in-{hour}", f"2026-03-02T0{hour}:10:00.000Z") for hour in range(2, 8)]
+    okta_logs.write(tmp_path / "logs/a.ndjson", lines)
+    store, contract = open_store(str(tmp_path / "lake")), load_contracts()[SOURCE]
+    land_files(contract, list_objects(contract, [tmp_path / "logs"]).objects, store)
+    for hour, (damage, _) in damages.items():
+        (bad,) = (tmp_path / "lake/bronze" / SOURCE).rglob(f"hour={hour}/*.parquet")
+        whole = bad.read_bytes()
+        bad.unlink()
+        if damage:
+            bad.write_bytes(damage(whole))
     with pytest.raises(BuildFailed) as failed:
-        build(load_settings(), store, [SOURCE, neighbour])
-    assert failed.value.failures and all(SOURCE in model for model in failed.value.failures)
-    assert damaged.name in str(failed.value)
-    assert balance(store, sources=[neighbour]).balanced
+        built(store, okta_project)
+    assert all(SOURCE in model for model in failed.value.failures)
+    for hour, (_, found) in damages.items():
+        told = f"2026-03-02T{hour} is not built, for bronze/{SOURCE}/date=2026-03-02/hour={hour}/"
+        assert 1 == str(failed.value).count(told), "one sentence, whatever the tables"
+        assert found in str(failed.value).partition(told)[2].partition("; ")[0]
+    sheet = balance(store, mappings=load_project(okta_project).mappings).hours
+    assert {row.hour[-2:]: (row.published, row.balanced) for row in sheet} == {
+        **dict.fromkeys(("02", "07"), (1, True)),
+        **dict.fromkeys(damages, (0, False)),
+    }
