@@ -118,6 +118,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def storm(pytestconfig: pytest.Config) -> bool:
+    """Whether storms are asked for, as `make test-all` does: tests that count points then take the larger number."""
+    return "not storm" not in pytestconfig.option.markexpr
+
+
+@pytest.fixture(scope="session")
 def okta_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dbt project with Okta's sign-ins and base events only; its parsed state is kept for the session."""
     from tests.integration import okta_logs  # most tests need nothing of the orchestration

@@ -26,16 +26,22 @@ class Worker:
         self.shutting_down = True
 
 
-def shared_out(tests: list[str]) -> list[list[str]]:
-    """What each of two equally quick workers is given."""
+def handing_out(tests: list[str], *workers: Worker) -> Units:
+    """The scheduler of tests that two workers have found, after it has given them their first units."""
     options: Any = SimpleNamespace(loadscopereorder=False, tx=["2*popen"], numprocesses=2)
     config: Any = SimpleNamespace(option=options, getvalue=lambda name: getattr(options, name))
-    units, workers = Units(config, SimpleNamespace(loadscopesched=lambda *_: None)), [Worker("one"), Worker("two")]  # type: ignore[arg-type]
+    units = Units(config, SimpleNamespace(loadscopesched=lambda *_: None))  # type: ignore[arg-type]
     for worker in workers:
         units.add_node(worker)  # type: ignore[arg-type]
         units.add_node_collection(worker, tests)  # type: ignore[arg-type]
     units.schedule()
-    done = 0
+    return units
+
+
+def shared_out(tests: list[str]) -> list[list[str]]:
+    """What each of two equally quick workers is given."""
+    workers = [Worker("one"), Worker("two")]
+    units, done = handing_out(tests, *workers), 0
     while any(done < len(worker.sent) for worker in workers):
         for worker in workers:
             if done < len(worker.sent):
@@ -49,6 +55,18 @@ def test_every_test_runs_once_and_its_unit_on_one_worker() -> None:
     one, two = shared_out(tests)
     assert sorted(tests) == sorted(one + two)
     assert set() == set(map(unit, one)) & set(map(unit, two)) and one and two
+
+
+def test_a_test_at_which_a_worker_died_is_not_run_again_and_the_rest_of_its_unit_is() -> None:
+    tests = [f"tests/{file}.py::test_{n}" for file in "abcd" for n in range(4)]
+    dead, alive = Worker("dead"), Worker("alive")
+    units = handing_out(tests, dead, alive)
+    units.mark_test_complete(dead, dead.sent[0])  # type: ignore[arg-type]
+    assert tests[dead.sent[1]] == units.remove_node(dead)  # type: ignore[arg-type]
+    for index in alive.sent:  # grows while it is worked off
+        units.mark_test_complete(alive, index)  # type: ignore[arg-type]
+    assert sorted([*dead.sent[:2], *alive.sent]) == [*range(len(tests))]
+    assert units.tests_finished
 
 
 def test_the_longest_come_first() -> None:

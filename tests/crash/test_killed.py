@@ -1,7 +1,7 @@
 """Killed at any instant and started again, a lake ends as if never killed, and no reader sees half of anything.
 
 Acts of landing and publishing that change the lake are points at which children die; more die at random moments, also
-inside dbt. Then the same command runs again. With the mark `storm`, a child dies at nearly every act.
+inside dbt. Then the same command runs again. In a storm, a child dies at nearly every act.
 """
 
 import random
@@ -62,17 +62,17 @@ def _points(acts: int, most: int) -> list[int]:
     return every if acts <= most else sorted(random.Random(acts).sample(every, most))
 
 
-@pytest.mark.parametrize("points", [6, pytest.param(22, marks=pytest.mark.storm)])
 @pytest.mark.parametrize("step", ["first delivery", "replaced delivery"])
 def test_a_killed_landing_heals(
     step: str,
-    points: int,
+    storm: bool,
     zygote: Zygote,
     delivered: Path,
     tmp_path: Path,
     okta_project: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    points = 22 if storm else 6
     folder = Path(shutil.copytree(delivered, tmp_path / "delivered", copy_function=shutil.copy2))
     land = ["land", SOURCE, str(folder)]
     before, unkilled = tmp_path / "before", tmp_path / "unkilled"
@@ -98,22 +98,20 @@ def test_a_killed_landing_heals(
     assert died >= points - 2
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(3, marks=pytest.mark.storm)])
 def test_a_landing_killed_again_while_it_heals(
-    every: int, zygote: Zygote, delivered: Path, tmp_path: Path, okta_project: Path
+    storm: bool, zygote: Zygote, delivered: Path, tmp_path: Path, okta_project: Path
 ) -> None:
     land = ["land", SOURCE, str(delivered)]
     unkilled, lake = tmp_path / "unkilled", tmp_path / "lake"
     whole = zygote.run(unkilled, land, okta_project)
-    for act in range(whole.acts, 2, -every):
+    for act in range(whole.acts, 2, -3 if storm else -9):
         assert zygote.run(lake, land, okta_project, act=act).code in (-9, 0)
     assert zygote.run(lake, land, okta_project).code == 0
     assert (_state(lake), leftovers(lake)) == (_state(unkilled), [])
 
 
-@pytest.mark.parametrize("points", [2, pytest.param(4, marks=pytest.mark.storm)])
 def test_a_killed_build_heals(
-    points: int, zygote: Zygote, delivered: Path, tmp_path: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
+    storm: bool, zygote: Zygote, delivered: Path, tmp_path: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landed, unkilled = tmp_path / "landed", tmp_path / "unkilled"
     assert zygote.run(landed, ["land", SOURCE, str(delivered)], okta_project).code == 0
@@ -123,7 +121,7 @@ def test_a_killed_build_heals(
     whole = zygote.run(tmp_path / "warm", BUILD, okta_project)
     assert whole.code == 0, whole.said
     expected = _state(unkilled)
-    kills = [{"act": act} for act in _points(whole.acts, points)]
+    kills = [{"act": act} for act in _points(whole.acts, 4 if storm else 2)]
     kills += [{"seconds": whole.seconds * share} for share in (0.6, 0.85)]
     for number, kill in enumerate(kills):
         lake = Path(shutil.copytree(landed, tmp_path / f"killed-{number}"))

@@ -17,10 +17,9 @@ from tests.unit.lake.test_compaction import compacted, no_file_too_many, three_b
 from tests.unit.lake.test_erasure import erased, four_batches, says
 
 
-@pytest.mark.parametrize("points", [3, pytest.param(12, marks=pytest.mark.storm)])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_compaction_killed_at_any_act_and_run_again_ends_as_if_never_killed(
-    points: int, tmp_path: Path, after: bool
+    storm: bool, tmp_path: Path, after: bool
 ) -> None:
     store = three_batches(tmp_path / "lake")
     landing(store, "a", [(4, "a1"), (5, "a2"), (5, "a3")], broken=1)
@@ -31,7 +30,7 @@ def test_a_compaction_killed_at_any_act_and_run_again_ends_as_if_never_killed(
     compacted(whole)
     rows, receipts = shown(whole), receipts_without_times(whole)
     assert whole.acts > 8
-    for act in sorted(random.Random(after).sample(range(1, whole.acts + 1), min(whole.acts, points))):
+    for act in sorted(random.Random(after).sample(range(1, whole.acts + 1), min(whole.acts, 12 if storm else 3))):
         lake = copy(store, tmp_path / f"killed-{act}")
         with pytest.raises(Killed):
             compacted(Mortal(lake.path, act, after=after))
@@ -44,11 +43,10 @@ def test_a_compaction_killed_at_any_act_and_run_again_ends_as_if_never_killed(
         assert keys(again, "_journal") == []
 
 
-@pytest.mark.parametrize("points", [3, pytest.param(14, marks=pytest.mark.storm)])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("shared", [False, True], ids=["own files", "shared files"])
 def test_an_erasure_killed_at_any_act_and_asked_again_ends_as_if_never_killed(
-    points: int, tmp_path: Path, shared: bool, after: bool, monkeypatch: pytest.MonkeyPatch
+    storm: bool, tmp_path: Path, shared: bool, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lake.upkeep.erasure._PART_FILES", 1)
     store = four_batches(tmp_path / "lake")
@@ -59,7 +57,7 @@ def test_an_erasure_killed_at_any_act_and_asked_again_ends_as_if_never_killed(
     rows = shown(whole), shown(whole, paths.QUARANTINE)
     receipts = _nameless(whole, done)
     assert whole.acts > 20
-    for act in sorted(random.Random(shared).sample(range(1, whole.acts + 1), points)):
+    for act in sorted(random.Random(shared).sample(range(1, whole.acts + 1), 14 if storm else 3)):
         lake = copy(store, tmp_path / f"killed-{act}")
         with pytest.raises(Killed):
             erased(Mortal(lake.path, act, after=after))

@@ -22,10 +22,10 @@ def _state(lake: Path) -> tuple[object, object]:
     return rows(lake), told
 
 
-@pytest.mark.parametrize("points", [4, pytest.param(12, marks=pytest.mark.storm)])
 def test_a_killed_compaction_heals(
-    points: int, zygote: Zygote, tmp_path: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
+    storm: bool, zygote: Zygote, tmp_path: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    points = 12 if storm else 4
     landed, unkilled = tmp_path / "landed", tmp_path / "unkilled"
     for number in range(3):
         records = [event(f"{number}-{hour}", f"2026-03-02T0{hour}:10:00.000Z") for hour in (3, 4)]

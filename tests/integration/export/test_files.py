@@ -291,8 +291,8 @@ class TestKilled:
         sweep(lake.store)  # as the next step of any kind does
         assert [] == [each.key for each in lake.store.list("_staging")]
 
-    @pytest.mark.parametrize("steps", [2, pytest.param(8, marks=pytest.mark.storm)])
-    def test_in_a_folder(self, lake: SmallLake, warm: WarmProcess, steps: int) -> None:
+    def test_in_a_folder(self, lake: SmallLake, warm: WarmProcess, storm: bool) -> None:
+        steps = 8 if storm else 2
         options, home = {"root": str(lake.scratch / "there"), "format": "csv.gz"}, str(lake.scratch)
         pushing = Warm(warm, lake, "files", options)
         lake.silver(rows=100)

@@ -2,7 +2,7 @@
 
 A point is a request to SQS, or one that changes the lake's bucket, right before it is sent or after it was answered.
 Each point has a lake and a queue of its own; every third is killed again while it takes in what the first one left. The
-points are spread over all requests that a run makes. With the mark `storm` there are more.
+points are spread over all requests that a run makes. In a storm there are more.
 """
 
 import gzip
@@ -105,10 +105,10 @@ def bucket(s3_server: s3.S3Server) -> str:
     return name
 
 
-@pytest.mark.parametrize("points", [4, pytest.param(12, marks=pytest.mark.storm)])
 def test_killed_while_it_takes_in_a_queue_nothing_is_lost_and_nothing_lands_twice(
-    points: int, zygote: Zygote, s3_server: s3.S3Server, bucket: str, tmp_path: Path
+    storm: bool, zygote: Zygote, s3_server: s3.S3Server, bucket: str, tmp_path: Path
 ) -> None:
+    points = 12 if storm else 4
     whole = announced(zygote, s3_server, bucket, "whole", tmp_path)
     ended = whole.drain()
     assert (0, 0) == (ended.code, whole.undeleted()), ended.said
