@@ -10,6 +10,7 @@ What belongs here: starting, counting, killing. What does not: what must hold af
 """
 
 import contextlib
+import faulthandler
 import importlib
 import json
 import os
@@ -26,6 +27,7 @@ from typing import Any, Self
 from orchestration.demo.simulators.s3 import keep_descriptions as _keep_descriptions
 
 _CHANGES = {"os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.mkdir": (0,)}
+_LONGEST = 300  # seconds that a child may take: then it says where it stands, and is killed
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -87,6 +89,7 @@ def _child(job: dict[str, Any], said: Path, counted: Path) -> None:
     log = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    faulthandler.enable()
     os.environ |= {"HEADWATER_LAKE": job["lake"], **job["environment"]}
     os.chdir(said.parent)
     import orchestration.dbt.project
@@ -181,6 +184,9 @@ def _answer(job: dict[str, Any], scratch: Path) -> Ended:
             return Ended(code, int(counted.read_text()), took, said.read_text(errors="replace"))
         if job["seconds"] and took >= job["seconds"]:
             os.kill(pid, signal.SIGKILL)
+        elif took >= _LONGEST:
+            os.kill(pid, signal.SIGABRT)
+            time.sleep(1)
         time.sleep(0.005)
 
 
