@@ -6,7 +6,7 @@ comes in many layouts (`Layouts`).
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -96,8 +96,12 @@ class Integrity(Protocol):
         first: str,
         last: str,
         now: datetime,
+        told: Callable[[int, int], None],
     ) -> Report:
-        """Verify the files that arrived in hours `YYYY-MM-DDTHH`, both included, as of `now` (UTC, aware)."""
+        """Verify the files that arrived in hours `YYYY-MM-DDTHH`, both included, as of `now` (UTC, aware).
+
+        `told` gets how many files of how many were read.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ reads; one killed after it has published, which the next one sees in the names o
 another writer overtook is planned again on what that one left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pyiceberg.catalog import Catalog
@@ -31,6 +31,7 @@ _ATTEMPTS = 8
 
 Hours = Mapping[Slot, BuildReceipt | None]  # None: the lake no longer has the hour
 Span = tuple[str | None, str | None]  # first and last hour text, both included
+Told = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,18 @@ class Published:
 
 
 def publish_tables(
-    lake: Store, place: Place, names: Iterable[str] | None = None, first: str | None = None, last: str | None = None
+    lake: Store,
+    place: Place,
+    names: Iterable[str] | None = None,
+    first: str | None = None,
+    last: str | None = None,
+    told: Told = lambda what, done, of: None,
 ) -> list[Published]:
     """Publish what has changed of all tables, or those named (`authentication`, `silver/authentication`).
 
     `first` and `last` are hour texts, both included. Tables without a change are told with no snapshots. A table that
-    fails (`failed`) stops no other; what it has published until then stands.
+    fails (`failed`) stops no other; what it has published until then stands. `told` gets the table and day that is
+    published now, how many tables are done, and of how many.
 
     Raises:
         IcebergError: the catalogue cannot be opened, or a name is no table.
@@ -64,22 +71,36 @@ def publish_tables(
     builds = newest_builds(lake)
     known = sorted({*builds, *(name for name, _ in published_tables(catalogue, place))})
     span = (first, last)
-    done = []
-    for name in chosen(known, names):
+    done, wanted = list[Published](), [*chosen(known, names)]
+    for name in wanted:
+
+        def tell(day: str, what: str = str(name)) -> None:
+            told(f"publishing {what} {day}".rstrip() + ", tables", len(done), len(wanted))
+
+        tell("")
         try:
-            done.append(_publish(lake, place, catalogue, name, in_range(builds.get(name, {}), span), span))
+            done.append(_publish(lake, place, catalogue, name, in_range(builds.get(name, {}), span), span, tell))
         except IcebergError as problem:
             done.append(Published(name, failed=str(problem)))
     return done
 
 
-def _publish(lake: Store, place: Place, catalogue: Catalog, name: TableName, builds: Hours, span: Span) -> Published:
+def _publish(
+    lake: Store,
+    place: Place,
+    catalogue: Catalog,
+    name: TableName,
+    builds: Hours,
+    span: Span,
+    tell: Callable[[str], None],
+) -> Published:
     done = Published(name)
     with lake.lock(f"iceberg-{name.layer}-{name.table}") as lease, Workplace(place.store, "iceberg") as work:
         table = find(catalogue, place, name)
         if table is not None and span == (None, None) and receipts_are_current(lake, name, table, builds):
             return replace(done, expired=upkeep.expire_by_age(place, table))
         for day in sorted({slot.day for slot in changes(builds, live_files(table), span)}):
+            tell(day)
             table = table or _made(lake, place, catalogue, name, builds)
             if table is not None:
                 done = _publish_day(Step(lake, place, table, lease, work), day, builds, span, done)

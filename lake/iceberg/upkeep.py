@@ -4,7 +4,7 @@ Called while the table's lock in the lake is held, so a data file of Headwater's
 that died, or of a snapshot that has ended; those of other programs are left alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from pyiceberg.catalog import Catalog
@@ -65,18 +65,25 @@ def _is_old(held: ObjectInfo, current: ObjectInfo) -> bool:
     return current.modified_at - held.modified_at > _METADATA_IN_USE
 
 
-def forget_history(lake: Store, place: Place, names: Iterable[str] | None = None) -> dict[TableName, int]:
+def forget_history(
+    lake: Store,
+    place: Place,
+    names: Iterable[str] | None = None,
+    told: Callable[[str, int, int], None] = lambda what, done, of: None,
+) -> dict[TableName, int]:
     """End all snapshots but the current one of all tables, or those named, and remove their files: erased is gone.
 
     Publish first: the current snapshot is what the table held when it was last published. Returns how many snapshots
-    ended, by table.
+    ended, by table. `told` gets the table, how many are done, and of how many.
 
     Raises:
         IcebergError: a tag or a branch keeps an older snapshot. It is named; remove it and call again.
     """
     catalogue = open_catalogue(place)
-    done = {}
-    for name in chosen(sorted(name for name, _ in published_tables(catalogue, place)), names):
+    done = dict[TableName, int]()
+    wanted = [*chosen(sorted(name for name, _ in published_tables(catalogue, place)), names)]
+    for name in wanted:
+        told(f"forgetting the past of {name}, tables", len(done), len(wanted))
         with lake.lock(f"iceberg-{name.layer}-{name.table}"):
             done[name] = _forget(place, catalogue, name)
     return done

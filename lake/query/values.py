@@ -1,7 +1,7 @@
 """Where the values of records went: the share that published rows account for (invariant I11), and one event's."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -62,10 +62,12 @@ def count_values(
     share: float = 1.0,
     hours: Sequence[str] = (),
     shares: Shares | None = None,
+    told: Callable[[int], None] = lambda rows: None,
 ) -> Shares:
     """Hold the published rows of a class and source against their records; `share` in 0..1 is the part of the rows.
 
-    `con` reads the lake (see `lake.query.session`). With `hours` (`YYYY-MM-DDTHH`), of these alone.
+    `con` reads the lake (see `lake.query.session`). With `hours` (`YYYY-MM-DDTHH`), of these alone. `told` gets how
+    many rows were looked at, those of `shares` included.
     """
     found = shares or Shares()
     accounts, sql = _of_class(record, event_class)
@@ -84,6 +86,7 @@ where bronze._event_key = events.uid{days.replace("date", "bronze.date")}""")
     while batch := rows.fetchmany(_ROWS_AT_ONCE):
         for uid, raw, values in batch:
             found.add(uid, accounts.trace(raw, values))
+        told(found.rows)
     return found
 
 

@@ -24,7 +24,7 @@ from lake.storage.paths import GOLD, OUTCOMES, SILVER
 from lake.storage.store import Store
 from orchestration.dbt.project import Project, load_project
 from orchestration.dbt.request import Request
-from orchestration.dbt.run import BuildFailed, Tested, run_dbt, run_tests
+from orchestration.dbt.run import BuildFailed, Tested, Told, run_dbt, run_tests
 from orchestration.settings import Settings
 from orchestration.steps.products import load_product
 
@@ -66,17 +66,29 @@ class Preview(msgspec.Struct, frozen=True):
     rows: list[dict[str, Any]]
 
 
-def preview(settings: Settings, store: Store, name: str, hour: str = "", source: str = "", rows: int = 0) -> Preview:
+def preview(
+    settings: Settings,
+    store: Store,
+    name: str,
+    hour: str = "",
+    source: str = "",
+    rows: int = 0,
+    told: Told = lambda what, done, of: None,
+) -> Preview:
     """Build one model over one hour, by default the newest, into a temporary folder; compare it with what is published.
+
+    `told` gets which step is done, its number, and how many there are.
 
     Raises:
         WrongName: there is no such model, or nothing has landed in this hour.
         ModelFailed: the model cannot be parsed or run.
     """
+    told("reading the dbt project: step", 2, 4)
     project = _parsed_project()
     unique_id = _model(project, name, source)
     model = project.name(unique_id)
     plan, hour = _plan(store, project, unique_id, hour)
+    told(" ".join(("building", model, hour)).rstrip() + ": step", 3, 4)
     with tempfile.TemporaryDirectory(prefix="headwater-preview-") as folder:
         trial = Trial(Path(folder))
         try:
@@ -85,21 +97,27 @@ def preview(settings: Settings, store: Store, name: str, hour: str = "", source:
             failures = problem.failures
         if failures:
             raise ModelFailed(f"{model}: {_point(next(iter(failures.values())))}")
+        told("holding its rows against rules and what is published: step", 4, 4)
         return _look(settings, store, project, unique_id, hour, trial, rows)
 
 
-def run_unit_tests(settings: Settings, store: Store, name: str, source: str = "") -> list[Tested]:
+def run_unit_tests(
+    settings: Settings, store: Store, name: str, source: str = "", told: Told = lambda what, done, of: None
+) -> list[Tested]:
     """Run the unit tests of a model, or of all mappings of a class; by test how it ended.
+
+    `told` gets how many tests of how many have ended.
 
     Raises:
         WrongName: there is no such model.
         ModelFailed: the project cannot be parsed, or dbt failed before the first test.
     """
+    told("reading the dbt project: step", 2, 3)
     project = _parsed_project()
     models = find_models(project, name, source)
     with tempfile.TemporaryDirectory(prefix="headwater-test-") as folder:
         try:
-            return run_tests(Request(settings, store, project, Plan(), Trial(Path(folder))), models)
+            return run_tests(Request(settings, store, project, Plan(), Trial(Path(folder))), models, told)
         except BuildFailed as problem:
             raise ModelFailed(_point(problem.failures["dbt"])) from None
 

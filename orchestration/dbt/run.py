@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 from urllib.parse import unquote
 
@@ -298,7 +299,10 @@ def _invoked(request: Request, models: Sequence[str], quiet: bool) -> tuple[Ran,
     return Ran(found, errors), str(outcome.exception).strip() if outcome.exception is not None else ""
 
 
-def _dbt(request: Request, command: str, selected: Sequence[str], quiet: bool) -> Any:
+def _dbt(
+    request: Request, command: str, selected: Sequence[str], quiet: bool, ended: Callable[[], None] | None = None
+) -> Any:
+    """Run a dbt command over what is selected; `ended` is called whenever a node of it has ended."""
     from orchestration.dbt.plugin import end_runs  # dbt takes seconds to import; only those who build wait for it
 
     project = request.project
@@ -310,7 +314,7 @@ def _dbt(request: Request, command: str, selected: Sequence[str], quiet: bool) -
         end_runs()  # of a dbt that somebody else started in this process
         try:
             manifest = project.dbt_manifest()
-            return invoke(command, project.folder, project.target, *words, manifest=manifest, quiet=quiet)
+            return invoke(command, project.folder, project.target, *words, manifest=manifest, quiet=quiet, ended=ended)
         finally:
             end_runs()
 
@@ -325,9 +329,16 @@ class Tested:
     message: str
 
 
-def run_tests(request: Request, models: Sequence[str]) -> list[Tested]:
-    """Run the unit tests of models. Raises BuildFailed: dbt itself failed, so that no test ran."""
-    outcome = _dbt(request, "test", [f"{each},test_type:unit" for each in models], quiet=True)
+def run_tests(request: Request, models: Sequence[str], told: Told = lambda what, done, of: None) -> list[Tested]:
+    """Run the unit tests of models; `told` gets how many of how many have ended.
+
+    Raises:
+        BuildFailed: dbt itself failed, so that no test ran.
+    """
+    tests = [each for each in request.project.manifest["unit_tests"].values() if each["model"] in models]
+    ended = count(1)
+    note = lambda: told("testing: unit tests", next(ended), len(tests))  # noqa: E731
+    outcome = _dbt(request, "test", [f"{each},test_type:unit" for each in models], quiet=True, ended=note)
     if outcome.exception is not None:
         raise BuildFailed({"dbt": str(outcome.exception).strip()})
     found = [

@@ -31,19 +31,24 @@ except ImportError:  # pragma: no cover - there the calls are made in the proces
 _MADE_BY = ("ingest", "lake", "orchestration")
 _OF_ENVIRONMENT = ("HEADWATER_", "DBT_", "AWS_")
 _START_SECONDS = 30
+STEPS = {"preview": 4, "test": 3}  # that are told of a call; the last one of tests counts these instead
 
 
-def call(name: str, /, **arguments: Any) -> Any:
+Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
+
+def call(name: str, told: Told, /, **arguments: Any) -> Any:
     """Return what a call gives, as plain values: `preview` or `test`, see `orchestration.dbt.preview`.
 
     Raises:
         HeadwaterError: what the call itself raises.
         SettingsError: the settings cannot be used.
     """
+    told("starting dbt: step", 1, STEPS[name])
     seconds = load_settings().warm_seconds
-    answer = _asked(name, arguments, seconds) if seconds and fcntl is not None else None
+    answer = _asked(name, arguments, seconds, told) if seconds and fcntl is not None else None
     if answer is None:
-        return _made(name, arguments)
+        return _made(name, arguments, told)
     if "bug" in answer:
         raise RuntimeError(f"in the warm process:\n{answer['bug']}")
     if "error" in answer:
@@ -51,15 +56,15 @@ def call(name: str, /, **arguments: Any) -> Any:
     return answer["value"]
 
 
-def _made(name: str, arguments: Mapping[str, Any]) -> Any:
+def _made(name: str, arguments: Mapping[str, Any], told: Told) -> Any:
     from orchestration.dbt.preview import preview, run_unit_tests
 
     settings = load_settings()
     functions: dict[str, Callable[..., Any]] = {"preview": preview, "test": run_unit_tests}
-    return msgspec.to_builtins(functions[name](settings, open_lake(settings), **arguments), enc_hook=str)
+    return msgspec.to_builtins(functions[name](settings, open_lake(settings), told=told, **arguments), enc_hook=str)
 
 
-def _asked(name: str, arguments: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
+def _asked(name: str, arguments: Mapping[str, Any], seconds: float, told: Told) -> dict[str, Any] | None:
     """Return the answer of the warm process, which is started when there is none; None when it cannot be had."""
     place = _place()
     if place is None:
@@ -72,8 +77,11 @@ def _asked(name: str, arguments: Mapping[str, Any], seconds: float) -> dict[str,
         with connection, suppress(OSError):
             connection.sendall(question)
             with connection.makefile("rb") as answers:
-                if line := answers.readline():
-                    return dict(json.loads(line))
+                while line := answers.readline():
+                    answer = dict(json.loads(line))
+                    if "told" not in answer:
+                        return answer
+                    told(*answer["told"])
     return None  # it ended at that very moment, twice
 
 
@@ -155,8 +163,12 @@ def _answer(connection: socket.socket) -> None:
         if not (line := asked.readline()):
             return  # whoever asked is gone
         question = json.loads(line)
+
+    def told(*what: str | int) -> None:
+        connection.sendall(json.dumps({"told": what}).encode() + b"\n")
+
     try:
-        answer = {"value": _made(question["call"], question["arguments"])}
+        answer = {"value": _made(question["call"], question["arguments"], told)}
     except (HeadwaterError, duckdb.Error, OSError) as problem:
         code = problem.exit_code if isinstance(problem, HeadwaterError) else NEEDS_A_LOOK
         answer = {"error": str(problem), "kind": type(problem).__name__, "exit_code": code}

@@ -45,9 +45,17 @@ def _can_verify(source: str) -> bool:
 
 
 def verify_hours(
-    settings: Settings, contract: Contract, store: Store, first: str, last: str, now: datetime | None = None
+    settings: Settings,
+    contract: Contract,
+    store: Store,
+    first: str,
+    last: str,
+    now: datetime | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Report:
     """Verify the log files that arrived in hours `YYYY-MM-DDTHH`, both included, as of `now` (UTC, aware).
+
+    `told` gets how many log files of how many were read.
 
     Raises:
         NotSigned: see there.
@@ -62,7 +70,7 @@ def verify_hours(
     if place is None or root is None:
         raise SourceNotConfigured(contract)
     access, at = access_of(settings, contract.source), now or datetime.now(UTC)
-    return module.verify_hours(store, root, used.digests, used.public_keys, access, first, last, at)
+    return module.verify_hours(store, root, used.digests, used.public_keys, access, first, last, at, told)
 
 
 def newest_settled(source: str, now: datetime | None = None) -> str:
@@ -121,13 +129,21 @@ def event_values(con: duckdb.DuckDBPyConnection, source: str, table: str, uid: s
 
 
 def values_of_source(
-    store: Store, source: str, share: float = 1.0, hours: Sequence[str] = (), table: str = ""
+    store: Store,
+    source: str,
+    share: float = 1.0,
+    hours: Sequence[str] = (),
+    table: str = "",
+    told: Callable[[int], None] = lambda rows: None,
 ) -> Shares:
-    """Hold published rows of a source against their records: all of its classes, or one; a share of the rows."""
+    """Hold published rows of a source against their records: all of its classes, or one; a share of the rows.
+
+    `told` gets how many rows were.
+    """
     found, con = Shares(), reading(store, f"silver bronze.{source}")
     record, classes = known_record(load_contracts()[source]), declared_classes()
     for model in load_project().mappings.models_of(source):
         name = model.partition("__")[0]
         if name in classes and table in ("", name):
-            count_values(con, source, record, classes[name], share, hours, found)
+            count_values(con, source, record, classes[name], share, hours, found, told)
     return found

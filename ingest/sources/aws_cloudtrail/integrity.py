@@ -3,7 +3,7 @@
 The way goes through digests, log files and receipts; the steps are in `digest/`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,10 +57,12 @@ def verify_hours(
     first: str,
     last: str,
     now: datetime,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Report:
     """Verify the log files that arrived in hours `YYYY-MM-DDTHH`, both included, as of `now` (UTC, aware).
 
     `root` and `digests` (None: the same) are folders or `s3://bucket/prefix`; `public_keys` are files, or "aws".
+    `told` gets how many log files of how many were read.
 
     Raises:
         PublicKeyError, FileNotFoundError: a place holds no public key, or is not there.
@@ -69,10 +71,19 @@ def verify_hours(
     span, logs = hour_span(first, last), open_root(root, access)
     keys = AwsKeys(access) if isinstance(public_keys, str) else FileKeys(public_keys)
     apart = open_root(digests, access) if digests else logs
-    return verify(logs, apart, keys, first, last, now, landed(store, span.start, span.end))
+    return verify(logs, apart, keys, first, last, now, landed(store, span.start, span.end), told)
 
 
-def verify(logs: Root, digests: Root, keys: PublicKeys, first: str, last: str, now: datetime, landed: Landed) -> Report:
+def verify(
+    logs: Root,
+    digests: Root,
+    keys: PublicKeys,
+    first: str,
+    last: str,
+    now: datetime,
+    landed: Landed,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> Report:
     """Verify what was delivered in arrival hours `YYYY-MM-DDTHH`, both included, as of `now` (UTC, aware).
 
     Raises:
@@ -84,7 +95,7 @@ def verify(logs: Root, digests: Root, keys: PublicKeys, first: str, last: str, n
     broken = [each for one in judged for each in _broken(one, span, now, digest_folders, listing)]
     files = [(each, each.name in one.proven) for one in judged for each in one.files]
     named = claims(files, span)
-    seen = compare(list(named.values()), log_folders, listing, landed)
+    seen = compare(list(named.values()), log_folders, listing, landed, told)
     extra = _extra(log_folders, judged, span, now, set(_every_name(files)), landed) if judged else _none(digests, span)
     findings = [*keyring.findings, *broken, *(each.finding for each in seen if each.finding), *extra]
     return _report(first, last, [_summary(each, span) for each in judged], seen, findings)

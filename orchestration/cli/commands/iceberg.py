@@ -37,8 +37,8 @@ def publish(
     from lake.iceberg import publish_tables  # pyiceberg takes seconds to import; only its users wait
 
     store = lake()
-    with progress("publishing", hidden=json):
-        done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last))
+    with progress("publishing", hidden=json) as tell:
+        done = publish_tables(store, iceberg_place(settings(), store), table, *hour_range(first, last), told=tell)
     rows = [
         {
             "table": str(each.name),
@@ -89,8 +89,8 @@ def forget(table: Tables = None, json: Json = False) -> None:
     from lake.iceberg import forget_history
 
     store = lake()
-    with progress("forgetting", hidden=json):
-        ended = forget_history(store, iceberg_place(settings(), store), table)
+    with progress("forgetting", hidden=json) as tell:
+        ended = forget_history(store, iceberg_place(settings(), store), table, tell)
     if json:
         print_json({str(name): number for name, number in ended.items()})
     for name, number in () if json else ended.items():

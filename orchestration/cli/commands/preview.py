@@ -38,8 +38,8 @@ def preview(
     wanted = hour_range(hour, None)[0] if hour and len(hour) > len("2026-03-02") else ""
     if hour and not wanted:
         raise UsageError(f"{hour!r} is no hour (expected 2026-03-02T05, UTC)")
-    with progress("building", hidden=json):
-        found = warm.call("preview", name=model, hour=wanted, source=source or "", rows=rows)
+    with progress("building", hidden=json) as tell:
+        found = warm.call("preview", tell, name=model, hour=wanted, source=source or "", rows=rows)
     if json:
         print_json(found)
     else:

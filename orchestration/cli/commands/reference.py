@@ -30,6 +30,7 @@ from orchestration.cli.app import (
     app,
     err,
     lake,
+    number,
     print_json,
     print_table,
     progress,
@@ -99,7 +100,10 @@ def load_command(
     _tell_loads(done, failed, json)
     if absent:
         raise UsageError("no feed is set: set reference.feeds, or load a file with --file, --table and --format")
-    if failed or (not feeds and used.lacks("reference.feeds")):
+    left_out = sum(sum(each.receipt.rejected.values()) for loads in done.values() for each in loads)
+    if left_out and not json:
+        say(f"{number(left_out, 'row')} left out of the feeds, all others are loaded: correct them at their source")
+    if failed or left_out or (not feeds and used.lacks("reference.feeds")):
         raise typer.Exit(1)
 
 

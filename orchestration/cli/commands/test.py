@@ -18,8 +18,8 @@ def test(
     json: Json = False,
 ) -> None:
     """Run the unit tests of a model, or of all mappings of a class."""
-    with progress("testing", hidden=json):
-        found = warm.call("test", name=model, source=source or "")
+    with progress("testing", hidden=json) as tell:
+        found = warm.call("test", tell, name=model, source=source or "")
     if not found:
         raise NotFound(f"{model} has no unit tests; they stand in the .yml beside it")
     failed = [each for each in found if each["status"] != "pass"]

@@ -1,5 +1,6 @@
 """The command that holds log files against what their vendor signed, and the lake's files against its receipts."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -64,8 +65,8 @@ def verify(
         known = ", ".join(verifiable(load_contracts())) or "none"
         raise UsageError(f"log files of {source} carry no signatures; there are those of {known}")
     hours = _span(source, first, last)
-    with progress("verifying", hidden=json):
-        report = verify_hours(settings(), held, lake(), *hours)
+    with progress("verifying", hidden=json) as tell:
+        report = verify_hours(settings(), held, lake(), *hours, told=partial(tell, "verifying: log files"))
     if json:
         print_json(report.plain())
     else:
@@ -77,8 +78,9 @@ def verify(
 def _verify_values(share: float, sources: list[str] | None, json: bool) -> None:
     store, found = lake(), {}
     for source in sources or [each for each in load_contracts() if each in ledger.sources(store)]:
-        with progress(f"reading {source}", hidden=json):
-            found[source] = values_of_source(store, source, share)
+        doing = f"reading {source}: rows"
+        with progress(doing, hidden=json) as tell:
+            found[source] = values_of_source(store, source, share, told=partial(tell, doing))
     if json:
         print_json(
             {

@@ -36,7 +36,8 @@ def home(tmp_path: Path) -> Path:
 
 def test_loading_tells_what_changed_and_what_was_rejected_and_where_it_is(home: Path) -> None:
     said = headwater("reference", "load")
-    assert (0, "") == (said.code, said.err)
+    assert 1 == said.code, said.err
+    assert "1 row left out of the feeds" in said.out
     assert "cmdb as of 2026-01-01 00:00 (cmdb-2026-01-01.csv): 2 opened\n" in said.out
     assert "cmdb as of 2026-02-01 09:30 (cmdb-2026-02-01T0930Z.csv): 1 changed, 1 unchanged\n" in said.out
     assert "(hostile.txt): 2 opened\n  1 rejected: " in said.out

@@ -32,7 +32,9 @@ def test_the_table_holds_the_rows_of_every_source_and_hour(published: Lake, plac
 
 def test_publishing_again_makes_no_snapshot(published: Lake, place: Place) -> None:
     before = table(place).metadata_location
-    (done,) = publish_tables(published.store, place)
+    told: list[tuple[str, int, int]] = []
+    (done,) = publish_tables(published.store, place, told=lambda *what: told.append(what))
+    assert [("publishing silver/authentication, tables", 0, 1)] == told
     assert ((), (), before) == (done.snapshots, done.hours, table(place).metadata_location)
 
 

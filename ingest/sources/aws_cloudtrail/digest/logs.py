@@ -5,7 +5,7 @@ Missing, altered, extra and uncovered log files are found here; whether a digest
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -120,11 +120,24 @@ def claims(digests: Iterable[tuple[DigestFile, bool]], span: Span) -> dict[str, 
     return found
 
 
-def compare(found: Sequence[Claim], folders: list[AccountFolder], listing: Listing, landed: Landed) -> list[Seen]:
-    """Compare every claim with its file, several at once. Raises OSError when a file that is there cannot be read."""
+def compare(
+    found: Sequence[Claim],
+    folders: list[AccountFolder],
+    listing: Listing,
+    landed: Landed,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> list[Seen]:
+    """Compare every claim with its file, several at once; `told` gets how many of how many were.
+
+    Raises OSError when a file that is there cannot be read.
+    """
+    seen: list[Seen] = []
     located = [_locate(claim.log.s3_object, folders, listing) for claim in found]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda claim, at: _compare(claim, at, landed), found, located))
+        for each in pool.map(lambda claim, at: _compare(claim, at, landed), found, located):
+            seen.append(each)
+            told(len(seen), len(found))
+    return seen
 
 
 def _locate(key: str, folders: list[AccountFolder], listing: Listing) -> tuple[Place, Entry] | None:
