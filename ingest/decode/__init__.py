@@ -3,7 +3,8 @@
 `decode` is the whole interface. The parts, in the order in which bytes go through them: `compression` (stored bytes to
 UTF-8), `Framer` with `documents` (text to records), `records` (records to Arrow, counts). Loaded when an object needs
 them: `archive` (zip, Parquet), `wrapped` (records inside other services' documents), `lines` (records that are lines
-of text), `xml_framer`, `windows_xml` and `evtx` (Windows events in XML and in binary logs), `salvage` with `splitter`
+of text), `xml_framer`, `windows_xml`, `windows_text` and `evtx` (Windows events in XML, as text and in binary logs),
+`salvage` with `splitter`
 (several, damaged or huge documents). What a record means, and whether it keeps its contract, is decided in landing.
 """
 
@@ -55,9 +56,10 @@ if TYPE_CHECKING:
     from ingest.decode.evtx import EventLog
     from ingest.decode.lines import LineForm, LineFramer
     from ingest.decode.salvage import Salvage
+    from ingest.decode.windows_text import TextEventFramer
     from ingest.decode.xml_framer import XmlFramer
 
-    AnyFramer = EventLog | LineFramer | XmlFramer
+    AnyFramer = EventLog | LineFramer | TextEventFramer | XmlFramer
 
 # How much is read ahead. Not a matter of speed: 256 KiB, 1 MiB and 16 MiB were equal within noise on NDJSON lines of
 # 585 bytes (3 runs each, 680 to 1,080 MB/s of processor time on a busy machine).
@@ -77,6 +79,7 @@ _ESCAPED_EVENT = re.compile(rb"u003[cC](?:Event|UserData|DataItem)")
 _MAY_BE_XML = re.compile(
     rb"""\s*(?!\s|\[|\{\s*["}])(?:<[^\d]|.*?</?[A-Za-z])""", re.DOTALL
 )  # what begins as JSON is none
+_IS_RENDERED = re.compile(rb"\s*(?:\d\d?/\d\d?/\d{4} \d[\d:. ]+[AP]M\s+)?(?:LogName|EventCode|SourceName)=[^\n]+\s\w+=")
 
 __all__ = ["RAW", "SCHEMA", "DecodeReport", "Limits", "ObjectCount", "ObjectUnreadable", "decode", "unescaped"]
 
@@ -102,8 +105,8 @@ def decode(
     `lines`: the source's records are lines of this form; what begins like JSON is read as JSON all the same, up to the
     next line of text, unless the form is `always`.
     The schema of a batch of lines says so in its metadata (`records.FORM`), with the header line of their objects.
-    `wrappers`: what may stand around records, see `wrapped`. `xml`: records may be Windows events in XML or in binary
-    logs, see `windows_xml` and `evtx`; a batch that has such records has the column `RAW` too.
+    `wrappers`: what may stand around records, see `wrapped`. `xml`: records may be Windows events in XML, as text or
+    in binary logs, see `windows_xml`, `windows_text` and `evtx`; a batch that has such records has the column `RAW`.
 
     No content raises. Raises ObjectUnreadable when an object cannot be opened or read; one that is gone or refused is
     reported.
@@ -174,6 +177,11 @@ def _framers(
 
         head, text = peek(messages(text, limits.max_document_bytes), _SNIFFED_BYTES)
         may_alternate = False
+    if xml and _IS_RENDERED.match(head):
+        from ingest.decode.windows_text import TextEventFramer
+
+        yield TextEventFramer(text, limits)
+        return
     if xml and _MAY_BE_XML.match(head):
         from ingest.decode.xml_framer import XmlFramer
 
@@ -203,6 +211,8 @@ def _details(part: Piece, wrappers: Collection[str]) -> Piece:
 def _events(part: Piece) -> Piece:
     """The same records; those in XML, or with XML in a text, as JSON."""
     text = memoryview(part.lines.buffers()[2] or b"")
+    if part.raw is not None:  # made of a text already
+        return part
     if not _EVENT.search(text) and not _ESCAPED_EVENT.search(text):
         return part
     from ingest.decode.windows_xml import as_json

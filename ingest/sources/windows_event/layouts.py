@@ -21,9 +21,11 @@ from typing import Any, Final
 
 import msgspec
 
+from ingest.decode.windows_text import header_of
 from ingest.sources.windows_event import defender
 from ingest.sources.windows_event.ecs import ecs_data
 from ingest.sources.windows_event.event_data import DATA_NAMES, Data, event_data, placed_inserts, wazuh_data
+from ingest.sources.windows_event.rendered import rendered_data, splunk_header
 
 Record = dict[str, Any]
 Index = dict[str, tuple[Record, str]]  # a normal path, and where its value stands
@@ -31,6 +33,7 @@ Index = dict[str, tuple[Record, str]]  # a normal path, and where its value stan
 # Documents around an event. The event is the object inside; what stands beside it stays.
 _ENVELOPES: Final = ("_source", "result", "properties", "body", "data", "event", "message", "log", "full_log", "fields")
 _MOST_ENVELOPES: Final = 4
+_RENDERED: Final = ("_raw", "raw", "message", "Message", "event", "full_log", "log")  # may be an event as text
 _OF_AZURE: Final = {"category": "azure.category", "level": "azure.level"}  # what they say of a record, not of the event
 _HEADERS: Final = ("event.system.", "system.", "winlog.", "win.system.", "")
 # How collectors call a field of the header, in the order in which they are believed. A dot leads into an object;
@@ -89,6 +92,11 @@ _BESIDE: Final = {
     "sid": ("sourcename", "eventtype"),
     "source": ("eventlog",),
 }
+# A record that has one of these beside the header tells what its message tells.
+_OF_AN_EVENT: Final = {
+    "SubjectUserName", "TargetUserName", "Image", "CommandLine", "NewProcessName", "ProcessName", "IpAddress",
+    "ServiceName", "ObjectName", "ScriptBlockText", "TargetFilename", "TargetObject", "ProcessGuid",
+}  # fmt: skip
 _CLOCKS: Final = ("EventTime", "EventReceivedTime")
 _LISTS: Final = ("Keywords", "tags")
 _ATTRIBUTES: Final = ("#attributes", "$", "@attributes")
@@ -105,7 +113,7 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
 
     `own_names` are the contract's names by their lower case. Only empty objects, empty texts and nulls are left out.
     """
-    event = _unwrapped(_nested(record))
+    event = splunk_header(_with_text_taken_apart(_unwrapped(_nested(record))))
     if defender.is_row(event):
         return defender.as_event(event)
     index, found = _index(event)
@@ -123,6 +131,8 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
     if not data:
         data = placed_inserts(event, header, own_names)
     ecs_data(index, header, data)
+    if not data and not any(own_names.get(name.lower()) in _OF_AN_EVENT for name in event):
+        data = {name: value for name, value in rendered_data(header, own_names).items() if name not in event}
     made = dict(header)
     for name, value in event.items():
         if isinstance(value, dict):
@@ -140,6 +150,15 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
         if isinstance(at := data.get("UtcTime"), str):
             made["UtcTime"] = at
     return made
+
+
+def _with_text_taken_apart(record: Record) -> Record:
+    """The record with the header of the event that one of its texts is, as Splunk's classic input renders events."""
+    for name in _RENDERED:
+        if isinstance(text := record.get(name), str) and "=" in text[:40] and (event := header_of(text)) is not None:
+            others = {key: value for key, value in record.items() if key != name and key not in event}
+            return others | event
+    return record
 
 
 def _add(made: Record, more: Mapping[str, Any], holder: str) -> None:
