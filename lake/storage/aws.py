@@ -1,8 +1,10 @@
 """Access to AWS and to what speaks its protocols: clients, credentials, and errors that say what to change."""
 
+import io
 import os
 import re
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -231,3 +233,31 @@ def _code(problem: Exception) -> str:
     if isinstance(problem, ClientError):
         return str(problem.response.get("Error", {}).get("Code", "")) or "ClientError"
     return type(problem).__name__
+
+
+class Parts(io.RawIOBase):
+    """An object of many bytes as a file: `part` gives the bytes from one place to another."""
+
+    def __init__(self, part: Callable[[int, int], bytes], size: int) -> None:
+        self._part, self._size, self._at = part, size, 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that one can begin anywhere."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place, as of any file."""
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        """Read on, as many bytes as there is room for."""
+        end = min(self._at + len(into), self._size)
+        data = self._part(self._at, end) if self._at < end else b""
+        into[: len(data)] = data
+        self._at += len(data)
+        return len(data)

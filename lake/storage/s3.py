@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from lake.storage.aws import CONNECTIONS, client, explained
+from lake.storage.aws import CONNECTIONS, Parts, client, explained
 from lake.storage.lock import held_lock
 from lake.storage.paths import LEDGER, STAGING
 from lake.storage.store import ABSENT, ANY, Conflict, Lease, ObjectInfo, S3Options
@@ -33,6 +34,7 @@ _ONE_PUT_BYTES = 1 << 30  # beyond, the upload to staging goes in parts; S3 take
 _DELETED_AT_ONCE = 1000  # S3's limit
 _FEW = 16  # objects of one place that are asked for one by one
 _HIDDEN = (".tmp-", ".lock-")
+_PART = 16 << 20  # bytes of an object that are in memory at a time while it is read as a file
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -146,8 +148,17 @@ class S3Store:
         return {each.key: each for each in self._under(common)}
 
     def open(self, key: str) -> BinaryIO:
-        """Return one object's bytes as a file; receipts and context are small, and large files are DuckDB's."""
-        return io.BytesIO(self.read(key))
+        """Return one object as a file: one of more than 16 MiB is read in parts, all of the version that is opened."""
+        with self._explained("s3:GetObject", key):
+            data, fingerprint, size = self._body(key, _PART)
+        if len(data) == size:
+            return io.BytesIO(data)
+
+        def part(start: int, end: int) -> bytes:
+            with self._explained("s3:GetObject", key):
+                return self._body(key, Range=f"bytes={start}-{end - 1}", IfMatch=f'"{fingerprint}"')[0]
+
+        return io.BufferedReader(Parts(part, size), _PART)
 
     def read(self, key: str) -> bytes:
         """Return one object's bytes, whole: a body that breaks off is asked for again."""
@@ -156,30 +167,35 @@ class S3Store:
     def _read(self, key: str) -> tuple[bytes, str]:
         try:
             with self._explained("s3:GetObject", key):
-                data, fingerprint = self._body(key)
+                data, fingerprint, _ = self._body(key)
         except FileNotFoundError:
             self._seen[key] = ABSENT
             raise
         self._seen[key] = fingerprint
         return data, fingerprint
 
-    def _body(self, key: str) -> tuple[bytes, str]:
+    def _body(self, key: str, most: int = sys.maxsize, **asked: str) -> tuple[bytes, str, int]:
+        """Return an object's bytes, or none if they are more than `most`, its fingerprint, and how many there are."""
         for attempt in range(1, self.options.access.attempts + 1):
             last = attempt == self.options.access.attempts
             try:
-                answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key, **asked)
             except HTTPError as broken:  # the body of an error answer broke off, which botocore does not catch
                 if last:
                     raise OSError(str(broken)) from None
                 continue
+            size, fingerprint = answer["ContentLength"], answer["ETag"].strip('"')
+            if size > most:
+                answer["Body"].close()
+                return b"", fingerprint, size
             try:
                 data = answer["Body"].read()
             except (BotoCoreError, OSError):
                 if last:
                     raise
                 continue
-            if len(data) == answer["ContentLength"]:
-                return data, answer["ETag"].strip('"')
+            if len(data) == size:
+                return data, fingerprint, size
         raise OSError(f"the body of s3://{self.bucket}/{self.prefix}{key} broke off every time it was asked for")
 
     def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -5,51 +5,19 @@ Each case is a command on a small lake in this process; its neighbour is another
 
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from lake.base.errors import tell_omission, warn_once
+from tests.fuzz.counted import Counted
+from tests.fuzz.damage import power_loss
 from tests.integration import okta_logs
-from tests.integration.lakes import Said, headwater, rows
+from tests.integration.lakes import rows
 from tests.integration.okta_logs import SOURCE
 
-_KNOWN_CODES = (0, 1, 2, 3)
-FILES = {
-    "bronze": f"bronze/{SOURCE}/*/hour=04/*.parquet",
-    "quarantine": f"quarantine/{SOURCE}/*/*/*.parquet",
-    "silver": f"silver/*/source={SOURCE}/*/hour=04/*.parquet",
-    "index": f"index/*/source={SOURCE}/*/hour=04/*.parquet",
-    "outcomes": f"ledger/dispositions/source={SOURCE}/*/hour=04/*.parquet",
-    "landing receipt": f"ledger/landing/{SOURCE}/*.json",
-    "build receipt": f"ledger/build/*__{SOURCE}/*.json",
-    "fingerprints": f"ledger/made_by/*__{SOURCE}/*.json",
-}
-DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
-    "emptied": lambda whole: b"",
-    "cut": lambda whole: whole[: len(whole) // 2],
-    "zeroed": lambda whole: bytes(len(whole)),
-    "missing": lambda whole: None,
-}
-READING = (
-    ("balance",),
-    ("sources",),
-    ("tables",),
-    ("quarantine", "list"),
-    ("query", f"select count(*), max(_raw) from bronze.{SOURCE}"),
-    ("query", "select count(*) from ledger.dispositions"),
-    ("build", "--dry-run", "--source", SOURCE),
-    ("compact", "--dry-run"),
-    ("retain",),
-    ("verify", "lake"),
-)
-_NEIGHBOUR = ("query", "select count(*) from bronze.aws_cloudtrail")
 NAMES = (
     *("'", '"', "a b", "[x]", "*", "?", "%41", "ü", "\u202ex", "-rf", "source=x", "date=1", "hour=99", "a\nb", "$(id)"),
     *("{}", ";", "&", "#", "~", "\\", "..x", "x" * 200, ".hidden", "\x1b[2J", "a\tb", "`id`", "|", ",", "\u2028"),
@@ -89,44 +57,11 @@ _PIECES = (
 )
 
 
-@dataclass
-class Counted:
-    """How many cases of a kind there were, and which went wrong, and how."""
-
-    kind: str
-    cases: int = 0
-    tracebacks: list[str] = field(default_factory=list)
-    wrong_codes: list[str] = field(default_factory=list)
-    stopped: list[str] = field(default_factory=list)
-    untold: list[str] = field(default_factory=list)
-
-    @property
-    def wrong(self) -> list[str]:
-        """All that went wrong."""
-        return [*self.tracebacks, *self.wrong_codes, *self.stopped, *self.untold]
-
-    def run(self, what: str, *words: object, allowed: tuple[int, ...] = _KNOWN_CODES) -> Said | None:
-        """Run a command as one case; None when it ended in a traceback."""
-        self.cases += 1
-        tell_omission.cache_clear()
-        warn_once.cache_clear()
-        try:
-            said = headwater(*words)
-        except Exception:
-            self.tracebacks.append(f"{what}: {words[0]}: {traceback.format_exc().splitlines()[-1][:300]}")
-            return None
-        if "Traceback (most recent" in said.err:
-            self.tracebacks.append(f"{what}: {' '.join(map(str, words))[:100]}")
-        elif said.code not in allowed:
-            self.wrong_codes.append(f"{what}: {' '.join(map(str, words))[:100]} ended with {said.code}")
-        return said
-
-
 def all_kinds(work: Path, seed: int, scale: int) -> Iterator[Counted]:
     """Yield the counts of each kind, done in a folder; `scale` times as many kills and settings files."""
     with _standing_in(work):
         delivered = okta_logs.delivery(work / "delivered")
-        yield power_loss(work / "loss", delivered)
+        yield power_loss(work / "loss", delivered, build=scale > 1)
         yield names(work / "names")
         yield settings_files(work / "settings", random.Random(seed), 40 * scale)
         yield kills(work / "kills", delivered, random.Random(seed), 16 * scale)
@@ -146,39 +81,6 @@ def _standing_in(folder: Path) -> Iterator[None]:
         os.chdir(here)
         os.environ.clear()
         os.environ.update(before)
-
-
-def power_loss(work: Path, delivered: Path) -> Counted:
-    """Each kind of file of a built lake emptied, cut, zeroed, missing; then what reads, lands, verifies and repairs."""
-    counted, whole = Counted("power-loss states"), work / "whole"
-    os.environ["HEADWATER_LAKE"] = str(whole)
-    counted.run("sound", "land", SOURCE, delivered, allowed=(0,))
-    counted.run("sound", "build", "--source", SOURCE, allowed=(0,))
-    for kind, pattern in FILES.items():
-        file = next(iter(sorted(whole.glob(pattern))), None)
-        if file is None:
-            continue
-        for damage, changed in DAMAGES.items():
-            what = f"{kind} {damage}"
-            lake = Path(shutil.copytree(whole, work / "lake", copy_function=shutil.copy2, dirs_exist_ok=True))
-            os.environ["HEADWATER_LAKE"] = str(lake)
-            bad, text = lake / file.relative_to(whole), changed(file.read_bytes())
-            told = False
-            for words in (*READING, ("land", SOURCE, delivered)):
-                bad.unlink(missing_ok=True)  # verifying may have put it aside
-                if text is not None:
-                    bad.write_bytes(text)
-                said = counted.run(what, *words)
-                named = said is not None and (text is None or bad.name in said.out + said.err)
-                told |= named and said is not None and bool(said.code)  # what a lost receipt named is told instead
-            other = counted.run(what, *_NEIGHBOUR)
-            if other is not None and other.code:
-                counted.stopped.append(f"{what}: {other.err[:200]}")
-            if not told and kind != "fingerprints":  # without them nothing is lost: hours are built again
-                counted.untold.append(f"{what}: no command named {bad.name}")
-            counted.run(what, "doctor", "--repair")
-            shutil.rmtree(lake)
-    return counted
 
 
 def names(work: Path) -> Counted:

@@ -1,5 +1,6 @@
 """The contract that every kind of store keeps."""
 
+import io
 import subprocess
 import sys
 import threading
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lake.ledger import digest
 from lake.storage import s3
 from lake.storage.publish import UnsupportedStore, open_store, sweep
 from lake.storage.store import ABSENT, AwsAccess, Conflict, LocalStore, S3Options, Store
@@ -33,6 +35,28 @@ def test_what_is_not_there_is_said_so(store: Store) -> None:
     store.delete("nowhere")
     with pytest.raises(FileNotFoundError):
         store.read("nowhere")
+
+
+def test_a_large_object_is_read_in_parts_of_the_version_that_was_opened(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"".join(b"%07d\n" % n for n in range(5_000))
+    store.write("large", data)
+    monkeypatch.setattr("lake.storage.s3._PART", 4096)
+    with store.open("large") as file:
+        assert data[:10] == file.read(10)
+        file.seek(-8, 2)
+        assert data[-8:] == file.read()
+        file.seek(0)
+        assert digest(io.BytesIO(data)) == digest(file)
+    with store.open("large") as file:
+        file.read(10)
+        store.write("large", data[:9] + b"another")
+        if isinstance(store, LocalStore):
+            return
+        with pytest.raises(OSError, match="large"):
+            file.seek(20_000)
+            file.read(10)
 
 
 def test_replacing_changes_the_fingerprint_and_leaves_no_temporary_file(store: Store, tmp_path: Path) -> None:
