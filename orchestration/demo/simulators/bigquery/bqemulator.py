@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -72,7 +71,6 @@ class BigQueryEmulator:
                 stdout=said,
                 stderr=said,
                 start_new_session=True,  # Ctrl-C is for the tests, which then stop it
-                preexec_fn=_die_with_parent,
             )
         self.url = f"http://127.0.0.1:{port}"
         self._wait(log)
@@ -126,13 +124,6 @@ class BigQueryEmulator:
         told = log.read_text(errors="replace")[-2000:]
         self.stop()
         raise RuntimeError(f"the BigQuery emulator did not come up:\n{told}")
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end the emulator when the thread that started it ends (prctl PR_SET_PDEATHSIG)."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _free_port() -> int:

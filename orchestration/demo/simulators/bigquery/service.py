@@ -12,10 +12,12 @@ it.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import re
 import shutil
+import signal
 import tempfile
 import time
 from datetime import datetime
@@ -343,7 +345,16 @@ _load_configuration = upload._load_configuration_from_envelope
 _rest_to_table_meta, _table_to_rest = tables._rest_to_table_meta, tables._table_to_rest
 _execute_query_job = jobs.execute_query_job
 
+def _end_with_parent() -> None:
+    """Let the kernel end this process when the thread that started it ends (prctl PR_SET_PDEATHSIG).
+
+    It is asked for here: what runs between fork and exec of a process with threads may wait for ever.
+    """
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    _end_with_parent()
     type_map._BQ_TO_DUCKDB["BIGNUMERIC"] = "DECIMAL(38, 0)"
     type_map.bq_schema_to_duckdb_columns = tables.bq_schema_to_duckdb_columns = _columns
     upload._load_configuration_from_envelope, upload._run_load = _configuration, _run_load

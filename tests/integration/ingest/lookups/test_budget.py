@@ -150,7 +150,7 @@ def test_processes_that_ask_at_once_spend_one_budget_and_ask_nothing_twice(
     publish_waiting(store, "abuseipdb", ADDRESSES)
     fork = multiprocessing.get_context("fork")
     given = (str(store.path), f"{api.url}/api/v2")
-    processes = [fork.Process(target=_ask_in_a_process, args=given) for _ in range(3)]
+    processes = [fork.Process(target=_ask_in_a_process, args=given, daemon=True) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

@@ -93,6 +93,7 @@ def test_a_process_that_is_killed_leaves_no_half_of_a_load(tmp_path: Path, store
     if child := os.fork():
         assert signal.SIGKILL == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) * -1
     else:  # pragma: no cover - dies
+        signal.alarm(60)  # a fork of a process with threads may wait for ever
         kill = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
         setattr(loading, step, kill)
         third(store)
