@@ -73,6 +73,12 @@ list_filter([
 {%- endmacro %}
 
 
+{#- A text of a record that should be JSON, as JSON: what is none stays a text. -#}
+{% macro json_or_text(text) -%}
+case when json_valid({{ text }}) then ({{ text }})::json else to_json({{ text }}) end
+{%- endmacro %}
+
+
 {#- JSON text of the fields that have no attribute in OCSF, without the empty ones; NULL when none is left.
     fields: name → SQL expression (text, number, boolean, struct, list or JSON). -#}
 {% macro unmapped_json(fields) -%}

@@ -1,9 +1,11 @@
 """What a text of a record says, and in which other forms rows have it. Pure functions over texts (`values.py` asks)."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -21,6 +23,7 @@ _LIST = re.compile(r"[,;|\s]*[;,|\r\n\t][,;|\s]*| (?=HTTP/|/)")
 _LABEL = re.compile(r"^[A-Za-z][A-Za-z0-9]{1,15}=")
 _LABELLED = re.compile(r"[^\S\n]*[^:\n]{1,60}:\s+(\S.*)")
 _LONGEST = 1 << 16  # of a text that is taken apart
+_LONGEST_INTEGER = 4_000  # digits: Python reads no longer ones
 SHORT = 200  # letters of texts that may come again
 Parts = tuple[tuple[str, tuple[str, ...]], ...]  # each with its own parts
 
@@ -30,9 +33,26 @@ _decode = msgspec.json.Decoder().decode
 def json_of(text: str) -> Any:
     """What a JSON text says; None where it is none."""
     try:
-        return _decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        return read_json(text)
+    except (ValueError, RecursionError):
         return None
+
+
+def read_json(text: str | bytes) -> Any:
+    """What a JSON text says; a number that no machine holds is the text that it is. Raises ValueError."""
+    try:
+        return _decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text, parse_float=_held_number, parse_int=_held_integer, parse_constant=str)
+
+
+def _held_number(text: str) -> float | str:
+    number = float(text)
+    return number if isfinite(number) else text
+
+
+def _held_integer(text: str) -> int | str:
+    return int(text) if len(text) <= _LONGEST_INTEGER else text
 
 
 def leaves(found: Any, path: str = "") -> Iterator[tuple[str, str]]:

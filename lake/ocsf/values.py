@@ -16,7 +16,6 @@ the contract says that its records are open. The rest goes to `unmapped` under t
 What does not belong here: contracts (`ingest.contracts.known` makes a `Known` of one), SQL (`lake/ocsf/event_sql.py`).
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from lake.ocsf.row_values import PLACED, SEPARATOR, Known, Node, Places, Row
-from lake.ocsf.value_texts import LITTLE_LENGTH, PLACEHOLDERS, says_little, text_of
+from lake.ocsf.value_texts import LITTLE_LENGTH, PLACEHOLDERS, read_json, says_little, text_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -98,7 +97,7 @@ class Accounts:
         written = self._written.get(key)
         if written is None:
             left = {path: value for each in parts for path, value in each.left.items()}
-            written = _encode(_merged(_decode(unmapped), left) if unmapped else left).decode()
+            written = _encode(_merged(read_json(unmapped), left) if unmapped else left).decode()
             if len(written) <= _LONGEST_KEPT:
                 if len(self._written) >= _MOST_KEPT:
                     self._written.clear()
@@ -139,7 +138,7 @@ class Accounts:
         """Return what is left of a member of a record, and keep it for rows for which it will be the same."""
         row.used.clear()
         row.is_sure = True
-        held = self._kept(self._object({name: _decode(text)}, self._top, row), row)
+        held = self._kept(self._object({name: read_json(text)}, self._top, row), row)
         if row.is_sure and len(text) <= _LONGEST_KEPT:
             if len(self._held) >= _MOST_KEPT:
                 self._held.clear()
@@ -177,11 +176,7 @@ class Accounts:
         if raw[0] == SEPARATOR:
             return self._columns(raw[1:].split(SEPARATOR))
         try:
-            return _decode(raw)
-        except (msgspec.DecodeError, RecursionError):
-            pass
-        try:
-            return json.loads(raw)
+            return read_json(raw)
         except (ValueError, RecursionError):
             return {"_raw": raw}
 

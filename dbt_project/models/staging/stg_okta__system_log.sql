@@ -39,7 +39,7 @@ select
     end as raw_actor,
     case
         when "columns" is not null
-            then from_json(coalesce("columns".target_s, "columns".OriginalTarget), '[{
+            then from_json({{ json_or_text('coalesce("columns".target_s, "columns".OriginalTarget)') }}, '[{
                 "id": "VARCHAR", "type": "VARCHAR", "alternateId": "VARCHAR", "displayName": "VARCHAR",
                 "detailEntry": "JSON", "changeDetails": "JSON"
             }]')
@@ -103,7 +103,7 @@ select
 
     -- debug data
     case
-        when "columns".DebugData is not null then "columns".DebugData::json
+        when "columns".DebugData is not null then {{ json_or_text('"columns".DebugData') }}
         when "columns" is not null then to_json({
             'factor': "columns".debugContext_debugData_factor_s,
             'requestUri': "columns".debugContext_debugData_requestUri_s,

@@ -345,6 +345,7 @@ _load_configuration = upload._load_configuration_from_envelope
 _rest_to_table_meta, _table_to_rest = tables._rest_to_table_meta, tables._table_to_rest
 _execute_query_job = jobs.execute_query_job
 
+
 def _end_with_parent() -> None:
     """Let the kernel end this process when the thread that started it ends (prctl PR_SET_PDEATHSIG).
 
