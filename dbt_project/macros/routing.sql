@@ -49,15 +49,16 @@
 
 {% macro content_identity(row, log) -%}
   {#- What must be equal for two records of one key to be the same event: the JSON without white space and without
-      the fields that the contract calls volatile; of a text format, the line. -#}
+      the fields that the contract calls volatile; of a text format, the line, as of JSON behind words of a collector. -#}
   {%- set meta = source_meta(log) -%}
   {%- if meta.get("record_format", "json") != "json" -%}
   md5({{ row }}._raw)
   {%- elif meta.get("volatile") -%}
   {%- set patch = {} -%}{%- for name in meta.volatile -%}{%- do patch.update({name: none}) -%}{%- endfor -%}
-  md5(json_merge_patch({{ row }}._raw, '{{ tojson(patch) | replace("'", "''") }}')::varchar)
+  md5(case when json_valid({{ row }}._raw)
+    then json_merge_patch({{ row }}._raw, '{{ tojson(patch) | replace("'", "''") }}')::varchar else {{ row }}._raw end)
   {%- else -%}
-  md5(json({{ row }}._raw)::varchar)
+  md5(case when json_valid({{ row }}._raw) then json({{ row }}._raw)::varchar else {{ row }}._raw end)
   {%- endif -%}
 {%- endmacro %}
 

@@ -23,6 +23,7 @@ _LIST = re.compile(r"[,;|\s]*[;,|\r\n\t][,;|\s]*| (?=HTTP/|/)")
 _LABEL = re.compile(r"^[A-Za-z][A-Za-z0-9]{1,15}=")
 _LABELLED = re.compile(r"[^\S\n]*[^:\n]{1,60}:\s+(\S.*)")
 _LONGEST = 1 << 16  # of a text that is taken apart
+_LENIENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:infinity|inf|nan)\b|,(?=\s*[]}])', re.IGNORECASE)
 _LONGEST_INTEGER = 4_000  # digits: Python reads no longer ones
 SHORT = 200  # letters of texts that may come again
 Parts = tuple[tuple[str, tuple[str, ...]], ...]  # each with its own parts
@@ -39,11 +40,20 @@ def json_of(text: str) -> Any:
 
 
 def read_json(text: str | bytes) -> Any:
-    """What a JSON text says; a number that no machine holds is the text that it is. Raises ValueError."""
+    """What a text says that is JSON to DuckDB, which takes `-inf`, `NaN` and a comma at the end of a list.
+
+    A number that no machine holds is the text that it is. Raises ValueError.
+    """
     try:
         return _decode(text)
     except msgspec.DecodeError:
-        return json.loads(text, parse_float=_held_number, parse_int=_held_integer, parse_constant=str)
+        strict = _LENIENT.sub(_strict, text.decode() if isinstance(text, bytes) else text)
+        return json.loads(strict, parse_float=_held_number, parse_int=_held_integer)
+
+
+def _strict(found: re.Match[str]) -> str:
+    written = found[0]
+    return written if written[0] == '"' else "" if written == "," else f'"{written}"'
 
 
 def _held_number(text: str) -> float | str:
