@@ -43,7 +43,7 @@ from lake.base.errors import warn_once
 _PLAIN_BYTES, _PLAIN_SIGNS, _NESTING = 200_000, 1000, (b"[", b"{", b"- ", b"? ")
 _SPANS: Final = ("latency", "frequency", "retention")
 _TRANSPORTS: Final = ("object_store", "http_cursor")
-_WRAPPERS: Final = ("cloudwatch_logs", "eventbridge", "event_hook", "splunk_hec")
+_WRAPPERS: Final = ("cloudwatch_logs", "eventbridge", "event_hook", "splunk_hec", "message")
 _NOTIFICATIONS: Final = ("s3_event", "crowdstrike_fdr")
 SOURCES: Final = Path(__file__).parents[1] / "sources"
 

@@ -68,6 +68,13 @@ CLOUDWATCH_LOGS: Final = "cloudwatch_logs"
 # What a record holds that may be a wrapper of this name: by its begin, or anywhere in it.
 _WRAPPED_BEGINS: Final = {"eventbridge": EVENT_BEGIN}
 _WRAPPED_MARKS: Final = {"event_hook": "com.okta.event_hook", "splunk_hec": '"sourcetype"'}
+# What objects begin with that hold records, by the wrapper's name.
+_INSIDE_MARKS: Final = (
+    ("event_hook", b"com.okta.event_hook"),
+    ("message", b'"message"'),
+    ("message", b'"log"'),
+    ("message", b'original"'),
+)
 _SNIFFED_BYTES = 512
 # Text that is no archive of printable letters, and has no control character at its begin, is never looked at further.
 _MAY_BE_PACKED = re.compile(
@@ -177,6 +184,12 @@ def _framers(
 
         head, text = peek(messages(text, limits.max_document_bytes), _SNIFFED_BYTES)
         may_alternate = False
+    begin = head.lstrip(BLANKS)
+    if begin[:1] == b"{" and any(name in wrappers and mark in head for name, mark in _INSIDE_MARKS):
+        from ingest.decode.wrapped import HOOK_BEGIN, MESSAGE_BEGIN, TEXT_BEGIN, inner_lines
+
+        if HOOK_BEGIN.match(begin) or (MESSAGE_BEGIN if lines is None else TEXT_BEGIN).match(begin):
+            text, may_alternate = inner_lines(text, limits.max_document_bytes, as_text=lines is not None), False
     if xml and _IS_RENDERED.match(head):
         from ingest.decode.windows_text import TextEventFramer
 

@@ -115,7 +115,7 @@ def rendered_data(header: Mapping[str, Any], own_names: Mapping[str, str]) -> di
         return _by_own_names(text, own_names)
     if "powershell" in log:
         return _of_powershell(text, event)
-    data = {}
+    data: dict[str, Any] = {}
     for section, label, value in _labelled(text):
         name = _name(section, label, event)
         found = value.strip()

@@ -15,7 +15,7 @@ from tests.integration.dagster.cloudtrail_hours import call
 from tests.unit.ingest.decoding import stored
 from tests.unit.ingest.landing.landed import landed
 
-WRAPPERS = ("cloudwatch_logs", "eventbridge", "event_hook", "splunk_hec")
+WRAPPERS = ("cloudwatch_logs", "eventbridge", "event_hook", "splunk_hec", "message")
 FLOW = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 1 2 17 1 40 1772427600 1772427660 ACCEPT OK"
 
 
@@ -123,7 +123,6 @@ def hooked(*events: object) -> str:
     ("document", "record"),
     [
         (hooked({"uuid": "a"}), '{"uuid": "a"}'),
-        (hooked({"uuid": "a"}, {"uuid": "b"}), ""),
         (hooked(), ""),
         (json.dumps({"time": 1, "sourcetype": "OktaIM2:log", "event": {"uuid": "a"}}), '{"uuid": "a"}'),
         (json.dumps({"sourcetype": "OktaIM2:log", "event": '{"uuid": "a"}'}), '{"uuid": "a"}'),
@@ -134,6 +133,45 @@ def hooked(*events: object) -> str:
 def test_the_one_event_of_a_hook_or_of_a_collector_is_the_record(document: str, record: str) -> None:
     other = json.dumps({"uuid": "of its own"})
     assert [(record or document, None), (other, None)] == list(texts(f"{document}\n{other}".encode()))
+
+
+A, B = ({"uuid": each, "text": "a\nb"} for each in "ab")
+COLLECTED = [
+    {"@timestamp": "x", "message": json.dumps(A)},
+    {"event": {"original": json.dumps(A, indent=1)}, "message": "Something."},
+    {"_source": {"message": json.dumps(A)}},
+    {"event.original": json.dumps(A)},
+    {"log": json.dumps(A) + "\n", "stream": "stdout"},
+]
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 20])
+@pytest.mark.parametrize(
+    "content",
+    [
+        hooked(A, B),
+        json.dumps(json.loads(hooked(A, B)), indent=2),
+        f"{hooked(A)}\n{json.dumps(B)}\n",
+        json.dumps({"events": [{"message": json.dumps(each), "timestamp": 1} for each in (A, B)]}),
+        *(f"{json.dumps(each)}\n{json.dumps(B)}" for each in COLLECTED),
+    ],
+)
+def test_texts_of_collectors_and_events_of_hooks_are_records(content: str, chunk: int) -> None:
+    assert [A, B] == [json.loads(text) for text, _ in texts(content.encode(), chunk_bytes=chunk)]
+
+
+@pytest.mark.parametrize(
+    "content", ['{"message": "{broken"}', '{"message": "{}", "a"', '{"message": 1}\n{"message": "a b c"}']
+)
+def test_what_holds_no_record_passes_as_it_is(content: str) -> None:
+    assert "".join(content.split("\n")) == "".join(text for text, _ in texts(content.encode()))
+
+
+def test_lines_of_text_come_inside_objects_too(tmp_path: Path) -> None:
+    flow = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 4000 443 6 20 4249 1772427600 1772427660 ACCEPT OK"
+    content = "".join(json.dumps({"message": text, "stream": 1}) + "\n" for text in (flow, flow.replace("443", "80")))
+    found = landed(tmp_path, content.encode(), load_contracts()["aws_vpc_flow"])
+    assert [(443, flow), (80, flow.replace("443", "80"))] == found.bronze("dstport, _raw")
 
 
 def test_an_event_lands_the_same_whatever_brought_it(tmp_path: Path) -> None:
