@@ -57,7 +57,12 @@ select
     -- event
     case
         when log = 'sysmon' and EventID in (12, 14)
-            then concat_ws(':', log, EventID, lower({{ event_value("EventType") }}))
+            then concat_ws(':', log, EventID, lower(case
+                -- NXLog's header has a field of the same name; then the text alone tells it
+                when {{ event_value("EventType") }} in ('INFO', 'WARNING', 'ERROR', 'VERBOSE', 'DEBUG', 'CRITICAL')
+                    then nullif(regexp_extract(Message, '\nEventType: (\w+)', 1), '')
+                else {{ event_value("EventType") }}
+            end))
         when log = 'security' and EventID in (4656, 4663, 4670)
             then concat_ws(':', log, EventID, lower({{ event_value("ObjectType") }}))
         else log || ':' || EventID
