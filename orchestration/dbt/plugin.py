@@ -25,18 +25,15 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
 import atexit
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.plugins import BasePlugin
-from dbt.flags import get_flags
 from dbt_common.events.base_types import EventLevel
 from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
@@ -47,9 +44,9 @@ from ingest.decode.records import MAX_DEPTH, depth_of
 from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.inventory import held_by, kept_places
 from ingest.reference.views import reference_versions, reference_views
-from lake import ledger
-from lake.base.sql import empty_select, literal, quoted
-from lake.build.run import BuildRun, Plan, Trial
+from lake.base.sql import empty_select, literal
+from lake.build.run import BuildRun, Plan
+from lake.build.staged import kept_select, repair_hours, staged_rows, unsorted_rows
 from lake.build.unprocessable import (
     Part,
     Record,
@@ -71,21 +68,19 @@ from lake.ocsf.attributes import EventClass, declared_classes
 from lake.ocsf.columns import ConformError, columns
 from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
-from lake.ocsf.event_sql import broken_sql, event_sql, repair_sql
+from lake.ocsf.event_sql import broken_sql, event_sql
 from lake.ocsf.values import Accounts
 from lake.query.views import lake_table, mart_files
 from lake.storage import paths
-from lake.storage.duck import Signed, partitioned, rows_select, typed_select
+from lake.storage.duck import Signed, rows_select, typed_select
 from lake.storage.publish import Workplace, recover
-from orchestration.dbt.project import project_of_run
-from orchestration.dbt.request import Repaired, Request, current_request
-from orchestration.settings import load_settings, lookups_of, open_lake
+from orchestration.dbt.request import Repaired, Request, current_request, own_request
+from orchestration.settings import load_settings, lookups_of
 
 # Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
 # (50,000 events, two threads, two models side by side).
 HOURS_AT_ONCE = 24
 KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
-UNSORTED = "unsorted.parquet"
 PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 DISPOSITION_COLUMNS = (
     ("_event_key", "VARCHAR"),
@@ -167,9 +162,7 @@ class Plugin(BasePlugin):
 
     def _setup(self, request: str) -> str:
         types = json.loads(request)["bronze_types"]
-        self._request = current_request() or _own_request(
-            self._publishes
-        )  # dbt keeps a plugin while a process runs it again
+        self._request = current_request() or own_request(_workplaces, self._publishes)  # a plugin outlives its run
         store, project, trial = self._request.store, self._request.project, self._request.trial
         self._signed = Signed(self._connection.cursor(), store)
         if trial is None:
@@ -253,55 +246,30 @@ class Plugin(BasePlugin):
 
     def _check(self, model: str, table: str, described: str) -> str:
         folder = self._current().staging_folder(model)
-        if next(folder.glob("*/*/*.parquet"), None) is None:
+        if (staged := staged_rows(folder)) is None:
             return "{}"
-        files = literal(f"{folder}/*/*/*.parquet")
-        staged = partitioned(files, str(folder), ("date", "hour"))
-        if (unsorted := folder / UNSORTED).exists():  # the same rows in one file: 168 take seconds to open
-            staged = f"read_parquet({literal(str(unsorted))})"
         if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         check: dict[str, object] = {"staged": staged, "count_sql": count, "rules_sql": each}
         if (source := model.partition("__")[2]) and self._request.trial is None:  # a table of silver
             days = json.loads(self._days(table, source))
-            check["index"] = staged_statements(self._class(table), folder, folder / UNSORTED, days)
+            check["index"] = staged_statements(self._class(table), folder, unsorted_rows(folder), days)
             if asked_paths(lookups_of(self._request.settings).values(), table):
                 check["pending_sql"] = pending_sql(staged)
         return json.dumps(check)
 
     def _repair(self, model: str, asked: str) -> str:
-        given, con = json.loads(asked), self._connection.cursor()
-        folder, event_class = self._current().staging_folder(model), self._class(given["table"])
-        described, counts = dict(json.loads(given["described"])), {}
-        for hour in given["hours"]:
-            (file,) = folder.glob(f"date={hour[:10]}/hour={hour[11:]}/*.parquet")
-            rows, made = f"read_parquet({literal(str(file))}, hive_partitioning = false)", file.with_suffix(".made")
-            count, repaired = repair_sql(event_class, described, rows)
-            (counts[hour],) = con.execute(count).fetchone() or (0,)
-            options = "format parquet, compression zstd, compression_level 1, row_group_size 61440"
-            con.execute(f"copy ({repaired}) to {literal(str(made))} ({options})")
-            made.replace(file)
-        (folder / UNSORTED).unlink(missing_ok=True)  # its rows are those from before
-        return json.dumps(counts)
+        given, folder = json.loads(asked), self._current().staging_folder(model)
+        described, event_class = dict(json.loads(given["described"])), self._class(given["table"])
+        return json.dumps(repair_hours(self._connection.cursor(), event_class, described, folder, given["hours"]))
 
     def _kept(self, model: str, described: str) -> str:
-        columns = json.loads(described)
-        folder = self._current().staging_folder(model)
-        if next(folder.glob("*/*.parquet"), None) is None:
-            return empty_select(columns)
-        carried = "metadata._record.record" if dict(columns).get("metadata", "").count("record VARCHAR") else "_raw"
-        places = {name: carried if name == "_raw" else quoted(name) for name, _ in columns}
-        typed = ", ".join(f"{places[name]}::{type_} as {quoted(name)}" for name, type_ in columns)
-        files = literal(f"{folder}/*/*.parquet")
-        types = "hive_partitioning = true, hive_types = {'class_uid': integer}"
-        if "=" in str(folder):  # the files have that column too; the folder's name only spares reading some of them
-            types = "hive_partitioning = false"
-        return f"select {typed} from read_parquet({files}, {types})"
+        return kept_select(self._current().staging_folder(model), json.loads(described))
 
     def _publish(self, request: str) -> str:
         asked = json.loads(request)
-        (self._current().staging_folder(asked["model"]) / UNSORTED).unlink(missing_ok=True)
+        unsorted_rows(self._current().staging_folder(asked["model"])).unlink(missing_ok=True)
         if asked.get("invalid") and self._request.trial is None:
             return f"!{_still_invalid(asked['invalid'])}"
         broken = "invalid" if self._request.trial is None else "found"  # a trial tells what the mapping itself broke
@@ -411,22 +379,6 @@ def _still_invalid(invalid: Mapping[str, Mapping[str, tuple[int, str]]]) -> str:
     hour, rules = next(iter(invalid.items()))
     rule, (rows, uid) = next(iter(rules.items()))
     return f"{rows:,} rows of {hour} break the rule {rule} and could not be made valid, such as metadata.uid {uid}"
-
-
-def _own_request(publishes: bool) -> Request:
-    """Return the request of a dbt that was started alone, by the target of its profile.
-
-    `lake` builds and publishes what is stale, as `make dbt` does. `dev` tries the newest event hour of every source
-    and mart.
-    """
-    flags, settings = get_flags(), load_settings()  # type: ignore[no-untyped-call]
-    folder = Path(flags.PROJECT_DIR).resolve()
-    project = project_of_run(folder, folder / (flags.TARGET_PATH or "target"))
-    store = open_lake(settings)
-    if publishes:
-        return Request(settings, store, project)
-    scratch = _workplaces.enter_context(tempfile.TemporaryDirectory(prefix="headwater-dev-"))
-    return Request(settings, store, project, Plan.of_newest(store, ledger.sources(store)), Trial(Path(scratch)))
 
 
 def _say(model: str, rows: Mapping[str, int]) -> None:

@@ -4,16 +4,19 @@ dbt hands a plugin nothing, and its threads inherit no context variables: so the
 the plugin takes it. A `dbt run` that nobody asked for so makes its own.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from lake import ledger
 from lake.build.run import Plan, Trial
 from lake.build.unprocessable import Part, Record, Unprocessable
 from lake.storage.store import Store
 from orchestration.dbt.invoke import one_at_a_time
-from orchestration.dbt.project import Project
-from orchestration.settings import Settings
+from orchestration.dbt.project import Project, project_of_run
+from orchestration.settings import Settings, load_settings, open_lake
 
 _given: "Request | None" = None
 
@@ -80,3 +83,21 @@ def requested(request: Request) -> Iterator[None]:
 def current_request() -> Request | None:
     """Return the request of the run that goes on; None when nobody asked for it."""
     return _given
+
+
+def own_request(workplaces: ExitStack, publishes: bool) -> Request:
+    """Return the request of a dbt that was started alone, by the target of its profile.
+
+    `lake` builds and publishes what is stale, as `make dbt` does. `dev` tries the newest event hour of every source
+    and mart, in a folder that goes with `workplaces`.
+    """
+    from dbt.flags import get_flags  # who asks for a run needs no dbt for it yet
+
+    flags, settings = get_flags(), load_settings()  # type: ignore[no-untyped-call]
+    folder = Path(flags.PROJECT_DIR).resolve()
+    project = project_of_run(folder, folder / (flags.TARGET_PATH or "target"))
+    store = open_lake(settings)
+    if publishes:
+        return Request(settings, store, project)
+    scratch = workplaces.enter_context(tempfile.TemporaryDirectory(prefix="headwater-dev-"))
+    return Request(settings, store, project, Plan.of_newest(store, ledger.sources(store)), Trial(Path(scratch)))

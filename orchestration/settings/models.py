@@ -6,7 +6,6 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +20,6 @@ DEFAULT_FILE = "headwater.yml"
 TOP = Path(__file__).resolve().parents[2]
 PROJECT = TOP / "dbt_project"
 _ENVIRONMENTS = "environments"
-_GROUPS = (("sources",), ("destinations",), ("lookups",), ("reference", "feeds"))  # whose entries stand alone
 
 
 class SettingsError(HeadwaterError, ValueError):
@@ -149,14 +147,11 @@ def _read_mapping(file: Path) -> dict[str, Any]:
     loading = LOADING.get()
     if loading is not None:
         loading.lines.update(found.lines)
-    for each in found.wrong:
-        group = next((group for group in _GROUPS if each.path[: len(group)] == group != each.path), ())
-        if not group or loading is None:
-            raise SettingsError(f"settings ({file}): {each}")
-        loading.left_out.setdefault(".".join(each.path[: len(group) + 1]), str(each))
-        entries = reduce(lambda inner, step: inner.get(step), group, held)
-        if isinstance(entries, dict):
-            entries.pop(each.path[len(group)], None)
+    if found.wrong:
+        from orchestration.settings.problems import without_entries  # only what is wrong needs it
+
+        if why := without_entries(held, found.wrong, loading.left_out if loading else None):
+            raise SettingsError(f"settings ({file}): {why}")
     return held
 
 

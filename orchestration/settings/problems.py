@@ -1,13 +1,17 @@
 """What is wrong with settings, in the words of a user who wrote a file; loaded when something is."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from lake.base.errors import nearest
+from lake.base.strict_yaml import Twice
+
+_GROUPS = (("sources",), ("destinations",), ("lookups",), ("reference", "feeds"))  # whose entries stand alone
 
 
 def with_line(lines: Mapping[tuple[str, ...], int], environment: str, place: str, sentence: str) -> str:
@@ -23,6 +27,19 @@ def with_line(lines: Mapping[tuple[str, ...], int], environment: str, place: str
     known = (lines.get(path) for part in parts for path in (("environments", environment, *part), part))
     found = next((each for each in known if each), None)
     return f"{sentence} (line {found})" if found and "(line " not in sentence else sentence
+
+
+def without_entries(held: dict[str, Any], wrong: Iterable[Twice], left_out: dict[str, str] | None) -> str:
+    """Take the entries that are wrong out of what a file holds, and note why; return what is wrong with all of it."""
+    for each in wrong:
+        group = next((group for group in _GROUPS if each.path[: len(group)] == group != each.path), ())
+        if not group or left_out is None:
+            return str(each)
+        left_out.setdefault(".".join(each.path[: len(group) + 1]), str(each))
+        entries = reduce(lambda inner, step: inner.get(step), group, held)
+        if isinstance(entries, dict):
+            entries.pop(each.path[len(group)], None)
+    return ""
 
 
 def sentences(
