@@ -16,6 +16,8 @@ LONGEST_FIRST = (
     "tests/integration/estate/",
     "tests/integration/test_tutorial.py",
     "tests/integration/s3/test_killed.py",
+    "tests/integration/ingest/landing/test_fuzz.py",
+    "tests/interop/export/test_bigquery_faults.py",
     "tests/integration/test_make.py::test_the_target_runs[demo",
     "tests/integration/test_make.py::test_the_target_runs[bench",
     "tests/integration/test_make.py",

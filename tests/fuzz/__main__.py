@@ -20,6 +20,7 @@ from tests.fuzz.landing import BATCH_RECORDS, Counts, batch, land_batch, sources
 from tests.fuzz.publish import publish
 
 _SHOWN = 5
+_FEWEST_BATCHES = 3  # of a source: each is of another sample of its records
 
 
 def main() -> int:
@@ -32,18 +33,19 @@ def main() -> int:
     parser.add_argument("--land-only", action="store_true", help="do not build, query and validate what landed")
     parser.add_argument("--kinds", action="store_true", help="also power loss, names, settings, kills")
     parser.add_argument("--scale", type=int, default=1, help="of --kinds: how many times as many kills and settings")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
         return _child(*asked.child, asked.seed, asked.keep)
     wanted = asked.source or sources()
     lake = asked.keep or Path(tempfile.mkdtemp(prefix="fuzz-"))
     lake.mkdir(parents=True, exist_ok=True)
-    each = -(-asked.records // len(wanted) // BATCH_RECORDS)
+    size = min(BATCH_RECORDS, -(-asked.records // len(wanted) // _FEWEST_BATCHES))
+    each = -(-asked.records // len(wanted) // size)
     wrong, table = 0, list[tuple[str, int, int, int, int, int]]()
     try:
         for source in wanted:
-            counts = landed(source, asked.seed, each, lake)
+            counts = landed(source, asked.seed, each, lake, size)
             _print(source, counts)
             wrong += counts.wrong
             bad = len(counts.tracebacks) + len(counts.crashes)
@@ -69,12 +71,12 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def landed(source: str, seed: int, number: int, lake: Path) -> Counts:
+def landed(source: str, seed: int, number: int, lake: Path, size: int) -> Counts:
     """Land a number of batches of a source in child processes; one that crashes costs its batch."""
     total, at = Counts(), 0
     while at < number:
         command = [sys.executable, "-m", "tests.fuzz", "--seed", str(seed), "--keep", str(lake), "--child"]
-        child = subprocess.Popen([*command, source, str(at), str(number)], stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen([*command, source, str(at), str(number), str(size)], stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
         for line in child.stdout:
             if line.startswith("{"):
@@ -85,15 +87,15 @@ def landed(source: str, seed: int, number: int, lake: Path) -> Counts:
         if code := child.wait():
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             total.crashes.append(f"{name} in batch {at} of {source}, seed {seed}")
-            total.records += BATCH_RECORDS
+            total.records += size
             at += 1
     return total
 
 
-def _child(source: str, first: str, last: str, seed: int, lake: Path) -> int:
+def _child(source: str, first: str, last: str, size: str, seed: int, lake: Path) -> int:
     for number in range(int(first), int(last)):
-        name, data = batch(source, seed, number)
-        print(json.dumps(vars(land_batch(lake, source, name, data))), flush=True)
+        name, data = batch(source, seed, number, int(size))
+        print(json.dumps(vars(land_batch(lake, source, name, data, int(size)))), flush=True)
     return 0
 
 
