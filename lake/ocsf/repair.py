@@ -89,8 +89,10 @@ def _one(attribute: Attribute, value: str, depth: int, needed: bool) -> str:
 
 def _open_object(text: str) -> str:
     """Return SQL for JSON that stays if it is an object, with texts where it has a number that is none."""
-    named = f"regexp_replace({text}, '{NO_NUMBER}', '\\1\"\\2\"\\3', 'g')"
-    spaced = f"regexp_replace({text}, '{NO_NUMBER}', '\\1 \\2\\3', 'g')"  # within a text
+    named, spaced = text, text
+    for _ in range(2):  # of two beside each other the comma belongs to the first
+        named = f"regexp_replace({named}, '{NO_NUMBER}', '\\1\"\\2\"\\3', 'g')"
+        spaced = f"regexp_replace({spaced}, '{NO_NUMBER}', '\\1 \\2\\3', 'g')"  # within a text
     mended = f"case when json_valid({named}) then {named} else json_object('text', {spaced})::varchar end"
     return (
         f"(case when left(ltrim({text}), 1) <> '{{' then null"

@@ -86,3 +86,12 @@ def test_every_row_becomes_valid(name: str) -> None:
         assert (0, len(kinds)) == (report.invalid, report.checked), report.examples
         unmapped = con.sql("select unmapped::varchar from made").fetchall()
     assert any(json.loads(text or "{}").get("invalid") for (text,) in unmapped)
+
+
+@pytest.mark.parametrize("held", ['{"a":[NaN,Infinity,-Infinity,NaN]}', '{"a":NaN,"b":"x:NaN,y"}', '{"a":1,"b":NaN}'])
+def test_numbers_that_json_does_not_know_become_texts(held: str) -> None:
+    event_class = CLASSES["base_event"]
+    rows = rows_of(event_class, nothing).replace("null::json as", f"{literal(held)}::json as")
+    assert held in rows, "the row has it"
+    found = duckdb.sql(f"select unmapped::varchar from ({repaired_sql(event_class, f'({rows})')})").fetchall()
+    assert isinstance(json.loads(found[0][0], parse_constant=lambda name: pytest.fail(f"{name} is no JSON")), dict)
