@@ -11,8 +11,9 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
+from pyiceberg.typedef import Identifier
 
-from lake.base.errors import HeadwaterError
+from lake.base.errors import HeadwaterError, tell_omission
 from lake.iceberg.file_io import LakeIO, address, serve
 from lake.ledger.published_tables import TableName
 from lake.storage.store import LocalStore, Store
@@ -90,10 +91,18 @@ def _beside(place: Place) -> str:
 
 
 def find(catalogue: Catalog, place: Place, name: TableName) -> Table | None:
-    """Return a table, or None when it was never published."""
+    """Return a table, or None when it was never published, or its metadata is gone from the lake."""
+    return _load(catalogue, place.identifier(name))
+
+
+def _load(catalogue: Catalog, identifier: Identifier) -> Table | None:
     try:
-        return catalogue.load_table(place.identifier(name))
+        return catalogue.load_table(identifier)
     except NoSuchTableError:
+        return None
+    except FileNotFoundError as gone:
+        name = ".".join(identifier)
+        tell_omission(f"{name}: its metadata is not there ({gone}); `headwater iceberg publish` makes the table again")
         return None
 
 
@@ -117,7 +126,10 @@ def make(catalogue: Catalog, place: Place, name: TableName, schema: Schema, part
             properties={**_PROPERTIES, MADE_OF: str(name)},
         )
     except TableAlreadyExistsError:
-        return catalogue.load_table(place.identifier(name))
+        if (found := find(catalogue, place, name)) is not None:
+            return found
+        catalogue.drop_table(place.identifier(name))  # only the catalogue knows of it any more
+        return make(catalogue, place, name, schema, partitions)
 
 
 def published_tables(catalogue: Catalog, place: Place) -> Iterator[tuple[TableName, Table]]:
@@ -127,7 +139,8 @@ def published_tables(catalogue: Catalog, place: Place) -> Iterator[tuple[TableNa
         if not catalogue.namespace_exists(namespace):
             continue
         for identifier in catalogue.list_tables(namespace):
-            table = catalogue.load_table(identifier)
+            if (table := _load(catalogue, identifier)) is None:
+                continue
             made_of = TableName.parsed(table.properties.get(MADE_OF, ""))
             if made_of is not None and made_of.layer == layer:
                 yield made_of, table

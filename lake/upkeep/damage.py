@@ -4,8 +4,11 @@ What belongs here: looking, and a sentence for each thing found. Putting aside a
 """
 
 import random
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 import msgspec
@@ -33,6 +36,7 @@ _LANDED = (paths.BRONZE, paths.QUARANTINE)
 _MAGIC = b"PAR1"
 _ASIDE = "`headwater doctor --repair` puts it aside, and "
 ICEBERG = "Iceberg file"
+_ICEBERG_ADVICE = "`headwater doctor --repair` puts its table aside, and `headwater iceberg publish` makes it again"
 _NAMED = 2  # objects that an advice names
 
 
@@ -84,12 +88,12 @@ def examine(
         infos = store.infos(each.key for each in some)
         for each in some:
             told(sum(looked.files.values()))
-            deep = share >= 1 or (share > 0 and random.random() < share)
+            deep = share >= 1 or each.bytes < 0 or (share > 0 and random.random() < share)
             if found := _checked(store, each, infos[each.key], deep, looked):
                 yield found
     yield from _unnamed(store, named, sources)
     if sources is None:
-        yield from _footers(store, share, looked)
+        yield from _footers(store, share, looked, named)
 
 
 _OF_THE_QUESTION = (
@@ -149,6 +153,7 @@ def named_files(store: Store, sources: Collection[str] | None = None) -> Iterato
                 yield from _built(receipt)
     if sources is None:
         yield from _reference(store)
+        yield from _iceberg(store)
 
 
 def _landed(receipts: Iterable[LandingReceipt], source: str) -> Iterator[Expected]:
@@ -179,6 +184,7 @@ def _built(receipt: BuildReceipt) -> Iterator[Expected]:
 
 def _reference(store: Store) -> Iterator[Expected]:
     """Yield the files of reference tables and answers that are current: receipts hold keys, or sizes by key."""
+    newest: dict[str, bool] = {}
     for key, data in (*store.read_all(f"{paths.LEDGER}/{paths.REFERENCE}"), *store.read_all(f"{paths.LEDGER}/lookups")):
         try:
             receipt = msgspec.json.decode(data, type=dict[str, object])
@@ -189,6 +195,9 @@ def _reference(store: Store) -> Iterator[Expected]:
         feed = key.split("/")[3] if key.count("/") > 3 else ""
         again = f"headwater reference load {feed} --anew" if feed else "headwater build"
         advice = f"{_ASIDE}`{again}` loads it anew"
+        if feed:
+            folder, _, name = key.rpartition("/")
+            newest[folder] = newest.get(folder, False) or name == "current.json"
         if feed and not key.endswith("/current.json"):
             continue  # a load that others have followed
         if isinstance(files, dict):
@@ -199,6 +208,24 @@ def _reference(store: Store) -> Iterator[Expected]:
             lost = "restore it from a backup: a provider is paid to answer"
             for each in (file for file in files if isinstance(file, dict)):
                 yield Expected(str(each["key"]), "answers of a provider", lost, bytes=int(each["bytes"]))
+    for folder in (each for each, is_there in newest.items() if not is_there):
+        again = f"`headwater reference load {folder.split('/')[3]} --anew` loads it anew"
+        yield Expected(f"{folder}/current.json", "reference receipt", again)
+
+
+def _iceberg(store: Store) -> Iterator[Expected]:
+    """Yield the data files of Iceberg tables, and the manifests of their current snapshots."""
+    for key, data in store.read_all(f"{paths.LEDGER}/iceberg"):
+        try:
+            receipt = msgspec.json.decode(data, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue  # `ledger_damage` tells
+        manifests = receipt.get("manifests", {}) if key.endswith("/table.json") else {}
+        for name, digest in manifests.items():
+            yield Expected(name, ICEBERG, _ICEBERG_ADVICE, digest=digest)
+        for each in () if key.endswith("/table.json") else receipt.values():
+            if each.get("file") and each.get("digest"):
+                yield Expected(each["file"], ICEBERG, _ICEBERG_ADVICE, each["source"], each["bytes"], each["digest"])
 
 
 def _in_parts(files: Iterable[Expected], size: int = 500) -> Iterator[list[Expected]]:
@@ -289,21 +316,22 @@ def _replaced(store: Store, source: str, batches: set[str]) -> set[str]:
 _compaction = msgspec.json.Decoder(CompactionReceipt)
 
 
-def _footers(store: Store, share: float, looked: Looked) -> Iterator[Damage]:
+def _footers(store: Store, share: float, looked: Looked, named: Collection[str]) -> Iterator[Damage]:
     """Yield what no receipt tells the size of: analysts' verdicts, refused rows, Iceberg's files."""
     verdicts = "restore it from a backup: `headwater doctor --repair` only puts it aside, for the others to be read"
     taken = f"{_ASIDE}the next push of its hour says what to do: its destination would have events twice"
     refused = "`headwater doctor --repair` puts it aside, and the next push of its hour writes it again"
-    iceberg = "`headwater doctor --repair` puts its table aside, and `headwater iceberg publish` makes it again"
     for root, kind, advice in (
         ("signals", "verdicts of analysts", verdicts),
         (paths.REFUSED, "refused rows", refused),
         (paths.EXPORTING, "acknowledged events", taken),
-        ("iceberg", ICEBERG, iceberg),
+        ("iceberg", ICEBERG, _ICEBERG_ADVICE),
     ):
         for each in store.list(root):
             if root == paths.EXPORTING and not each.key.endswith(".parquet"):
                 continue  # a push that has begun
+            if each.key in named:
+                continue
             looked.add(looked.files, kind)
             looked.add(looked.bytes, kind, each.size)
             if share >= 1 or not each.key.endswith(".parquet"):
@@ -312,7 +340,18 @@ def _footers(store: Store, share: float, looked: Looked) -> Iterator[Damage]:
                 yield Damage(each.key, kind, UNREADABLE, why, advice)
 
 
-_STARTS = {".avro": b"Obj\x01", ".json": b"{", ".db": b"SQLite format 3\0"}
+def _broken_database(data: bytes) -> str:
+    """Return what is wrong with a database of SQLite, such as the catalogue of Iceberg."""
+    with closing(sqlite3.connect(":memory:")) as con:
+        try:
+            con.deserialize(data)
+            (found,) = con.execute("pragma quick_check(1)").fetchone()
+        except sqlite3.Error as problem:
+            found = str(problem)
+    return "" if found == "ok" else f"is no whole database: {found}"
+
+
+_STARTS = {".avro": b"Obj\x01", ".json": b"{"}
 
 
 def _wrong_start(store: Store, each: ObjectInfo, share: float) -> str:
@@ -322,6 +361,8 @@ def _wrong_start(store: Store, each: ObjectInfo, share: float) -> str:
     if each.key.endswith(".parquet"):
         return unreadable(store, each.key) if random.random() < share else ""
     ending = each.key[each.key.rfind(".") :]
+    if ending == ".db":
+        return _broken_database(store.read(each.key))
     begins = _STARTS.get(ending, b"")
     with store.open(each.key) as file:
         if not file.read(len(begins)).startswith(begins):

@@ -62,6 +62,8 @@ def _put_aside(store: Store, damage: Damage) -> Repaired:
     """Put one file aside; say what is left to do."""
     if damage.kind == CONDITION:
         return Repaired(damage, False, "was left where it is, for nothing may land without it")
+    if damage.kind == ICEBERG:
+        return Repaired(damage, True, _table_aside(store, damage.key))
     if damage.state == MISSING:
         return Repaired(damage, False, "cannot be put aside: it is gone")
     if damage.state == UNKNOWN:
@@ -69,8 +71,6 @@ def _put_aside(store: Store, damage: Damage) -> Repaired:
     also = ""
     if damage.kind == JOURNAL_ENTRY:
         also = "".join(f"; {aside(store, each)}" for each in _staged_for(store, damage.key))
-    elif damage.kind == ICEBERG:
-        return Repaired(damage, True, _table_aside(store, damage.key))
     elif damage.kind == "reference file":
         also = "".join(f"; {aside(store, each)}" for each in _receipts_naming(store, damage.key))
     mended = not damage.key.startswith((*_LANDED, "signals"))
@@ -102,7 +102,7 @@ def _table_aside(store: Store, key: str) -> str:
         keys = [each.key for folder in ("iceberg", f"{paths.LEDGER}/iceberg") for each in store.list(folder)]
     for each in keys:
         aside(store, each)
-    return f"is now {paths.DAMAGED}/{key}, with {len(keys) - 1} other files of its table"
+    return f"was put aside with its table, {len(keys)} files that are now in {paths.DAMAGED}/"
 
 
 def _receipts_again(store: Store, lost: dict[str, Damage], orphans: dict[str, Damage]) -> Iterator[Repaired]:

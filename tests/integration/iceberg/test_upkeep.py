@@ -1,5 +1,6 @@
 """What leaves an Iceberg table's past: old snapshots, and files that nothing needs any more."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from lake.iceberg import IcebergError, Place, forget_history, publish_tables
 from lake.iceberg.upkeep import expire_by_age
+from lake.upkeep.damage import examine
+from lake.upkeep.repair import repair
 from tests.integration.iceberg.built import Lake, data_files
 from tests.integration.iceberg.conftest import AUTHENTICATION, read, table
 
@@ -64,3 +67,24 @@ def test_a_metadata_file_in_use_is_not_removed(rebuilt: Lake, place: Place, tmp_
     manifest.write_bytes(b"of a commit that is just being made")
     forget_history(rebuilt.store, place)
     assert manifest.exists()
+
+
+@pytest.mark.parametrize("damaged", ["data/*/*/*/*.parquet", "metadata/*-m0.avro", "../../catalog.db"])
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: bytes(len(whole)), None])
+def test_a_damaged_table_is_told_put_aside_and_published_anew(
+    lake: Lake, place: Place, tmp_path: Path, damaged: str, damage: Callable[[bytes], bytes] | None
+) -> None:
+    lake.build(HOURS[0], [1, 2])
+    publish_tables(lake.store, place)
+    assert not [*examine(lake.store, share=1)]
+    file = next((tmp_path / "lake/iceberg/silver/authentication").glob(damaged)).resolve()
+    whole = file.read_bytes()
+    file.unlink()
+    if damage:
+        file.write_bytes(damage(whole))
+    if file.suffix != ".db" or damage:  # without a catalogue all tables are published anew
+        assert [file.name] == [each.key.rsplit("/", 1)[-1] for each in examine(lake.store, share=1)]
+        assert all(each.mended for each in repair(lake.store))
+    publish_tables(lake.store, place)
+    assert not [*examine(lake.store, share=1)]
+    assert lake.expected() == read(place)
