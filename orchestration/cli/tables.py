@@ -198,8 +198,18 @@ def _cell(value: Any, type_: Any) -> Text:
 
 
 def _opened(value: Any, type_: Any) -> Any:
-    """Return a value; the text of a JSON column that is an object or a list as what it says."""
-    if str(type_) != "JSON" or not isinstance(value, str) or value[:1] not in "{[":
+    """Return a value; JSON texts in it that are objects or lists, at any depth, as what they say."""
+    if value is None or "JSON" not in (name := str(type_)):
+        return value
+    if name != "JSON":
+        if type_.id == "struct":
+            return {field: _opened(value.get(field), inner) for field, inner in type_.children}
+        if type_.id in ("list", "array"):
+            return [_opened(each, type_.children[0][1]) for each in value]
+        if type_.id == "map":
+            return {key: _opened(each, dict(type_.children)["value"]) for key, each in value.items()}
+        return value
+    if not isinstance(value, str) or value[:1] not in "{[":
         return value
     try:
         return json.loads(value)

@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import re
 from typing import Any
 
 import duckdb
@@ -80,6 +81,17 @@ def test_rows_that_fit_are_a_table_without_separators_in_numbers(screen: io.Stri
     head, row = (line.split() for line in screen.getvalue().splitlines())
     assert head == ["time", "o", "n", "x"]
     assert row == ["1772412074000", "{a:", "1,", "c:", "[1]}", "NULL", "x"]
+
+
+def test_json_inside_of_objects_is_read_as_json_columns_are(screen: io.StringIO) -> None:
+    held = '\'{"x": [1, {"y": null}]}\'::json'
+    print_rows(
+        *asked(f"select {held} as j, {{'a': {held}, 'b': 'l'}} as o, [{held}, null] as l, map {{'k': {held}}} as m")
+    )
+    said = "{x: [1, {}]}"
+    assert [said, f"{{a: {said}, b: l}}", f"[{said}, NULL]", f"{{k: {said}}}"] == re.split(
+        "  +", screen.getvalue().splitlines()[-1].strip()
+    )
 
 
 @pytest.mark.parametrize("screen", [40, 80, 200], indirect=True)
