@@ -28,7 +28,8 @@
     {%- set mapped = lake_mapped_rows(compiled_code, made) -%}
     {%- set rows = lake_events(made, compiled_code) if mapped else "" -%}
   {%- endif -%}
-  {%- set days = fromjson(lake_call("hw_days", [table, source])) if rows else [] -%}
+  {%- set hours = tojson(mapped | list if mapped else []) -%}
+  {%- set days = fromjson(lake_call("hw_days", [table, source, hours])) if rows else [] -%}
   {%- set unsorted = folder ~ "/unsorted.parquet" -%}
   {% call statement("main") -%}
     {%- if not rows -%}
@@ -37,6 +38,8 @@
     copy ({{ rows }}) to '{{ unsorted | replace("'", "''") }}' (
       format parquet, compression lz4, row_group_size 20480, string_dictionary_page_size_limit 65536
     )
+    {%- elif mapped and mapped | length == 1 -%}
+    {{ lake_copy_hour(rows, model.name, mapped | first) }}
     {%- else -%}
     {{ lake_copy(rows, folder) }}
     {%- endif -%}
@@ -141,11 +144,21 @@ create or replace temp table tried_rows as {{ rows }}
 
 {% macro lake_copy(rows, folder) -%}
   copy ({{ rows }}) to '{{ folder | replace("'", "''") }}' (
-    {#- DuckDB reserves a page for the dictionary of each column, of 1 MiB if nothing is said. -#}
-    format parquet, compression zstd, compression_level 1, row_group_size 61440,
-    string_dictionary_page_size_limit 65536,
-    partition_by (date, hour), filename_pattern 'part', overwrite_or_ignore
+    {{ lake_file_options() }}, partition_by (date, hour), filename_pattern 'part', overwrite_or_ignore
   )
+{%- endmacro %}
+
+{% macro lake_copy_hour(rows, model_name, hour) -%}
+  {#- The same where all rows are of one hour. DuckDB parts rows by copying them, which takes as long as the rest. -#}
+  {%- set folder = lake_call("hw_stage", [model_name ~ "/date=" ~ hour[:10] ~ "/hour=" ~ hour[11:]]) -%}
+  copy (select * exclude (date, hour) from ({{ rows }})) to '{{ (folder ~ "/part.parquet") | replace("'", "''") }}' (
+    {{ lake_file_options() }}
+  )
+{%- endmacro %}
+
+{% macro lake_file_options() -%}
+  {#- DuckDB reserves a page for the dictionary of each column, of 1 MiB if nothing is said. -#}
+  format parquet, compression zstd, compression_level 1, row_group_size 61440, string_dictionary_page_size_limit 65536
 {%- endmacro %}
 
 {% macro lake_is_read(node) -%}

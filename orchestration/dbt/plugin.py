@@ -6,7 +6,7 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_seed(name)                 → SELECT over the rows of a seed that can be used
   hw_stage(model)               → folder to write partitions to
   hw_wanted(mart)               → condition for the rows of a mart that are built, by `_event_at`
-  hw_days(table, source)        → JSON: the days to write one by one; [] when all hours are written at once
+  hw_days(table, source, hours) → JSON: the days of hours (JSON; [] for all of the run) to write one by one, if any
   hw_events(model, table, columns) → JSON: SQL from a mapping's columns to whole events with their context
   hw_unmapped(model, record, values, unmapped) → `unmapped` with what the values of a row lack of its record
   hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
@@ -143,7 +143,7 @@ class Plugin(BasePlugin):
             ("hw_seed", self._seed, 1),
             ("hw_stage", self._stage, 1),
             ("hw_wanted", self._wanted, 1),
-            ("hw_days", self._days, 2),
+            ("hw_days", self._days, 3),
             ("hw_events", self._events, 3),
             ("hw_check", self._check, 3),
             ("hw_repair", self._repair, 2),
@@ -220,9 +220,9 @@ class Plugin(BasePlugin):
         hours = ", ".join(f"timestamp '{hour.replace('T', ' ')}:00:00'" for hour in self._current().mart_hours(mart))
         return f"date_trunc('hour', _event_at) in ({hours})" if hours else "false"
 
-    def _days(self, table: str, source: str) -> str:
+    def _days(self, table: str, source: str, with_rows: str) -> str:
         run = self._current()
-        hours = run.plan.hours.get(source, ()) if source else run.mart_hours(table)
+        hours = json.loads(with_rows) or (run.plan.hours.get(source, ()) if source else run.mart_hours(table))
         at_once = table == paths.OUTCOMES or len(hours) <= HOURS_AT_ONCE
         return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
 
@@ -253,7 +253,7 @@ class Plugin(BasePlugin):
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         check: dict[str, object] = {"staged": staged, "count_sql": count, "rules_sql": each}
         if (source := model.partition("__")[2]) and self._request.trial is None:  # a table of silver
-            days = json.loads(self._days(table, source))
+            days = json.loads(self._days(table, source, "[]"))
             check["index"] = staged_statements(self._class(table), folder, unsorted_rows(folder), days)
             if asked_paths(lookups_of(self._request.settings).values(), table):
                 check["pending_sql"] = pending_sql(staged)

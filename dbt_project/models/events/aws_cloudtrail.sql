@@ -12,10 +12,7 @@ with routed as (
             else 'published'
         end as outcome,
         coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
-        case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
-        {{ ocsf_metadata(
-            "AWS", "CloudTrail", event_code="record_type", original_time="event_time",
-            correlation_uid="shared_event_id", feature_name="event_category", version="event_version") }} as metadata
+        case when outcome = 'published' then routed_class_uid end as class_uid -- mappings select by it
     from {{ ref("stg_aws__cloudtrail") }} as event
     left join {{ routes("aws_cloudtrail", ref("stg_aws__cloudtrail")) }} as route using (event_type)
     left join {{ repeated_keys("aws_cloudtrail", ref("stg_aws__cloudtrail")) }} as repeated
