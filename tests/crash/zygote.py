@@ -11,6 +11,7 @@ What belongs here: starting, counting, killing. What does not: what must hold af
 
 import contextlib
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -213,6 +214,8 @@ def _serve(scratch: Path) -> None:
 
     _keep_descriptions()
     load_contracts(), declared_classes(), orchestration.cli.load()
+    gc.freeze()  # what was imported is there to the end: no child looks through it for garbage
+    gc.set_threshold(50_000, 20, 20)
     for line in sys.stdin:
         job = json.loads(line)
         if job["words"][0] == "build":

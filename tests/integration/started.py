@@ -7,6 +7,7 @@ What belongs here: starting commands of a copy. Not here: what is copied, and co
 `tests.crash.zygote`).
 """
 
+import gc
 import json
 import os
 import runpy
@@ -55,6 +56,8 @@ def _serve(path: str) -> None:
     import orchestration.dbt.run
 
     orchestration.cli.load()
+    gc.freeze()  # what was imported is there to the end: no child looks through it for garbage
+    gc.set_threshold(50_000, 20, 20)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
