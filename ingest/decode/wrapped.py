@@ -74,7 +74,9 @@ class _Answer(msgspec.Struct):
 _DOCUMENTS = msgspec.json.Decoder(_Document)
 _SINGLES = msgspec.json.Decoder(_Event), msgspec.json.Decoder(_Hook), msgspec.json.Decoder(_Hec)
 _TEXT = msgspec.json.Decoder(str)
-_HOOKS, _ANSWERS, _COLLECTED = (msgspec.json.Decoder(each) for each in (_Hook, _Answer, _Texts))
+_HOOKS = msgspec.json.Decoder(_Hook)
+_ANSWERS = msgspec.json.Decoder(_Answer)
+_COLLECTED = msgspec.json.Decoder(_Texts)
 # What a text begins with that holds such objects; only what begins so is looked at.
 HOOK_BEGIN = re.compile(rb"""\s*\{(?=[^\0]*?"com\.okta\.event_hook")""")
 _NAMED = rb"""\s*\{(?=[^\0]*?"(?:message|log|original|event\.original)"\s*:\s*"(?:\s|\\[nrt])*"""

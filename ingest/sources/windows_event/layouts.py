@@ -21,11 +21,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.decode.windows_text import header_of
 from ingest.sources.windows_event import defender
 from ingest.sources.windows_event.ecs import ecs_data
 from ingest.sources.windows_event.event_data import DATA_NAMES, Data, event_data, placed_inserts, wazuh_data
-from ingest.sources.windows_event.rendered import rendered_data, splunk_header
+from ingest.sources.windows_event.rendered import event_of, rendered_data, splunk_header
 
 Record = dict[str, Any]
 Index = dict[str, tuple[Record, str]]  # a normal path, and where its value stands
@@ -153,9 +152,12 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
 
 
 def _with_text_taken_apart(record: Record) -> Record:
-    """The record with the header of the event that one of its texts is, as Splunk's classic input renders events."""
+    """The record with the header of the event that one of its texts is: see `rendered.event_of`."""
     for name in _RENDERED:
-        if isinstance(text := record.get(name), str) and "=" in text[:40] and (event := header_of(text)) is not None:
+        text = record.get(name)
+        if not isinstance(text, str) or not ("=" in text[:40] or "WinEvtLog: " in text[:60]):
+            continue
+        if (event := event_of(text)) is not None:
             others = {key: value for key, value in record.items() if key != name and key not in event}
             return others | event
     return record

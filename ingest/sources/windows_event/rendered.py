@@ -5,13 +5,15 @@ Such are Splunk's classic `WinEventLog` texts, Azure's table `Event`, syslog for
 What is not listed here stays in the text alone, and so does a SID that was rendered as a name.
 
 Sources: the messages of "Advanced security audit policy settings" (Microsoft Learn, events 1102 to 6424), Sysmon's and
-PowerShell's manifests. `text.header_of` (ingest.decode) reads the header that Splunk writes in front of the text.
+PowerShell's manifests; "Windows event log" (OSSEC documentation).
 """
 
 import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
+
+from ingest.decode.windows_text import header_of
 
 _ACCOUNT: Final = ("Security ID", "Account Name", "Account Domain", "Logon ID", "Logon GUID")
 _SUBJECT: Final = ("SubjectUserSid", "SubjectUserName", "SubjectDomainName", "SubjectLogonId", "LogonGuid")
@@ -220,6 +222,23 @@ def _of_powershell(text: str, event: str) -> dict[str, Any]:
 def _of_sentence(text: str) -> dict[str, Any]:
     found = _STATE.match(text)
     return {"param1": found[1], "param2": found[2]} if found else {}
+
+
+# OSSEC's text, which Wazuh has as `full_log`: log, kind, number, provider, account, its domain, computer, message.
+_OSSEC: Final = re.compile(
+    r"(?:.{0,40}\s)?WinEvtLog: ([^:]+): (\w+)\((\d+)\): ([^:]*): ([^:]*): ([^:]*): ([^:]*): (.*)", re.DOTALL
+)
+_OSSEC_NAMES: Final = (
+    "LogName", "EventType", "EventCode", "SourceName", "AccountName", "Domain", "ComputerName", "Message",
+)  # fmt: skip
+
+
+def event_of(text: str) -> dict[str, Any] | None:
+    """Return the header and the message of an event that a text is, as Splunk's classic input or OSSEC renders it."""
+    if (found := _OSSEC.fullmatch(text)) is None:
+        return header_of(text)
+    made = dict(zip(_OSSEC_NAMES, found.groups(), strict=True))
+    return {name: value for name, value in made.items() if value and not value.startswith(("(no ", "no "))}
 
 
 _RENAMED: Final = {

@@ -68,7 +68,10 @@ events as (
         end as actor_account,
         {{ windows_process("actor_path", "actor_pid", "actor_guid") }} as actor_process,
 
-        coalesce(integrity_level, mandatory_label) as integrity,
+        -- a rendered label is `Mandatory Label\High Mandatory Level`
+        regexp_replace(
+            coalesce(integrity_level, mandatory_label), '^(?:Mandatory Label\\)?(\w+)(?: Plus)? Mandatory Level$', '\1'
+        ) as integrity,
         case integrity
             when 'Low' then 2
             when 'Medium' then 3

@@ -90,6 +90,16 @@ def test_the_text_of_a_search_result_is_an_event() -> None:
     assert {"User", "AccountName", "Type"}.isdisjoint(made)
 
 
+def test_the_text_of_ossec_is_an_event() -> None:
+    text = "2026 Mar 02 17:00:00 WinEvtLog: Security: AUDIT_FAILURE(4625): Microsoft-Windows-Security-Auditing: "
+    text += f"(no user): no domain: WS1: {' '.join(LOGON.split())}"
+    made = _plain({"timestamp": "2026-03-02T16:00:00.000+0000", "agent": {"name": "a"}, "full_log": text})
+    assert FAILED == made["EventData"]
+    header = {"EventID": "4625", "Channel": "Security", "Hostname": "WS1", "EventType": "AUDIT_FAILURE"}
+    assert header.items() <= made.items()
+    assert {"AccountName", "Domain"}.isdisjoint(made)
+
+
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
     made = plain(record, {each.name.lower(): each.name for each in contract_of("windows_event").fields})
     assert made is not None
