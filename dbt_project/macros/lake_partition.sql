@@ -149,7 +149,7 @@ create or replace temp table tried_rows as {{ rows }}
 {%- endmacro %}
 
 {% macro lake_copy_hour(rows, model_name, hour) -%}
-  {#- The same where all rows are of one hour. DuckDB parts rows by copying them, which takes as long as the rest. -#}
+  {#- The same where all rows are of one hour: parting them by hour would take a quarter more CPU. -#}
   {%- set folder = lake_call("hw_stage", [model_name ~ "/date=" ~ hour[:10] ~ "/hour=" ~ hour[11:]]) -%}
   copy (select * exclude (date, hour) from ({{ rows }})) to '{{ (folder ~ "/part.parquet") | replace("'", "''") }}' (
     {{ lake_file_options() }}
