@@ -49,7 +49,8 @@
 
 {% macro content_identity(row, log) -%}
   {#- What must be equal for two records of one key to be the same event: the JSON without white space and without
-      the fields that the contract calls volatile; of a text format, the line, as of JSON behind words of a collector. -#}
+      the fields that the contract calls volatile; of a text format, the line; so too of JSON behind words of a
+      collector. -#}
   {%- set meta = source_meta(log) -%}
   {%- if meta.get("record_format", "json") != "json" -%}
   md5({{ row }}._raw)

@@ -1,5 +1,6 @@
--- Registry keys that were created, changed or deleted. What was done is the sensor's RegOperationType: CrowdStrike lists
--- set value, delete value, create key (1 to 3), and hunts for deleted tasks ask for 2 and 4. Other numbers are unknown.
+-- Registry keys that were created, changed or deleted. What was done is the sensor's RegOperationType: CrowdStrike
+-- lists set value, delete value, create key (1 to 3), and hunts for deleted tasks ask for 2 and 4. Other numbers are
+-- unknown.
 select
     coalesce(activity_id, case reg_operation_type
         when '1' then 3 when '2' then 3 when '3' then 1 when '4' then 4

@@ -17,7 +17,10 @@ with events as (
 )
 
 select
-    coalesce(activity_id, case reg_operation_type when '1' then 2 when '2' then 4 when '4' then 4 else 0 end) as activity_id,
+    coalesce(activity_id, case reg_operation_type
+        when '1' then 2 when '2' then 4 when '4' then 4
+        else 0
+    end) as activity_id,
     severity_id,
     status_id,
     action_id,
