@@ -11,12 +11,12 @@ import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
 from lake.base.sql import literal, quoted
+from lake.ocsf.accounts.rows import SEPARATOR
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.columns import Filled, children, columns, conform, filled_by
 from lake.ocsf.context.fill import PLACES
 from lake.ocsf.observables import Observed, Subject, observed, subjects
 from lake.ocsf.repair import repaired_sql
-from lake.ocsf.row_values import SEPARATOR
 from lake.ocsf.rules import profiles_sql, rules
 
 PIPELINE = ("_event_key", "_event_at", "_arrived_at", "_batch", "_source_object", "_source_row")

@@ -19,12 +19,14 @@ What does not belong here: contracts (`ingest.contracts.known` makes a `Known` o
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from lake.ocsf.row_values import PLACED, SEPARATOR, Known, Node, Places, Row
-from lake.ocsf.value_texts import LITTLE_LENGTH, PLACEHOLDERS, read_json, says_little, text_of
+from lake.ocsf.accounts.plans import Plan
+from lake.ocsf.accounts.rows import PLACED, SEPARATOR, Known, Node, Places, Row
+from lake.ocsf.accounts.texts import LITTLE_LENGTH, PLACEHOLDERS, read_json, says_little, text_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,9 +38,13 @@ VERSION = 1  # raise when rows get another `unmapped`: they are then built again
 
 _MOST_KEPT, _LONGEST_KEPT = 4_000, 1_000  # entries and bytes: what is held is beside the memory that DuckDB has
 
+_MOST_PLANS = 500
+_Value = TypeVar("_Value")
+
 _decode = msgspec.json.Decoder().decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_number = itemgetter(0)
 
 
 @dataclass(frozen=True)
@@ -65,15 +71,22 @@ class Account(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """What rows lack of a member of their records, as long as they have `values` at certain places.
+    """What rows lack of members of their records: as long as they have `values` at certain places and `absent` nowhere.
 
-    `left` is path → value, `text` the same as JSON; empty where nothing is left.
+    `left` is path → value, `text` the same as JSON; empty where nothing is left. `parts` are those of several members,
+    with where each stands in the record.
     """
 
     of: Callable[[list[str]], Any] | None
     values: Any
+    absent: tuple[str, ...]
     left: dict[str, Any]
     text: str
+    used: tuple[int, ...] = ()
+    parts: tuple[tuple[int, "_Held"], ...] = ()
+
+
+_NOTHING = _Held(None, None, (), {}, "")
 
 
 class Accounts:
@@ -83,7 +96,8 @@ class Accounts:
         self._record, self._absent = record, PLACEHOLDERS | record.placeholders
         self._places = Places(paths, as_json, self._absent)
         self._top = Node(record.known, "", "", paths)
-        self._held: dict[tuple[str, bytes], _Held] = {}  # members come again: who called, from where, with what
+        self._plans: dict[tuple[str, ...], Plan] = {}  # by the names of the members
+        self._held: dict[tuple[str | Plan, bytes], _Held] = {}  # members come again: who called, from where, with what
         self._written: dict[tuple[Any, ...], str] = {}  # `unmapped` by the texts that it is made of
 
     def unmapped(self, raw: str | None, row: str | None, unmapped: str | None) -> str | None:
@@ -93,69 +107,112 @@ class Accounts:
         parts = self._parts(raw, row)
         if not parts:
             return unmapped
-        key = (unmapped, *[each.text for each in parts])
+        key = (unmapped, parts[0].text) if len(parts) == 1 else (unmapped, *[each.text for each in parts])
         written = self._written.get(key)
         if written is None:
             left = {path: value for each in parts for path, value in each.left.items()}
             written = _encode(_merged(read_json(unmapped), left) if unmapped else left).decode()
             if len(written) <= _LONGEST_KEPT:
-                if len(self._written) >= _MOST_KEPT:
-                    self._written.clear()
-                self._written[key] = written
+                _keep(self._written, key, written)
         return written
 
     def left(self, raw: str, row: str) -> dict[str, Any]:
         """Return what a row lacks of its record: path → value."""
         return {path: value for each in self._parts(raw, row) for path, value in each.left.items()}
 
-    def _parts(self, raw: str, row: str) -> list[_Held]:
+    def _parts(self, raw: str, row: str) -> Sequence[_Held]:
         """Return what is left of those members of a record of which something is."""
-        state = Row(self._places, raw, row)
+        values = row.split(SEPARATOR)
         try:
             members = _members(raw) if raw[0] == "{" else None
         except msgspec.DecodeError:
             members = None
+        state = Row(self._places, raw, row, values)
         if members is None:
-            found = self._kept(self._object(self._read(raw), self._top, state), state)
+            found = self._account(self._object(self._read(raw), self._top, state), state)
             return [found] if found.text else []
-        parts = []
-        below, values, holds = self._top.below, state.values, self._held
-        for name, member in members.items():
-            text = bytes(member)
-            node = below.get(name)
-            if text[0] == 34 and node is not None and not node.is_kept:
-                value = text[1:-1].decode() if b"\\" not in text else _decode(text)
-                if values[node.place] == value and (len(value) > LITTLE_LENGTH or not says_little(value)):
-                    continue
-            held = holds.get((name, text))
-            if held is None or (held.of is not None and held.of(values) != held.values):
-                held = self._found(name, text, state)
-            if held.text:
-                parts.append(held)
-        return parts
+        if len(values) == self._places.width:
+            names = tuple(members)
+            plan = self._plans.get(names)
+            if plan is None:
+                plan = _keep(self._plans, names, Plan(), _MOST_PLANS)
+            if not plan.is_learned:
+                plan.learn(members, values, self._top.below, self._places)
+            else:
+                return self._planned(plan, members, state)
+        return [held for name, member in members.items() if (held := self._member(name, bytes(member), state)).text]
 
-    def _found(self, name: str, text: bytes, row: Row) -> _Held:
+    def _planned(self, plan: Plan, members: dict[str, msgspec.Raw], row: Row) -> Sequence[_Held]:
+        """The same by a plan, of the members that are not placed as they are."""
+        parts: list[tuple[int, _Held]] = []
+        for number, name in plan.unplaced(members, row.values):
+            held = self._member(name, bytes(members[name]), row)
+            if held.text:
+                parts.append((number, held))
+        if plan.together_of is not None:
+            text = b"\x1f".join(plan.together_of(members))
+            known = self._held.get((plan, text))
+            if known is None or not _holds(known, row):
+                known = self._together(plan, text, members, row)
+            if not parts:
+                return (known,) if known.text else ()
+            parts += known.parts
+        return [held for _, held in sorted(parts, key=_number)]
+
+    def _together(self, plan: Plan, text: bytes, members: Mapping[str, msgspec.Raw], row: Row) -> _Held:
+        """Return what is left of the members that come together, and keep it like that of one."""
+        known, new, together = self._held, [], plan.together
+        used: dict[int, None] = {}
+        founds: list[tuple[int, _Held]] = []
+        for number, name in together:
+            member = bytes(members[name])
+            held = known.get((name, member))
+            if held is None or not _holds(held, row):
+                new.append(name)
+            found = self._member(name, member, row)
+            used |= dict.fromkeys(found.used if found is not _NOTHING else (self._top.below[name].place,))
+            founds.append((number, found))
+        plan.miss(new)
+        absent = tuple(dict.fromkeys(each for _, found in founds for each in found.absent))
+        parts = tuple((number, each) for number, each in founds if each.text)
+        left = {path: value for _, each in parts for path, value in each.left.items()}
+        of = itemgetter(*used) if used else None
+        written = _encode(left).decode() if left else ""
+        whole = _Held(of, of(row.values) if of else None, absent, left, written, tuple(used), parts)
+        names = [name for (_, name), (_, each) in zip(together, founds, strict=True) if each is not _NOTHING]
+        if len(text) <= _LONGEST_KEPT and all((name, bytes(members[name])) in known for name in names):
+            _keep(known, (plan, text), whole)
+        return whole
+
+    def _member(self, name: str, text: bytes, row: Row) -> _Held:
         """Return what is left of a member of a record, and keep it for rows for which it will be the same."""
-        row.used.clear()
-        row.is_sure = True
-        held = self._kept(self._object({name: read_json(text)}, self._top, row), row)
-        if row.is_sure and len(text) <= _LONGEST_KEPT:
-            if len(self._held) >= _MOST_KEPT:
-                self._held.clear()
-            self._held[name, text] = held
+        node, values = self._top.below.get(name), row.values
+        if text[0] == 34 and node is not None and not node.is_kept:
+            value = text[1:-1].decode() if b"\\" not in text else _decode(text)
+            if values[node.place] == value and (len(value) > LITTLE_LENGTH or not says_little(value)):
+                return _NOTHING
+        held = self._held.get((name, text))
+        if held is not None and _holds(held, row):
+            return held
+        row.ask_anew()
+        held = self._account(self._object({name: read_json(text)}, self._top, row), row)
+        if row.is_sure and len(text) <= _LONGEST_KEPT and not (held.absent and row.has_any(held.absent)):
+            _keep(self._held, (name, text), held)
         else:
             self._held.pop((name, text), None)
         return held
 
-    def _kept(self, left: dict[str, Any] | None, row: Row) -> _Held:
+    def _account(self, left: dict[str, Any] | None, row: Row) -> _Held:
         used = tuple(dict.fromkeys(row.used))
         of = itemgetter(*used) if used else None
         found = dict(_flat(left, self._top)) if left else {}
-        return _Held(of, of(row.values) if of else None, found, _encode(found).decode() if found else "")
+        absent = tuple(row.absent) if found else ()
+        text = _encode(found).decode() if found else ""
+        return _Held(of, of(row.values) if of else None, absent, found, text, used)
 
     def trace(self, raw: str, row: str) -> Iterator[Account]:
         """Yield every value of a record, with how it is accounted for."""
-        state = Row(self._places, raw, row)
+        state = Row(self._places, raw, row, row.split(SEPARATOR))
         yield from self._traced(self._read(raw), self._top, "", state)
 
     def _traced(self, found: Any, node: Node, path: str, row: Row) -> Iterator[Account]:
@@ -219,15 +276,14 @@ class Accounts:
             return self._with_values(value)
         if node.dropped:
             return None
-        if value.__class__ is dict:
-            if node.is_open and (not value or row.has_whole(node.name)):
-                return None
-            return self._object(value, node, row)
-        if value.__class__ is list:
-            if node.is_open and row.has_whole(node.name):
-                return None
-            return self._list(value, node, row)
-        return None if row.how(text_of(value), node) else value
+        if value.__class__ is not dict and value.__class__ is not list:
+            return None if row.how(text_of(value), node) else value
+        if node.is_open and (not value or row.has_whole(node.name)):
+            return None
+        rest = self._object(value, node, row) if value.__class__ is dict else self._list(value, node, row)
+        if rest is not None and node.is_open:
+            row.lacks_whole()
+        return rest
 
     def _list(self, found: list[Any], node: Node, row: Row) -> list[Any] | None:
         """What is left of a list. Of several objects those that are not whole in the row stay whole: who it was of."""
@@ -263,14 +319,32 @@ class Accounts:
 def prepare(con: "duckdb.DuckDBPyConnection", accounts: Mapping[str, Accounts]) -> None:
     """Give a connection the function `hw_unmapped(model, record, values, unmapped)`, all texts."""
 
+    alone = Lock()  # DuckDB's threads ask side by side, and what is learned of rows is learned of one after the other
+
     def unmapped(model: Any, records: Any, rows: Any, held: Any) -> Any:
         import pyarrow as pa
 
         found = accounts[model[0].as_py()].unmapped
-        columns = (each.to_pylist() for each in (records, rows, held))
-        return pa.array([found(*each) for each in zip(*columns, strict=True)], pa.string())
+        columns = [each.to_pylist() for each in (records, rows, held)]
+        with alone:
+            texts = [found(*each) for each in zip(*columns, strict=True)]
+        return pa.array(texts, pa.string())
 
     con.create_function("hw_unmapped", unmapped, ["VARCHAR"] * 4, "VARCHAR", type=_ARROW, null_handling=_NULLS)
+
+
+def _holds(held: _Held, row: Row) -> bool:
+    """Whether what was found holds for a row."""
+    if held.of is not None and held.of(row.values) != held.values:
+        return False
+    return not held.absent or not row.has_any(held.absent)
+
+
+def _keep(held: dict[Any, Any], key: Any, value: _Value, most: int = _MOST_KEPT) -> _Value:
+    if len(held) >= most:
+        held.clear()
+    held[key] = value
+    return value
 
 
 def _flat(left: Mapping[str, Any], node: Node) -> Iterator[tuple[str, Any]]:

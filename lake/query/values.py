@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import duckdb
 
 from lake.base.sql import literal, literals, quoted
+from lake.ocsf.accounts.rows import ABSENT, CODED, DROPPED
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.event_sql import published_values_sql, record_sql
-from lake.ocsf.row_values import ABSENT, CODED, DROPPED
 from lake.ocsf.values import Account, Accounts, Record
 
 _ROWS_AT_ONCE = 2048

@@ -7,9 +7,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lake.ocsf import values
-from lake.ocsf.row_values import SEPARATOR, Known
+from lake.ocsf.accounts.rows import SEPARATOR, Known
 from lake.ocsf.values import Accounts, Record
 
 PATHS = ("time", "user.name", "user.uid", "src_endpoint.ip", "src_endpoint.port", "status_id", "api.request.data")
@@ -184,6 +186,59 @@ def test_a_number_that_no_machine_holds_stays_the_text_that_it_is(number: str) -
     held = found.unmapped('{"news": "n"}', SEPARATOR.join(ROW), f'{{"held": {number}}}')
     assert json.loads(held or "") == {"held": number, "news": "n"}
     assert number in [each.value for each in found.trace(f'{{"ip": {number}}}', SEPARATOR.join(ROW))]
+
+
+TEXTS = st.sampled_from(
+    ("jo.meyer", "CORP\\jo.meyer", "JO.MEYER", " jo.meyer", "meyer", "192.0.2.7", "::ffff:192.0.2.7", "22", "7", "0x16",
+     "true", "-", "", "a\\nb-one", "a\nb-one", 'say "this"', "straße-9", "ΟΔΟΣ-ΟΔΟΣ", "logs-of-march", "alpha,jo.meyer",
+     "2026-03-02T08:00:00Z", '["alpha","jo.meyer"]', "a-text-of-none")
+)  # fmt: skip
+VALUES = st.one_of(TEXTS, st.sampled_from((22, 7, True, None, 1772438400, 0.5)))
+MEMBERS = st.fixed_dictionaries(
+    {"user": st.fixed_dictionaries({"name": VALUES, "id": TEXTS}), "ip": TEXTS, "port": VALUES, "outcome": TEXTS,
+     "request": st.one_of(st.dictionaries(st.sampled_from(("bucket", "port")), VALUES), st.lists(VALUES, max_size=2)),
+     "note": VALUES, "time": TEXTS, "collector": TEXTS},
+    optional={"news": VALUES},
+)  # fmt: skip
+
+
+@st.composite
+def records_and_rows(draw: st.DrawFn) -> tuple[str, str]:
+    """A record, and a row that has some of it where most rows do, and else something."""
+    record = draw(MEMBERS)
+    own = (None, record["user"]["name"], record["user"]["id"], record["ip"], record["port"], record["outcome"], None)
+    row = [str(value if value is not None and draw(st.integers(0, 9)) else draw(TEXTS)) for value in own]
+    row[0] = draw(st.sampled_from(("1772438400000", "0", "")))
+    row[6] = json.dumps(record["request"], separators=(",", ":")) if draw(st.booleans()) else ""
+    return json.dumps(record, ensure_ascii=draw(st.booleans())), SEPARATOR.join(row)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(records_and_rows(), min_size=12, max_size=60))
+def test_what_was_learned_of_other_rows_changes_nothing(rows: list[tuple[str, str]]) -> None:
+    learned = accounts()
+    for raw, row in (*rows, *rows):
+        assert learned.unmapped(raw, row, None) == accounts().unmapped(raw, row, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "value"),
+    [
+        ({"ip": "198.51.100.9"}, 3, "203.0.113.1"),  # planned: another address than the row's
+        ({"ip": "22"}, 3, "22"),  # says little
+        ({"user": {"name": "not in-row"}}, 1, "jo.meyer"),
+        ({"note": "x\\\\y"}, 1, "x\\\\\\\\y"),  # more backslashes than the record has
+        ({"note": "nowhere-1"}, 2, "nowhere-1"),  # searched for in vain before
+        ({"outcome": "ODD"}, 5, "99"),
+    ],
+)
+def test_rows_that_differ_from_what_was_learned_are_looked_at(change: dict[str, Any], place: int, value: str) -> None:
+    learned = accounts()
+    row = [*ROW[:place], value, *ROW[place + 1 :]]
+    for _ in range(40):
+        learned.left(json.dumps(RECORD), SEPARATOR.join(ROW))
+        learned.left(json.dumps(RECORD | change), SEPARATOR.join(ROW))
+    assert learned.left(json.dumps(RECORD | change), SEPARATOR.join(row)) == left(RECORD | change, tuple(row))
 
 
 def test_sql_asks_the_accounts_of_its_model() -> None:

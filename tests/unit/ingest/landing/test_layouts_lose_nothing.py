@@ -8,7 +8,7 @@ import pytest
 
 from ingest.contracts import contract_of, load_contracts
 from ingest.landing.layouts import reader_of
-from lake.ocsf.value_texts import json_of, leaves
+from lake.ocsf.accounts.texts import json_of, leaves
 from tests.dbt.golden import FOLDER
 
 SOURCES = sorted(name for name, contract in load_contracts().items() if contract.layouts)

@@ -26,9 +26,9 @@ _LONGEST = 1 << 16  # of a text that is taken apart
 _LENIENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:infinity|inf|nan)\b|,(?=\s*[]}])', re.IGNORECASE)
 _LONGEST_INTEGER = 4_000  # digits: Python reads no longer ones
 SHORT = 200  # letters of texts that may come again
-Parts = tuple[tuple[str, tuple[str, ...]], ...]  # each with its own parts
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def json_of(text: str) -> Any:
@@ -63,6 +63,14 @@ def _held_number(text: str) -> float | str:
 
 def _held_integer(text: str) -> int | str:
     return int(text) if len(text) <= _LONGEST_INTEGER else text
+
+
+def encoded(text: str) -> str:
+    """A text as JSON has it, the same where that cannot be."""
+    try:
+        return _encode(text).decode()
+    except UnicodeEncodeError:
+        return text
 
 
 def leaves(found: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -151,7 +159,7 @@ def plain_number(text: str) -> str:
     return str(int(number)) if number is not None and number == number and abs(number) < 1e18 else text
 
 
-def forms_of(text: str) -> tuple[tuple[str, ...], Parts]:
+def forms_of(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """A text in the forms in which a row may have it, and the parts of which it is made."""
     return (text.strip().lower(), *other_forms(text)), parts_of(text)
 
@@ -159,8 +167,8 @@ def forms_of(text: str) -> tuple[tuple[str, ...], Parts]:
 short_forms = lru_cache(maxsize=65536)(forms_of)
 
 
-def parts_of(text: str) -> Parts:
-    """The values that a composite text is made of, each with its own parts; none of a text that is no such list.
+def parts_of(text: str) -> tuple[str, ...]:
+    """The values that a composite text is made of; none of a text that is no such list.
 
     Of `NAME=value` and of a line `Label: value` that is the value. What stands on a line without a label is prose.
     """
@@ -175,14 +183,18 @@ def parts_of(text: str) -> Parts:
         pieces = [each for each in pieces if each and not _is_nothing(each)]
     if not pieces or all(map(is_little, pieces)):
         return ()
-    parts = [(each, tuple(filter(None, _SPLIT.split(each)))) for each in pieces]
-    return () if len(pieces) == 1 and parts[0][1] in ((), (text.lower(),)) else tuple(parts)
+    return () if len(pieces) == 1 and smaller_parts(pieces[0]) in ((), (text.lower(),)) else tuple(pieces)
+
+
+def smaller_parts(part: str) -> tuple[str, ...]:
+    """What a part is made of itself."""
+    return tuple(filter(None, _SPLIT.split(part)))
 
 
 @lru_cache(maxsize=4096)
 def pieces(text: str) -> frozenset[str]:
     """The values and parts of a composite text that say something."""
-    return frozenset(each for part, smaller in parts_of(text) for each in (part, *smaller) if not is_little(each))
+    return frozenset(each for part in parts_of(text) for each in (part, *smaller_parts(part)) if not is_little(each))
 
 
 def _is_nothing(text: str) -> bool:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lake.ocsf.value_texts import (
+from lake.ocsf.accounts.texts import (
     ESCAPED,
     LITTLE_LENGTH,
     SHORT,
     TIME,
-    Parts,
+    encoded,
     forms_of,
     is_little,
     json_of,
@@ -19,6 +19,7 @@ from lake.ocsf.value_texts import (
     plain_number,
     says_little,
     short_forms,
+    smaller_parts,
     words,
 )
 
@@ -28,6 +29,7 @@ PLACED, DERIVED, CODED, DROPPED, ABSENT = "placed", "derived", "coded", "dropped
 _UNSAID = frozenset(("", "0", "99", "[]", "{}"))  # of an attribute: it says nothing, or Other
 _WIDEST_ZONE = 14 * 3600  # seconds
 _MOST_KEPT = 1000
+_FEW_PARTS = 8  # more are looked up in an index of the row
 _ENDS = frozenset('\x1f\\/@,;=|:"[]{}')  # what stands between the parts of a value
 
 
@@ -117,21 +119,47 @@ class Places:
 class Row:
     """The values of one row. What few rows are asked for is made when it is asked for.
 
-    `used` are the places whose values account for what was asked since it was emptied. They do so in every row that has
-    the same values there, unless `is_sure` is false: something was asked that the whole row has to answer.
+    `used` are the places whose values account for what was asked since it was emptied; `absent` are texts, in lower
+    case, that would and that the row does not have. The answers are the same for every row with the same values there
+    and none of the texts, unless `is_sure` is false: something was asked that the whole row has to answer.
     """
 
-    __slots__ = ("_folded", "_opened", "_places", "_raw", "_text", "is_sure", "used", "values")
+    __slots__ = ("_folded", "_index", "_is_whole", "_opened", "_places", "_raw", "_text",
+                 "absent", "is_sure", "used", "values")  # fmt: skip
 
-    def __init__(self, places: Places, raw: str, row: str) -> None:
-        values = row.split(SEPARATOR)
-        if len(values) != places.width:  # a value has a separator: nobody knows where the others stand
+    def __init__(self, places: Places, raw: str, row: str, values: list[str]) -> None:
+        self._is_whole = len(values) == places.width
+        if not self._is_whole:  # a value has a separator: nobody knows where the others stand
             values = [*[""] * places.width, *values]
         self._places, self._raw, self._text, self.values = places, raw, row, values
         self._folded = ""
+        self._index: dict[str, int] | None = None  # values and texts in JSON, in lower case → place
         self._opened: list[tuple[str, str]] | None = None
         self.used: list[int] = []
-        self.is_sure = True
+        self.absent: list[str] = []
+        self.is_sure = self._is_whole
+
+    def ask_anew(self) -> None:
+        """Forget what was asked."""
+        self.used.clear()
+        self.absent.clear()
+        self.is_sure = self._is_whole
+
+    @property
+    def folded(self) -> str:
+        """The row in lower case, between separators."""
+        if not self._folded:
+            self._folded = f"{SEPARATOR}{self._text.lower()}{SEPARATOR}"
+        return self._folded
+
+    def has_any(self, folded: Sequence[str]) -> bool:
+        """Whether any of some texts stands in the row, or is in it, if it is a member of JSON."""
+        row = self.folded
+        return any(each in row and ('":' in each or self._place(each) >= 0) for each in folded)
+
+    def lacks_whole(self) -> None:
+        """Note that no JSON column of the row is what was asked for."""
+        self.used += self._places.as_json
 
     def has_whole(self, name: str) -> bool:
         """Whether a JSON column of the row is what the record has under a name."""
@@ -156,42 +184,71 @@ class Row:
         if text in self._places.absent or text.isspace():
             return ABSENT
         for place in node.coded:
+            self.used.append(place)
             if values[place] not in _UNSAID:
-                self.used.append(place)
-                return node.keep(text, place, values, CODED)
-        if not self._folded:
-            self._folded = f"{SEPARATOR}{self._text.lower()}{SEPARATOR}"
+                return self._keep(text, node, place, CODED)
         if len(text) <= LITTLE_LENGTH and says_little(text):
             place = self._like_place(text, node)
-            self.used.append(place)
-            self.is_sure &= place >= 0
-            return node.keep(text, place, values, PLACED) if place >= 0 else ""
+            return self._keep(text, node, place, PLACED) if place >= 0 else ""
         if text in values:
             node.place = values.index(text)
             self.used.append(node.place)
             return PLACED
+        if is_escaped := ESCAPED.search(text) is not None and "\\" in self._text:
+            place = self._place_as_json(text)
+            if place >= 0:
+                return self._keep(text, node, place, PLACED)
         forms, parts = short_forms(text) if len(text) < SHORT else forms_of(text)
         for form in forms:
             place = self._place(form)
             if place >= 0:
-                self.used.append(place)
-                return node.keep(text, place, values, PLACED)
-        if node.is_time and self._is_instant(text):
+                return self._keep(text, node, place, PLACED)
+        if node.is_time:
             self.used.append(0)
-            return DERIVED
+            if self._is_instant(text):
+                return DERIVED
         if (parts and self._has_all(parts)) or (text[0] in "{[" and self._is_json_of_values(text, node)):
             return DERIVED
-        self.is_sure = False
-        escapes = "\\" in self._text and ESCAPED.search(text) is not None  # so that JSON may have it otherwise
-        return PLACED if escapes and any(text == value for _, value in self._leaves()) else ""
+        self.absent += forms if text[0] > " " < text[-1] else (text.lower(), *forms)
+        self.is_sure &= ESCAPED.search(text) is None  # else JSON may have it otherwise
+        return PLACED if is_escaped and self._is_leaf(text) else ""
 
-    def _has_all(self, parts: Parts) -> bool:
-        return all(
-            self._stands(part) or any(map(self._stands, smaller)) or any(map(self._stands, other_forms(part)))
-            if len(smaller) == 1
-            else self._stands(part) or all(map(self._stands, smaller))
-            for part, smaller in parts
-        )
+    def _place_as_json(self, text: str) -> int:
+        """Where JSON has a text with its escapes; -1 for nowhere."""
+        written, values = encoded(text), self.values
+        return next((place for place in self._places.as_json if written in values[place]), -1)
+
+    def _is_leaf(self, text: str) -> bool:
+        """Whether JSON has a text with other escapes, with which it is no shorter."""
+        length = len(text)
+        longest = max((len(self.values[place]) for place in self._places.as_json), default=0)
+        return longest > length and any(text == value for _, value in self._leaves())
+
+    def _keep(self, text: str, node: Node, place: int, how: str) -> str:
+        self.used.append(place)
+        return node.keep(text, place, self.values, how) if self._is_whole else how
+
+    def _has_all(self, parts: Sequence[str]) -> bool:
+        if len(parts) > _FEW_PARTS and self._index is None:
+            values = self.folded[1:-1].split(SEPARATOR)
+            self._index = dict(zip(values, range(len(values)), strict=True))
+            for place in self._places.as_json if self._is_whole else ():
+                self._index.update(dict.fromkeys(values[place].split('"'), place))
+        for part in parts:
+            if self._stands(part):
+                continue
+            smaller = smaller_parts(part)
+            if len(smaller) == 1:
+                lacked = (*smaller, *other_forms(part))
+                if any(map(self._stands, lacked)):
+                    continue
+            else:
+                lacked = next(((each,) for each in smaller if not self._stands(each)), ())
+                if not lacked:
+                    continue
+            self.absent += (part, *lacked)
+            return False
+        return True
 
     def _is_instant(self, text: str) -> bool:
         """Whether a text is the time of the event in some zone, which is a multiple of 15 minutes from UTC."""
@@ -202,16 +259,17 @@ class Row:
 
     def _like_place(self, text: str, node: Node) -> int:
         """Where an attribute of a like name has a text that says little; -1 for nowhere."""
-        folded, number, values = text.lower(), number_in(text), self.values
-        for place in self._places.related(node):
+        folded, number, values, related = text.lower(), number_in(text), self.values, self._places.related(node)
+        for place in related:
             held = values[place]
             if held and (held.lower() == folded or (number is not None and number_in(held) == number)):
                 return place
-        if '":' in self._folded:
-            for name in node.names:
-                for written in (f'{name}":{folded}', f'{name}":"{folded}"'):
-                    if (at := self._member_at(written)) >= 0:
-                        return self._place_at(at)
+        written = [each for name in node.names for each in (f'{name}":{folded}', f'{name}":"{folded}"')]
+        for each in written if '":' in self.folded else ():
+            if (at := self._member_at(each)) >= 0:
+                return self._place_at(at)
+        self.used += related
+        self.absent += written
         return -1
 
     def has_member(self, text: str, node: Node) -> bool:
@@ -221,7 +279,7 @@ class Row:
 
     def _member_at(self, written: str) -> int:
         """Where JSON has a member of a name, or of a path that ends with it, with a value; -1 for nowhere."""
-        row, at = self._folded, 0
+        row, at = self.folded, 0
         while (at := row.find(written, at + 1)) >= 0:
             end = at + len(written)
             if row[at - 1] in '".' and (
@@ -232,7 +290,7 @@ class Row:
 
     def _place(self, folded: str) -> int:
         """Where a text stands, with nothing or a separator at both ends; -1 for nowhere."""
-        row, at, length = self._folded, 0, len(folded)
+        row, at, length = self.folded, 0, len(folded)
         while (at := row.find(folded, at + 1)) >= 0:
             if (row[at - 1] in _ENDS or row[at] in _ENDS) and (
                 row[at + length] in _ENDS or row[at + length - 1] in _ENDS
@@ -244,7 +302,9 @@ class Row:
         return min(self._folded.count(SEPARATOR, 0, at) - 1, len(self.values) - 1)
 
     def _stands(self, folded: str) -> bool:
-        place = self._place(folded)
+        place = self._index.get(folded, -1) if self._index else -1
+        if place < 0:
+            place = self._place(folded)
         if place >= 0:
             self.used.append(place)
         return place >= 0
