@@ -186,6 +186,9 @@ def _reference(store: Store) -> Iterator[Expected]:
     """Yield the files of reference tables and answers that are current: receipts hold keys, or sizes by key."""
     newest: dict[str, bool] = {}
     for key, data in (*store.read_all(f"{paths.LEDGER}/{paths.REFERENCE}"), *store.read_all(f"{paths.LEDGER}/lookups")):
+        folder, _, name = key.rpartition("/")
+        if folder.count("/") == 3:
+            newest[folder] = newest.get(folder, False) or name == "current.json"
         try:
             receipt = msgspec.json.decode(data, type=dict[str, object])
         except msgspec.DecodeError:
@@ -195,9 +198,6 @@ def _reference(store: Store) -> Iterator[Expected]:
         feed = key.split("/")[3] if key.count("/") > 3 else ""
         again = f"headwater reference load {feed} --anew" if feed else "headwater build"
         advice = f"{_ASIDE}`{again}` loads it anew"
-        if feed:
-            folder, _, name = key.rpartition("/")
-            newest[folder] = newest.get(folder, False) or name == "current.json"
         if feed and not key.endswith("/current.json"):
             continue  # a load that others have followed
         if isinstance(files, dict):

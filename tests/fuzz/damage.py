@@ -50,6 +50,7 @@ INSTEAD = {
     "landing receipt": lambda file: f"{file.stem}.parquet is named by no landing receipt",
     "build receipt": lambda file: f"silver/{TABLE}/source={SOURCE}/{file.stem}/hour=04/part.parquet is named by no",
     "receipt of a mart": lambda file: f"gold/{MART}/{file.stem}/hour=04/part.parquet is named by no build receipt",
+    "exported file": lambda file: "2026-03-02T04",
 }
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "emptied": lambda whole: b"",
