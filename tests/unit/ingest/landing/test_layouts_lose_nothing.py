@@ -1,6 +1,7 @@
 """What a source's `layouts.py` makes of a record has every value of it: the published row is held against that."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from lake.ocsf.accounts.texts import json_of, leaves
 from tests.dbt.golden import FOLDER
 
 SOURCES = sorted(name for name, contract in load_contracts().items() if contract.layouts)
+_OSSEC = re.compile(r"WinEvtLog: ([^:]+): (\w+)\((\d+)\): ([^:]+): (.*?): (.*?): ([^:]+): (.*)", re.DOTALL)
+_NOBODY = ("NOT_TRANSLATED", "(no user)", "no domain")
 _NAMESPACE = "http://schemas.microsoft.com/win/"  # of XML, no value of the event
 
 
@@ -22,8 +25,18 @@ def _values(record: Any) -> Iterator[str]:
         inner = json_of(text) if text[:1] in ("{", "[") else None
         if isinstance(inner, dict | list):
             yield from _values(inner)
+        elif parts := _parts(text):
+            yield from (part.strip().lower() for part in parts if part not in _NOBODY)
         elif text not in ("", "-") and not text.startswith(_NAMESPACE):
             yield text.lower().replace("\\\\", "\\")  # Wazuh escapes twice
+
+
+def _parts(text: str) -> list[str]:
+    """The values of an event that Splunk or OSSEC renders as one text, its message whole; none of other texts."""
+    if "\nLogName=" in text:
+        head, _, message = text.partition("\nMessage=")
+        return [message, *(line.partition("=")[2] for line in head.splitlines()[1:])]
+    return list(found.groups()) if (found := _OSSEC.search(text)) else []
 
 
 @pytest.mark.parametrize("source", SOURCES)
