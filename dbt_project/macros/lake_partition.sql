@@ -29,12 +29,12 @@
     {%- set rows = lake_events(made, compiled_code) if mapped else "" -%}
   {%- endif -%}
   {%- set hours = tojson(mapped | list if mapped else []) -%}
-  {%- set days = fromjson(lake_call("hw_days", [table, source, hours])) if rows else [] -%}
+  {%- set parts = fromjson(lake_call("hw_parts", [table, source, hours])) if rows else [] -%}
   {%- set unsorted = folder ~ "/unsorted.parquet" -%}
   {% call statement("main") -%}
     {%- if not rows -%}
     select 0
-    {%- elif days -%}
+    {%- elif parts -%}
     copy ({{ rows }}) to '{{ unsorted | replace("'", "''") }}' (
       format parquet, compression lz4, row_group_size 20480, string_dictionary_page_size_limit 65536
     )
@@ -44,9 +44,9 @@
     {{ lake_copy(rows, folder) }}
     {%- endif -%}
   {%- endcall %}
-  {%- for day in days -%}
-    {%- set rows_of_day = "from read_parquet('" ~ (unsorted | replace("'", "''")) ~ "') where date = '" ~ day ~ "'" -%}
-    {%- do lake_execute(lake_copy(rows_of_day, folder)) -%}
+  {%- for part in parts -%}
+    {%- set rows_of_part = "from read_parquet('" ~ (unsorted | replace("'", "''")) ~ "') where " ~ part -%}
+    {%- do lake_execute(lake_copy(rows_of_part, folder)) -%}
   {%- endfor -%}
 
   {%- do lake_call("hw_publish", [lake_checked(table, source, ocsf_class, described, mapped)]) -%}
@@ -158,7 +158,8 @@ create or replace temp table tried_rows as {{ rows }}
 
 {% macro lake_file_options() -%}
   {#- DuckDB reserves a page for the dictionary of each column, of 1 MiB if nothing is said. -#}
-  format parquet, compression zstd, compression_level 1, row_group_size 61440, string_dictionary_page_size_limit 65536
+  format parquet, compression zstd, compression_level 1, {{ lake_call("hw_parquet", [""]) }},
+    string_dictionary_page_size_limit 65536
 {%- endmacro %}
 
 {% macro lake_is_read(node) -%}
@@ -181,12 +182,29 @@ create or replace temp table tried_rows as {{ rows }}
   {#- Computes a view once for the whole run and lets it read the result, one folder per class: a mapping then reads the
       events of its class instead of parsing every bronze row of its source again. -#}
   {%- set described = lake_described("select * from " ~ relation) -%}
+  {%- set how = fromjson(lake_call("hw_keeps", [relation.identifier, described])) -%}
+  {%- if how.file -%}{%- do lake_keep_reads(model, how, []) -%}{%- endif -%}
   {%- set folder = lake_call("hw_stage", [relation.identifier]) | replace("'", "''") -%}
   {#- `metadata` carries the record: it is written once -#}
   {%- set rows = "select * exclude (_raw) from " if lake_carries_record(described) else "select * from " -%}
-  {%- do lake_execute("copy (" ~ rows ~ relation ~ ") to '" ~ folder ~ "' (format parquet, compression lz4,"
-        ~ " row_group_size 20480, string_dictionary_page_size_limit 65536, partition_by (class_uid),"
-        ~ " write_partition_columns true, overwrite_or_ignore)") -%}
+  {%- do lake_execute("copy (" ~ rows ~ relation ~ ") to '" ~ folder ~ how.file ~ "' (" ~ how.options ~ ")") -%}
   {%- set select = lake_call("hw_kept", [relation.identifier, described]) -%}
   {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ select) -%}
+{%- endmacro %}
+
+{% macro lake_keep_reads(node, how, kept) -%}
+  {#- Writes what a view reads, upstreams first, a file each: the vectors of one step are then held at a time. -#}
+  {%- for unique_id in node.depends_on.get("nodes", []) if unique_id not in kept -%}
+    {%- set read = graph.sources.get(unique_id) or graph.nodes[unique_id] -%}
+    {%- if read.resource_type != "seed" and not lake_is_filed(read) -%}
+      {%- do kept.append(unique_id) -%}
+      {%- do lake_keep_reads(read, how, kept) if read.resource_type == "model" -%}
+      {%- set view = api.Relation.create(schema=read.schema, identifier=read.get("alias") or read.identifier) -%}
+      {%- set described = lake_described("select * from " ~ view) -%}
+      {%- set name = unique_id.split(".")[0] ~ "." ~ read.name -%}
+      {%- set file = (lake_call("hw_stage", [name]) | replace("'", "''")) ~ how.file -%}
+      {%- do lake_execute("copy (from " ~ view ~ ") to '" ~ file ~ "' (" ~ how.options ~ ")") -%}
+      {%- do lake_execute("create or replace view " ~ view ~ " as " ~ lake_call("hw_kept", [name, described])) -%}
+    {%- endif -%}
+  {%- endfor -%}
 {%- endmacro %}

@@ -1,20 +1,27 @@
 """What a model of a run has staged and not yet published: its rows, made valid where they break a rule of OCSF.
 
-A folder has a model's rows by `date=…/hour=…`, or by `class_uid=…/…` what is computed once for the run.
+A folder has a model's rows by `date=…/hour=…`, or what is computed once for the run by `class_uid=…/…`, or in one file.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from lake.base.sql import empty_select, literal, quoted
+from lake.build.memory import BuildMemory, leaves_of
 from lake.ocsf.attributes import EventClass
 from lake.ocsf.event_sql import repair_sql
 from lake.storage.duck import partitioned
 
 _UNSORTED = "unsorted.parquet"
-_OPTIONS = "format parquet, compression zstd, compression_level 1, row_group_size 61440"
+_OPTIONS = "format parquet, compression zstd, compression_level 1"
+_KEPT_AS = "format parquet, compression lz4, string_dictionary_page_size_limit 65536"
+_KEPT_BY_CLASS = (
+    f"{_KEPT_AS}, row_group_size 20480, partition_by (class_uid), write_partition_columns true, overwrite_or_ignore"
+)
+_KEPT_IN_ONE = f"{_KEPT_AS}, row_group_size 2048, dictionary_size_limit 1000"  # what little memory has room for
+_KEPT = "kept.parquet"
 
 
 def unsorted_rows(folder: Path) -> Path:
@@ -37,29 +44,51 @@ def repair_hours(
     described: dict[str, str],
     folder: Path,
     hours: Iterable[str],
+    options: str,
 ) -> dict[str, int]:
-    """Make the staged rows of some hours valid; return how many broke a rule, by hour. `described`: types by column."""
+    """Make the staged rows of some hours valid; return how many broke a rule, by hour.
+
+    `described` are types by column, `options` those of Parquet (`BuildMemory.parquet`).
+    """
     counts = {}
     for hour in hours:
         (file,) = folder.glob(f"date={hour[:10]}/hour={hour[11:]}/*.parquet")
         rows, made = f"read_parquet({literal(str(file))}, hive_partitioning = false)", file.with_suffix(".made")
         count, repaired = repair_sql(event_class, described, rows)
         (counts[hour],) = con.execute(count).fetchone() or (0,)
-        con.execute(f"copy ({repaired}) to {literal(str(made))} ({_OPTIONS})")
+        con.execute(f"copy ({repaired}) to {literal(str(made))} ({_OPTIONS}, {options})")
         made.replace(file)
     unsorted_rows(folder).unlink(missing_ok=True)  # its rows are those from before
     return counts
 
 
+def keeping(memory: BuildMemory, columns: Sequence[Sequence[str]], files: int) -> dict[str, str]:
+    """Return how what is computed once is written: by class, so many files, or into one `file`, with `options`.
+
+    Where it is one file, what it reads is written first, each thing into one.
+    """
+    if memory.is_enough_for(leaves_of(columns), files):
+        return {"file": "", "options": _KEPT_BY_CLASS}
+    return {"file": f"/{_KEPT}", "options": _KEPT_IN_ONE}
+
+
 def kept_select(folder: Path, columns: Sequence[tuple[str, str]]) -> str:
     """Return a SELECT over what was computed once for the run, in the given columns (name, type)."""
-    if next(folder.glob("*/*.parquet"), None) is None:
+    in_one = (folder / _KEPT).exists()
+    if not in_one and next(folder.glob("*/*.parquet"), None) is None:
         return empty_select(columns)
     carried = "metadata._record.record" if dict(columns).get("metadata", "").count("record VARCHAR") else "_raw"
     places = {name: carried if name == "_raw" else quoted(name) for name, _ in columns}
     typed = ", ".join(f"{places[name]}::{type_} as {quoted(name)}" for name, type_ in columns)
-    files = literal(f"{folder}/*/*.parquet")
+    files = literal(f"{folder}/{_KEPT}" if in_one else f"{folder}/*/*.parquet")
     types = "hive_partitioning = true, hive_types = {'class_uid': integer}"
-    if "=" in str(folder):  # the files have that column too; the folder's name only spares reading some of them
+    if in_one or "=" in str(folder):  # files have that column too; the folder's name spares reading some
         types = "hive_partitioning = false"
     return f"select {typed} from read_parquet({files}, {types})"
+
+
+def still_invalid(invalid: Mapping[str, Mapping[str, tuple[int, str]]]) -> str:
+    """Return a sentence about staged rows that still break a rule."""
+    hour, rules = next(iter(invalid.items()))
+    rule, (rows, uid) = next(iter(rules.items()))
+    return f"{rows:,} rows of {hour} break the rule {rule} and could not be made valid, such as metadata.uid {uid}"

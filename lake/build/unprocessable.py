@@ -13,7 +13,7 @@ import duckdb
 
 from lake import ledger
 from lake.base.errors import HeadwaterError
-from lake.base.sql import literal, quoted
+from lake.base.sql import empty_select, literal, quoted
 from lake.ledger.build_receipts import day_of
 from lake.ledger.live_files import LiveFile
 from lake.storage import paths
@@ -201,3 +201,9 @@ def recorded(store: Store, source: str, hours: Sequence[str]) -> tuple[Unprocess
             ).fetchall()
             found += [Unprocessable(hour, Record(*where), error) for *where, error in rows]
     return tuple(found)
+
+
+def unreadable(columns: Sequence[Sequence[str]], problem: str) -> str:
+    """Return a SELECT of the given columns that fails with a problem when it is run."""
+    failing = f"select error({literal(problem)}) as _problem"
+    return f"select rows.* from ({failing}) left join ({empty_select(columns)}) as rows on _problem is null"

@@ -6,12 +6,16 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_seed(name)                 → SELECT over the rows of a seed that can be used
   hw_stage(model)               → folder to write partitions to
   hw_wanted(mart)               → condition for the rows of a mart that are built, by `_event_at`
-  hw_days(table, source, hours) → JSON: the days of hours (JSON; [] for all of the run) to write one by one, if any
+  hw_parts(table, source, hours) → JSON: conditions for the hours (JSON; [] for all of the run) to write one part after
+                                  the other; [] for all at once
+  hw_parquet("")                → options of Parquet for what is written
   hw_events(model, table, columns) → JSON: SQL from a mapping's columns to whole events with their context
   hw_unmapped(model, record, values, unmapped) → `unmapped` with what the values of a row lack of its record
   hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
                                   statements that write its observables; {} when nothing was staged
   hw_repair(model, JSON)        → JSON of rows by hour that broke a rule, and were made valid where they are staged
+  hw_keeps(model, columns)      → JSON: how a view that is computed once is written: `options`, and `file` below its
+                                  folder; without one, a folder a class
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour; a trial keeps the rows in its folder
   hw_try(view)                  → statement that writes a view's rows to the folder of a trial; else nothing
@@ -44,9 +48,10 @@ from ingest.decode.records import MAX_DEPTH, depth_of
 from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.inventory import held_by, kept_places
 from ingest.reference.views import reference_versions, reference_views
-from lake.base.sql import empty_select, literal
+from lake.base.sql import literal
+from lake.build.memory import HOURS_AT_ONCE, BuildMemory, in_parts, leaves_of
 from lake.build.run import BuildRun, Plan
-from lake.build.staged import kept_select, repair_hours, staged_rows, unsorted_rows
+from lake.build.staged import keeping, kept_select, repair_hours, staged_rows, still_invalid, unsorted_rows
 from lake.build.unprocessable import (
     Part,
     Record,
@@ -56,6 +61,7 @@ from lake.build.unprocessable import (
     nested_too_deep,
     outcomes_sql,
     records_sql,
+    unreadable,
     view_of,
     what_was_said,
 )
@@ -69,6 +75,7 @@ from lake.ocsf.columns import ConformError, columns
 from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import broken_sql, event_sql
+from lake.ocsf.value_texts import forget
 from lake.ocsf.values import Accounts
 from lake.query.views import lake_table, mart_files
 from lake.storage import paths
@@ -77,9 +84,6 @@ from lake.storage.publish import Workplace, recover
 from orchestration.dbt.request import Repaired, Request, current_request, own_request
 from orchestration.settings import load_settings, lookups_of
 
-# Every hour that is written to takes memory in each thread, whatever its rows: 168 at once did not fit into 2 GiB
-# (50,000 events, two threads, two models side by side).
-HOURS_AT_ONCE = 24
 KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
 PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
 DISPOSITION_COLUMNS = (
@@ -131,19 +135,18 @@ class Plugin(BasePlugin):
         conn.execute("set preserve_insertion_order = false")
         conn.execute("set partitioned_write_max_open_files = 100000")
         observable_text.prepare(conn)
-        # Python and dbt take 220 MiB beside DuckDB, which takes the more beyond its limit the more it has.
-        # Each thread holds what it writes, a partition at a time.
-        memory = max(settings.memory_bytes - (480 << 20), settings.memory_bytes * 3 // 4)
-        memory = max(min(memory, settings.memory_bytes - (256 << 20)), 128 << 20)
-        conn.execute("set memory_limit = ?", [f"{memory}B"])
-        conn.execute(f"set threads = {min(settings.threads, max(1, settings.memory_bytes // (512 << 20)))}")
+        self._memory = BuildMemory(settings.memory_bytes, settings.threads, bool(given and given.one_at_a_time))
+        conn.execute("set memory_limit = ?", [f"{self._memory.of_duckdb}B"])
+        conn.execute(f"set threads = {self._memory.threads_of_duckdb}")
         for name, function, inputs in (
             ("hw_setup", self._setup, 1),
             ("hw_stand_in", self._stand_in, 1),
             ("hw_seed", self._seed, 1),
             ("hw_stage", self._stage, 1),
             ("hw_wanted", self._wanted, 1),
-            ("hw_days", self._days, 3),
+            ("hw_parts", self._parts, 3),
+            ("hw_parquet", lambda _: self._memory.parquet, 1),
+            ("hw_keeps", self._keeps, 2),
             ("hw_events", self._events, 3),
             ("hw_check", self._check, 3),
             ("hw_repair", self._repair, 2),
@@ -181,7 +184,7 @@ class Plugin(BasePlugin):
                 con.execute(f"describe {self._bronze[source]}")
                 deep = nested_too_deep(con, store, self._run.files.get(source, []), MAX_DEPTH, depth_of)
             except duckdb.Error as problem:  # a file that cannot be read: it stops the models of its source alone
-                self._bronze[source], deep = _unreadable(given, str(problem)), ()
+                self._bronze[source], deep = unreadable(given, str(problem)), ()
             self._request.too_deep[source] = (*dict.fromkeys((*self._request.too_deep.get(source, ()), *deep)),)
         bronze = [self._bronze_view(source) for source in types]
         spill = place.path / "spill"
@@ -220,11 +223,13 @@ class Plugin(BasePlugin):
         hours = ", ".join(f"timestamp '{hour.replace('T', ' ')}:00:00'" for hour in self._current().mart_hours(mart))
         return f"date_trunc('hour', _event_at) in ({hours})" if hours else "false"
 
-    def _days(self, table: str, source: str, with_rows: str) -> str:
+    def _parts(self, table: str, source: str, with_rows: str) -> str:
         run = self._current()
+        if table == paths.OUTCOMES:
+            return "[]"
         hours = json.loads(with_rows) or (run.plan.hours.get(source, ()) if source else run.mart_hours(table))
-        at_once = table == paths.OUTCOMES or len(hours) <= HOURS_AT_ONCE
-        return json.dumps([] if at_once else sorted({hour[:10] for hour in hours}))
+        at_once = self._memory.hours_at_once(leaves_of(columns(self._class(table)))) if source else HOURS_AT_ONCE
+        return json.dumps(in_parts(hours, at_once))
 
     def _events(self, model: str, table: str, described: str) -> str:
         event_class = self._class(table)
@@ -253,8 +258,8 @@ class Plugin(BasePlugin):
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         check: dict[str, object] = {"staged": staged, "count_sql": count, "rules_sql": each}
         if (source := model.partition("__")[2]) and self._request.trial is None:  # a table of silver
-            days = json.loads(self._days(table, source, "[]"))
-            check["index"] = staged_statements(self._class(table), folder, unsorted_rows(folder), days)
+            parts = json.loads(self._parts(table, source, "[]"))
+            check["index"] = staged_statements(self._class(table), folder, unsorted_rows(folder), parts)
             if asked_paths(lookups_of(self._request.settings).values(), table):
                 check["pending_sql"] = pending_sql(staged)
         return json.dumps(check)
@@ -262,7 +267,12 @@ class Plugin(BasePlugin):
     def _repair(self, model: str, asked: str) -> str:
         given, folder = json.loads(asked), self._current().staging_folder(model)
         described, event_class = dict(json.loads(given["described"])), self._class(given["table"])
-        return json.dumps(repair_hours(self._connection.cursor(), event_class, described, folder, given["hours"]))
+        con, options = self._connection.cursor(), self._memory.parquet
+        return json.dumps(repair_hours(con, event_class, described, folder, given["hours"], options))
+
+    def _keeps(self, model: str, described: str) -> str:
+        files = len(self._request.project.mappings.models_of(model)) + 1  # a class each, and those without one
+        return json.dumps(keeping(self._memory, json.loads(described), files))
 
     def _kept(self, model: str, described: str) -> str:
         return kept_select(self._current().staging_folder(model), json.loads(described))
@@ -271,7 +281,7 @@ class Plugin(BasePlugin):
         asked = json.loads(request)
         unsorted_rows(self._current().staging_folder(asked["model"])).unlink(missing_ok=True)
         if asked.get("invalid") and self._request.trial is None:
-            return f"!{_still_invalid(asked['invalid'])}"
+            return f"!{still_invalid(asked['invalid'])}"
         broken = "invalid" if self._request.trial is None else "found"  # a trial tells what the mapping itself broke
         rows = self._current().publish_model(
             asked["model"],
@@ -285,6 +295,8 @@ class Plugin(BasePlugin):
         if self._request.trial is not None and current_request() is None:
             _say(asked["model"], rows)
         self._accounts.pop(asked["model"], None)
+        if self._memory.is_little:
+            forget()
         self._request.told(asked["model"])
         self._note_repaired(asked)
         return json.dumps(rows)
@@ -367,18 +379,6 @@ class Plugin(BasePlugin):
         if self._run is None:
             raise RuntimeError("the run has no plan: dbt_project.yml must call lake_setup() on run start")
         return self._run
-
-
-def _unreadable(columns: Sequence[Sequence[str]], problem: str) -> str:
-    """Return a SELECT of the given columns that fails with a problem when it is run."""
-    failing = f"select error({literal(problem)}) as _problem"
-    return f"select rows.* from ({failing}) left join ({empty_select(columns)}) as rows on _problem is null"
-
-
-def _still_invalid(invalid: Mapping[str, Mapping[str, tuple[int, str]]]) -> str:
-    hour, rules = next(iter(invalid.items()))
-    rule, (rows, uid) = next(iter(rules.items()))
-    return f"{rows:,} rows of {hour} break the rule {rule} and could not be made valid, such as metadata.uid {uid}"
 
 
 def _say(model: str, rows: Mapping[str, int]) -> None:

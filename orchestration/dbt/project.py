@@ -148,7 +148,7 @@ class Project:
     def _columns(self, unique_id: str) -> Mapping[str, Mapping[str, Any]]:
         return self._props(unique_id).get("columns") or {}
 
-    def kept_for(self, models: Collection[str]) -> list[str]:
+    def kept_for(self, models: Collection[str], readers_at_least: int = 2) -> list[str]:
         """Return the names of the views that a run of these models computes once: those that several of them read."""
         readers: dict[str, set[str]] = {}
         for each in self.models:
@@ -156,7 +156,7 @@ class Project:
                 for parent in self.manifest["parent_map"][each]:
                     if self.is_view(parent) and self._props(parent)["config"]["meta"].get("kept"):
                         readers.setdefault(self.name(parent), set()).add(each)
-        return sorted(view for view, found in readers.items() if len(found) > 1)
+        return sorted(view for view, found in readers.items() if len(found) >= readers_at_least)
 
     def tables_of(self, source: str) -> list[str]:
         """Return the ids of the tables that read this source and no other, by their names where they are broken."""

@@ -49,7 +49,7 @@ class Request:
     """One run; without a plan it builds what is stale. With a trial nothing is published, and no lock is taken.
 
     With a search, the models of the run are not built: the records that they fail over are looked for.
-    `one_at_a_time`: no two models side by side, which may take more memory than there is.
+    `one_at_a_time`: no two models side by side, and as little memory as can be (`lake.build.memory`).
     `standing_in` is the id of the model that is being stood in for, last: where a run ends before its first model.
     `too_deep` gets the records, by source, that nest too deep to be read; the run does without them.
     `told` gets the name of each model that was built; `repaired` what was made valid, by model.

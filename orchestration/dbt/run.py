@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lake.base.errors import HeadwaterError, warn_once
+from lake.build.memory import BuildMemory
 from lake.build.reasons import Due, due, removed_marts, removed_models, stale_or_all
 from lake.build.run import Plan, retire
 from lake.build.unprocessable import Unprocessable
@@ -27,21 +28,19 @@ Told = Callable[[str, int, int], None]  # what is done, how much of it, of how m
 
 _TRIES = 3
 _OUT_OF_MEMORY = "Out of Memory"
-_TWO_MODELS = 1 << 30  # bytes of memory in which two models are made side by side
 _FAILED = ("error", "fail", "runtime error")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BRONZE_KEY = re.compile(r"bronze/\w+/date=[\d-]{10}/hour=\d\d/[^/\s\"']+\.parquet")
 
 
-# Measured: with 768MiB an hour of 8,000 Windows events peaks at 499 MiB, one of 8,000 GuardDuty findings at 695; with
-# 512MiB DuckDB runs out of memory for the Windows events, and with 768MiB for 34,000 of them.
+# What the SQL of a model takes, whatever its rows, is the most: of GuardDuty findings 400 MiB of DuckDB's memory.
 _ENOUGH = 768 << 20
 
 
 def _too_little(memory: int) -> str:
-    known = "an hour of 8,000 Windows events, or of 34,000 CloudTrail events, needs 768MiB at least"
-    least = (_ENOUGH if memory < _ENOUGH else 2 * memory) >> 20
-    return f"  the setting `memory` is too little for these hours: set `memory: {least}MiB` and build again ({known})"
+    known = "an hour of 34,000 Windows events, or of 34,000 CloudTrail events, was built with 768MiB"
+    what = f"set `memory: {_ENOUGH >> 20}MiB`" if memory < _ENOUGH else "double it until they are built"
+    return f"  `memory: {memory >> 20}MiB` is too little for these hours: {what} ({known})"
 
 
 def _some(models: Sequence[str]) -> str:
@@ -230,7 +229,7 @@ def run_models(request: Request, models: Sequence[str], quiet: bool = True) -> R
             if not tries_left or not _gone(request.store, ran.failures):
                 break
         if not request.one_at_a_time and any(_OUT_OF_MEMORY in why for why in ran.failures.values()):
-            again = [each for each in models if each in ran.failures]  # two side by side took too much
+            again = [each for each in models if each in ran.failures]  # more was needed than was planned for
             ran = run(replace(request, one_at_a_time=True), again)
         return ran
 
@@ -289,7 +288,8 @@ def _run(request: Request, models: Sequence[str], quiet: bool) -> Ran:
 def _invoked(request: Request, models: Sequence[str], quiet: bool) -> tuple[Ran, str]:
     """Run models; return those that failed with why, and what dbt says when it ran none."""
     project = request.project
-    outcome = _dbt(request, "run", [*project.kept_for(models), *models], quiet)
+    kept = project.kept_for(models, 1 if request.one_at_a_time else 2)  # one step after the other takes the least
+    outcome = _dbt(request, "run", [*kept, *models], quiet)
     results = getattr(outcome.result, "results", None) or []
     errors = {each.node.unique_id: each.message or "" for each in results if str(each.status) in _FAILED}
     failed = {unique_id: _first_lines(message) for unique_id, message in errors.items()}
@@ -308,7 +308,7 @@ def _dbt(
     project = request.project
     # Nobody reads what dbt writes of a run: it is a tenth of an empty run in a profile. Errors come back as results.
     words = ["--select", " ".join(selected), "--target", "lake", "--no-write-json", "--no-populate-cache"]
-    alone = request.one_at_a_time or request.settings.memory_bytes < _TWO_MODELS
+    alone = BuildMemory(request.settings.memory_bytes, is_least=request.one_at_a_time).models == 1
     words += ["--threads", "1"] if alone else []
     with requested(request):
         end_runs()  # of a dbt that somebody else started in this process

@@ -51,7 +51,8 @@ class Seed:
                 writer.writeheader()
                 writer.writerows(self.rows.values())
         typed = ", ".join(f"try_cast({quoted(each)} as {kind}) as {quoted(each)}" for each, kind in self.types.items())
-        options = "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"'"
+        # buffers of 32 MiB if nothing is said
+        options = "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', buffer_size = 4194304"
         return f"select *{f' replace ({typed})' if typed else ''} from read_csv({literal(str(file))}, {options})"
 
     @property

@@ -207,3 +207,9 @@ def words(path: str) -> frozenset[str]:
     for each in tuple(found):
         found.update(_ALIKE.get(each, ()))
     return frozenset(found - _COMMON)
+
+
+def forget() -> None:
+    """Give back the memory of what was found out about texts: up to 100 MiB."""
+    for each in (says_little, plain_number, short_forms, pieces):
+        each.cache_clear()

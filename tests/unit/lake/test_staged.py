@@ -23,7 +23,9 @@ def test_the_rows_of_an_hour_are_made_valid_where_they_are_staged(tmp_path: Path
             con.execute(f"copy ({rows}) to {literal(str(file))} (format parquet)")
         assert str(unsorted_rows(tmp_path)) in (staged_rows(tmp_path) or "")
         types = {name: type_ for name, type_, *_ in con.execute(f"describe {rows}").fetchall()}
-        assert {"2026-03-02T05": 2} == repair_hours(con, CLASS, types, tmp_path, ["2026-03-02T05"])
+        assert {"2026-03-02T05": 2} == repair_hours(
+            con, CLASS, types, tmp_path, ["2026-03-02T05"], "row_group_size 2048"
+        )
         assert str(unsorted_rows(tmp_path)) not in (staged_rows(tmp_path) or "")
         assert [hour / "part.parquet"] == [path for path in tmp_path.rglob("*") if path.is_file()]
         report = validate_table(con.read_parquet(str(hour / "part.parquet"), hive_partitioning=False), CLASS.name)
