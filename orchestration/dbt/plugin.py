@@ -70,12 +70,12 @@ from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
 from lake.ocsf import observable_text, values
+from lake.ocsf.accounts.texts import forget
 from lake.ocsf.attributes import EventClass, declared_classes
 from lake.ocsf.columns import ConformError, columns
 from lake.ocsf.context.plan import ReferenceInventory
 from lake.ocsf.context.statements import context_sql
 from lake.ocsf.event_sql import broken_sql, event_sql
-from lake.ocsf.value_texts import forget
 from lake.ocsf.values import Accounts
 from lake.query.views import lake_table, mart_files
 from lake.storage import paths
