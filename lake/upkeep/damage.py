@@ -6,7 +6,7 @@ What belongs here: looking, and a sentence for each thing found. Putting aside a
 import random
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,11 +130,17 @@ def damage_behind(store: Store, message: str = "", tables: Collection[str] = ())
 
 
 def damage_of(store: Store, keys: Collection[str]) -> dict[str, Damage]:
-    """Return what is wrong with some files, by key; each is read to its end and held against its receipt."""
-    wanted = [each for each in named_files(store) if each.key in keys]
+    """Return what is wrong with some files, by key; each is read to its end and held against its receipt.
+
+    Of a file that the store does not give, because it may not or does not answer, nothing is known.
+    """
+    wanted, damaged = [each for each in named_files(store) if each.key in keys], dict[str, Damage]()
     infos = store.infos(each.key for each in wanted)
-    looked = ((each.key, _checked(store, each, infos[each.key], True, Looked())) for each in wanted)
-    return {key: found for key, found in looked if found is not None}
+    for each in wanted:
+        with suppress(OSError):
+            if (found := _checked(store, each, infos[each.key], True, Looked())) is not None:
+                damaged[each.key] = found
+    return damaged
 
 
 def _is_of_table(key: str, tables: Collection[str]) -> bool:
