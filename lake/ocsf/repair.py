@@ -36,13 +36,16 @@ def repaired_sql(event_class: EventClass, rows: str) -> str:
     gone = f"json_merge_patch({left}, json_merge_patch('{{}}', json_object('unmapped', {bad_text})))"
     gone = f"nullif({gone}::varchar, '{{}}')::json"  # a merge takes what is null for nothing
     unmapped = f"json_merge_patch(coalesce(made.unmapped::varchar, '{{}}'), json_object({literal(KEY)}, {gone}))"
+    whole = _open_object("unmapped::varchar")  # a number that left its attribute may be none
     profiles = f"struct_update(metadata, profiles := {profiles_sql(event_class)}) as metadata"
     return f"""with old as (select row_number() over () as _number, * from {rows}),
 made as (select * replace ({", ".join([*made])}) from old),
 whole as (select * {f"replace ({needed})" if needed else ""} from made),
-named as (select * replace ({profiles}) from whole)
-select made.* exclude (_number) replace ({unmapped} as unmapped)
-from named as made join old using (_number)"""
+named as (select * replace ({profiles}) from whole),
+kept as (
+  select made.* exclude (_number) replace ({unmapped} as unmapped) from named as made join old using (_number)
+)
+select * replace ({whole} as unmapped) from kept"""
 
 
 def _one_needed(shape: Shape) -> str:

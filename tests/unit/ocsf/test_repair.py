@@ -95,3 +95,11 @@ def test_numbers_that_json_does_not_know_become_texts(held: str) -> None:
     assert held in rows, "the row has it"
     found = duckdb.sql(f"select unmapped::varchar from ({repaired_sql(event_class, f'({rows})')})").fetchall()
     assert isinstance(json.loads(found[0][0], parse_constant=lambda name: pytest.fail(f"{name} is no JSON")), dict)
+
+
+def test_a_number_that_is_none_and_left_its_attribute_is_a_text() -> None:
+    event_class = CLASSES["network_activity"]
+    rows = rows_of(event_class, everything).replace("'nan'::double", "'inf'::double")
+    found = duckdb.sql(f"select unmapped::varchar from ({repaired_sql(event_class, f'({rows})')})").fetchall()
+    assert '"Infinity"' in found[0][0]
+    json.loads(found[0][0], parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
