@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.fuzz.counted import Counted
@@ -59,12 +60,17 @@ _PIECES = (
 
 def all_kinds(work: Path, seed: int, scale: int) -> Iterator[Counted]:
     """Yield the counts of each kind, done in a folder; `scale` times as many kills and settings files."""
-    with _standing_in(work):
-        delivered = okta_logs.delivery(work / "delivered")
-        yield power_loss(work / "loss", delivered, build=scale > 1)
-        yield names(work / "names")
-        yield settings_files(work / "settings", random.Random(seed), 40 * scale)
-        yield kills(work / "kills", delivered, random.Random(seed), 16 * scale)
+    delivered = okta_logs.delivery(work / "delivered")
+    kinds = (
+        partial(power_loss, work / "loss", delivered, build=scale > 1),
+        partial(names, work / "names"),
+        partial(settings_files, work / "settings", random.Random(seed), 40 * scale),
+        partial(kills, work / "kills", delivered, random.Random(seed), 16 * scale),
+    )
+    for kind in kinds:
+        with _standing_in(work):  # none has the settings of another
+            counted = kind()
+        yield counted
 
 
 @contextmanager
