@@ -152,9 +152,14 @@ def header_of(text: str) -> dict[str, Any] | None:
     name, at = "", begin.end()
     for found in _FIELD.finditer(text, begin.end()):
         if name:
-            record.setdefault(name, text[at : found.start()].strip())
+            record[_unused(name, record)] = text[at : found.start()].strip()
         name, at = found[1] or found[2], found.end()
         if name == "Message":
             break
-    record.setdefault(name, text[at:].strip())
+    record[_unused(name, record)] = text[at:].strip()
     return record
+
+
+def _unused(name: str, record: dict[str, Any]) -> str:
+    """The name, or for one that the header has twice another: both values are kept."""
+    return name if name not in record else f"{name}_{len(record)}"

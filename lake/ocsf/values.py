@@ -16,7 +16,7 @@ the contract says that its records are open. The rest goes to `unmapped` under t
 What does not belong here: contracts (`ingest.contracts.known` makes a `Known` of one), SQL (`lake/ocsf/event_sql.py`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from threading import Lock
@@ -110,7 +110,7 @@ class Accounts:
         key = (unmapped, parts[0].text) if len(parts) == 1 else (unmapped, *[each.text for each in parts])
         written = self._written.get(key)
         if written is None:
-            left = {path: value for each in parts for path, value in each.left.items()}
+            left = _by_path(item for each in parts for item in each.left.items())
             written = _encode(_merged(read_json(unmapped), left) if unmapped else left).decode()
             if len(written) <= _LONGEST_KEPT:
                 _keep(self._written, key, written)
@@ -118,7 +118,7 @@ class Accounts:
 
     def left(self, raw: str, row: str) -> dict[str, Any]:
         """Return what a row lacks of its record: path → value."""
-        return {path: value for each in self._parts(raw, row) for path, value in each.left.items()}
+        return _by_path(item for each in self._parts(raw, row) for item in each.left.items())
 
     def _parts(self, raw: str, row: str) -> Sequence[_Held]:
         """Return what is left of those members of a record of which something is."""
@@ -175,7 +175,7 @@ class Accounts:
         plan.miss(new)
         absent = tuple(dict.fromkeys(each for _, found in founds for each in found.absent))
         parts = tuple((number, each) for number, each in founds if each.text)
-        left = {path: value for _, each in parts for path, value in each.left.items()}
+        left = _by_path(item for _, each in parts for item in each.left.items())
         of = itemgetter(*used) if used else None
         written = _encode(left).decode() if left else ""
         whole = _Held(of, of(row.values) if of else None, absent, left, written, tuple(used), parts)
@@ -205,7 +205,7 @@ class Accounts:
     def _account(self, left: dict[str, Any] | None, row: Row) -> _Held:
         used = tuple(dict.fromkeys(row.used))
         of = itemgetter(*used) if used else None
-        found = dict(_flat(left, self._top)) if left else {}
+        found = _by_path(_flat(left, self._top)) if left else {}
         absent = tuple(row.absent) if found else ()
         text = _encode(found).decode() if found else ""
         return _Held(of, of(row.values) if of else None, absent, found, text, used)
@@ -357,6 +357,17 @@ def _flat(left: Mapping[str, Any], node: Node) -> Iterator[tuple[str, Any]]:
             yield (inner.path.removeprefix(f"{node.raw_path}.") if inner else name), rest
         else:
             yield (inner.path if inner else f"{node.raw_path}.{name}" if node.raw_path else name), rest
+
+
+def _by_path(left: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """What is left by path; of two names of one path both values stay."""
+    found: dict[str, Any] = {}
+    for path, value in left:
+        name, number = path, 2
+        while name in found and found[name] != value:
+            name, number = f"{path}_{number}", number + 1
+        found[name] = value
+    return found
 
 
 def _merged(held: Any, left: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,3 +52,8 @@ def test_what_is_too_large_or_cut_off_costs_only_itself() -> None:
 def test_text_that_is_no_event_is_no_event() -> None:
     assert header_of("LogName=Security alone") is None
     assert header_of('{"LogName": "Security"}') is None
+
+
+def test_of_a_name_that_the_header_has_twice_both_values_are_kept() -> None:
+    found = header_of("LogName=Security\nEventCode=4624\nKeywords=first\nKeywords=second\nMessage=m") or {}
+    assert {"first", "second"} <= set(found.values())

@@ -241,6 +241,15 @@ def test_rows_that_differ_from_what_was_learned_are_looked_at(change: dict[str, 
     assert learned.left(json.dumps(RECORD | change), SEPARATOR.join(row)) == left(RECORD | change, tuple(row))
 
 
+def test_of_two_names_of_one_path_both_values_are_left() -> None:
+    known = Known(below={"user": Known("user"), "User": Known("user"), "in": Known(below={"u": Known("user")})})
+    raw = '{"user": "somebody", "User": "somebody else", "in": {"u": "a third one"}}'
+    found = accounts(known).left(raw, SEPARATOR.join(ROW))
+    assert {"somebody", "somebody else", "a third one"} == set(found.values())
+    written = accounts(known).unmapped(raw, SEPARATOR.join(ROW), None)
+    assert found == json.loads(written or "")
+
+
 def test_sql_asks_the_accounts_of_its_model() -> None:
     con = duckdb.connect()
     values.prepare(con, {"m": accounts()})
