@@ -18,15 +18,15 @@ What does not belong here: contracts (`ingest.contracts.known` makes a `Known` o
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from lake.ocsf.accounts.plans import Plan
-from lake.ocsf.accounts.rows import PLACED, SEPARATOR, Known, Node, Places, Row
-from lake.ocsf.accounts.texts import LITTLE_LENGTH, PLACEHOLDERS, read_json, says_little, text_of
+from lake.ocsf.accounts.plans import Leaf, Plans, Shape
+from lake.ocsf.accounts.rows import PLACED, SEPARATOR, UNSAID, Known, Node, Places, Row
+from lake.ocsf.accounts.texts import PLACEHOLDERS, read_json, text_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,17 +34,16 @@ if TYPE_CHECKING:
 _ARROW: Any = "arrow"  # DuckDB's stubs want members of its enumerations, which texts stand for
 _NULLS: Any = "special"
 
-VERSION = 1  # raise when rows get another `unmapped`: they are then built again
+VERSION = 2  # raise when rows get another `unmapped`: they are then built again
 
 _MOST_KEPT, _LONGEST_KEPT = 4_000, 1_000  # entries and bytes: what is held is beside the memory that DuckDB has
 
-_MOST_PLANS = 500
-_Value = TypeVar("_Value")
 
 _decode = msgspec.json.Decoder().decode
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_encode = msgspec.json.Encoder().encode
-_number = itemgetter(0)
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_QUOTE, *_OPENING = b'"{['
+_EMPTY = frozenset((b"null", b"{}", b"[]", b'""'))
+_HERE = object()
 
 
 @dataclass(frozen=True)
@@ -71,22 +70,19 @@ class Account(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """What rows lack of members of their records: as long as they have `values` at certain places and `absent` nowhere.
+    """What rows lack of texts of their records: as long as they have certain values at `used`, `needed` anywhere, and
+    `absent` nowhere.
 
-    `left` is path → value, `text` the same as JSON; empty where nothing is left. `parts` are those of several members,
-    with where each stands in the record.
+    `of` gives the values at these places, `values` are what they were; `left` is what is left of leaves.
     """
 
+    left: tuple[tuple[Leaf, Any], ...]
+    used: tuple[int, ...]
+    needed: tuple[str, ...]
+    absent: tuple[str, ...]
     of: Callable[[list[str]], Any] | None
     values: Any
-    absent: tuple[str, ...]
-    left: dict[str, Any]
-    text: str
-    used: tuple[int, ...] = ()
-    parts: tuple[tuple[int, "_Held"], ...] = ()
-
-
-_NOTHING = _Held(None, None, (), {}, "")
+    is_kept: bool
 
 
 class Accounts:
@@ -96,119 +92,137 @@ class Accounts:
         self._record, self._absent = record, PLACEHOLDERS | record.placeholders
         self._places = Places(paths, as_json, self._absent)
         self._top = Node(record.known, "", "", paths)
-        self._plans: dict[tuple[str, ...], Plan] = {}  # by the names of the members
-        self._held: dict[tuple[str | Plan, bytes], _Held] = {}  # members come again: who called, from where, with what
-        self._written: dict[tuple[Any, ...], str] = {}  # `unmapped` by the texts that it is made of
+        self._plans = Plans(self._places, self._top, self._child)
+        self._held: dict[tuple[Shape | Leaf, bytes], _Held] = {}  # texts that come again
 
     def unmapped(self, raw: str | None, row: str | None, unmapped: str | None) -> str | None:
-        """Return the row's `unmapped`, with what the row lacks of its record; the same text when it lacks nothing."""
+        """Return the row's `unmapped`, with what the row lacks of its record; the same text when it lacks nothing.
+
+        Names are sorted then, so that the text does not depend on how it was found.
+        """
         if not raw or row is None:
             return unmapped
-        parts = self._parts(raw, row)
-        if not parts:
-            return unmapped
-        key = (unmapped, parts[0].text) if len(parts) == 1 else (unmapped, *[each.text for each in parts])
-        written = self._written.get(key)
-        if written is None:
-            left = _by_path(item for each in parts for item in each.left.items())
-            written = _encode(_merged(read_json(unmapped), left) if unmapped else left).decode()
-            if len(written) <= _LONGEST_KEPT:
-                _keep(self._written, key, written)
-        return written
+        left = self.left(raw, row)
+        return _encode(_merged(read_json(unmapped), left) if unmapped else left).decode() if left else unmapped
 
     def left(self, raw: str, row: str) -> dict[str, Any]:
         """Return what a row lacks of its record: path → value."""
-        return _by_path(item for each in self._parts(raw, row) for item in each.left.items())
-
-    def _parts(self, raw: str, row: str) -> Sequence[_Held]:
-        """Return what is left of those members of a record of which something is."""
         values = row.split(SEPARATOR)
-        try:
-            members = _members(raw) if raw[0] == "{" else None
-        except msgspec.DecodeError:
-            members = None
         state = Row(self._places, raw, row, values)
-        if members is None:
-            found = self._account(self._object(self._read(raw), self._top, state), state)
-            return [found] if found.text else []
-        if len(values) == self._places.width:
-            names = tuple(members)
-            plan = self._plans.get(names)
-            if plan is None:
-                plan = _keep(self._plans, names, Plan(), _MOST_PLANS)
-            if not plan.is_learned:
-                plan.learn(members, values, self._top.below, self._places)
-            else:
-                return self._planned(plan, members, state)
-        return [held for name, member in members.items() if (held := self._member(name, bytes(member), state)).text]
+        if raw[0] == "{" and len(values) == self._places.width and (known := self._plans.read(raw, values)):
+            left: list[tuple[Leaf, Any]] = []
+            self._shaped(*known, state, left)
+            return self._by_target(left, state) if left else {}
+        found = self._object(self._read(raw), self._top, state)
+        return _by_path(_flat(found, self._top)) if found else {}
 
-    def _planned(self, plan: Plan, members: dict[str, msgspec.Raw], row: Row) -> Sequence[_Held]:
-        """The same by a plan, of the members that are not placed as they are."""
-        parts: list[tuple[int, _Held]] = []
-        for number, name in plan.unplaced(members, row.values):
-            held = self._member(name, bytes(members[name]), row)
-            if held.text:
-                parts.append((number, held))
-        if plan.together_of is not None:
-            text = b"\x1f".join(plan.together_of(members))
-            known = self._held.get((plan, text))
-            if known is None or not _holds(known, row):
-                known = self._together(plan, text, members, row)
-            if not parts:
-                return (known,) if known.text else ()
-            parts += known.parts
-        return [held for _, held in sorted(parts, key=_number)]
+    def _shaped(self, shape: Shape, found: Any, row: Row, left: list[tuple[Leaf, Any]]) -> None:
+        """Add to `left` what is left of an object by its shape."""
+        values = row.values
+        for leaf in shape.unplaced(found, values):
+            self._add(leaf, bytes(attrgetter(leaf.at)(found)), row, left)
+        if shape.coded and not UNSAID.isdisjoint(said := shape.coded_at(values)):
+            for leaf, place, value in zip(shape.coded, said, shape.coded_of(found), strict=True):
+                if place in UNSAID and value is not None and leaf.node and not row.how(text_of(value), leaf.node):
+                    left.append((leaf, value))
+        if shape.together:
+            left += self._together(shape, shape.together_of(found), row).left
+        for leaf, text in zip(shape.alone, shape.alone_of(found), strict=True):
+            self._add(leaf, bytes(text), row, left)
 
-    def _together(self, plan: Plan, text: bytes, members: Mapping[str, msgspec.Raw], row: Row) -> _Held:
-        """Return what is left of the members that come together, and keep it like that of one."""
-        known, new, together = self._held, [], plan.together
-        used: dict[int, None] = {}
-        founds: list[tuple[int, _Held]] = []
-        for number, name in together:
-            member = bytes(members[name])
-            held = known.get((name, member))
-            if held is None or not _holds(held, row):
-                new.append(name)
-            found = self._member(name, member, row)
-            used |= dict.fromkeys(found.used if found is not _NOTHING else (self._top.below[name].place,))
-            founds.append((number, found))
-        plan.miss(new)
-        absent = tuple(dict.fromkeys(each for _, found in founds for each in found.absent))
-        parts = tuple((number, each) for number, each in founds if each.text)
-        left = _by_path(item for _, each in parts for item in each.left.items())
-        of = itemgetter(*used) if used else None
-        written = _encode(left).decode() if left else ""
-        whole = _Held(of, of(row.values) if of else None, absent, left, written, tuple(used), parts)
-        names = [name for (_, name), (_, each) in zip(together, founds, strict=True) if each is not _NOTHING]
-        if len(text) <= _LONGEST_KEPT and all((name, bytes(members[name])) in known for name in names):
-            _keep(known, (plan, text), whole)
-        return whole
-
-    def _member(self, name: str, text: bytes, row: Row) -> _Held:
-        """Return what is left of a member of a record, and keep it for rows for which it will be the same."""
-        node, values = self._top.below.get(name), row.values
-        if text[0] == 34 and node is not None and not node.is_kept:
-            value = text[1:-1].decode() if b"\\" not in text else _decode(text)
-            if values[node.place] == value and (len(value) > LITTLE_LENGTH or not says_little(value)):
-                return _NOTHING
-        held = self._held.get((name, text))
+    def _together(self, shape: Shape, texts: Sequence[Any], row: Row) -> _Held:
+        """Return what is left of the leaves that come together."""
+        text = b"\x1f".join(texts)
+        held = self._held.get((shape, text))
         if held is not None and _holds(held, row):
             return held
+        ones, new = [], []
+        for leaf, each in zip(shape.together, map(bytes, texts), strict=True):
+            known = self._held.get((leaf, each))
+            if known is None or not _holds(known, row):
+                new.append(leaf)
+                known = self._asked(leaf, each, row)
+            ones.append(known)
+        shape.miss(new)
+        used, needed = [each for one in ones for each in one.used], [each for one in ones for each in one.needed]
+        absent, left = [each for one in ones for each in one.absent], tuple(each for one in ones for each in one.left)
+        return self._keep((shape, text), left, used, needed, absent, row, all(one.is_kept for one in ones))
+
+    def _add(self, leaf: Leaf, text: bytes, row: Row, left: list[tuple[Leaf, Any]]) -> None:
+        """Add to `left` what is left of a leaf."""
+        node, first = leaf.node, text[0]
+        if text in _EMPTY:
+            return
+        if node is None or node.is_kept or first not in _OPENING:
+            rest = self._rest_of(leaf, text, row)
+            if rest is not None:
+                left.append((leaf, rest))
+            return
+        if leaf.plans is not None and first == _OPENING[0]:
+            if node.is_open and row.has_whole(node.name):
+                return
+            if known := leaf.plans.read(text.decode(), row.values):
+                self._shaped(*known, row, left)
+                return
+        held = self._held.get((leaf, text))
+        left += (held if held is not None and _holds(held, row) else self._asked(leaf, text, row)).left
+
+    def _rest_of(self, leaf: Leaf, text: bytes, row: Row) -> Any:
+        """What is left of a leaf; None when nothing is."""
+        node = leaf.node
+        if text[0] != _QUOTE or node is None or node.is_kept:
+            return self._rest(read_json(text), node, row)
+        value = text[1:-1].decode() if b"\\" not in text else _decode(text)
+        return None if row.how(value, node) else value
+
+    def _asked(self, leaf: Leaf, text: bytes, row: Row) -> _Held:
+        """Return what is left of a leaf, and keep it for rows for which it will be the same."""
         row.ask_anew()
-        held = self._account(self._object({name: read_json(text)}, self._top, row), row)
-        if row.is_sure and len(text) <= _LONGEST_KEPT and not (held.absent and row.has_any(held.absent)):
-            _keep(self._held, (name, text), held)
-        else:
-            self._held.pop((name, text), None)
+        rest = self._rest_of(leaf, text, row)
+        left = () if rest is None else ((leaf, rest),)
+        return self._keep((leaf, text), left, row.used, row.needed, row.absent, row, row.is_sure)
+
+    def _keep(self, key: tuple[Shape | Leaf, bytes], left: tuple[tuple[Leaf, Any], ...], used: Iterable[int],
+              needed: Iterable[str], absent: Iterable[str], row: Row, is_sure: bool) -> _Held:  # fmt: skip
+        places, lacked = tuple(dict.fromkeys(used)), tuple(dict.fromkeys(absent)) if left else ()
+        of = itemgetter(*places) if places else None
+        is_kept = is_sure and len(key[1]) <= _LONGEST_KEPT and not (lacked and row.has_any(lacked))
+        held = _Held(left, places, tuple(dict.fromkeys(needed)), lacked, of, of(row.values) if of else None, is_kept)
+        if is_kept:
+            if len(self._held) >= _MOST_KEPT:
+                self._held.clear()
+            self._held[key] = held
         return held
 
-    def _account(self, left: dict[str, Any] | None, row: Row) -> _Held:
-        used = tuple(dict.fromkeys(row.used))
-        of = itemgetter(*used) if used else None
-        found = _by_path(_flat(left, self._top)) if left else {}
-        absent = tuple(row.absent) if found else ()
-        text = _encode(found).decode() if found else ""
-        return _Held(of, of(row.values) if of else None, absent, found, text, used)
+    def _by_target(self, left: Iterable[tuple[Leaf, Any]], row: Row) -> dict[str, Any]:
+        """What is left by path: what is left of members of one object stays together where that has a path."""
+        found: list[tuple[str, Any]] = []
+        trees: dict[tuple[Any, ...], Any] = {}
+        for leaf, rest in left:
+            if leaf.around and any(map(row.has_whole, leaf.around)):
+                continue
+            path, root, inside = leaf.target or self._target(leaf)
+            if inside:
+                tree = trees.get(root)
+                if tree is None:
+                    tree = trees[root] = _new(inside[0])
+                    found.append((path, tree))
+                _put(tree, inside, rest)
+            elif rest.__class__ is dict:
+                found += _flat(_chained(leaf.chain, rest), self._top)
+            else:
+                found.append((path, rest))
+        return _by_path(found)
+
+    def _target(self, leaf: Leaf) -> tuple[str, tuple[Any, ...], tuple[Any, ...]]:
+        """Where what is left of a leaf goes: the path, the steps of the record that it stands for, and those inside."""
+        ((path, below),) = _flat(_chained(leaf.chain, _HERE), self._top)
+        steps = len(leaf.chain)
+        while below is not _HERE:
+            (below,) = below.values() if below.__class__ is dict else below
+            steps -= 1
+        target = leaf.target = path, leaf.chain[:steps], leaf.chain[steps:]
+        return target
 
     def trace(self, raw: str, row: str) -> Iterator[Account]:
         """Yield every value of a record, with how it is accounted for."""
@@ -252,13 +266,10 @@ class Accounts:
         if found.__class__ is not dict:
             return {"_raw": found} if found not in (None, "", [], {}) else None
         left = None
-        below, values = node.below, row.values
+        below, _values = node.below, row.values
         for name, value in found.items():
             inner = below.get(name)
             if value.__class__ is str and inner is not None and not inner.is_kept:
-                if values[inner.place] == value and (len(value) > LITTLE_LENGTH or not says_little(value)):
-                    row.used.append(inner.place)
-                    continue
                 rest = None if row.how(value, inner) else value
             elif value is None:
                 continue
@@ -272,6 +283,8 @@ class Accounts:
 
     def _rest(self, value: Any, node: Node | None, row: Row) -> Any:
         """What is left of a value; None when nothing is."""
+        if value is None:
+            return None
         if node is None or node.is_kept:
             return self._with_values(value)
         if node.dropped:
@@ -337,14 +350,34 @@ def _holds(held: _Held, row: Row) -> bool:
     """Whether what was found holds for a row."""
     if held.of is not None and held.of(row.values) != held.values:
         return False
+    if held.needed and not row.has_all(held.needed):
+        return False
     return not held.absent or not row.has_any(held.absent)
 
 
-def _keep(held: dict[Any, Any], key: Any, value: _Value, most: int = _MOST_KEPT) -> _Value:
-    if len(held) >= most:
-        held.clear()
-    held[key] = value
+def _chained(chain: Sequence[Any], value: Any) -> Any:
+    """A value within the objects and lists that lead to it."""
+    for step in reversed(chain):
+        value = [value] if step == 0 else {step: value}
     return value
+
+
+def _new(step: Any) -> Any:
+    return [] if step == 0 else {}
+
+
+def _put(tree: Any, steps: Sequence[Any], value: Any) -> None:
+    """Put a value where the steps lead to."""
+    for number, step in enumerate(steps, 1):
+        last = number == len(steps)
+        if step == 0:
+            if not tree:
+                tree.append(value if last else _new(steps[number]))
+            tree = tree[0]
+        elif last:
+            tree[step] = value
+        else:
+            tree = tree.setdefault(step, _new(steps[number]))
 
 
 def _flat(left: Mapping[str, Any], node: Node) -> Iterator[tuple[str, Any]]:
@@ -361,12 +394,15 @@ def _flat(left: Mapping[str, Any], node: Node) -> Iterator[tuple[str, Any]]:
 
 def _by_path(left: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """What is left by path; of two names of one path both values stay."""
-    found: dict[str, Any] = {}
-    for path, value in left:
-        name, number = path, 2
-        while name in found and found[name] != value:
-            name, number = f"{path}_{number}", number + 1
-        found[name] = value
+    items = list(left)
+    found = dict(items)
+    if len(found) < len(items):
+        found = {}
+        for path, value in sorted(items, key=_encode):
+            name, number = path, 2
+            while name in found and found[name] != value:
+                name, number = f"{path}_{number}", number + 1
+            found[name] = value
     return found
 
 

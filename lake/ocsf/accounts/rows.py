@@ -26,7 +26,7 @@ from lake.ocsf.accounts.texts import (
 SEPARATOR = "\x1f"
 PLACED, DERIVED, CODED, DROPPED, ABSENT = "placed", "derived", "coded", "dropped", "absent"
 
-_UNSAID = frozenset(("", "0", "99", "[]", "{}"))  # of an attribute: it says nothing, or Other
+UNSAID = frozenset(("", "0", "99", "[]", "{}"))  # of an attribute: it says nothing, or Other
 _WIDEST_ZONE = 14 * 3600  # seconds
 _MOST_KEPT = 1000
 _FEW_PARTS = 8  # more are looked up in an index of the row
@@ -81,15 +81,15 @@ class Node:
         self.names = tuple({name.lower(): 0, name.lower().replace("_", ""): 0})
         self.related: tuple[int, ...] | None = None  # made when asked for
         self.place = 0  # where its value stood last
-        self.memo: dict[str, tuple[int, str, str]] = {}  # text → place, the value there, how it is accounted for
+        self.memo: dict[str, tuple[int, str, str]] = {}  # text → place, the value there (-1: in JSON), how it counts
         prefix = f"{raw_path}." if raw_path else ""
         self.below = {each: Node(inner, each, prefix + each, paths) for each, inner in known.below.items()}
 
-    def keep(self, text: str, place: int, values: Sequence[str], how: str) -> str:
+    def keep(self, text: str, place: int, value: str, how: str) -> str:
         """Remember what holds for a text, and return how it is accounted for."""
         if len(self.memo) >= _MOST_KEPT:
             self.memo.clear()
-        self.memo[text] = (place, values[place], how)
+        self.memo[text] = (place, value, how)
         return how
 
 
@@ -99,6 +99,7 @@ class Places:
     def __init__(self, paths: Sequence[str], as_json: Sequence[bool], absent: frozenset[str]) -> None:
         self.paths, self.width, self.absent = paths, len(paths), absent
         self.as_json = [number for number, is_json in enumerate(as_json) if is_json]
+        self.in_json = frozenset(self.as_json)
         self._words = [words(path) for path in paths]
 
     def related(self, node: Node) -> tuple[int, ...]:
@@ -119,13 +120,14 @@ class Places:
 class Row:
     """The values of one row. What few rows are asked for is made when it is asked for.
 
-    `used` are the places whose values account for what was asked since it was emptied; `absent` are texts, in lower
-    case, that would and that the row does not have. The answers are the same for every row with the same values there
-    and none of the texts, unless `is_sure` is false: something was asked that the whole row has to answer.
+    `used` are the places whose values account for what was asked since it was emptied, `needed` are texts in JSON that
+    do, and `absent` are those that would and that the row does not have; both in lower case. The answers are the same
+    for every row with the same values there, all of the texts needed and none of the absent, unless `is_sure` is false:
+    something was asked that the whole row has to answer.
     """
 
-    __slots__ = ("_folded", "_index", "_is_whole", "_opened", "_places", "_raw", "_text",
-                 "absent", "is_sure", "used", "values")  # fmt: skip
+    __slots__ = ("_folded", "_found", "_index", "_is_whole", "_opened", "_places", "_raw", "_text",
+                 "absent", "is_sure", "needed", "used", "values")  # fmt: skip
 
     def __init__(self, places: Places, raw: str, row: str, values: list[str]) -> None:
         self._is_whole = len(values) == places.width
@@ -135,14 +137,14 @@ class Row:
         self._folded = ""
         self._index: dict[str, int] | None = None  # values and texts in JSON, in lower case → place
         self._opened: list[tuple[str, str]] | None = None
-        self.used: list[int] = []
-        self.absent: list[str] = []
-        self.is_sure = self._is_whole
+        self._found = ""  # the text last found, with what stands at its ends
+        self.ask_anew()
 
     def ask_anew(self) -> None:
         """Forget what was asked."""
-        self.used.clear()
-        self.absent.clear()
+        self.used: list[int] = []
+        self.needed: list[str] = []
+        self.absent: list[str] = []
         self.is_sure = self._is_whole
 
     @property
@@ -151,6 +153,11 @@ class Row:
         if not self._folded:
             self._folded = f"{SEPARATOR}{self._text.lower()}{SEPARATOR}"
         return self._folded
+
+    def has_all(self, folded: Sequence[str]) -> bool:
+        """Whether all of some texts are in the row."""
+        row = self.folded
+        return all(each in row for each in folded)
 
     def has_any(self, folded: Sequence[str]) -> bool:
         """Whether any of some texts stands in the row, or is in it, if it is a member of JSON."""
@@ -165,7 +172,7 @@ class Row:
         """Whether a JSON column of the row is what the record has under a name."""
         for number in self._places.as_json:
             text = self.values[number]
-            if text and text not in _UNSAID and f'"{name}":{text}' in self._raw:
+            if text and text not in UNSAID and f'"{name}":{text}' in self._raw:
                 self.used.append(number)
                 return True
         return False
@@ -176,16 +183,25 @@ class Row:
         What holds for a text of a field while the row has one certain value at one place is looked for once.
         """
         values = self.values
-        if (held := node.memo.get(text)) is not None and values[held[0]] == held[1]:
-            self.used.append(held[0])
-            return held[2]
+        if values[node.place] == text and (len(text) > LITTLE_LENGTH or not says_little(text)):
+            self.used.append(node.place)
+            return PLACED
+        if (held := node.memo.get(text)) is not None:
+            place, value, how = held
+            if place < 0 and value in self.folded:
+                self.needed.append(value)
+                return how
+            if place >= 0 and values[place] == value:
+                self.used.append(place)
+                return how
         if node.dropped:
             return DROPPED
+        self._found = ""
         if text in self._places.absent or text.isspace():
             return ABSENT
         for place in node.coded:
             self.used.append(place)
-            if values[place] not in _UNSAID:
+            if values[place] not in UNSAID:
                 return self._keep(text, node, place, CODED)
         if len(text) <= LITTLE_LENGTH and says_little(text):
             place = self._like_place(text, node)
@@ -225,15 +241,23 @@ class Row:
         return longest > length and any(text == value for _, value in self._leaves())
 
     def _keep(self, text: str, node: Node, place: int, how: str) -> str:
+        in_json = self._note(place)
+        if not self._is_whole:
+            return how
+        return node.keep(text, -1, self._found, how) if in_json else node.keep(text, place, self.values[place], how)
+
+    def _note(self, place: int) -> bool:
+        """Note where a text was found; of a JSON column only that it has it. Returns whether it is one."""
+        if self._found and place in self._places.in_json:
+            self.needed.append(self._found)
+            return True
         self.used.append(place)
-        return node.keep(text, place, self.values, how) if self._is_whole else how
+        return False
 
     def _has_all(self, parts: Sequence[str]) -> bool:
-        if len(parts) > _FEW_PARTS and self._index is None:
-            values = self.folded[1:-1].split(SEPARATOR)
-            self._index = dict(zip(values, range(len(values)), strict=True))
-            for place in self._places.as_json if self._is_whole else ():
-                self._index.update(dict.fromkeys(values[place].split('"'), place))
+        if len(parts) > _FEW_PARTS:
+            index = self._index or self._indexed()
+            parts = [part for part in parts if part not in index or not self._stands(part)]
         for part in parts:
             if self._stands(part):
                 continue
@@ -250,6 +274,15 @@ class Row:
             return False
         return True
 
+    def _indexed(self) -> dict[str, int]:
+        """Values and texts in JSON, in lower case → place."""
+        values = self.folded[1:-1].split(SEPARATOR)
+        self._index = dict(zip(values, range(len(values)), strict=True))
+        for place in self._places.as_json if self._is_whole else ():
+            if '"' in values[place]:
+                self._index.update(dict.fromkeys(values[place].split('"'), place))
+        return self._index
+
     def _is_instant(self, text: str) -> bool:
         """Whether a text is the time of the event in some zone, which is a multiple of 15 minutes from UTC."""
         if not TIME.match(text) or not self.values[0]:
@@ -264,12 +297,13 @@ class Row:
             held = values[place]
             if held and (held.lower() == folded or (number is not None and number_in(held) == number)):
                 return place
-        written = [each for name in node.names for each in (f'{name}":{folded}', f'{name}":"{folded}"')]
-        for each in written if '":' in self.folded else ():
-            if (at := self._member_at(each)) >= 0:
-                return self._place_at(at)
+        row = self.folded
+        for name in node.names:
+            for each in (f'{name}":{folded}', f'{name}":"{folded}"'):
+                if f'{name}":' in row and (at := self._member_at(each)) >= 0:
+                    return self._place_at(at)
+                self.absent.append(each)
         self.used += related
-        self.absent += written
         return -1
 
     def has_member(self, text: str, node: Node) -> bool:
@@ -285,6 +319,7 @@ class Row:
             if row[at - 1] in '".' and (
                 written[-1] == '"' or row[end] in ",}]" or row[end : end + 3] in (".0,", ".0}")
             ):
+                self._found = row[at - 1 : end + (written[-1] != '"')]
                 return at
         return -1
 
@@ -295,6 +330,7 @@ class Row:
             if (row[at - 1] in _ENDS or row[at] in _ENDS) and (
                 row[at + length] in _ENDS or row[at + length - 1] in _ENDS
             ):
+                self._found = row[at - 1 : at + length + 1]
                 return self._place_at(at)
         return -1
 
@@ -303,10 +339,11 @@ class Row:
 
     def _stands(self, folded: str) -> bool:
         place = self._index.get(folded, -1) if self._index else -1
+        self._found = f'"{folded}"'
         if place < 0:
             place = self._place(folded)
         if place >= 0:
-            self.used.append(place)
+            self._note(place)
         return place >= 0
 
     def where(self, text: str, node: Node, how: str) -> list[str]:
@@ -315,7 +352,7 @@ class Row:
         if how == DROPPED:
             return [node.dropped]
         if how == CODED:
-            return [places.paths[n] for n in node.coded if self.values[n] not in _UNSAID]
+            return [places.paths[n] for n in node.coded if self.values[n] not in UNSAID]
         if how not in (PLACED, DERIVED):
             return []
         folded = {text.lower(), *other_forms(text)}

@@ -21,7 +21,8 @@ _ALIKE = {"pid": ("process",), "lat": ("latitude",), "long": ("lon", "longitude"
 LITTLE_LENGTH = 7
 _LIST = re.compile(r"[,;|\s]*[;,|\r\n\t][,;|\s]*| (?=HTTP/|/)")
 _LABEL = re.compile(r"^[A-Za-z][A-Za-z0-9]{1,15}=")
-_LABELLED = re.compile(r"[^\S\n]*[^:\n]{1,60}:\s+(\S.*)")
+_LABELLED = re.compile(r"^[^\S\n]*[^:\n]{1,60}:[^\S\n]+(\S.*)", re.MULTILINE)
+_COMPOSITE = re.compile(r'[,;|\s\\/@=:"]')
 _LONGEST = 1 << 16  # of a text that is taken apart
 _LENIENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:infinity|inf|nan)\b|,(?=\s*[]}])', re.IGNORECASE)
 _LONGEST_INTEGER = 4_000  # digits: Python reads no longer ones
@@ -129,7 +130,7 @@ def other_forms(text: str) -> tuple[str, ...]:
             except (ValueError, OverflowError):
                 return ()
             return (str(round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)),)
-        number = number_in(text)
+        number = number_in(text) if text.count("-") < 3 else None
         if number is not None:
             return _other_numbers(text, number)
     if text[:7].lower() == "::ffff:":
@@ -172,11 +173,10 @@ def parts_of(text: str) -> tuple[str, ...]:
 
     Of `NAME=value` and of a line `Label: value` that is the value. What stands on a line without a label is prose.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or not _COMPOSITE.search(text) or TIME.match(text):
         return ()
-    lines = text.splitlines()
-    if len(lines) > 2 and any(map(_LABELLED.match, lines)):
-        found = [match[1].strip().lower() for match in map(_LABELLED.match, lines[1:]) if match]
+    if text.count("\n") > 1 and _LABELLED.search(text):
+        found = [each.strip().lower() for each in _LABELLED.findall(text, text.index("\n"))]
         pieces = [each for each in found if each not in PLACEHOLDERS and not is_little(each)]
     else:
         pieces = [_LABEL.sub("", each.strip()).lower() for each in _LIST.split(text)]

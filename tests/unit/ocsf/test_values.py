@@ -26,6 +26,7 @@ KNOWN = Known(
         "collector": Known("collector", dropped="the collector's own"),
         "request": Known("request", is_open=True),
         "note": Known("note", is_open=True),
+        "chain": Known("chain", below={"ip": Known("chain.ip"), "at": Known("at", below={"city": Known("city")})}),
     }
 )
 RECORD: dict[str, Any] = {
@@ -198,7 +199,9 @@ MEMBERS = st.fixed_dictionaries(
     {"user": st.fixed_dictionaries({"name": VALUES, "id": TEXTS}), "ip": TEXTS, "port": VALUES, "outcome": TEXTS,
      "request": st.one_of(st.dictionaries(st.sampled_from(("bucket", "port")), VALUES), st.lists(VALUES, max_size=2)),
      "note": VALUES, "time": TEXTS, "collector": TEXTS},
-    optional={"news": VALUES},
+    optional={"news": VALUES, "chain": st.lists(st.fixed_dictionaries(
+        {"ip": TEXTS}, optional={"at": st.fixed_dictionaries({"city": VALUES}, optional={"new": VALUES})},
+    ), max_size=2)},
 )  # fmt: skip
 
 
