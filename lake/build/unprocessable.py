@@ -5,8 +5,10 @@ tried in halves until the records that cause it are alone.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import duckdb
@@ -23,7 +25,9 @@ from lake.storage.store import Store
 OUTCOME = "unprocessable"  # of a record: beside published, duplicate and filtered
 _NAMES = ("_batch", "_source_object", "_source_row")
 _PLACE = f"({', '.join(_NAMES)})"
-MOST = 500  # records of an hour; a mapping that fails for more is at fault itself
+MOST_TRIES = 400  # of one search, 0.3 s each of Okta events; a mapping that needs more is at fault itself
+_LOOKS = (5, 20, 80)  # so many records fail: parts of the others are tried, for there may be too many
+_PARTS = 8
 _ALL_FAIL = 25  # records that fail one after the other, and none that does not
 _KIND = re.compile(r"^\s*([A-Za-z][\w -]*?) Error: ", re.MULTILINE)
 _DBT = ("Runtime", "Compilation", "Database")
@@ -98,39 +102,120 @@ def what_was_said(message: str) -> str:
     return " ".join(said.partition("LINE ")[0].split())[:300]
 
 
-def isolate(records: Sequence[Record], attempt: Callable[[Part], str]) -> list[tuple[Record, str]]:
+def isolate(
+    records: Sequence[Record], attempt: Callable[[Part], str], most: int = MOST_TRIES
+) -> list[tuple[Record, str]]:
     """Return the records that fail on their own, each with its error. All of them together are known to fail.
 
-    `records` are in their order; `attempt` tries those of a part and returns the error, or "" if there is none.
+    `records` are in their order; `attempt` tries those of a part and returns the error, or "" if there is none. One
+    record of a million is found by about 23 tries; each more takes as many as the records up to it have binary digits.
 
     Raises:
-        NotAlone: records fail only together, or too many fail.
+        NotAlone: records fail only together, or too many fail: after `most` tries at the latest, and soon where they
+            fail all over.
     """
-    found: list[tuple[Record, str]] = []
-    sound = 0
+    return _Isolation(records, attempt, most).all_that_fail()
 
-    def search(part: Sequence[Record]) -> None:
-        nonlocal sound
-        if len(part) == 1:
-            if not (why := attempt((part[0], part[0]))):
-                raise NotAlone(f"no record fails alone, first tried {part[0]}")
-            found.append((part[0], why))
-            if len(found) > MOST or (len(found) >= _ALL_FAIL and not sound):
-                raise NotAlone(f"{len(found)} records fail and {sound or 'none'} of those tried does not: {why}")
+
+@dataclass
+class _Isolation:
+    records: Sequence[Record]
+    attempt: Callable[[Part], str]
+    most: int
+    tries: int = 0
+    passed: bool = False
+    found: list[tuple[Record, str]] = field(default_factory=list)
+    second: tuple[int, int] = (0, 0)  # the place of the second that was found, and the tries until then
+
+    def all_that_fail(self) -> list[tuple[Record, str]]:
+        """Find the first record that fails, then the next one after it: in steps that grow until one fails."""
+        of, at, step, why = len(self.records), 0, len(self.records), ""
+        while at < of:
+            end = min(at + step, of)
+            if self.found and not (why := self._try(at, end)):
+                at, step = end, step * 2
+                continue
+            place = self._first_of(at, end, why)
+            at, step = place + 1, max(2 * (place - at), 1 if len(self.found) > 1 else of // 4)
+            self._refuse_many(at)
+        return self.found
+
+    def _first_of(self, at: int, end: int, why: str) -> int:
+        """Find the first record that fails of those from `at` up to `end`, which fail together; return its place."""
+        while end - at > 1:
+            middle = (at + end) // 2
+            if why := self._try(at, middle):
+                end = middle
+            else:
+                at = middle  # then the other half fails: no need to try it
+        if not (why := why or self._try(at, end)):
+            raise NotAlone(f"no record fails alone, last tried {self.records[at]}")
+        self.found.append((self.records[at], why))
+        return at
+
+    def _refuse_many(self, at: int) -> None:
+        """Give up when nothing but failing records is found, or when the rest fails alike as far as the tries reach."""
+        found, rest = len(self.found), len(self.records) - at
+        if found >= _ALL_FAIL and not self.passed:
+            raise NotAlone(f"{found} records fail, and none of those tried does not")
+        if found == 2:
+            self.second = (at - 1, self.tries)
+        if found not in _LOOKS:
             return
-        left, right = part[: len(part) // 2], part[len(part) // 2 :]
-        left_fails = bool(attempt((left[0], left[-1])))
-        if left_fails:
-            search(left)
-        sound += 0 if left_fails else len(left)
-        if not left_fails or attempt((right[0], right[-1])):  # one of the halves fails: no need to try both
-            search(right)
-        else:
-            sound += len(right)
+        size, tries = at - self.second[0], self.tries - self.second[1]
+        reach = size * (self.most - self.tries) // tries
+        if reach >= rest or size > reach:
+            return
+        starts = [at + (reach - size) * number // (_PARTS - 1) for number in reversed(range(_PARTS))]
+        if all(self._try(start, start + size) for start in starts):
+            raise NotAlone(
+                f"{found} of the first {at:,} of {len(self.records):,} records fail, and some of every part that was"
+                " tried of the others"
+            )
 
-    if records:
-        search(records)
-    return found
+    def _try(self, at: int, end: int) -> str:
+        if self.tries >= self.most:
+            raise NotAlone(
+                f"{self.tries} tries have found {len(self.found)} records that fail among the first {at:,} of"
+                f" {len(self.records):,}"
+            )
+        self.tries += 1
+        why = self.attempt((self.records[at], self.records[end - 1]))
+        self.passed |= not why
+        return why
+
+
+@dataclass
+class Tried:
+    """Tries what a model does with its rows over parts of its records; `is_broken` when DuckDB itself broke over it.
+
+    `narrow` lets the model read a part alone. Once a part has failed at one of the `steps`, those after it wait for
+    another search: they would take most of the time.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    narrow: Callable[[Part], None]
+    steps: Callable[[], Iterable[str]]
+    tries: int = 0
+    is_broken: bool = False
+    most_steps: int | None = None
+
+    def __call__(self, part: Part) -> str:
+        """Return the error over a part; "" when there is none. What is not of data is raised."""
+        self.tries += 1
+        done = 0
+        try:
+            self.narrow(part)
+            for step in islice(self.steps(), self.most_steps):
+                self.con.execute(step)
+                done += 1
+        except duckdb.Error as problem:
+            self.is_broken = isinstance(problem, (duckdb.InternalException, duckdb.FatalException))
+            if self.is_broken or not is_of_data(f"{problem}\n"):
+                raise
+            self.most_steps = self.most_steps or done + 1
+            return what_was_said(str(problem))
+        return ""
 
 
 def nested_too_deep(

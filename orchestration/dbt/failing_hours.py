@@ -8,6 +8,7 @@ mart reads is put aside, so that it is stale. Nothing of this costs a run in whi
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from lake import ledger
@@ -28,9 +29,14 @@ from lake.marts.staleness import Tables, window
 from lake.upkeep.broken_receipts import MISSING, Damage
 from orchestration.dbt.request import Request, Search
 
-_ROUNDS = 20  # models of one hour that fail, one after the other
 _NAMED = 5  # hours with damaged bronze, in what is said of a model
-_HOPELESS = 3  # hours of a source whose records cannot be told apart: the others are not tried
+# What the search costs a source in one build, at most; a dbt run takes seconds, a try some tenths of one.
+_RUNS = 150  # dbt runs; an hour with one failing record takes about four
+_TRIES = 1000  # of parts of hours
+_TRIES_OF_RUNS = 60  # where each try is a dbt run, since DuckDB itself breaks
+_ROUNDS = 20  # models of one hour that fail, one after the other
+_HOPELESS = 3  # hours of a source whose records cannot be told apart: no other hour is searched
+_IN_A_ROW = 12  # runs that fail one after the other, which are the halves of thousands of hours: then they all do
 
 
 @dataclass
@@ -118,13 +124,17 @@ def _errors_of(request: Request, source: str, ran: Ran) -> dict[str, str]:
 
 @dataclass
 class _Again:
-    """Tries the hours of one source again, and puts what comes of it into `told`."""
+    """Tries the hours of one source again, and puts what comes of it into `told`. Counts bound what it tries."""
 
     request: Request
     source: str
     run: Run
     told: Ran
     hopeless: int = 0
+    runs: int = 0
+    in_a_row: int = 0
+    tries: int = 0
+    failed: dict[str, list[str]] = field(default_factory=dict)  # by model, the hours that are told to fail
 
     def try_hours(self, models: Sequence[str], hours: Sequence[str], ran: Ran, damaged: Mapping[str, Damage]) -> None:
         """Build hours that failed together in halves, the single ones without their failing records.
@@ -148,51 +158,68 @@ class _Again:
             self.told.failures[model] = "; ".join([*whys, *more, *([told] if told else [])])
 
     def _halve(self, models: Sequence[str], hours: Sequence[str], ran: Ran) -> None:
-        whys = _errors_of(self.request, self.source, ran)
-        if not any(is_of_data(why) or is_of_neighbours(why) for why in whys.values()) or self.hopeless >= _HOPELESS:
+        whys = _errors_of(self.request, self.source, ran).values()
+        if not any(is_of_data(why) or is_of_neighbours(why) for why in whys):
             self._fail(hours, ran)
-        elif any(map(is_of_neighbours, whys.values())):
-            self._try(models, hours)
-        elif len(hours) == 1:
-            self._build_without(hours[0], ran)
-        else:
+        elif problem := self._gives_up(hours):
+            self._fail(hours, ran, problem)
+        elif len(hours) > 1:
             for half in (hours[: len(hours) // 2], hours[len(hours) // 2 :]):
                 self._try(models, half)
+        elif any(map(is_of_data, whys)):
+            self._build_without(hours[0], ran)
+        else:  # a neighbour that is not named broke DuckDB
+            self._build_without(hours[0], self._ran(self._request(hours), models))
+
+    def _gives_up(self, hours: Sequence[str]) -> str:
+        """Return why hours that failed are not tried in parts; "" when they are."""
+        if self.runs >= _RUNS or self.tries >= _TRIES:
+            return f"not searched after {self.runs:,} runs over {self.source} in this build; the next build goes on"
+        if self.hopeless >= _HOPELESS and (len(hours) == 1 or self.in_a_row >= _IN_A_ROW):
+            return f"not searched, for {self.hopeless} hours have too many records that fail"
+        return ""
 
     def _try(self, models: Sequence[str], hours: Sequence[str]) -> None:
-        ran = self.run(self._request(hours), models)
+        ran = self._ran(self._request(hours), models)
         if ran.failures:
             self._halve([each for each in models if each in ran.failures], hours, ran)
 
+    def _ran(self, request: Request, models: Sequence[str]) -> Ran:
+        ran = self.run(request, models)
+        self.runs += 1
+        self.in_a_row = self.in_a_row + 1 if ran.failures else 0
+        return ran
+
     def _build_without(self, hour: str, ran: Ran) -> None:
         """Build all tables of an hour, without the records that its models fail over."""
-        every, kept_out = self.request.project.mappings.models_of(self.source), list[Unprocessable]()
+        every, kept_out, problem = self.request.project.mappings.models_of(self.source), list[Unprocessable](), ""
         before = [each for each in self._kept_out() if each.hour != hour]
         for _ in range(_ROUNDS):
             whys = {each: why for each, why in _errors_of(self.request, self.source, ran).items() if is_of_data(why)}
             if not whys:
                 break
             try:
-                found = self._found(hour, next(iter(whys)), (*before, *kept_out))
-            except NotAlone as problem:
+                kept_out += self._found(hour, next(iter(whys)), (*before, *kept_out))
+            except NotAlone as found:
                 self.hopeless += 1
-                self._fail([hour], ran, f" ({problem})")
-                return
-            kept_out += found
-            ran = self.run(self._request([hour], (*before, *kept_out)), every)
+                problem = f"{found}; mend {self.request.project.name(next(iter(whys)))}, or what the source sends"
+                break
+            ran = self._ran(self._request([hour], (*before, *kept_out)), every)
         if ran.failures:
-            self._fail([hour], ran)
+            self._fail([hour], ran, problem)
         self.told.kept_out[self.source] = (*before, *kept_out)
 
     def _found(self, hour: str, culprit: str, kept_out: Sequence[Unprocessable]) -> list[Unprocessable]:
         """Return the records of an hour that a model fails over."""
         name, search = self.request.project.name(culprit), Search(self.source)
-        ran = self.run(replace(self._request([hour], kept_out), search=search), [name])
-        found = search.found
+        ran = self._ran(replace(self._request([hour], kept_out), search=search), [name])
+        self.tries += search.tries
+        found, problem = search.found, search.problem
         if search.is_broken:
-            found = isolate(search.records, lambda part: self._failing(hour, name, kept_out, part))
+            attempt = partial(self._failing, hour, name, kept_out)
+            found, problem = isolate(search.records, attempt, min(_TRIES_OF_RUNS, max(_RUNS - self.runs, 0))), ""
         if not found:
-            raise NotAlone(f"no record fails alone; {next(iter(ran.failures.values()), '')}".strip("; "))
+            raise NotAlone(problem or f"no record fails alone; {next(iter(ran.failures.values()), '')}".strip("; "))
         return [Unprocessable(hour, record, f"{name}: {why}") for record, why in found]
 
     def _failing(self, hour: str, name: str, kept_out: Sequence[Unprocessable], part: Part) -> str:
@@ -201,7 +228,7 @@ class _Again:
             request = replace(
                 self._request([hour], kept_out), search=Search(self.source, part), trial=Trial(Path(folder))
             )
-            ran = self.run(request, [name])
+            ran = self._ran(request, [name])
         return what_was_said(next(iter(ran.errors.values()), "")) if ran.failures else ""
 
     def _request(self, hours: Sequence[str], kept_out: Sequence[Unprocessable] | None = None) -> Request:
@@ -212,11 +239,14 @@ class _Again:
     def _kept_out(self) -> tuple[Unprocessable, ...]:
         return self.told.kept_out.get(self.source, ())
 
-    def _fail(self, hours: Sequence[str], ran: Ran, more: str = "") -> None:
+    def _fail(self, hours: Sequence[str], ran: Ran, problem: str = "") -> None:
         """Note why models failed; the first hour is named where several did."""
-        named = hours[0] + (f" and {len(hours) - 1} more hours" if len(hours) > 1 else "")
         for model, why in ran.failures.items():
-            self.told.failures.setdefault(model, f"{named}: {why}{more}")
+            before = self.failed.setdefault(model, [])
+            first = self.told.failures[model].partition(": ")[2] if before else f"{why} ({problem})" if problem else why
+            before += hours
+            more = f" and {len(before) - 1} more hours" if len(before) > 1 else ""
+            self.told.failures[model] = f"{before[0]}{more}: {first}"
 
 
 def _advised(damage: Damage) -> str:

@@ -29,7 +29,7 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
 import atexit
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import wraps
@@ -53,17 +53,17 @@ from lake.build.memory import HOURS_AT_ONCE, BuildMemory, in_parts, leaves_of
 from lake.build.run import BuildRun, Plan
 from lake.build.staged import keeping, kept_select, repair_hours, staged_rows, still_invalid, unsorted_rows
 from lake.build.unprocessable import (
+    NotAlone,
     Part,
     Record,
+    Tried,
     Unprocessable,
-    is_of_data,
     isolate,
     nested_too_deep,
     outcomes_sql,
     records_sql,
     unreadable,
     view_of,
-    what_was_said,
 )
 from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
@@ -330,26 +330,24 @@ class Plugin(BasePlugin):
         con, folder = self._connection.cursor(), self._current().staging_folder(model)
         search.records = [Record(*row) for row in con.execute(records_sql(search.source)).fetchall()]
 
-        def attempt(part: Part) -> str:
+        def narrow(part: Part) -> None:
             con.execute(self._bronze_view(search.source, part))
             shutil.rmtree(folder, ignore_errors=True)
-            try:
-                for statement in given["statements"]:
-                    con.execute(statement)
-                check = json.loads(self._check(model, given["table"], given["described"])) if given["table"] else {}
-                for statement in [*check.get("index", ()), *(check[name] for name in _CHECKS if name in check)]:
-                    con.execute(statement)
-            except duckdb.Error as problem:
-                if not is_of_data(f"{problem}\n"):
-                    raise
-                search.is_broken = search.is_broken or isinstance(problem, duckdb.InternalException)
-                return what_was_said(str(problem))
-            return ""
 
+        def steps() -> Iterator[str]:
+            yield from given["statements"]
+            check = json.loads(self._check(model, given["table"], given["described"])) if given["table"] else {}
+            yield from (*check.get("index", ()), *(check[name] for name in _CHECKS if name in check))
+
+        tried = Tried(con, narrow, steps)
         try:
-            search.found = isolate(search.records, attempt)
-        except duckdb.FatalException:
-            search.is_broken = True
+            search.found = isolate(search.records, tried)
+        except NotAlone as problem:
+            search.problem = str(problem)
+        except duckdb.Error:
+            if not tried.is_broken:
+                raise
+        search.tries, search.is_broken = tried.tries, tried.is_broken
         return ""
 
     def _table(self, table: str, source: str) -> str:

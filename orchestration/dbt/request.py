@@ -25,14 +25,17 @@ _given: "Request | None" = None
 class Search:
     """A search for the records of one hour of a source that a model fails over: all that there are, and what is found.
 
-    `part`: the run is to read these alone. `is_broken`: DuckDB itself broke, so that each try needs a new one.
+    `part`: the run is to read these alone. `tries` were made. `is_broken`: DuckDB itself broke, so
+    that each try needs a new one. `problem`: why the records cannot be told apart.
     """
 
     source: str
     part: Part | None = None
+    tries: int = 0
     records: list[Record] = field(default_factory=list)
     found: list[tuple[Record, str]] = field(default_factory=list)
     is_broken: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
