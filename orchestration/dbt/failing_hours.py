@@ -44,13 +44,13 @@ class Ran:
     """What became of a dbt run: `failures` are the models that failed or were skipped, with a sentence each.
 
     `errors` are what dbt said of each node that failed itself, by id. `kept_out` are records of the hours, by source.
-    `put_aside` are hours of tables that marts read, whose files were damaged.
+    `put_aside` are files of tables that marts read, which were damaged, with their hours.
     """
 
     failures: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     kept_out: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
-    put_aside: set[str] = field(default_factory=set)
+    put_aside: dict[str, str] = field(default_factory=dict)
 
 
 Run = Callable[[Request, Sequence[str]], Ran]
@@ -99,20 +99,25 @@ def _damaged_bronze(request: Request, source: str, hours: Sequence[str]) -> dict
 
 
 def _put_aside(request: Request, told: Ran) -> None:
-    """Put damaged tables aside that failed marts read, and say so: their hours are stale then."""
+    """Put damaged tables aside that failed marts read, and say so: their hours are stale then.
+
+    A table that could not even be opened is named by the errors: then it alone is looked at.
+    """
     from lake.upkeep.damage import damage_of
     from lake.upkeep.repair import aside
 
     plan, tables, marts = request.plan or Plan(), Tables(request.store), request.project.marts.by_name
+    unopened = {*map(request.project.name, told.errors)} - plan.marts.keys()
     hours = {
         receipt.file: receipt.hour
         for mart in plan.marts.keys() & told.failures.keys()
         for read in marts[mart].reads
         for model in read.models
+        if not unopened or model in unopened
         for receipt in tables.slots(model).within({window(read, hour) for hour in plan.marts[mart]})
     }
     for key, found in damage_of(request.store, hours.keys()).items():
-        told.put_aside.add(hours[key])
+        told.put_aside[key] = hours[key]
         now = "" if found.state == MISSING else f" and is now {aside(request.store, key)}"
         tell_omission(f"{key} {found.found}{now}; `headwater build` makes it again")
 

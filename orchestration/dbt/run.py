@@ -101,11 +101,13 @@ def build(
     request = Request(settings, store, project or load_project())
     sources, done, in_range = list(sources), Built(), _between(first, last)
     chosen = in_range if only is None else lambda hour: in_range(hour) and hour in only
-    put_aside = _build_all(request, done, sources, chosen, in_range, again, quiet, told)
-    if put_aside:  # tables that were damaged, and the marts that failed over them, are made again
+    found, put_aside = _build_all(request, done, sources, chosen, in_range, again, quiet, told), dict[str, str]()
+    while found.keys() - put_aside.keys():  # tables that were damaged, and marts that failed over them, are made again
+        put_aside |= found
         for mart in request.project.marts.by_name:
             done.failures.pop(mart, None)
-        _build_all(request, done, sources, put_aside.__contains__, in_range, False, quiet, told)
+        hours = {*found.values()}
+        found = _build_all(request, done, sources, hours.__contains__, in_range, False, quiet, told)
     done.repaired = dict(request.repaired)
     for model, made in done.repaired.items():
         warn_once(
@@ -128,8 +130,8 @@ def _build_all(
     again: bool,
     quiet: bool,
     told: Told,
-) -> set[str]:
-    """Build the `chosen` hours of sources and those of marts in a range; return hours whose damaged tables must be."""
+) -> dict[str, str]:
+    """Build the `chosen` hours of sources and those of marts in a range; return damaged tables with their hours."""
     store, mappings = request.store, request.project.mappings
     wanted: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for source in sources:
@@ -179,15 +181,15 @@ def _counter(told: Told, what: str, of: int) -> Callable[[str], None]:
 
 def _build_marts(
     request: Request, done: Built, wanted: Callable[[str], bool], again: bool, quiet: bool, told: Told
-) -> set[str]:
-    """Build the stale hours of all marts in one dbt run, which orders them; return hours of tables put aside for it."""
+) -> dict[str, str]:
+    """Build the stale hours of all marts in one dbt run, which orders them; return files put aside with their hours."""
     store, project = request.store, request.project
     for model in removed_marts(store, project.marts):
         retire(store, model)
     done.failures.update(project.blocked(project.marts.problems))
     hours = planned_marts(store, project, wanted, again)
     if not hours:
-        return set()
+        return {}
     before = {mart: build_receipts.of_model(store, mart) for mart in hours}
     plan = Plan(marts=hours, if_stale=not again)
     counted = _counter(told, "building gold, tables", len(hours))
@@ -280,8 +282,8 @@ def _run(request: Request, models: Sequence[str], quiet: bool) -> Ran:
                 raise BuildFailed({"dbt": said})
             return Ran(failures | ran.failures, ran.errors)
         culprit = request.standing_in[0]
-        if culprit in broken:
-            raise BuildFailed({"dbt": said})
+        if culprit in broken:  # a table of the lake, which its readers read as it was published
+            return Ran(failures | dict.fromkeys(wanted, _first_lines(said)), {culprit: said})
         broken[culprit] = f"{request.project.file_of(culprit)}: {one_line(said)}"
 
 

@@ -96,6 +96,29 @@ def test_late_events_give_what_events_in_order_give(marts: Path, tmp_path: Path)
     assert headwater("query", kept, "--json").json[0] == {"count_star()": 0}
 
 
+def test_a_damaged_table_that_marts_fail_over_is_put_aside_and_made_again(marts: Path, tmp_path: Path) -> None:
+    land_and_build(deliver(tmp_path / "in", "plain", (5, 6, 12), "198.51.100.7"))
+    sound, hour = rows(marts), "date=2026-03-02/hour=06/part.parquet"
+    key = f"silver/authentication/source={SOURCE}/{hour}"
+    whole = (marts / key).read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    damages = {
+        "is no Parquet file": whole[:4] + bytes(len(whole) - 8) + whole[-4:],  # no view of it can be made
+        "holds other bytes than its receipt says": whole[:4] + bytes(footer - 4) + whole[footer:],
+    }
+    for found, damaged in damages.items():
+        (marts / key).write_bytes(damaged)
+        (marts / f"gold/seen_addresses/{hour}").unlink()
+        said = headwater("build")
+        assert said.code == 1
+        assert re.search(rf"{key} {found}.* and is now damaged/{key}; `headwater build` makes it again", said.err)
+        assert "models failed" not in said.err
+        assert damaged == (marts / "damaged" / key).read_bytes()
+        shutil.rmtree(marts / "damaged")
+        assert sound == rows(marts)
+    assert "nothing is stale" in headwater("build").out
+
+
 class TestAnEditedProject:
     """What each kind of edit makes stale; and that equal rows, built again, make nothing stale or behind."""
 
