@@ -25,8 +25,8 @@ from lake.base.sql import literal, quoted
 GIB = 1 << 30
 _CHUNK_BYTES = 1 << 20  # what the caches hold: chunks of 16 MiB take a tenth longer
 # What is not DuckDB's: Python and Arrow (150 MiB before the first record), and what it takes beyond its limit, which
-# grows with what it holds. Windows records need 256 MiB of DuckDB's, with one thread.
-_OUTSIDE_DUCKDB, _BEYOND_ITS_LIMIT, _LEAST_OF_DUCKDB = 200 << 20, 0.4, 256 << 20
+# grows with what it holds. Windows records need 192 MiB of DuckDB's, with one thread; 256 are given where less fails.
+_OUTSIDE_DUCKDB, _BEYOND_ITS_LIMIT, _LEAST_OF_DUCKDB, _MORE_OF_DUCKDB = 200 << 20, 0.4, 192 << 20, 256 << 20
 _PYTHON_BYTES, _OPEN_HOUR_BYTES = 170 << 20, 6 << 20  # the latter of a thread, before an hour's first row, uncounted
 _ONE_THREAD_BELOW = _TWO_PASSES_BELOW = 768 << 20
 _FEW_BYTES = 256 << 10  # of objects as stored, which a second thread is not worth: getting it ready takes 20 ms
@@ -75,6 +75,7 @@ class LandingSettings:
     threads: int = 2
     limits: Limits = field(default_factory=lambda: Limits(chunk_bytes=_CHUNK_BYTES))
     stalls_as: str = "stall"  # `quarantine` or `null` once someone has decided what a stalled batch should do
+    least_of_duckdb: int = _LEAST_OF_DUCKDB  # bytes, whatever the memory
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Writing:
 
         Where that takes too much memory as well, one thread does it: each has vectors of its own.
         """
-        frugal = replace(self, settings=replace(self.settings, threads=1))
+        frugal = replace(self, settings=replace(self.settings, threads=1, least_of_duckdb=_MORE_OF_DUCKDB))
         ways = [(self._in_one_pass, open_hours(self.settings)), (self._in_two_passes, None)]
         for copy, most_hours in ways[self.settings.memory_bytes < _TWO_PASSES_BELOW :]:
             try:
@@ -291,7 +292,7 @@ def _read_ahead(objects: Sequence[RawObject]) -> Iterator[RawObject]:
 def duckdb_bytes(settings: LandingSettings) -> int:
     """Return how much of the memory is DuckDB's."""
     outside = _OUTSIDE_DUCKDB + int(settings.memory_bytes * _BEYOND_ITS_LIMIT)
-    return max(settings.memory_bytes - outside, _LEAST_OF_DUCKDB)
+    return max(settings.memory_bytes - outside, settings.least_of_duckdb)
 
 
 def open_hours(settings: LandingSettings) -> int:
@@ -310,7 +311,7 @@ def _limits(settings: LandingSettings) -> Limits:
     held = settings.limits
     return replace(
         held,
-        max_record_bytes=min(held.max_record_bytes, duckdb_bytes(settings) // _COPIES),
+        max_record_bytes=min(held.max_record_bytes, max(duckdb_bytes(settings), _MORE_OF_DUCKDB) // _COPIES),
         max_document_bytes=min(held.max_document_bytes, max(settings.memory_bytes // 16, 1 << 20)),
     )
 
