@@ -246,3 +246,9 @@ case
       else {{ fdr_millis(text) }}
     end
 {%- endmacro %}
+
+
+{#- One end of a connection that a detection lists: `each` is the connection. -#}
+{% macro fdr_access_end(end) -%}
+{'ip': {{ ip_or_null('each."' ~ end ~ 'Address"') }}, 'port': {{ fdr_number('each."' ~ end ~ 'Port"', 1, 65535) }}}
+{%- endmacro %}

@@ -143,17 +143,18 @@ case
 
 
 {#- The account of DOMAIN\name. -#}
-{% macro windows_account(text) -%}
+{% macro windows_account(text, sid="null::varchar") -%}
 {%- set domain = "nullif(regexp_extract(" ~ text ~ ", '^([^\\\\]+)\\\\', 1), '')" -%}
-{{ windows_user("regexp_extract(" ~ text ~ ", '[^\\\\]+$')", domain=domain) }}
+{{ windows_user("regexp_extract(" ~ text ~ ", '[^\\\\]+$')", sid, domain) }}
 {%- endmacro %}
 
 
 {#- A process by its path, its id (hexadecimal in Security events, decimal in Sysmon's) and its Sysmon GUID. OCSF asks
     for an id: a process that is only named has an unknown one. -#}
-{% macro windows_process(path, pid, guid="null::varchar") -%}
+{% macro windows_process(path, pid, guid="null::varchar", cmd_line=none) -%}
 {'name': {{ windows_file_name(path) }}, 'pid': try_cast({{ pid }} as bigint),
-     'uid': {{ windows_process_uid(path, pid, guid) }}, 'file': {{ windows_file(path, 8) }}}
+     'uid': {{ windows_process_uid(path, pid, guid) }}, 'file': {{ windows_file(path, 8) }}
+     {%- if cmd_line %}, 'cmd_line': {{ cmd_line }}{% endif %}}
 {%- endmacro %}
 
 {% macro windows_process_uid(known, pid, guid="null::varchar") -%}

@@ -689,7 +689,7 @@
 {%- endmacro %}
 
 {% macro ocsf_type__network_activity() -%}
-  {{ return({"uid": 4001, "caption": "Network Activity", "category_uid": 4, "category_name": "Network Activity", "version": "1.8.0", "profiles": ["cloud", "datetime", "host", "osint", "security_control"], "profiles_filled": {"datetime": "(\"time_dt\" IS NOT NULL)", "security_control": "(\"action_id\" IS NOT NULL OR \"action\" IS NOT NULL OR \"disposition_id\" IS NOT NULL OR \"disposition\" IS NOT NULL OR \"is_alert\" IS NOT NULL OR \"risk_level_id\" IS NOT NULL OR \"risk_level\" IS NOT NULL OR \"risk_score\" IS NOT NULL OR \"attacks\" IS NOT NULL OR \"policy\" IS NOT NULL)", "cloud": "(\"cloud\" IS NOT NULL)", "host": "(\"actor\" IS NOT NULL OR \"device\" IS NOT NULL)", "osint": "(\"osint\" IS NOT NULL)"},
+  {{ return({"uid": 4001, "caption": "Network Activity", "category_uid": 4, "category_name": "Network Activity", "version": "1.8.0", "profiles": ["cloud", "datetime", "host", "osint", "security_control"], "profiles_filled": {"datetime": "(\"time_dt\" IS NOT NULL)", "security_control": "(\"action_id\" IS NOT NULL OR \"action\" IS NOT NULL OR \"disposition_id\" IS NOT NULL OR \"disposition\" IS NOT NULL OR \"is_alert\" IS NOT NULL OR \"risk_level_id\" IS NOT NULL OR \"risk_level\" IS NOT NULL OR \"risk_score\" IS NOT NULL OR \"attacks\" IS NOT NULL OR \"policy\" IS NOT NULL OR \"firewall_rule\" IS NOT NULL)", "cloud": "(\"cloud\" IS NOT NULL)", "host": "(\"actor\" IS NOT NULL OR \"device\" IS NOT NULL)", "osint": "(\"osint\" IS NOT NULL)"},
     "columns": [
       ["time", "BIGINT"],
       ["time_dt", "TIMESTAMP"],
@@ -739,7 +739,8 @@
       ["observation_point", "VARCHAR"],
       ["observation_point_id", "INTEGER"],
       ["url", "STRUCT(\"url_string\" VARCHAR, \"hostname\" VARCHAR, \"path\" VARCHAR)"],
-      ["policy", "STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"type\" VARCHAR)"]
+      ["policy", "STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"type\" VARCHAR)"],
+      ["firewall_rule", "STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR)"]
     ]}) }}
 {%- endmacro %}
 

@@ -42,11 +42,13 @@ select
     -- who did it: Sysmon names an account and an image, Security audit events name a subject and a process
     {
         'user': case
-            when event_type like 'sysmon:%' then {{ windows_account("user_account") }}
+            when event_type like 'sysmon:%' then {{ windows_account("user_account", "subject_user_sid") }}
             else {{ windows_user("subject_user_name", "subject_user_sid", "subject_domain_name") }}
         end,
         'session': {'uid': subject_logon_id},
-        'process': {{ windows_process("coalesce(image, process_name, application)", "process_id", "process_guid") }},
+        'process': {{ windows_process(
+            "coalesce(image, process_name, application)", "process_id", "process_guid", "command_line"
+        ) }},
         -- OCSF asks for an actor where a record names none
         'app_name': case
             when coalesce(

@@ -36,6 +36,7 @@ first_addresses as (
 located as (
     select *,
         coalesce(
+            case when event_name like '%IP6%' then {{ fdr_ip(fdr_value("LocalAddressIP6")) }} end,
             {{ fdr_ip("first_local") }}, {{ fdr_ip(fdr_value("LocalAddressIP6")) }}
         ) as local_ip,
         {{ fdr_ip("first_aip") }} as public_ip
@@ -51,7 +52,8 @@ select
                 when regexp_matches(_raw, '"(CompositeId|DetectId|composite_id)"') then 'DetectionSummary:'
                 else 'unnamed'
             end
-        when contains(family, 'DetectionSummary') then 'DetectionSummary:' || family
+        when contains(family, 'DetectionSummary') or contains(family, 'DetectionInfoEvent')
+            then 'DetectionSummary:' || family
         when family like '%Written' or contains(family, 'FileWritten') then 'FileWritten:' || family
         when contains(family, 'InjectedThread') then 'InjectedThread:' || family
         when contains(family, 'ModuleLoad') then 'ModuleLoad:' || family

@@ -22,7 +22,9 @@ named as (
             when 'microsoft-windows-eventlog' then case when EventID = 104 then 'system' else 'security' end
             -- rows of Defender's tables tell of the same events, and have their numbers
             when 'microsoft defender for endpoint'
-                then case when EventID in (4624, 4625) then 'security' else 'sysmon' end
+                then case
+                    when EventID in (4624, 4625) then 'security' when EventID = 0 then 'endpoint' else 'sysmon'
+                end
             {% set logs = {
                 "microsoft-windows-powershell": "powershell",
                 "powershellcore": "powershell",
@@ -65,6 +67,7 @@ select
             end))
         when log = 'security' and EventID in (4656, 4663, 4670)
             then concat_ws(':', log, EventID, lower({{ event_value("ObjectType") }}))
+        when log = 'endpoint' then 'endpoint:' || lower(replace(EventType, ' ', ''))
         else log || ':' || EventID
     end as event_type,
     EventID as event_id,
@@ -161,8 +164,17 @@ select
     -- process
     {{ event_value("NewProcessId") }} as new_process_id,
     {{ event_value("NewProcessName") }} as new_process_name,
+    -- NXLog's names have no case: the header's ProcessID hides the event's ProcessId, which the text tells
     coalesce(
-        {{ event_value("ProcessId") }}, case when has_bare_process_id then ExecutionProcessID::varchar end
+        {{ event_value("ProcessId") }},
+        case
+            when has_bare_process_id then ExecutionProcessID::varchar
+            when _record is null and EventTime is not null and log in ('sysmon', 'security') and EventID <> 4673
+                then nullif(nullif(regexp_extract(Message, '\n\s*(?:' || concat_ws('|',
+                    '(?:(?:Creator|Caller|Client) )?Process ?I[Dd]', 'ID du processus(?: [^:\n]{1,20})?',
+                    '(?:Erstellerp|P)rozess-ID'
+                ) || ')[^0-9\n]{1,8}(0x[0-9a-fA-F]+|[0-9]+)', 1), ''), '0x0')
+        end
     ) as process_id,
     {{ event_value("ProcessName") }} as process_name,
     {{ event_value("ProcessGuid") }} as process_guid,

@@ -1,8 +1,9 @@
 """Rows of Defender for Endpoint's tables (DeviceProcessEvents, DeviceLogonEvents, …) as the events that they tell of.
 
 They are no records of an event log, and yet the same events: each gets the number that Sysmon or Security gives an
-event of its kind, and the names of that event's data. Other kinds of rows get the number 0. `EventType` holds the kind
-as Defender calls it. Columns that have no place keep their names. Columns: "Advanced hunting schema", Microsoft Learn.
+event of its kind, and the names of that event's data. Other kinds of rows get the number 0, and are told apart by
+`EventType`, which holds the kind as Defender calls it. Columns that have no place keep their names. Columns: "Advanced
+hunting schema", Microsoft Learn.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ Record = dict[str, Any]
 SOURCE: Final = "Microsoft Defender for Endpoint"
 _SECURITY: Final = {"LogonSuccess": 4624, "LogonFailed": 4625}
 _EVENTS: Final = _SECURITY | {
-    "ProcessCreated": 1, "ConnectionSuccess": 3, "InboundConnectionAccepted": 3, "ImageLoaded": 7,
+    "ProcessCreated": 1, "ConnectionSuccess": 3, "InboundConnectionAccepted": 3, "DriverLoad": 6, "ImageLoaded": 7,
     "CreateRemoteThreadApiCall": 8, "OpenProcessApiCall": 10, "FileCreated": 11, "RegistryKeyCreated": 12,
     "RegistryKeyDeleted": 12, "RegistryValueDeleted": 12, "RegistryValueSet": 13, "FileDeleted": 26,
 }  # fmt: skip
@@ -25,7 +26,17 @@ _LOGON_TYPES: Final = {
     "Interactive": "2", "Network": "3", "Batch": "4", "Service": "5", "Unlock": "7", "NetworkCleartext": "8",
     "NewCredentials": "9", "RemoteInteractive": "10", "CachedInteractive": "11",
 }  # fmt: skip
-_INITIATING: Final = {"ProcessId": "InitiatingProcessId", "Image": "InitiatingProcessFolderPath"}
+# Connections that were seen, with the way that each went where its kind says it.
+_CONNECTIONS: Final = {
+    "ConnectionSuccess": "true", "InboundConnectionAccepted": "false", "ConnectionFailed": "true",
+    "ConnectionRequest": "true", "ConnectionAttempt": "true", "ConnectionAcknowledged": "true", "ConnectionFound": "",
+    "InboundConnectionAttempt": "false", "InboundConnectionAcknowledged": "false", "ListeningConnectionCreated": "",
+}  # fmt: skip
+_INITIATING: Final = {
+    "ProcessId": "InitiatingProcessId", "Image": "InitiatingProcessFolderPath",
+    "CommandLine": "InitiatingProcessCommandLine", "SubjectUserSid": "InitiatingProcessAccountSid",
+}  # fmt: skip
+_IN_FILE: Final = _INITIATING | {"TargetFilename": "FolderPath"}
 _CREATED: Final = {
     "ProcessId": "ProcessId", "Image": "FolderPath", "CommandLine": "ProcessCommandLine", "LogonId": "LogonId",
     "IntegrityLevel": "ProcessIntegrityLevel", "Company": "ProcessVersionInfoCompanyName",
@@ -54,10 +65,18 @@ _INBOUND: Final = {
     "SourceHostname": "RemoteUrl",
 }  # fmt: skip
 _NAMES: Final[dict[int, dict[str, str]]] = {
-    1: _CREATED, 3: _INITIATING | {"Protocol": "Protocol"}, 7: _INITIATING | {"ImageLoaded": "FolderPath"},
-    8: _OTHER_PROCESS, 10: _OTHER_PROCESS, 11: _INITIATING | {"TargetFilename": "FolderPath"}, 12: _INITIATING,
-    13: _INITIATING | {"Details": "RegistryValueData"}, 26: _INITIATING | {"TargetFilename": "FolderPath"},
-    4624: _LOGON, 4625: _LOGON,
+    1: _CREATED, 3: _INITIATING | {"Protocol": "Protocol"}, 6: {"ImageLoaded": "FolderPath"},
+    7: _INITIATING | {"ImageLoaded": "FolderPath"},
+    8: _OTHER_PROCESS, 10: _OTHER_PROCESS, 11: _IN_FILE, 12: _INITIATING,
+    13: _INITIATING | {"Details": "RegistryValueData"}, 26: _IN_FILE, 4624: _LOGON, 4625: _LOGON,
+    0: _IN_FILE | {
+        "SubjectUserName": "InitiatingProcessAccountName", "SubjectDomainName": "InitiatingProcessAccountDomain",
+        "Protocol": "Protocol",
+    },
+}  # fmt: skip
+# Tables of Defender for Identity name the ends of what they saw otherwise.
+_OF_IDENTITY: Final = {
+    "IPAddress": "RemoteIP", "Port": "RemotePort", "DestinationIPAddress": "LocalIP", "DestinationPort": "LocalPort",
 }  # fmt: skip
 
 
@@ -72,7 +91,15 @@ def as_event(row: Record) -> Record:
     number = _EVENTS.get(kind, 0)
     table = str(row.get("azure.category") or row.get("Type") or "DeviceEvents").rpartition("-")[2]
     at = row.pop("Timestamp", None) or row.get("TimeGenerated")
-    header = {"EventID": number, "Channel": table, "Hostname": row.pop("DeviceName"), "SourceName": SOURCE}
+    host = row.pop("DeviceName")
+    if table.startswith("Identity"):
+        for name, column in _OF_IDENTITY.items():
+            if name in row and column not in row:
+                row[column] = row.pop(name)
+        if seen := row.get("DestinationDeviceName"):  # the machine that is signed in to; DeviceName is where from
+            row |= {"DestinationDeviceName": None, "RemoteDeviceName": host}
+            host = seen
+    header = {"EventID": number, "Channel": table, "Hostname": host, "SourceName": SOURCE}
     header |= {"EventType": kind, "Category": kind, "TimeCreated": _iso(at)}
     data = {name: value for name, value in _data(row, number, kind) if value}
     kept = {name: value for name, value in row.items() if value is not None and value != ""}
@@ -81,9 +108,10 @@ def as_event(row: Record) -> Record:
 
 def _data(row: Record, number: int, kind: str) -> Iterator[tuple[str, Any]]:
     names = dict(_NAMES.get(number, {}))
-    if number == 3:
-        names |= _INBOUND if kind == "InboundConnectionAccepted" else _OUTBOUND
-        yield "Initiated", "false" if kind == "InboundConnectionAccepted" else "true"
+    if kind in _CONNECTIONS or (number == 0 and row.get("RemoteIP") and "LocalIP" in row):
+        initiated = _CONNECTIONS.get(kind, "")
+        names |= _INBOUND if initiated == "false" else _OUTBOUND
+        yield "Initiated", initiated
     file, holder = row.get("FileName"), row.get("FolderPath")
     if file and holder and not str(holder).lower().endswith(str(file).lower()):
         row["FolderPath"] = f"{holder}\\{file}"
@@ -94,7 +122,7 @@ def _data(row: Record, number: int, kind: str) -> Iterator[tuple[str, Any]]:
     if number in (4624, 4625) and (kind_of_logon := row.get("LogonType")) in _LOGON_TYPES:
         del row["LogonType"]
         yield "LogonType", _LOGON_TYPES[kind_of_logon]
-    if number in (1, 7, 26):
+    if number in (0, 1, 6, 7, 11, 26):
         hashes = [f"{each}={row.pop(each)}" for each in ("SHA1", "SHA256", "MD5") if row.get(each)]
         yield "Hashes", ",".join(hashes)
     if number and number not in _SECURITY.values():

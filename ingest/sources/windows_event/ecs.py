@@ -103,6 +103,7 @@ _POWERSHELL: Final = {
     "powershell.sequence": "MessageNumber",
     "powershell.total": "MessageTotal",
     "powershell.runspace_id": "RunspaceId",
+    "process.command_line": "HostApplication",
     "file.path": "Path",
 }
 _SUBJECT, _TARGET = (

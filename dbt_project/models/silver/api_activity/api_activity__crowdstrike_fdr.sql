@@ -12,6 +12,11 @@ with events as (
         {{ fdr_audit_value(["target_name", "target_user", "name", "APIClientID", "id"]) }} as target_name,
         {{ fdr_audit_value(["target_user_uuid", "target_uuid", "APIClientID", "id"]) }} as target_uid,
         {{ fdr_audit_value(["trace_id"]) }} as trace_id,
+        -- a request to the API
+        {{ fdr_audit_value(["user_agent"]) }} as agent,
+        {{ fdr_audit_value(["request_method"]) }} as method,
+        {{ fdr_audit_value(["request_path"]) }} as url_path,
+        {{ fdr_audit_value(["status_code"]) }} as response_code,
         -- createUser, update_policy, detection_update, CreateAPIClient
         lower(regexp_replace(coalesce(operation, ''), '([a-z])([A-Z])', '\1_\2', 'g')) as words,
         case
@@ -29,7 +34,11 @@ select
     operation_id as activity_id,
     case when operation_id = 99 then coalesce(operation, event_name) end as activity_name,
     severity_id,
-    case success when 'true' then 1 when 'false' then 2 else 0 end as status_id,
+    -- of a request `Success` says that it was logged
+    case
+        when try_cast(response_code as integer) >= 400 then 2
+        else case success when 'true' then 1 when 'false' then 2 else 0 end
+    end as status_id,
     action_id,
     disposition_id,
     attacks,
@@ -37,8 +46,10 @@ select
     {
         'operation': coalesce(operation, event_name, 'Unknown'),
         'service': {'name': service_name},
-        'request': {'uid': trace_id}
+        'request': {'uid': trace_id},
+        'response': {'code': {{ fdr_number("response_code", 0, 999) }}}
     } as api,
+    {'user_agent': agent, 'http_method': method, 'url': {'path': url_path}} as http_request,
     {'ip': console_ip, 'name': case when console_ip is null then 'Unknown' end} as src_endpoint,
     case
         when coalesce(target_name, target_uid) is not null then [{'name': target_name, 'uid': target_uid}]

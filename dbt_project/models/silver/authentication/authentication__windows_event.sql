@@ -213,7 +213,7 @@ select
         when logon_type_number in (10, 12) then true
         -- A computer also logs on to itself over the network stack: without an address nothing is known.
         when logon_type_number in (3, 8) then client_ip not in ('127.0.0.1', '::1')
-        when logon_type is not null then false
+        when logon_type_number is not null then false
     end as is_remote,
     case when logon_type is not null then logon_type_number = 8 end as is_cleartext,
     {{ observables([

@@ -6,7 +6,13 @@ select
     action_id,
     disposition_id,
     attacks,
-    {'process': actor.process, 'user': actor.user} as actor,
+    {
+        'process': {{ fdr_process(
+            "coalesce(context_process_id, target_process_id)", "coalesce(context_image_file_name, image_file_name)",
+            "context_base_file_name", extra={"cmd_line": "command_line"}
+        ) }},
+        'user': actor.user
+    } as actor,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("actor.user.name", 4, "user_name"),

@@ -1,4 +1,16 @@
 -- Windows events that no route sends elsewhere: published whole, never dropped.
+with events as (
+    select
+        *,
+        -- who asked for a certificate
+        case
+            when event_type in ('security:4886', 'security:4887', 'security:4888', 'security:4889')
+                then {{ undeclared_value("Requester") }}
+        end as requester
+    from {{ ref("windows_event") }}
+    where class_uid = 0
+)
+
 select
     99 as activity_id,
     coalesce(category, event_type) as activity_name,
@@ -7,14 +19,22 @@ select
     -- The classic PowerShell log says everything in its text.
     case when event_type like 'windows_powershell:%' then message_text else message end as message,
     {
-        'user': {{ windows_user("subject_user_name", "subject_user_sid", "subject_domain_name") }},
+        -- an event that names nobody was written in the name of somebody
+        'user': case
+            when requester is not null then {{ windows_account("requester") }}
+            when coalesce(subject_user_name, subject_user_sid) is null
+                then {{ windows_user("account_name", "account_sid", "account_domain") }}
+            else {{ windows_user("subject_user_name", "subject_user_sid", "subject_domain_name") }}
+        end,
         'session': {'uid': subject_logon_id},
-        'process': {{ windows_process("coalesce(process_name, image)", "process_id", "process_guid") }}
+        'process': {{ windows_process(
+            "coalesce(process_name, image)", "process_id", "process_guid", "command_line"
+        ) }}
     } as actor,
     device,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
-        observable("actor.user.name", 4, "subject_user_name"),
+        observable("actor.user.name", 4, "coalesce(subject_user_name, account_name)"),
         observable("actor.process.name", 9, windows_file_name("coalesce(process_name, image)")),
     ]) }} as observables,
     metadata,
@@ -25,6 +45,6 @@ select
         "UtcTime": null, "EventTime": null, "TimeCreated": null, "EventReceivedTime": null, "@timestamp": null,
         "@version": null, "host": null, "port": null, "tags": null, "SourceModuleName": null, "SourceModuleType": null,
         "SubjectUserSid": null, "SubjectUserName": null, "SubjectDomainName": null, "SubjectLogonId": null,
+        "AccountName": null, "Domain": null, "UserID": null, "Requester": null,
         "ProcessName": null, "ProcessId": null, "ProcessGuid": null, "Image": null}')) as unmapped
-from {{ ref("windows_event") }}
-where class_uid = 0
+from events

@@ -10,22 +10,34 @@ with read as (
             "title": ["DisplayName", "display_name", "DetectName", "Name", "IncidentDescription", "RuleName"],
             "description": ["DetectDescription", "Description", "description", "IncidentDescription"],
             "severity_name": ["SeverityName", "severity_name"],
-            "severity_number": ["Severity", "severity"],
-            "tactic": ["Tactic", "tactic", "MitreAttack[0].tactic", "MitreAttack[0].Tactic"],
-            "tactic_uid": ["tactic_id", "MitreAttack[0].tactic_id", "MitreAttack[0].TacticID"],
-            "technique": ["Technique", "technique", "MitreAttack[0].technique", "MitreAttack[0].Technique"],
-            "technique_uid": ["technique_id", "MitreAttack[0].technique_id", "MitreAttack[0].TechniqueID"],
+            "severity_number": ["Severity", "severity", "ThreatgraphIndicators[0].Severity"],
+            "tactic": ["Tactic", "tactic", "Tactics", "MitreAttack[0].tactic", "MitreAttack[0].Tactic"],
+            "tactic_uid": ["tactic_id", "TacticId", "TacticIds", "MitreAttack[0].tactic_id",
+                "MitreAttack[0].TacticID"],
+            "technique": ["Technique", "technique", "Techniques", "MitreAttack[0].technique",
+                "MitreAttack[0].Technique"],
+            "technique_uid": ["technique_id", "TechniqueId", "TechniqueIds", "MitreAttack[0].technique_id",
+                "MitreAttack[0].TechniqueID"],
             "link": ["FalconHostLink", "falcon_host_link"],
             "disposition_text": ["PatternDispositionDescription", "pattern_disposition_description"],
             "file_name": ["FileName", "filename"],
-            "file_path": ["FilePath", "filepath"],
+            "file_path": ["FilePath", "filepath", "ImageFileName"],
+            "domain_name": ["DomainName"],
             "file_sha256": ["SHA256String", "sha256", "SHA256HashData"],
             "file_sha1": ["SHA1String", "sha1", "SHA1HashData"],
             "file_md5": ["MD5String", "md5", "MD5HashData"],
             "process_id": ["ProcessId", "process_id", "TargetProcessId", "ContextProcessId"],
             "process_start": ["ProcessStartTime", "process_start_time"],
             "command": ["CommandLine", "cmdline"],
-            "host_name": ["Hostname", "ComputerName", "EndpointName", "device.hostname"],
+            "parent_uid": ["ParentProcessId", "parent_process_id", "parent_details.process_id"],
+            "parent_path": ["ParentImageFilePath", "ParentImageFileName", "parent_details.filepath",
+                "parent_details.filename"],
+            "parent_command": ["ParentCommandLine", "parent_details.cmdline"],
+            "pattern_uid": ["PatternId", "pattern_id"],
+            "indicator_type": ["IOCType", "ioc_type"],
+            "indicator": ["IOCValue", "ioc_value"],
+            "host_name": ["Hostname", "ComputerName", "EndpointName", "device.hostname",
+                "ThreatgraphIndicators[0].Hostname"],
             "host_address": ["LocalIP", "LocalIPv6", "device.local_ip"],
             "host_domain": ["MachineDomain", "device.machine_domain"],
             "account_name": ["SourceAccountName", "SourceAccountSamAccountName", "UserName", "user_name"],
@@ -44,6 +56,21 @@ with read as (
         }.items() %},
         {{ fdr_undeclared(others) }} as {{ name }}
         {%- endfor %},
+        -- connections that the process made, and the tactics and techniques of what it did
+        try_cast(from_json(coalesce(
+            json_extract(coalesce(event, _raw), '$.NetworkAccesses'),
+            json_extract(coalesce(event, _raw), '$.MobileNetworkConnections')
+        ), '[{
+            "Protocol": "VARCHAR", "LocalAddress": "VARCHAR", "LocalPort": "VARCHAR", "RemoteAddress": "VARCHAR",
+            "RemotePort": "VARCHAR", "ConnectionDirection": "VARCHAR"
+        }]') as struct(
+            "Protocol" varchar, "LocalAddress" varchar, "LocalPort" varchar, "RemoteAddress" varchar,
+            "RemotePort" varchar, "ConnectionDirection" varchar
+        )[]) as accesses,
+        try_cast(from_json(
+            json_extract(coalesce(event, _raw), '$.MitreAttack'),
+            '[{"Tactic": "VARCHAR", "TacticID": "VARCHAR", "Technique": "VARCHAR", "TechniqueID": "VARCHAR"}]'
+        ) as struct("Tactic" varchar, "TacticID" varchar, "Technique" varchar, "TechniqueID" varchar)[]) as mitre,
         coalesce(
             json_extract(coalesce(event, _raw), '$.PatternDispositionFlags'),
             json_extract(coalesce(event, _raw), '$.pattern_disposition_details')
@@ -59,8 +86,10 @@ events as (
         try_cast(severity_number as double) as score,
         -- The path of the file, or of its folder.
         case
-            when file_path like '%' || file_name then file_path
+            when lower(file_path) like '%' || lower(file_name) then file_path
             when regexp_matches(file_path, '[\\/]$') then file_path || file_name
+            when file_name is not null and file_path is not null
+                then file_path || case when contains(file_path, '\') then '\' else '/' end || file_name
             else coalesce(file_path, file_name)
         end as path,
         case lower(severity_name)
@@ -121,7 +150,13 @@ select
         'last_seen_time': ended_at,
         'src_url': case when link like 'http%' then link end,
         'product': {'name': 'Falcon', 'vendor_name': 'CrowdStrike'},
+        'analytic': {'uid': pattern_uid, 'type_id': case when pattern_uid is not null then 0 end,
+            'type': case when pattern_uid is not null then 'Unknown' end},
         'attacks': case
+            when len(mitre) > 1 then list_transform(mitre, lambda each: {
+                'tactic': {'name': each."Tactic", 'uid': each."TacticID"},
+                'technique': {'name': each."Technique", 'uid': each."TechniqueID"}
+            })
             when coalesce(tactic, technique, tactic_uid, technique_uid) is not null then [{
                 'tactic': {'name': tactic, 'uid': tactic_uid},
                 'technique': {'name': technique, 'uid': technique_uid}
@@ -135,18 +170,39 @@ select
     begun_at as start_time,
     ended_at as end_time,
     {{ fdr_number("certainty", 0, 100) }} as confidence_score,
-    [{
-        'process': {{ fdr_process(
-            "process_uid", "path", "file_name",
-            extra={"cmd_line": "command", "created_time": fdr_time("process_start")}
-        ) }},
+    list_concat([{
+        'process': struct_insert(
+            {{ fdr_process(
+                "process_uid", "path", "file_name",
+                extra={"cmd_line": "command", "created_time": fdr_time("process_start")}
+            ) }},
+            parent_process := {{ fdr_process(
+                "nullif(parent_uid, '0')", "parent_path", extra={"cmd_line": "parent_command"}
+            ) }}
+        ),
         'file': {{ fdr_file("path", 1, {"hashes": fdr_hashes("file_sha256", "file_sha1", "file_md5")}) }},
         'user': {{ fdr_user("account", "account_uid", "domain") }},
-        'src_endpoint': {'ip': source_ip, 'hostname': source_host, 'uid': source_uid},
-        'dst_endpoint': {'ip': target_ip, 'hostname': target_host},
+        'src_endpoint': {'ip': source_ip, 'hostname': source_host, 'uid': source_uid, 'port': null::integer},
+        'dst_endpoint': {'ip': target_ip, 'hostname': target_host, 'port': null::integer},
+        'connection_info': {'protocol_name': null::varchar, 'direction_id': null::integer, 'direction': null::varchar},
+        'query': {'hostname': case when indicator_type = 'domain' then indicator else domain_name end},
         'http_request': {'user_agent': agent},
         'data': to_json(disposition_text)
-    }] as evidences,
+    }], list_transform(accesses, lambda each: {
+        'src_endpoint': case when each."ConnectionDirection" = '1' then {{ fdr_access_end("Remote") }}
+            else {{ fdr_access_end("Local") }} end,
+        'dst_endpoint': case when each."ConnectionDirection" = '1' then {{ fdr_access_end("Local") }}
+            else {{ fdr_access_end("Remote") }} end,
+        'connection_info': {
+            'protocol_name': case each."Protocol"
+                when '6' then 'tcp' when '17' then 'udp' else lower(each."Protocol")
+            end,
+            'direction_id': case each."ConnectionDirection" when '0' then 2 when '1' then 1 else 0 end,
+            'direction': case each."ConnectionDirection"
+                when '0' then 'Outbound' when '1' then 'Inbound' else 'Unknown'
+            end
+        }
+    })) as evidences,
     {{ observables([
         observable("device.hostname", 1, "coalesce(host_name, computer_name, source_host)"),
         observable("device.ip", 2, "coalesce(host_ip, device.ip)"),
@@ -166,6 +222,8 @@ select
         "PatternDispositionDescription", "LocalIP", "MachineDomain", "SourceAccountName", "SourceAccountDomain",
         "SourceAccountObjectSid", "SourceEndpointHostName", "SourceEndpointIpAddress", "SourceEndpointSensorId",
         "TargetEndpointHostName", "UserAgent", "StartTime", "EndTime", "Confidence",
+        "ParentProcessId", "ParentImageFileName", "ParentCommandLine", "PatternId", "ContextProcessId", "ImageFileName",
+        "DomainName",
     ]) }} as unmapped,
     metadata,
     case

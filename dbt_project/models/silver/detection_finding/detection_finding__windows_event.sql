@@ -12,6 +12,7 @@ with read as (
             "Error Description", "Product Name", "Product Version", "Engine Version", "Signature Version",
             "Security intelligence Version", "Domain", "User", "SID", "ID", "RuleType", "Target Commandline",
             "Parent Commandline", "Involved File", "Inhertiance Flags", "Destination", "State", "Resource",
+            "Threat Resource Path", "Hashes",
         ]) }} as fields
     from {{ ref("windows_event") }}
     where class_uid = 2004
@@ -22,7 +23,10 @@ events as (
         *,
         event_id between 1121 and 1128 as is_rule,
         {{ field("Threat Name") }} as threat_name,
-        coalesce({{ field("Path") }}, {{ field("Resource") }}) as resource,
+        coalesce(
+            {{ field("Path") }}, {{ field("Resource") }}, {{ field("Threat Resource Path") }},
+            case when event_id = 1120 then {{ undeclared_value('"Threat resource path"') }} end
+        ) as resource,
         -- file:_C:\a\x.exe; containerfile:_C:\a\y.zip; process:_pid:123,ProcessStart:…
         nullif(regexp_extract(
             coalesce(regexp_extract(resource, '(?:^|; ?)file:_([^;]+)', 1), ''), '^(.*?)(?:[-]>.*)?$', 1
@@ -131,7 +135,14 @@ select
             'name': {{ windows_file_name("file_path") }},
             'path': case when {{ windows_file_name("file_path") }} is not null then file_path end,
             'type_id': case when {{ windows_file_name("file_path") }} is not null then 1 end,
-            'type': case when {{ windows_file_name("file_path") }} is not null then 'Regular File' end
+            'type': case when {{ windows_file_name("file_path") }} is not null then 'Regular File' end,
+            -- SHA1:… with a mark at the end
+            'hashes': case
+                when {{ windows_file_name("file_path") }} is not null and {{ field("Hashes") }} is not null
+                    then {{ windows_hashes(
+                        "rtrim(regexp_replace(replace(" ~ field("Hashes") ~ ", ':', '='), '[^\\w=]+', ',', 'g'), ',')"
+                    ) }}
+            end
         },
         'user': {{ windows_account("account") }},
         'data': {{ known_json({

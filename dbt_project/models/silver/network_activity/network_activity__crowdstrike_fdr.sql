@@ -7,6 +7,9 @@ with matched as (
                 'action': {{ fdr_undeclared(["RuleAction", "RuleAction_decimal"]) }},
                 'policy': {{ fdr_undeclared(["PolicyName"]) }},
                 'policy_id': {{ fdr_undeclared(["PolicyID"]) }},
+                'name': {{ fdr_undeclared(["RuleName"]) }},
+                'uid': {{ fdr_undeclared(["RuleId"]) }},
+                'process': {{ fdr_undeclared(["PID"]) }},
                 'remote': {{ fdr_undeclared(["RemoteAddress"]) }},
                 'local': {{ fdr_undeclared(["LocalAddress"]) }}
             }
@@ -82,7 +85,11 @@ select
     coalesce(rule_action_id, disposition_id) as disposition_id,
     attacks,
     case
-        when rule is not null then {{ fdr_actor("context_process_id", "image_file_name") }} else actor
+        when rule is not null then {{ fdr_actor(
+            "coalesce(context_process_id, nullif(rule.process, '0'))", "image_file_name",
+            extra={"cmd_line": "command_line"}
+        ) }}
+        else actor
     end as actor,
     -- The host stands where it opened the connection, and where there is no peer yet.
     case when direction_id = 1 then peer_end else host_end end as src_endpoint,
@@ -97,7 +104,15 @@ select
             when 6 then 'Internet Protocol version 6 (IPv6)' when 4 then 'Internet Protocol version 4 (IPv4)'
         end
     } as connection_info,
+    -- what an app on a phone asked for
+    {
+        'url_string': case
+            when contains(event_type, 'Connect') and os_type_id in (201, 301)
+                then {{ fdr_undeclared(["OriginatingURL"]) }}
+        end
+    } as url,
     {'name': rule.policy, 'uid': rule.policy_id} as policy,
+    {'name': rule.name, 'uid': rule.uid} as firewall_rule,
     {{ observables([
         observable("device.hostname", 1, "computer_name"),
         observable("src_endpoint.ip", 2, "case when direction_id = 1 then remote_ip else local_ip end"),
@@ -108,7 +123,7 @@ select
         "ContextProcessId", "ContextBaseFileName", "ContextImageFileName", "LocalAddressIP4", "LocalAddressIP6",
         "RemoteAddressIP4", "RemoteAddressIP6", "LocalPort", "RemotePort", "Protocol", "ConnectionDirection",
         "UserName", "UserSid", "UID", "AuthenticationId", "RuleAction", "PolicyName", "PolicyID", "RemoteAddress",
-        "LocalAddress",
+        "LocalAddress", "RuleName", "RuleId", "PID", "CommandLine", "ImageFileName", "OriginatingURL",
     ]) }} as unmapped,
     metadata,
     case when is_host_known then device end as device

@@ -20,7 +20,7 @@ with events as (
             when protocol = '17' then 'udp'
             when protocol = '1' then 'icmp'
             when protocol = '58' then 'ipv6-icmp'
-            when protocol not similar to '[0-9]+' then lower(protocol)
+            when protocol not similar to '[0-9]+' then regexp_replace(lower(protocol), '^(tcp|udp)v[46]$', '\1')
         end as protocol_name,
         {{ windows_port("source_port") }} as src_port,
         {{ windows_port("coalesce(destination_port, dest_port)") }} as dst_port,
@@ -41,7 +41,9 @@ select
     end as activity_name,
     severity_id,
     case
-        when action_id = 2 or event_type = 'bits:61' then 2 when event_type like 'bits:%' then 1 else status_id
+        when action_id = 2 or event_type in ('bits:61', 'endpoint:connectionfailed') then 2
+        when event_type like 'bits:%' then 1
+        else status_id
     end as status_id,
     message,
     action_id,

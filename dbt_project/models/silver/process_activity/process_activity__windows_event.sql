@@ -163,7 +163,8 @@ select
         'parent_process': {
             'name': case when is_start then actor_process.name end,
             'pid': case when is_start then actor_process.pid end,
-            'uid': case when is_start then actor_guid end,
+            'uid': case when is_start then actor_process.uid end,
+            'file': case when is_start and actor_process.name is not null then actor_process.file end,
             'cmd_line': parent_command_line
         }
     } as process,

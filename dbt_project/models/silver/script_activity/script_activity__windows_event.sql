@@ -36,7 +36,8 @@ events as (
         ) as path,
         coalesce(
             nullif(trim(regexp_extract(context_info, 'Host Application = ([^\r\n]*)', 1)), ''),
-            nullif(trim(regexp_extract(details, 'HostApplication=([^\r\n]*)', 1)), '')
+            nullif(trim(regexp_extract(details, 'HostApplication=([^\r\n]*)', 1)), ''),
+            case when event_id = 4103 and context_info is null then {{ undeclared_value("HostApplication") }} end
         ) as host_application,
         coalesce(
             nullif(trim(regexp_extract(context_info, '(?:^|\n)\s*User = ([^\r\n]*)', 1)), ''),

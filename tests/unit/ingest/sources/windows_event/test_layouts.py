@@ -140,7 +140,8 @@ ROW = {
     "InitiatingProcessAccountName": "dora", "InitiatingProcessAccountDomain": "example",
     "InitiatingProcessCommandLine": "explorer.exe",
 }  # fmt: skip
-PROCESS = {"ProcessId": 4001, "Image": "c:\\windows\\explorer.exe", "User": "example\\dora"}
+IMAGE = {"ProcessId": 4001, "Image": "c:\\windows\\explorer.exe", "CommandLine": "explorer.exe"}
+PROCESS = IMAGE | {"User": "example\\dora"}
 ROWS = {
     "ProcessCreated": (
         {"FileName": "cmd.exe", "FolderPath": "C:\\Windows\\System32", "ProcessId": 7356, "SHA1": "a1", "MD5": "b2",
@@ -170,7 +171,13 @@ ROWS = {
         {"EventType": "SetValue", "TargetObject": "HKEY_LOCAL_MACHINE\\Software\\Run\\x", "Details": "a.exe",
          **PROCESS},
     ),
-    "AntivirusScanCompleted": ({}, 0, None),
+    "ConnectionFailed": (
+        {"LocalIP": "10.0.0.31", "LocalPort": 50001, "RemoteIP": "203.0.113.9", "RemotePort": 443},
+        0,
+        {"Initiated": "true", "SourceIp": "10.0.0.31", "SourcePort": 50001, "DestinationIp": "203.0.113.9",
+         "DestinationPort": 443, "SubjectUserName": "dora", "SubjectDomainName": "example", **IMAGE},
+    ),
+    "AntivirusScanCompleted": ({}, 0, {"SubjectUserName": "dora", "SubjectDomainName": "example", **IMAGE}),
 }  # fmt: skip
 
 
