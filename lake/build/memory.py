@@ -19,6 +19,7 @@ _VECTOR = 32 << 10  # bytes: 2,048 texts
 _EXPRESSIONS = 256 << 20  # bytes of a thread: measured 240 MiB, for 34,000 Windows events
 _THREAD = 768 << 20  # bytes of the setting that a thread asks for
 _PYTHON, _MORE_PYTHON = 256 << 20, 480 << 20  # dbt's 250 MiB; beyond its limit DuckDB takes the more the more it has
+_LEAST_PYTHON = 192 << 20  # of a model alone: the vectors that its SQL asks for are counted, and never filled
 _SMALLEST = 128 << 20
 _GROUP, _SMALL_GROUP, _SMALL_DICTIONARY = 61440, 8192, 1000  # rows, rows, values
 
@@ -35,7 +36,7 @@ class BuildMemory:
     def of_duckdb(self) -> int:
         """Bytes that DuckDB may take."""
         most = max(self.memory - _MORE_PYTHON, self.memory * 3 // 4)
-        return max(min(most, self.memory - _PYTHON), _SMALLEST)
+        return max(min(most, self.memory - (_LEAST_PYTHON if self.is_least else _PYTHON)), _SMALLEST)
 
     @property
     def threads_of_duckdb(self) -> int:

@@ -1,6 +1,5 @@
 """An hour is built within little memory: what is wide goes in steps, and the rows are those that much memory gives."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,24 +9,15 @@ from ingest.contracts import load_contracts
 from ingest.landing import land_files
 from ingest.objects import list_objects
 from lake.build.memory import BuildMemory
-from lake.build.run import Plan
-from lake.ledger import build_receipts
 from lake.storage.publish import open_store
 from orchestration.dbt import run
 from orchestration.dbt.project import load_project
-from orchestration.dbt.request import Request
 from orchestration.settings import load_settings, parse_bytes
 from orchestration.steps.query import reading
 from tests.integration import okta_logs
 
 SOURCE, EVENTS = okta_logs.SOURCE, 600
 HOUR, LITTLE = "2026-03-02T03", "448MiB"
-LOGS = [
-    ("Security", "Microsoft-Windows-Security-Auditing", (4624, 4634, 4648, 4663, 4672, 4688, 4697, 4720, 4732, 5156)),
-    ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", (1, 3, 6, 7, 11, 12, 13, 22)),
-    ("Microsoft-Windows-PowerShell/Operational", "Microsoft-Windows-PowerShell", (4104,)),
-    ("System", "Service Control Manager", (7045,)),
-]
 TABLES = ("silver.authentication", "silver.base_event")
 
 
@@ -59,41 +49,6 @@ def test_an_hour_gives_the_same_rows_within_little_memory(landed: Path, tmp_path
     much, little = (rows(landed, tmp_path / memory, okta_project, memory) for memory in ("2GiB", LITTLE))
     assert [200, 400] == [len(each) for each in much]
     assert much == little
-
-
-def test_an_hour_of_wide_events_is_built_within_512_mib(place: Path, tmp_path: Path) -> None:
-    """Windows events of many classes: to write a file of each while they are computed takes more."""
-    lines = [
-        json.dumps(
-            {
-                "Channel": channel,
-                "EventID": kind,
-                "EventTime": "2026-03-02T03:10:00.000Z",
-                "RecordNumber": n * 1000 + kind,
-                "Hostname": "ws1.example.com",
-                "SourceName": provider,
-                "EventType": "CreateKey" if kind == 12 else "INFO",
-                "Image": "C:\\Windows\\explorer.exe",
-                "SubjectUserName": "ann",
-                "TargetUserName": "bob",
-                "Message": f"Event {kind} with what was said of it, number {n}",
-            }
-        )
-        for n in range(100)
-        for channel, provider, kinds in LOGS
-        for kind in kinds
-    ]
-    okta_logs.write(tmp_path / "logs/a.ndjson", lines)
-    contract, store = load_contracts()["windows_event"], open_store(str(tmp_path / "lake"))
-    (landed,) = land_files(contract, list_objects(contract, [tmp_path / "logs"]).objects, store)
-    assert len(lines) == landed.receipt.landed
-
-    settings = load_settings().model_copy(update={"memory": "512MiB"})
-    request = Request(settings, store, load_project(), Plan({"windows_event": (HOUR,)}))
-    ran = run.run_models(request, [f"{table}__windows_event" for table in ("base_event", "dispositions")])
-    assert {} == ran.failures
-    receipt = build_receipts.of_model(store, "dispositions__windows_event")[HOUR]
-    assert len(lines) == receipt.rows
 
 
 @pytest.mark.parametrize(

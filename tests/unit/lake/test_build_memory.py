@@ -22,6 +22,7 @@ def test_what_ran_out_of_memory_is_tried_with_as_little_at_once_as_can_be() -> N
     plan = BuildMemory(2048 * MIB, is_least=True)
     assert (1, 1, False) == (plan.threads_of_duckdb, plan.models, plan.is_enough_for(1, 1))
     assert "row_group_size 8192" in plan.parquet
+    assert 320 * MIB == BuildMemory(512 * MIB, is_least=True).of_duckdb, "what entity_management of Windows takes"
     assert "row_group_size 61440" == BuildMemory(2048 * MIB).parquet
 
 
