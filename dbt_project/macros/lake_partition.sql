@@ -28,14 +28,19 @@
     {%- set mapped = lake_mapped_rows(compiled_code, made) -%}
     {%- set rows = lake_events(made, compiled_code) if mapped else "" -%}
   {%- endif -%}
-  {%- set hours = tojson(mapped | list if mapped else []) -%}
-  {%- set parts = fromjson(lake_call("hw_parts", [table, source, hours])) if rows else [] -%}
-  {%- set unsorted = folder ~ "/unsorted.parquet" -%}
+  {%- set how = fromjson(lake_call("hw_parts", [model.name, tojson(mapped or {})])) if rows else {"parts": []} -%}
+  {%- set parts = how.parts -%}
+  {%- if how.held -%}
+    {#- Rows are written, checked and indexed: where they are few they are held, so that no file is read again. -#}
+    {%- do lake_execute("create or replace temp table " ~ how.held ~ " as " ~ rows) -%}
+    {%- set rows = "from " ~ how.held -%}
+  {%- endif -%}
+  {%- set whole = "read_parquet('" ~ (folder ~ "/unsorted.parquet") | replace("'", "''") ~ "')" -%}
   {% call statement("main") -%}
-    {%- if not rows -%}
+    {%- if not rows or (parts and how.held) -%}
     select 0
     {%- elif parts -%}
-    copy ({{ rows }}) to '{{ unsorted | replace("'", "''") }}' (
+    copy ({{ rows }}) to '{{ (folder ~ "/unsorted.parquet") | replace("'", "''") }}' (
       format parquet, compression lz4, row_group_size 20480, string_dictionary_page_size_limit 65536
     )
     {%- elif mapped and mapped | length == 1 -%}
@@ -45,11 +50,11 @@
     {%- endif -%}
   {%- endcall %}
   {%- for part in parts -%}
-    {%- set rows_of_part = "from read_parquet('" ~ (unsorted | replace("'", "''")) ~ "') where " ~ part -%}
-    {%- do lake_execute(lake_copy(rows_of_part, folder)) -%}
+    {%- do lake_execute(lake_copy("from " ~ (how.held or whole) ~ " where " ~ part, folder)) -%}
   {%- endfor -%}
 
   {%- do lake_call("hw_publish", [lake_checked(table, source, ocsf_class, described, mapped)]) -%}
+  {%- if how.held -%}{%- do lake_execute("drop table " ~ how.held) -%}{%- endif -%}
 
   {%- if lake_is_read(model) -%}
     {%- set select = lake_table_select(model.name) if source else lake_mart_select(model, compiled_code) -%}

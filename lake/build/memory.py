@@ -21,6 +21,7 @@ _THREAD = 768 << 20  # bytes of the setting that a thread asks for
 _PYTHON, _MORE_PYTHON = 256 << 20, 480 << 20  # dbt's 250 MiB; beyond its limit DuckDB takes the more the more it has
 _LEAST_PYTHON = 192 << 20  # of a model alone: the vectors that its SQL asks for are counted, and never filled
 _SMALLEST = 128 << 20
+_ROW = 4 << 10  # bytes of a row of silver in a table of DuckDB
 _GROUP, _SMALL_GROUP, _SMALL_DICTIONARY = 61440, 8192, 1000  # rows, rows, values
 
 
@@ -58,6 +59,11 @@ class BuildMemory:
         return (
             not self.is_least and self.threads_of_duckdb * (files * leaves * _VECTOR + _EXPRESSIONS) <= self.of_duckdb
         )
+
+    @property
+    def rows_held(self) -> int:
+        """How many rows of a model may be held until they are published: an eighth of its share."""
+        return 0 if self.is_least else self.of_duckdb // self.models // 8 // _ROW
 
     @property
     def is_little(self) -> bool:

@@ -22,6 +22,7 @@ _KEPT_BY_CLASS = (
 )
 _KEPT_IN_ONE = f"{_KEPT_AS}, row_group_size 2048, dictionary_size_limit 1000"  # what little memory has room for
 _KEPT = "kept.parquet"
+HELD_ROWS = "held_rows"  # a temporary table of all rows of a model, where they are few
 
 
 def unsorted_rows(folder: Path) -> Path:

@@ -90,10 +90,13 @@ def leaves_of(metadata: pq.FileMetaData) -> set[str]:
     return found
 
 
-def staged_statements(event_class: EventClass, folder: Path, unsorted: Path, parts: Sequence[str]) -> list[str]:
+def staged_statements(
+    event_class: EventClass, folder: Path, unsorted: Path, parts: Sequence[str], held: str = ""
+) -> list[str]:
     """Return the statements that write the indexes of a model's staged partitions, hour by hour; none without rows.
 
-    `unsorted` is one file of the same rows, if it exists. `parts` are conditions on hours, written one after the other.
+    `unsorted` is one file of the same rows, if it exists, `held` a table of them. `parts` are conditions on hours,
+    written one after the other.
     """
     files = [unsorted] if unsorted.exists() else sorted(folder.glob("date=*/hour=*/*.parquet"))
     if not files:
@@ -102,7 +105,8 @@ def staged_statements(event_class: EventClass, folder: Path, unsorted: Path, par
     out.mkdir(exist_ok=True)
     where = literal(str(unsorted) if unsorted.exists() else f"{folder}/date=*/hour=*/*.parquet")
     leaves = {leaf for file in files for leaf in leaves_of(pq.read_metadata(file))}
-    rows = f"read_parquet({where})" if unsorted.exists() else partitioned(where, str(folder), ("date", "hour"))
+    read = f"read_parquet({where})" if unsorted.exists() else partitioned(where, str(folder), ("date", "hour"))
+    rows = held or read
     each_part = [f"(select * from {rows} where {part})" for part in parts] or [rows]
     return [
         f"copy ({index_select(event_class, leaves, each, ('date', 'hour'))}) to {literal(str(out))}"

@@ -6,8 +6,9 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_seed(name)                 → SELECT over the rows of a seed that can be used
   hw_stage(model)               → folder to write partitions to
   hw_wanted(mart)               → condition for the rows of a mart that are built, by `_event_at`
-  hw_parts(table, source, hours) → JSON: conditions for the hours (JSON; [] for all of the run) to write one part after
-                                  the other; [] for all at once
+  hw_parts(model, JSON)         → JSON, of its rows by hour ({} where nobody counted them): `held`, a table to hold them
+                                  in until they are published, where they are few; `parts`, conditions for the hours
+                                  to write one part after the other, none for all at once
   hw_parquet("")                → options of Parquet for what is written
   hw_events(model, table, columns) → JSON: SQL from a mapping's columns to whole events with their context
   hw_unmapped(model, record, values, unmapped) → `unmapped` with what the values of a row lack of its record
@@ -51,7 +52,7 @@ from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import literal
 from lake.build.memory import HOURS_AT_ONCE, BuildMemory, in_parts, leaves_of
 from lake.build.run import BuildRun, Plan
-from lake.build.staged import keeping, kept_select, repair_hours, staged_rows, still_invalid, unsorted_rows
+from lake.build.staged import HELD_ROWS, keeping, kept_select, repair_hours, staged_rows, still_invalid, unsorted_rows
 from lake.build.unprocessable import (
     NotAlone,
     Part,
@@ -126,6 +127,7 @@ class Plugin(BasePlugin):
         self._classes: dict[str, EventClass] | None = None
         self._held: ReferenceInventory | None = None
         self._accounts: dict[str, Accounts] = {}  # by model
+        self._held_models: set[str] = set()  # whose rows are in HELD_ROWS
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
@@ -144,7 +146,7 @@ class Plugin(BasePlugin):
             ("hw_seed", self._seed, 1),
             ("hw_stage", self._stage, 1),
             ("hw_wanted", self._wanted, 1),
-            ("hw_parts", self._parts, 3),
+            ("hw_parts", self._parts, 2),
             ("hw_parquet", lambda _: self._memory.parquet, 1),
             ("hw_keeps", self._keeps, 2),
             ("hw_events", self._events, 3),
@@ -223,13 +225,21 @@ class Plugin(BasePlugin):
         hours = ", ".join(f"timestamp '{hour.replace('T', ' ')}:00:00'" for hour in self._current().mart_hours(mart))
         return f"date_trunc('hour', _event_at) in ({hours})" if hours else "false"
 
-    def _parts(self, table: str, source: str, with_rows: str) -> str:
-        run = self._current()
+    def _parts(self, model: str, mapped: str) -> str:
+        table, _, source = model.partition("__")
+        run, rows = self._current(), json.loads(mapped)
         if table == paths.OUTCOMES:
-            return "[]"
-        hours = json.loads(with_rows) or (run.plan.hours.get(source, ()) if source else run.mart_hours(table))
-        at_once = self._memory.hours_at_once(leaves_of(columns(self._class(table)))) if source else HOURS_AT_ONCE
-        return json.dumps(in_parts(hours, at_once))
+            return json.dumps({"parts": []})
+        hours = list(rows) or (run.plan.hours.get(source, ()) if source else run.mart_hours(table))
+        how: dict[str, object] = {"parts": in_parts(hours, self._hours_at_once(table, source))}
+        self._held_models.discard(model)
+        if source and sum(rows.values()) <= self._memory.rows_held:
+            self._held_models.add(model)
+            how["held"] = HELD_ROWS
+        return json.dumps(how)
+
+    def _hours_at_once(self, table: str, source: str) -> int:
+        return self._memory.hours_at_once(leaves_of(columns(self._class(table)))) if source else HOURS_AT_ONCE
 
     def _events(self, model: str, table: str, described: str) -> str:
         event_class = self._class(table)
@@ -253,18 +263,22 @@ class Plugin(BasePlugin):
         folder = self._current().staging_folder(model)
         if (staged := staged_rows(folder)) is None:
             return "{}"
+        if held := HELD_ROWS if model in self._held_models else "":
+            staged = held
         if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
             return json.dumps({"staged": staged})
         count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
         check: dict[str, object] = {"staged": staged, "count_sql": count, "rules_sql": each}
         if (source := model.partition("__")[2]) and self._request.trial is None:  # a table of silver
-            parts = json.loads(self._parts(table, source, "[]"))
-            check["index"] = staged_statements(self._class(table), folder, unsorted_rows(folder), parts)
+            hours = () if held else self._current().plan.hours.get(source, ())
+            parts = in_parts(hours, self._hours_at_once(table, source))
+            check["index"] = staged_statements(self._class(table), folder, unsorted_rows(folder), parts, held)
             if asked_paths(lookups_of(self._request.settings).values(), table):
                 check["pending_sql"] = pending_sql(staged)
         return json.dumps(check)
 
     def _repair(self, model: str, asked: str) -> str:
+        self._held_models.discard(model)  # its rows are those from before
         given, folder = json.loads(asked), self._current().staging_folder(model)
         described, event_class = dict(json.loads(given["described"])), self._class(given["table"])
         con, options = self._connection.cursor(), self._memory.parquet

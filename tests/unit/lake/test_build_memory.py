@@ -20,7 +20,7 @@ def test_the_setting_is_shared_by_python_duckdb_and_models(memory: int, duckdb: 
 
 def test_what_ran_out_of_memory_is_tried_with_as_little_at_once_as_can_be() -> None:
     plan = BuildMemory(2048 * MIB, is_least=True)
-    assert (1, 1, False) == (plan.threads_of_duckdb, plan.models, plan.is_enough_for(1, 1))
+    assert (1, 1, False, 0) == (plan.threads_of_duckdb, plan.models, plan.is_enough_for(1, 1), plan.rows_held)
     assert "row_group_size 8192" in plan.parquet
     assert 320 * MIB == BuildMemory(512 * MIB, is_least=True).of_duckdb, "what entity_management of Windows takes"
     assert "row_group_size 61440" == BuildMemory(2048 * MIB).parquet
@@ -40,6 +40,12 @@ def test_wide_events_are_written_by_class_where_there_is_room_and_in_one_file_wh
     assert [False, False, True, True] == [
         BuildMemory(memory * MIB).is_enough_for(EVENTS, CLASSES) for memory in (512, 768, 1024, 2048)
     ]
+
+
+@pytest.mark.parametrize("memory", [512, 2048, 8192])
+def test_few_rows_are_held_until_they_are_published(memory: int) -> None:
+    plan = BuildMemory(memory * MIB)
+    assert 8_000 < plan.rows_held < plan.of_duckdb // plan.models // 8 // 1024
 
 
 def test_hours_are_parted_in_their_order() -> None:
