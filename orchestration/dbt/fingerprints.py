@@ -14,22 +14,31 @@ The manifest names the macros that a model or a macro calls in its text. These a
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lake.ocsf.attributes import declared_classes
 from lake.ocsf.context.statements import events_version
+from orchestration.dbt.manifest import Manifest, targets
 from orchestration.dbt.seeds import read_seed
 from orchestration.dbt.tokens import Text, read_text
+from orchestration.settings import TOP
 
-Manifest = Mapping[str, Any]
+Parts = dict[str, dict[str, str]]  # of each table by name, part by part, with a digest of each
 
 _BRONZE_TYPES, _CLASS = "bronze_types", "ocsf_type__"
 _CONFIG = ("materialized", "column_types", "delimiter", "pre-hook", "post-hook")
 _NOT_OF_ROWS = {"exports", "owner", "alert_channel", "retention_days", "contract_version", "freshness", "kept", "notes"}
+_KEPT = "made_of.json"  # beside the manifest: the parts of all tables, and what they were computed of
+_MADE_BY = ("lake", "orchestration/dbt")  # code that decides what a part's digest is
 _REF = re.compile(r"""ref \( (?:"[^"]*"|'[^']*') \) ?,? ?""")
 
 
@@ -134,6 +143,43 @@ class Fingerprints:
                 found.add(each)
                 waiting += held["depends_on"]["macros"]
         return frozenset(found)
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    key: str
+    digest: str  # of the parts, so that a damaged file is not used
+    parts: Parts
+
+
+def kept_parts(folder: Path, files_digest: str, compute: Callable[[], Parts]) -> Parts:
+    """Return the parts of a project's tables as they were computed before of the same files, else compute them.
+
+    Computing takes more than a second. What was kept counts for the same files of the project, by the same code.
+    """
+    key = _key(folder, files_digest)
+    for target in targets(folder):
+        with suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            found = msgspec.json.decode((target / _KEPT).read_bytes(), type=_Kept)
+            if found.key == key and found.digest == _digest(repr(found.parts)):
+                return found.parts
+    parts = compute()
+    for target in targets(folder):
+        with suppress(OSError):
+            target.mkdir(parents=True, exist_ok=True)
+            fresh = target / f".{_KEPT}-{os.getpid()}"
+            fresh.write_bytes(msgspec.json.encode(_Kept(key, _digest(repr(parts)), parts)))
+            fresh.replace(target / _KEPT)
+            break
+    return parts
+
+
+def _key(folder: Path, files_digest: str) -> str:
+    """Return a digest of everything that the parts of tables are computed of, code included."""
+    whole = hashlib.sha256(f"{files_digest} {version('jinja2')}".encode())
+    code = (path for room in _MADE_BY for path in (TOP / room).rglob("*.py"))
+    for path in sorted([*code, *(path for path in (folder / "ocsf").rglob("*") if path.is_file())]):
+        whole.update(f"\0{path}\0".encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 def _class(table: str, node: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from orchestration.dbt.broken import (
     parse_without_broken,
     unreadable_properties,
 )
-from orchestration.dbt.fingerprints import Fingerprints
+from orchestration.dbt.fingerprints import Fingerprints, Parts, kept_parts
 from orchestration.dbt.invoke import invoke, one_at_a_time
 from orchestration.dbt.manifest import PARSED, Manifest, ManifestFailed, digest_of, new_folder, read_manifest, targets
 from orchestration.dbt.seeds import ROUTES, Seed, bad_routes, read_seed
@@ -57,8 +57,13 @@ class Project:
     @cached_property
     def mappings(self) -> Mappings:
         """Return the tables with the fingerprints of what they are made by."""
+        digest = self.manifest["metadata"].get(_DIGEST)
+        kept = self.current and digest and not self.broken_files
+        return Mappings.of_parts(kept_parts(self.folder, digest, self._parts) if kept else self._parts())
+
+    def _parts(self) -> Parts:
         tables = [each for each in self.models if not self.is_view(each)]
-        return Mappings.of_parts({self.name(each): self._fingerprints.parts_of(each) for each in tables})
+        return {self.name(each): self._fingerprints.parts_of(each) for each in tables}
 
     @cached_property
     def _fingerprints(self) -> Fingerprints:

@@ -10,7 +10,7 @@ import pytest
 
 from orchestration.dbt import project as reading
 from orchestration.dbt.manifest import ManifestFailed
-from orchestration.dbt.project import load_project
+from orchestration.dbt.project import Project, load_project
 from tests.integration import okta_logs
 from tests.integration.lakes import headwater
 
@@ -32,6 +32,36 @@ def test_an_unchanged_project_is_read_without_dbt(copied: Path, monkeypatch: pyt
     for path in copied.rglob("*"):
         os.utime(path, (0, 0))  # other times are no other files
     assert f"authentication__{okta_logs.SOURCE}" in load_project(copied).mappings.fingerprints
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"model", b"key"])
+def test_what_tables_are_made_of_is_computed_once_and_anew_when_it_is_damaged(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    made = load_project(copied).mappings
+    kept = next(copied.glob("target/made_of.json"))
+    if damage is not None:
+        text = kept.read_bytes()
+        kept.write_bytes(text.replace(damage, damage[::-1]) if len(damage) > 1 else damage)
+    computed = []
+    again = Project(copied, load_project(copied).manifest)
+    monkeypatch.setattr(Project, "_parts", lambda self: computed.append(self) or made.parts)
+    assert again.mappings == made
+    assert bool(computed) == (damage is not None)
+
+
+def test_what_was_kept_of_other_files_or_other_code_does_not_count(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = load_project(copied).mappings
+    computed = []
+    monkeypatch.setattr(Project, "_parts", lambda self: computed.append(self) or made.parts)
+    (copied / "ocsf").mkdir(exist_ok=True)
+    (copied / "ocsf/more.yml").write_text("edited")
+    assert Project(copied, load_project(copied).manifest).mappings == made
+    monkeypatch.setattr("orchestration.dbt.fingerprints._MADE_BY", ("lake/ocsf",))
+    assert Project(copied, load_project(copied).manifest).mappings == made
+    assert len(computed) == 2
 
 
 def test_a_removed_model_is_seen(copied: Path) -> None:
