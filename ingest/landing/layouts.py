@@ -43,13 +43,17 @@ def reader_of(source: str, fields: tuple[Field, ...]) -> Read:
     """What gives the JSON of a record in its contract's layout, None where it is of no layout that is known."""
     layouts = layouts_of(source)
     own_names = {each.name.lower(): each.name for each in fields}
+    of_text: Callable[[str], dict[str, Any] | None] = getattr(layouts, "of_text", lambda line: None)
     decode, encode = msgspec.json.Decoder(dict[str, Any]).decode, msgspec.json.Encoder().encode
 
     def read(line: str) -> str | None:
-        begin = line.find("{")
-        header = line[:begin].strip()
+        header = ""
         try:
-            record = decode(line[begin:])
+            record = of_text(line)
+            if record is None:
+                begin = line.find("{")
+                header = line[:begin].strip()
+                record = decode(line[begin:])
             made = layouts.plain(record, own_names) if layouts else None
             if made is None:
                 return None

@@ -115,6 +115,8 @@ class Layouts(Protocol):
         """
         ...
 
+    # Optional: `of_text(line)` gives a line of text without an object as a record that `plain` reads, or None.
+
 
 class BrokenModule(HeadwaterError, ImportError):
     """A module of a source's folder cannot be imported, or lacks something; the message names the file."""

@@ -151,11 +151,18 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
     return made
 
 
+def of_text(line: str) -> Record | None:
+    """Return a line of text as a record that `plain` reads, None where it is no event."""
+    return {"message": line} if "MSWinEventLog\t" in line[:100] or "WinEvtLog: " in line[:60] else None
+
+
 def _with_text_taken_apart(record: Record) -> Record:
     """The record with the header of the event that one of its texts is: see `rendered.event_of`."""
     for name in _RENDERED:
         text = record.get(name)
-        if not isinstance(text, str) or not ("=" in text[:40] or "WinEvtLog: " in text[:60]):
+        if not isinstance(text, str) or not (
+            "=" in text[:40] or "WinEvtLog: " in text[:60] or "MSWinEventLog\t" in text[:100]
+        ):
             continue
         if (event := event_of(text)) is not None:
             others = {key: value for key, value in record.items() if key != name and key not in event}

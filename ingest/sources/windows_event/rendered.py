@@ -9,7 +9,9 @@ PowerShell's manifests; "Windows event log" (OSSEC documentation).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -188,7 +190,9 @@ def _broken(text: str) -> list[str]:
     cut = [*_marks().finditer(text)]
     for number, mark in enumerate(cut):
         value = text[mark.end() : cut[number + 1].start() if number + 1 < len(cut) else None].strip()
-        value = re.split(r"\s+This event is generated\s", value)[0]
+        value = re.split(r"\s+(?:This event is generated|Token Elevation Type indicates)\s", value)[0]
+        if (name := _LABELS.get(mark[1])) != "CommandLine" and name not in _MANY_LINES:
+            value = value.split("   ")[0]  # a label that is not known begins behind a line end of several blanks
         is_section = not value and (mark[1] in _ACCOUNTS or mark[1] in _OTHER_SECTIONS)
         lines.append(f"{mark[1]}:" if is_section else f"\t{mark[1]}: {value}")
     return lines
@@ -233,12 +237,39 @@ _OSSEC_NAMES: Final = (
 )  # fmt: skip
 
 
+# Snare, "MSWinEventLog" format, behind a syslog header; the message stands in one line, a checksum may follow.
+_SNARE: Final = re.compile(
+    r"(.{0,80}?)\bMSWinEventLog\t(\d+)\t([^\t]+)\t(\d+)\t([^\t]+)\t(\d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)"
+    r"\t([^\t]+)\t([^\t]*)\t([^\t]*)\t(.*?)(?:\t(\d*))?\s*",
+    re.DOTALL,
+)
+_SNARE_NAMES: Final = (
+    "LineHeader", "SnareCriticality", "LogName", "SnareCounter", "EventTime", "EventCode", "SourceName", "AccountName",
+    "AccountType", "EventType", "ComputerName", "Category", "SnareData", "Message", "SnareChecksum",
+)  # fmt: skip
+
+
 def event_of(text: str) -> dict[str, Any] | None:
-    """Return the header and the message of an event that a text is, as Splunk's classic input or OSSEC renders it."""
+    """Return the header and the message of an event that a text is, as Splunk's classic input, OSSEC or Snare renders
+    it."""
+    if (found := _SNARE.fullmatch(text)) is not None:
+        made = dict(zip(_SNARE_NAMES, found.groups(), strict=True))
+        return {name: value for name, value in _snare(made) if value and value != "N/A"}
     if (found := _OSSEC.fullmatch(text)) is None:
         return header_of(text)
     made = dict(zip(_OSSEC_NAMES, found.groups(), strict=True))
     return {name: value for name, value in made.items() if value and not value.startswith(("(no ", "no "))}
+
+
+def _snare(made: dict[str, str]) -> Iterator[tuple[str, str | None]]:
+    for name, value in made.items():
+        text: str | None = value.strip() if value else value
+        if name == "EventTime" and text:
+            with suppress(ValueError):
+                text = datetime.strptime(text, "%a %b %d %H:%M:%S %Y").isoformat()
+        elif name == "EventType" and text:
+            text = text.replace(" ", "")  # Success Audit
+        yield name, text
 
 
 _RENAMED: Final = {

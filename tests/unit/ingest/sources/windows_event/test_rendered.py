@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ingest.contracts import contract_of
+from ingest.landing.layouts import reader_of
 from ingest.sources.windows_event.layouts import plain
 
 SID = "S-1-5-21-1-2-3-1105"
@@ -98,6 +100,21 @@ def test_the_text_of_ossec_is_an_event() -> None:
     header = {"EventID": "4625", "Channel": "Security", "Hostname": "WS1", "EventType": "AUDIT_FAILURE"}
     assert header.items() <= made.items()
     assert {"AccountName", "Domain"}.isdisjoint(made)
+
+
+def test_a_line_of_snare_is_an_event() -> None:
+    flat = LOGON.replace("\n\n", "    ").replace("\n\t", "   ").replace("\t", " ")
+    flat = flat.replace("    Network Information", "   Desired Access: 1048577    Network Information")  # not listed
+    line = "<14>Mar  2 17:00:00 WS1 MSWinEventLog\t1\tSecurity\t77\tMon Mar 02 17:00:00 2026\t4625\t"
+    line += "Microsoft-Windows-Security-Auditing\tN/A\tN/A"
+    line += f"\tFailure Audit\tWS1\tLogon\t\t{flat} {{a}}\t952188769"
+    read = reader_of("windows_event", contract_of("windows_event").fields)(line)
+    made = msgspec.json.decode(read or "{}")
+    assert FAILED == made["EventData"]
+    header = {"EventID": "4625", "Channel": "Security", "Hostname": "WS1", "EventType": "FailureAudit"}
+    header |= {"EventTime": "2026-03-02T17:00:00", "LineHeader": "<14>Mar  2 17:00:00 WS1"}
+    assert header.items() <= made.items()
+    assert {"AccountName", "AccountType"}.isdisjoint(made)
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
