@@ -8,6 +8,7 @@ files anew: review their diff.
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,21 +46,27 @@ def lake(place: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tables(lake: Path) -> dict[Path, set[str]]:
-    """The files of the classes, with the objects whose records they publish."""
-    return {file: _objects_of(file) for _, files in _tables(lake) for file in files}
+def published(lake: Path) -> list[tuple[str, str, Event]]:
+    """All events, each with its class and the object whose record it is."""
+    found: list[tuple[str, str, Event]] = []
+    for table, files in _tables(lake):
+        rows = duckdb.read_parquet([*map(str, files)], hive_partitioning=False)
+        objects = [name for (name,) in rows.project("_source_object").fetchall()]
+        events = map(json.loads, event_texts(rows))
+        found += [(table.name, name, event) for name, event in zip(objects, events, strict=True)]
+    return found
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
 def test_records_become_the_expected_events(
-    case: Path, tables: dict[Path, set[str]], request: pytest.FixtureRequest
+    case: Path, published: list[tuple[str, str, Event]], request: pytest.FixtureRequest
 ) -> None:
     """Every record of the case is published as the event that was reviewed."""
-    published = _events_of(_object_name(case.resolve()), tables)
+    events = _events_of(_object_name(case.resolve()), published)
     if request.config.getoption("--write-golden"):
-        golden.write(case.with_suffix(".yml"), published)
+        golden.write(case.with_suffix(".yml"), events)
     _, expected = golden.read(case.with_suffix(".yml"))
-    assert expected == [golden.short(event) for event in published]
+    assert expected == [golden.short(event) for event in events]
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
@@ -75,14 +82,13 @@ def test_every_event_is_valid_ocsf(lake: Path) -> None:
     assert sum(report.checked for report in reports) > 0
 
 
-def test_every_value_is_a_fact_or_absent(lake: Path) -> None:
+def test_every_value_is_a_fact_or_absent(published: list[tuple[str, str, Event]]) -> None:
     """No placeholder is published, of any source; see `tests.dbt.facts`."""
     shapes = {name: each.shape for name, each in declared_classes().items()}
     found = {
-        (table.name, place): event["metadata"].get("uid")
-        for table, files in _tables(lake)
-        for event in map(json.loads, event_texts(duckdb.read_parquet([*map(str, files)], hive_partitioning=False)))
-        for place in unfounded(event, shapes[table.name])
+        (table, place): event["metadata"].get("uid")
+        for table, _, event in published
+        for place in unfounded(event, shapes[table])
     }
     assert found == {}
 
@@ -122,18 +128,9 @@ def _object_name(case: Path) -> str:
     return case.relative_to(_GOLDEN.resolve()).as_posix()
 
 
-def _objects_of(file: Path) -> set[str]:
-    rows = duckdb.read_parquet(str(file), hive_partitioning=False).project("_source_object").distinct()
-    return {name for (name,) in rows.fetchall()}
-
-
-def _events_of(name: str, tables: dict[Path, set[str]]) -> list[Event]:
+def _events_of(name: str, published: list[tuple[str, str, Event]]) -> list[Event]:
     """Return the events published from an object, sorted by uid, without the time they were logged."""
-    events: list[Event] = []
-    for file in [file for file, objects in tables.items() if name in objects]:
-        rows = duckdb.read_parquet(str(file), hive_partitioning=False)
-        of_case = duckdb.ColumnExpression("_source_object") == duckdb.ConstantExpression(name)
-        events += [json.loads(text) for text in event_texts(rows.filter(of_case))]
+    events = [deepcopy(event) for _, of, event in published if of == name]
     for event in events:
         del event["metadata"]["logged_time"]
     return sorted(events, key=lambda event: str(event["metadata"]["uid"]))

@@ -1,39 +1,26 @@
 """The unit tests that stand beside the mappings pass, and every mapping has some."""
 
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
+from orchestration.dbt.invoke import invoke
 from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 
 SILVER = PROJECT / "models" / "silver"
 
 
-def test_the_unit_tests_of_the_mappings_pass(tmp_path: Path) -> None:
-    words = ["test", "--select", "test_type:unit", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    target = tmp_path / "target"
-    target.mkdir()
-    load_project()
-    shutil.copy(PROJECT / "target/partial_parse.msgpack", target)  # parsed once for all tests of this checkout
-    places = ["--target-path", str(target), "--log-path", str(tmp_path / "logs")]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
-    said = subprocess.run(
-        [Path(sys.executable).parent / "dbt", "--no-use-colors", *words, *places],
-        env=kept | {"HEADWATER_LAKE": str(tmp_path / "lake")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert said.returncode == 0, said.stdout[-4000:]
-    done = re.search(r"Done\. PASS=(\d+) ", said.stdout)
-    assert done, said.stdout[-1000:]
-    assert int(done[1]) >= 57
+def test_the_unit_tests_of_the_mappings_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_LAKE", str(tmp_path / "lake"))
+    words = ["--select", "test_type:unit", "--no-write-json", "--no-populate-cache"]
+    project = load_project()
+    done = invoke("test", PROJECT, project.target, *words, manifest=project.dbt_manifest())
+    assert done.result is not None, done.exception
+    wrong = {each.node.name: each.message for each in done.result if each.status not in ("pass", "success")}
+    assert ({}, True) == (wrong, done.success)
+    assert len(list(done.result)) >= 57
 
 
 def test_every_mapping_has_a_unit_test() -> None:

@@ -8,6 +8,7 @@ import pytest
 from lake.ledger.staleness import stale_hours
 from lake.storage.store import LocalStore
 from orchestration.dbt.project import load_project
+from tests.integration import okta_logs
 from tests.integration.lakes import Said, files, headwater, leftovers, marks, receipts, rows
 from tests.integration.okta_logs import MODELS, SIGN_IN, SOURCE, UNROUTED, event, write
 
@@ -31,6 +32,24 @@ def _counts() -> dict[str, int]:
     return {name: total[name] for name in COUNTS}
 
 
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory, okta_project: Path) -> Path:
+    """A folder with a delivery, and a lake in which it is landed and built; both stay as they are."""
+    place = tmp_path_factory.mktemp("day")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("orchestration.dbt.project.PROJECT", okta_project)
+        patch.setenv("HEADWATER_LAKE", str(place / "lake"))
+        _land(okta_logs.delivery(place / "delivered"))
+        _build()
+    return place
+
+
+@pytest.fixture
+def built(day: Path, lake: Path) -> Path:
+    """The lake that the command line uses: a copy of that one."""
+    return Path(shutil.copytree(day / "lake", lake))
+
+
 def test_every_event_of_a_day_is_accounted_for(lake: Path, delivery: Path) -> None:
     _land(delivery)
     assert headwater("balance").code == 1, "landed events that are not built are not accounted for"
@@ -42,34 +61,27 @@ def test_every_event_of_a_day_is_accounted_for(lake: Path, delivery: Path) -> No
     assert leftovers(lake) == []
 
 
-def test_landing_and_building_twice_writes_nothing(lake: Path, delivery: Path) -> None:
-    _land(delivery)
-    _build()
-    before, untouched = files(lake, *DATA), {name: marks(lake, name) for name in DATA}
-    _land(delivery)
+def test_landing_and_building_twice_writes_nothing(day: Path, built: Path) -> None:
+    before, untouched = files(built, *DATA), {name: marks(built, name) for name in DATA}
+    _land(day / "delivered")
     assert "nothing is stale" in _build().out
-    assert files(lake, *DATA) == before
-    assert {name: marks(lake, name) for name in DATA} == untouched
+    assert files(built, *DATA) == before
+    assert {name: marks(built, name) for name in DATA} == untouched
 
 
-def test_landing_and_building_again_gives_the_same_rows(lake: Path, delivery: Path) -> None:
-    _land(delivery)
-    _build()
-    before = rows(lake), receipts(lake)
-    assert headwater("land", SOURCE, delivery, "--again").code == 0
+def test_landing_and_building_again_gives_the_same_rows(day: Path, built: Path) -> None:
+    before = rows(built), receipts(built)
+    assert headwater("land", SOURCE, day / "delivered", "--again").code == 0
     assert "nothing is stale" in _build().out
     _build("--again")
-    assert (rows(lake), receipts(lake)) == before
+    assert (rows(built), receipts(built)) == before
 
 
-def test_a_late_record_reopens_its_hour_and_only_its_hour(lake: Path, delivery: Path, tmp_path: Path) -> None:
-    _land(delivery)
-    _build()
-    others = {key: mark for key, mark in marks(lake, "silver").items() if "hour=04" not in key}
+def test_a_late_record_reopens_its_hour_and_only_its_hour(built: Path, tmp_path: Path) -> None:
+    others = {key: mark for key, mark in marks(built, "silver").items() if "hour=04" not in key}
     _land(write(tmp_path / "late.ndjson", [event("late", "2026-03-02T04:59:59.999Z")]))
-    built = _build("--json").json
-    assert built["hours"] == {SOURCE: ["2026-03-02T04"]}
-    assert {key: mark for key, mark in marks(lake, "silver").items() if "hour=04" not in key} == others
+    assert _build("--json").json["hours"] == {SOURCE: ["2026-03-02T04"]}
+    assert {key: mark for key, mark in marks(built, "silver").items() if "hour=04" not in key} == others
     assert (headwater("balance").code, _counts()["published"]) == (0, 17)
 
 
@@ -87,18 +99,16 @@ def test_an_hour_whose_events_are_gone_becomes_empty(lake: Path, delivery: Path)
     assert "nothing is stale" in _build().out
 
 
-def test_deleted_tables_and_receipts_are_built_again(lake: Path, delivery: Path) -> None:
-    _land(delivery)
-    _build()
-    before = rows(lake), receipts(lake)
+def test_deleted_tables_and_receipts_are_built_again(built: Path) -> None:
+    before = rows(built), receipts(built)
     for folder in ("silver", "ledger/build", "ledger/dispositions"):
-        shutil.rmtree(lake / folder)
+        shutil.rmtree(built / folder)
     _build()
-    assert (rows(lake), receipts(lake)) == before
-    shutil.rmtree(lake / "silver")  # the receipts stay: they name files that are gone
+    assert (rows(built), receipts(built)) == before
+    shutil.rmtree(built / "silver")  # the receipts stay: they name files that are gone
     assert headwater("balance").code == 1
     _build()
-    assert (rows(lake), receipts(lake)) == before
+    assert (rows(built), receipts(built)) == before
 
 
 def test_copies_are_duplicates_and_different_events_of_one_key_are_not(lake: Path, tmp_path: Path) -> None:
@@ -139,26 +149,24 @@ class TestAChangedProject:
     def _append(self, file: Path, text: str) -> None:
         file.write_text(f"{file.read_text()}{text}\n")
 
-    def test_an_edit_makes_stale_what_it_can_change(self, lake: Path, delivery: Path, project: Path) -> None:
-        _land(delivery)
-        _build()
+    def test_an_edit_makes_stale_what_it_can_change(self, built: Path, project: Path) -> None:
         everything = {f"{table}__{SOURCE}" for table in MODELS}
         mapping = project / f"models/silver/authentication/authentication__{SOURCE}.sql"
         routing = project / "seeds/ocsf_routing.csv"
-        assert self._stale(lake, project) == set()
+        assert self._stale(built, project) == set()
         self._append(routing, "another_source,some.event,3002,1,")
-        assert self._stale(lake, project) == set(), "a route of another source changes nothing here"
+        assert self._stale(built, project) == set(), "a route of another source changes nothing here"
         self._append(mapping, "-- a comment")
-        assert self._stale(lake, project) == set()
+        assert self._stale(built, project) == set()
         mapping.write_text(f"select * from (\n{mapping.read_text()})")
-        assert self._stale(lake, project) == {f"authentication__{SOURCE}"}
+        assert self._stale(built, project) == {f"authentication__{SOURCE}"}
         events = project / f"models/events/{SOURCE}.sql"
         events.write_text(events.read_text().replace("'noise'", "'din'"))
-        assert self._stale(lake, project) == everything, "a filter decides what is published, and the dispositions"
+        assert self._stale(built, project) == everything, "a filter decides what is published, and the dispositions"
         _build()
-        assert self._stale(lake, project) == set()
+        assert self._stale(built, project) == set()
         self._append(routing, f"{SOURCE},{UNROUTED},3002,1,")
-        assert self._stale(lake, project) == everything
+        assert self._stale(built, project) == everything
         _build()
         moved = "select count(*)::int n from silver.authentication where metadata.event_code = '" + UNROUTED + "'"
         assert headwater("query", "--json", moved).json == [{"n": 1}]
@@ -184,12 +192,10 @@ class TestAChangedProject:
         _build()
         assert headwater("balance").code == 0
 
-    def test_a_removed_model_takes_its_table_along(self, lake: Path, delivery: Path, project: Path) -> None:
-        _land(delivery)
-        _build()
+    def test_a_removed_model_takes_its_table_along(self, built: Path, project: Path) -> None:
         (project / f"models/silver/base_event/base_event__{SOURCE}.sql").unlink()
         _build()
-        assert [key for key in files(lake, "silver", "ledger/build") if "base_event" in key] == []
+        assert [key for key in files(built, "silver", "ledger/build") if "base_event" in key] == []
         assert headwater("balance").code == 1, "its events are published nowhere now"
 
 
