@@ -110,7 +110,7 @@ def test_killed_landings_heal(storm: bool, mortal: Mortal, tmp_path: Path) -> No
         wholes.append(mortal.run(land))
         expected.append(mortal.state())
     assert expected[:2] == expected[2:], "landing one delivery after the other always ends alike"
-    for number in range(rounds := 18 if storm else 4):
+    for number in range(rounds := 18 if storm else 2):
         deliveries[number % 2](folder)
         mortal.kill(land, wholes[2 + number % 2])
         mortal.run(land)

@@ -108,7 +108,7 @@ def bucket(s3_server: s3.S3Server) -> str:
 def test_killed_while_it_takes_in_a_queue_nothing_is_lost_and_nothing_lands_twice(
     storm: bool, zygote: Zygote, s3_server: s3.S3Server, bucket: str, tmp_path: Path
 ) -> None:
-    points = 12 if storm else 4
+    points = 12 if storm else 3
     whole = announced(zygote, s3_server, bucket, "whole", tmp_path)
     ended = whole.drain()
     assert (0, 0) == (ended.code, whole.undeleted()), ended.said
