@@ -4,8 +4,8 @@
 UTF-8), `Framer` with `documents` (text to records), `records` (records to Arrow, counts). Loaded when an object needs
 them: `archive` (zip, Parquet), `wrapped` (records inside other services' documents), `lines` (records that are lines
 of text), `xml_framer`, `windows_xml`, `windows_text` and `evtx` (Windows events in XML, as text and in binary logs),
-`salvage` with `splitter`
-(several, damaged or huge documents). What a record means, and whether it keeps its contract, is decided in landing.
+`salvage` with `splitter` (several, damaged or huge documents). What a record means, and whether it keeps its contract,
+is decided in landing.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ingest.decode.documents import (
     EVENT_BEGIN,
     EXPORT_BEGIN,
     SUBSCRIPTION_BEGIN,
-    Cursor,
     Envelopes,
+    TextFramer,
     Texts,
     has_lines,
     lines_of,
@@ -33,7 +33,6 @@ from ingest.decode.documents import (
 )
 from ingest.decode.records import (
     BLANKS,
-    JSON_FORM,
     RAW,
     SCHEMA,
     Batches,
@@ -269,21 +268,16 @@ def _streams(
     yield from unpacker.streams(source.name, plain, in_place)
 
 
-class Framer:
-    """Cuts the text of one object into records. `count` is their number so far, by the framer's own counting.
+class Framer(TextFramer):
+    """Cuts the text of one object into records.
 
     The content decides how: lines (NDJSON), one array, envelopes such as `{"Records": [...]}` (one a line or one an
     object), and JSON texts that go over several lines.
     """
 
-    form = JSON_FORM
-    header = ""
-
     def __init__(self, chunks: Iterator[bytes], limits: Limits, envelopes: Envelopes) -> None:
-        self._cursor = Cursor(chunks)
-        self._limits = limits
+        super().__init__(chunks, limits)
         self._envelopes = envelopes
-        self.count = 0
 
     @cached_property
     def _salvage(self) -> Salvage:
@@ -291,8 +285,7 @@ class Framer:
 
         return Salvage(self._cursor, self._limits, self._envelopes)
 
-    def pieces(self) -> Iterator[Piece]:
-        """All records in order; a truncated object ends with one truncated_object record."""
+    def _cut(self) -> Iterator[Piece]:
         cursor = self._cursor
         while cursor.skip(BLANKS):
             if has_lines(cursor, self._limits.max_document_bytes):
@@ -301,10 +294,6 @@ class Framer:
                 yield from self._documents()
             else:
                 yield from self._counted(self._salvage.odd_line())
-        if cursor.broken is not None:
-            self.count += 1
-            yield problem_piece(b"", "truncated_object", cursor.broken)
-            cursor.broken = None
 
     def _lines(self) -> Iterator[Piece]:
         cursor, limits = self._cursor, self._limits
@@ -409,8 +398,3 @@ class Framer:
             cursor.take(size)
         else:
             yield from self._counted(self._salvage.one_document())
-
-    def _counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
-        for part in pieces:
-            self.count += len(part.lines)
-            yield part

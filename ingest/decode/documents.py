@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ingest.decode.records import BLANKS, LOOKED_BACK, Broken, Offsets, peek
+from ingest.decode.records import BLANKS, JSON_FORM, LOOKED_BACK, Broken, Limits, Offsets, Piece, peek, problem_piece
 
 # A list of very many tiny elements would cost 60 bytes and more of memory for each; it is split block by block instead.
 MAX_COMMAS = 4_000_000
@@ -241,6 +241,34 @@ class Head:
         """Take another text, of which also only the head is there, as the next part."""
         self.add(bytes(other.kept))
         self.size += other.size - len(other.kept)
+
+
+class TextFramer:
+    """Cuts the text of one object into records, as a subclass says. `count` is their number so far."""
+
+    form = JSON_FORM
+    header = ""
+
+    def __init__(self, chunks: Iterator[bytes], limits: Limits) -> None:
+        self._cursor = Cursor(chunks)
+        self._limits = limits
+        self.count = 0
+
+    def pieces(self) -> Iterator[Piece]:
+        """All records in order, each with its text as delivered; a truncated object ends with truncated_object."""
+        yield from self._cut()
+        if self._cursor.broken is not None:
+            self.count += 1
+            yield problem_piece(b"", "truncated_object", self._cursor.broken)
+            self._cursor.broken = None
+
+    def _cut(self) -> Iterator[Piece]:
+        raise NotImplementedError
+
+    def _counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for part in pieces:
+            self.count += len(part.lines)
+            yield part
 
 
 def lines_of(block: bytes) -> tuple[bytes, Offsets, int]:

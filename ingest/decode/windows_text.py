@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from ingest.decode.documents import Cursor, Head, lines_of
-from ingest.decode.records import JSON_FORM, Limits, Piece, piece, piece_of, problem_piece, too_large
+from ingest.decode.documents import Head, TextFramer, lines_of
+from ingest.decode.records import Piece, piece, piece_of, problem_piece, too_large
 
 _TIME = r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d:\d\d(?:\.\d+)? [AP]M"
 _HEADER = r"(?:LogName|EventCode|SourceName)=[^\n]*[\s](?:LogName|EventCode|SourceName|EventType|Type|ComputerName)="
@@ -35,24 +35,13 @@ _LONGEST_BEGIN = 1024
 _FIELD = re.compile(rf"(?m)^([A-Za-z_]\w*)=|(?<=\s)({_NAMES})=")
 
 
-class TextEventFramer:
-    """Cuts a text into events. `count` is their number so far. Text in front of the first one is lines."""
-
-    form = JSON_FORM
-    header = ""
-
-    def __init__(self, chunks: Iterator[bytes], limits: Limits) -> None:
-        self._cursor = Cursor(chunks)
-        self._limits = limits
-        self.count = 0
-
-    def pieces(self) -> Iterator[Piece]:
-        """All records in order, each with its text as delivered; a truncated object ends with truncated_object."""
-        for part in self._cut():
-            self.count += len(part.lines)
-            yield part
+class TextEventFramer(TextFramer):
+    """Cuts a text into events. Text in front of the first one is lines."""
 
     def _cut(self) -> Iterator[Piece]:
+        return self._counted(self._found())
+
+    def _found(self) -> Iterator[Piece]:
         cursor = self._cursor
         while cursor.data or cursor.fill():
             begins = _begins(cursor.data)
@@ -68,9 +57,6 @@ class TextEventFramer:
                 yield self._endless()
             elif not cursor.fill(len(cursor.data)) and cursor.ended:
                 yield from self._rest(bool(begins))
-        if cursor.broken is not None:
-            yield problem_piece(b"", "truncated_object", cursor.broken)
-            cursor.broken = None
 
     def _events(self, texts: list[bytes]) -> Iterator[Piece]:
         fitting: list[bytes] = []

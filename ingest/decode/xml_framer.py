@@ -10,8 +10,8 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from ingest.decode.documents import Cursor, Head, lines_of
-from ingest.decode.records import BLANKS, JSON_FORM, Limits, Piece, piece, piece_of, problem_piece, too_large
+from ingest.decode.documents import Head, TextFramer, lines_of
+from ingest.decode.records import BLANKS, Limits, Piece, piece, piece_of, problem_piece, too_large
 
 _NAME = rb"(?:[A-Za-z_][\w.-]*:)?"
 # What an event begins with: its header, or a field of what NXLog's to_xml writes.
@@ -40,24 +40,16 @@ _PRIORITIES = re.compile(rb"(?m)^\s*<\d{1,3}>")  # that syslog begins its lines 
 _ENCODING = re.compile(rb"""\s*<\?xml[^<>]*\sencoding\s*=\s*["']([A-Za-z][\w.-]*)["']""")
 
 
-class XmlFramer:
-    """Cuts a text into events. `count` is their number so far. What is no event is a record as well, line by line."""
-
-    form = JSON_FORM
-    header = ""
+class XmlFramer(TextFramer):
+    """Cuts a text into events. What is no event is a record as well, line by line."""
 
     def __init__(self, chunks: Iterator[bytes], head: bytes, limits: Limits) -> None:
-        self._cursor = Cursor(_in_utf8(chunks, head))
-        self._limits = limits
-        self.count = 0
-
-    def pieces(self) -> Iterator[Piece]:
-        """All records in order, each with its text as delivered; a truncated object ends with truncated_object."""
-        for part in self._cut():
-            self.count += len(part.lines)
-            yield part
+        super().__init__(_in_utf8(chunks, head), limits)
 
     def _cut(self) -> Iterator[Piece]:
+        return self._counted(self._found())
+
+    def _found(self) -> Iterator[Piece]:
         cursor = self._cursor
         while cursor.data or cursor.fill():
             pieces, used = self._at_hand()
@@ -67,9 +59,6 @@ class XmlFramer:
                 continue
             found = _BEGIN.search(cursor.data)
             yield from self._no_event() if found is None else self._endless(found.start())
-        if cursor.broken is not None:
-            yield problem_piece(b"", "truncated_object", cursor.broken)
-            cursor.broken = None
 
     def _at_hand(self) -> tuple[list[Piece], int]:
         """The records of the text at hand up to its last event that ends, and how long their text is."""
