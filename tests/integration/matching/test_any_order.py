@@ -73,7 +73,7 @@ def by_hand(
     return sorted(found)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.storm) for seed in (2, 3, 4))])
 def test_matching_step_by_step_gives_what_matching_at_the_end_gives(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     history, built = a_history(chance), dict[tuple[str, str, int], list[Event]]()
