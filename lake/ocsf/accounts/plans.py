@@ -20,6 +20,7 @@ _WORTH_LEARNING = 32  # rows after which a shape may be found wanting
 _MOST_SHAPES = 4  # of objects with the same names
 _MOST_NAMES = 64  # of an object that is read member by member
 _MOST_KINDS = 500  # of objects at one place, by their names
+_LONGEST = 1 << 15  # of an object to learn from
 _BETWEEN = f'"{SEPARATOR}"'
 _QUOTED_LITTLE = LITTLE_LENGTH + 2
 _NO_TEXT = Raw(b'""')
@@ -188,7 +189,7 @@ class Plans:
                 continue
             self._last = shape
             return shape, found
-        if len(shapes) < _MOST_SHAPES:
+        if len(shapes) < _MOST_SHAPES and len(text) <= _LONGEST:
             sample = self._samples.setdefault(names, [])
             sample.append((text, values))
             if len(sample) >= _LEARNED_OF:
