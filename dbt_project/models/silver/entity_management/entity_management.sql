@@ -1,3 +1,6 @@
 -- Entity Management 3004 of all sources.
 {{ config(materialized="view") }}
-{{ union_sources([ref("entity_management__windows_event")]) }}
+{{ union_sources([
+    ref("entity_management__crowdstrike_fdr"),
+    ref("entity_management__windows_event"),
+]) }}
