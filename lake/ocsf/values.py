@@ -172,7 +172,7 @@ class Accounts:
         node = leaf.node
         if text[0] != _QUOTE or node is None or node.is_kept:
             return self._rest(read_json(text), node, row)
-        value = text[1:-1].decode() if b"\\" not in text else _decode(text)
+        value = text[1:-1].decode() if b"\\" not in text else read_json(text)
         return None if row.how(value, node) else value
 
     def _asked(self, leaf: Leaf, text: bytes, row: Row) -> _Held:

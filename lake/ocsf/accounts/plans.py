@@ -203,8 +203,8 @@ class Plans:
             objects = [msgspec.json.decode(each) for each, _ in sample]
             kind = self._kind(objects, self._node, "", self._chain, self._around, leaves)
             shapes.insert(0, Shape(kind, leaves, sample, self._places))
-        except msgspec.DecodeError:
-            return  # a number that no machine holds
+        except (msgspec.DecodeError, ValueError):
+            return  # a number that no machine holds, or a name with a quote, a backslash or a control character
 
     def _kind(self, objects: Sequence[Mapping[str, Any]], node: Node, at: str, chain: tuple[Any, ...],
               around: tuple[str, ...], leaves: list[Leaf]) -> Any:  # fmt: skip

@@ -244,6 +244,14 @@ def test_rows_that_differ_from_what_was_learned_are_looked_at(change: dict[str, 
     assert learned.left(json.dumps(RECORD | change), SEPARATOR.join(row)) == left(RECORD | change, tuple(row))
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\x01b", "", "a.b", "$", "é", "x" * 5000])
+def test_any_name_may_come_again(name: str) -> None:
+    learned, record = accounts(), {**RECORD, name: "a marker", "request": {name: {name: 4711}}}
+    for _ in range(40):
+        assert left(record) == learned.left(json.dumps(record), SEPARATOR.join(ROW))
+    assert "a marker" in left(record).values()
+
+
 def test_of_two_names_of_one_path_both_values_are_left() -> None:
     known = Known(below={"user": Known("user"), "User": Known("user"), "in": Known(below={"u": Known("user")})})
     raw = '{"user": "somebody", "User": "somebody else", "in": {"u": "a third one"}}'
