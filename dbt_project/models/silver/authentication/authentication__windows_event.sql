@@ -124,14 +124,14 @@ select
         'session': {'uid': nullif(subject_logon_id, '0x0')},
         'process': logon_process
     } as actor,
-    device,
+    case when computer_name is not null then device end as device, -- a sign-in to a service of the cloud has none
     -- the name is what the client says of itself
     {
         'ip': client_ip,
         'port': case when client_ip is not null then {{ windows_port("ip_port") }} end,
         'hostname': client_name
     } as src_endpoint,
-    {'hostname': server_name} as dst_endpoint,
+    {'hostname': server_name, 'name': case when server_name is null then 'Unknown' end} as dst_endpoint,
     case when is_kerberos then {'name': service_name, 'uid': nullif(service_sid, 'S-1-0-0')} end as service,
     -- OCSF names the ticket options of 4769 as kerberos_flags. Encryption types: RFC 3961 and 4757, as Microsoft lists
     -- them for 4768; 0xffffffff stands for a failure.
