@@ -216,7 +216,7 @@ def records_and_rows(draw: st.DrawFn) -> tuple[str, str]:
     return json.dumps(record, ensure_ascii=draw(st.booleans())), SEPARATOR.join(row)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(records_and_rows(), min_size=12, max_size=60))
 def test_what_was_learned_of_other_rows_changes_nothing(rows: list[tuple[str, str]]) -> None:
     learned = accounts()

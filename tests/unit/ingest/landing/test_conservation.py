@@ -31,7 +31,7 @@ OBJECTS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(OBJECTS)
 def _gather(found: list[bytes], data: bytes) -> None:
     found.append(data)
