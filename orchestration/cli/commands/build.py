@@ -56,7 +56,9 @@ def build(
     with progress("building", hidden=json) as tell:
         done = build_stale(settings(), store, wanted, *hours, again=again, told=tell)
     _report_build(done, json)
-    if lacking or done.repaired or load_project().problems:  # told on stderr, the last when the project was read
+    project = load_project()
+    left_out = done.models and any(seed.problems for seed in project.seeds.values())
+    if lacking or done.repaired or left_out or project.problems:  # told on stderr, the last when it was read
         raise typer.Exit(1)
 
 
