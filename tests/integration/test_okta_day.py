@@ -154,8 +154,10 @@ class TestAChangedProject:
         mapping = project / f"models/silver/authentication/authentication__{SOURCE}.sql"
         routing = project / "seeds/ocsf_routing.csv"
         assert self._stale(built, project) == set()
+        routes = routing.read_text()
         self._append(routing, "another_source,some.event,3002,1,")
         assert self._stale(built, project) == set(), "a route of another source changes nothing here"
+        routing.write_text(routes)  # a route of no source would end a build with 1
         self._append(mapping, "-- a comment")
         assert self._stale(built, project) == set()
         mapping.write_text(f"select * from (\n{mapping.read_text()})")
