@@ -14,7 +14,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,6 +44,7 @@ from orchestration.assets.threat_matches import matches_metadata
 from orchestration.graph import Graph
 from orchestration.settings import PROJECT, Settings, load_settings, open_lake
 
+_REPORTED = "reported"  # beside the days of an asset of which Dagster has got something
 SECONDS = 20.0  # of one tick: a sensor may take a minute, and an event takes about 15 ms on SQLite
 AT_START = 60.0
 _DAYS_OF_OBJECTS = 2  # how many days after an object arrived a queue may announce it
@@ -202,7 +203,10 @@ def report(
     busy = _running(instance)
     there = {each: _place_of(store, each) for each in assets if each.folder in folders and each.key not in busy}
     held = instance.daemon_cursor_storage.get_cursor_values(set(there.values()))
+    known_keys = {*instance.all_asset_keys()}
     told = {each: _Told(instance, each.key, place, held.get(place, "{}")) for each, place in there.items()}
+    for of_asset in told.values():
+        of_asset.forget_if_wiped(known_keys)
     waiting = [
         (day, order, each)
         for order, each in enumerate(told)
@@ -263,6 +267,11 @@ class _Told:
     def changed(self) -> bool:
         return self.text != self._before
 
+    def forget_if_wiped(self, known: Collection[dg.AssetKey]) -> None:
+        """Forget what was reported when somebody has wiped the asset in Dagster: all of it is reported again."""
+        if self.days.get(_REPORTED) and self._key not in known:
+            self.days = {}
+
     def report(self, hours: Hours) -> int:
         """Report partitions whose newest materialization is of other receipts; return how many."""
         texts = {key_of_hour(hour) if hour else None: metadata for hour, metadata in hours.items() if metadata}
@@ -273,6 +282,7 @@ class _Told:
                 dg.AssetMaterialization(self._key, partition=key, metadata=metadata)
             )
             self._now[key] = metadata[RECEIPT]
+            self.days[_REPORTED] = "yes"
         return len(fresh)
 
     def _marks(self, keys: Iterable[str | None]) -> dict[str | None, Any]:

@@ -108,6 +108,19 @@ def test_what_the_command_line_landed_and_built_is_reported_once(
     assert Reported() == _report(instance, store, graph)
 
 
+def test_an_asset_that_somebody_wiped_is_reported_again(
+    instance: dg.DagsterInstance, store: LocalStore, graph: Graph, tmp_path: Path
+) -> None:
+    _land(graph, tmp_path, 5)
+    _built(store, "2026-03-02T05")
+    _report(instance, store, graph)
+    instance.wipe_assets([SILVER])
+    assert {} == _rows(instance, SILVER)
+    assert 1 == _report(instance, store, graph).events
+    assert ([3], [1]) == tuple(_rows(instance, key)["2026-03-02-05:00"] for key in (SILVER, BRONZE))
+    assert Reported() == _report(instance, store, graph)
+
+
 def test_only_what_changed_is_reported_again(
     instance: dg.DagsterInstance, store: LocalStore, graph: Graph, tmp_path: Path
 ) -> None:
