@@ -88,3 +88,11 @@ nullif(json_merge_patch('{}', to_json({
     {%- endfor %}
   }))::varchar, '{}')
 {%- endmacro %}
+
+
+{#- JSON of what is known of some values, without the unknown ones; NULL when none is. -#}
+{% macro known_json(values) -%}
+nullif(json_merge_patch('{}', to_json({
+    {%- for name, value in values.items() %}'{{ name }}': {{ value }}{{ ", " if not loop.last }}{% endfor -%}
+  }))::varchar, '{}')::json
+{%- endmacro %}

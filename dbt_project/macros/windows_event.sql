@@ -94,14 +94,6 @@ list_filter(regexp_split_to_array({{ text }}, '[\s,]+'), lambda part: part <> ''
 {%- endmacro %}
 
 
-{#- JSON of what is known of some values, without the unknown ones; NULL when none is. -#}
-{% macro known_json(values) -%}
-nullif(json_merge_patch('{}', to_json({
-    {%- for name, value in values.items() %}'{{ name }}': {{ value }}{{ ", " if not loop.last }}{% endfor -%}
-  }))::varchar, '{}')::json
-{%- endmacro %}
-
-
 {#- The signature of an image that Sysmon looked at, as a list: `signed` and `signature_status` say what it found. -#}
 {% macro windows_signatures() -%}
 case when signed = 'true' then [{
