@@ -22,11 +22,13 @@
     {%- set described, rows = lake_mart_rows(model.name, ocsf_class, compiled_code) -%}
   {%- elif table == "dispositions" -%}
     {%- set rows = lake_outcome_rows(source, compiled_code) -%}
-  {%- else -%}
+  {%- elif lake_call("hw_routed", [model.name]) -%}
     {%- set described = lake_described(compiled_code) -%}
     {%- set made = lake_plan(table, described) -%}
     {%- set mapped = lake_mapped_rows(compiled_code, made) -%}
     {%- set rows = lake_events(made, compiled_code) if mapped else "" -%}
+  {%- else -%}{#- nothing is routed to the class: to plan the mapping would take most of the time of a quiet hour -#}
+    {%- set mapped = {} -%}
   {%- endif -%}
   {%- set how = fromjson(lake_call("hw_parts", [model.name, tojson(mapped or {})])) if rows else {"parts": []} -%}
   {%- set parts = how.parts -%}

@@ -88,6 +88,11 @@ def kept_select(folder: Path, columns: Sequence[tuple[str, str]]) -> str:
     return f"select {typed} from read_parquet({files}, {types})"
 
 
+def routed_classes(folder: Path) -> set[str]:
+    """Return the uids of the classes whose events a run keeps in a folder; none where these are not kept by class."""
+    return {each.parent.name.partition("=")[2] for each in folder.glob("class_uid=*/*.parquet")}
+
+
 def still_invalid(invalid: Mapping[str, Mapping[str, tuple[int, str]]]) -> str:
     """Return a sentence about staged rows that still break a rule."""
     hour, rules = next(iter(invalid.items()))

@@ -17,6 +17,7 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_repair(model, JSON)        → JSON of rows by hour that broke a rule, and were made valid where they are staged
   hw_keeps(model, columns)      → JSON: how a view that is computed once is written: `options`, and `file` below its
                                   folder; without one, a folder a class
+  hw_routed(model)              → "yes" if events of its class are there, or may be; a trial plans every mapping
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour; a trial keeps the rows in its folder
   hw_try(view)                  → statement that writes a view's rows to the folder of a trial; else nothing
@@ -52,7 +53,16 @@ from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import literal
 from lake.build.memory import HOURS_AT_ONCE, BuildMemory, in_parts, leaves_of
 from lake.build.run import BuildRun, Plan
-from lake.build.staged import HELD_ROWS, keeping, kept_select, repair_hours, staged_rows, still_invalid, unsorted_rows
+from lake.build.staged import (
+    HELD_ROWS,
+    keeping,
+    kept_select,
+    repair_hours,
+    routed_classes,
+    staged_rows,
+    still_invalid,
+    unsorted_rows,
+)
 from lake.build.unprocessable import (
     NotAlone,
     Part,
@@ -149,6 +159,7 @@ class Plugin(BasePlugin):
             ("hw_parts", self._parts, 2),
             ("hw_parquet", lambda _: self._memory.parquet, 1),
             ("hw_keeps", self._keeps, 2),
+            ("hw_routed", self._routed, 1),
             ("hw_events", self._events, 3),
             ("hw_check", self._check, 3),
             ("hw_repair", self._repair, 2),
@@ -287,6 +298,11 @@ class Plugin(BasePlugin):
     def _keeps(self, model: str, described: str) -> str:
         files = len(self._request.project.mappings.models_of(model)) + 1  # a class each, and those without one
         return json.dumps(keeping(self._memory, json.loads(described), files))
+
+    def _routed(self, model: str) -> str:
+        routed = routed_classes(self._current().place.path / model.partition("__")[2])
+        read = self._request.project.class_read(model) if routed and self._request.trial is None else None
+        return "yes" if read is None or str(read) in (routed or ()) else ""
 
     def _kept(self, model: str, described: str) -> str:
         return kept_select(self._current().staging_folder(model), json.loads(described))

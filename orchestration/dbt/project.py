@@ -4,6 +4,7 @@ No model is named here.
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,6 +30,7 @@ from orchestration.dbt.fingerprints import Fingerprints, Parts, kept_parts
 from orchestration.dbt.invoke import invoke, one_at_a_time
 from orchestration.dbt.manifest import PARSED, Manifest, ManifestFailed, digest_of, new_folder, read_manifest, targets
 from orchestration.dbt.seeds import ROUTES, Seed, bad_routes, read_seed
+from orchestration.dbt.tokens import read_text
 from orchestration.settings import PROJECT
 
 _NOT_STORED = ("view", "ephemeral")
@@ -162,6 +164,16 @@ class Project:
                     if self.is_view(parent) and self._props(parent)["config"]["meta"].get("kept"):
                         readers.setdefault(self.name(parent), set()).add(each)
         return sorted(view for view, found in readers.items() if len(found) >= readers_at_least)
+
+    def class_read(self, model: str) -> int | None:
+        """Return the class whose events a mapping reads, of its source's events and of nothing else; None if unsure."""
+        unique_id, source = f"model.{self.package}.{model}", model.partition("__")[2]
+        reads = [each for each in self.manifest["parent_map"].get(unique_id, ()) if not each.startswith("seed.")]
+        if reads != [f"model.{self.package}.{source}"]:
+            return None
+        sql = read_text(self._props(unique_id)["raw_code"]).tokens
+        found = re.findall(rf"ref \( .{source}. \) }}}} where class_uid = (\d+)(?=$|\))", sql)
+        return int(found[0]) if len(found) == 1 and len(re.findall(rf"\b{source}\b", sql)) == 1 else None
 
     def tables_of(self, source: str) -> list[str]:
         """Return the ids of the tables that read this source and no other, by their names where they are broken."""

@@ -64,6 +64,25 @@ def test_what_was_kept_of_other_files_or_other_code_does_not_count(
     assert len(computed) == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "is_known"),
+    [
+        ("where class_uid = 3002", "where class_uid = 3002", True),
+        ("where class_uid = 3002", "where class_uid in (3002, 0)", False),
+        ("where class_uid = 3002", "where class_uid = 3002 or true", False),
+        ("where class_uid = 3002", "", False),
+        ("where class_uid = 3002", f"where class_uid = 3002 union all from main.{okta_logs.SOURCE}", False),
+    ],
+)
+def test_a_mapping_that_reads_its_class_alone_is_known(copied: Path, old: str, new: str, is_known: bool) -> None:
+    model, manifest = Path(TABLE).stem, load_project(copied).manifest
+    node = manifest["nodes"][f"model.headwater.{model}"]
+    assert old in node["raw_code"]
+    edited = {**node, "raw_code": node["raw_code"].replace(old, new)}
+    project = Project(copied, {**manifest, "nodes": {**manifest["nodes"], node["unique_id"]: edited}})
+    assert project.class_read(model) == (3002 if is_known else None)
+
+
 def test_a_removed_model_is_seen(copied: Path) -> None:
     before = load_project(copied).mappings.models_of(okta_logs.SOURCE)
     (copied / TABLE).unlink()
