@@ -3,6 +3,7 @@
 No model is named here.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -35,6 +36,7 @@ from orchestration.settings import PROJECT
 
 _NOT_STORED = ("view", "ephemeral")
 _DIGEST = "headwater_digest"  # in the manifest's metadata: of which files it was made
+_PARSED_DIGEST = "headwater_parsed"  # there too: of the file that dbt wrote of it
 _BROKEN = "headwater_broken"  # there too: why, by path, files were left out
 
 
@@ -243,12 +245,24 @@ class Project:
             with new_folder(self.folder) as place:
                 if self.broken_files:
                     parsed, _ = parse_without_broken(self.folder, Path(place), self.broken_files)
-                else:
+                elif (parsed := self._kept_manifest(Path(place, PARSED))) is None:
                     parsed = invoke("parse", self.folder, Path(place), "--no-write-json").result
             if parsed is None:
                 return None
             held = _objects[self.folder] = (self.manifest["metadata"][_DIGEST], parsed)
         return held[1].deepcopy()  # a run puts compiled SQL into its nodes
+
+    def _kept_manifest(self, file: Path) -> Any:
+        """Return what dbt wrote when it parsed these files; None where it is not there, or another."""
+        from dbt.contracts.graph.manifest import Manifest as DbtManifest  # dbt takes seconds to import
+        from dbt.parser.manifest import extended_mashumuro_decoder
+
+        data = file.read_bytes() if file.exists() else b""
+        if not data or hashlib.sha256(data).hexdigest() != self.manifest["metadata"].get(_PARSED_DIGEST):
+            return None
+        found = DbtManifest.from_msgpack(data, decoder=extended_mashumuro_decoder)
+        found.build_flat_graph()  # type: ignore[no-untyped-call]
+        return found
 
     def _of_type(self, kind: str) -> list[str]:
         return sorted(each for each in self.manifest["nodes"] if each.startswith(f"{kind}."))
@@ -336,6 +350,9 @@ def _parse(folder: Path, digest: str) -> Project:
         if parsed is None:
             raise ManifestFailed(f"dbt parse failed in {folder}:\n{str(done.exception).strip()}")
         manifest = _as_json(parsed)
+        written = Path(place, PARSED)
+        if written.exists() and not broken:
+            manifest["metadata"][_PARSED_DIGEST] = hashlib.sha256(written.read_bytes()).hexdigest()
         manifest["metadata"] |= {_DIGEST: digest, _BROKEN: broken}
         file = Path(place, "manifest.json")
         file.write_text(json.dumps(manifest))
