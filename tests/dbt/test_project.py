@@ -83,6 +83,19 @@ def test_a_mapping_that_reads_its_class_alone_is_known(copied: Path, old: str, n
     assert project.class_read(model) == (3002 if is_known else None)
 
 
+def test_a_build_starts_from_what_dbt_wrote_unless_that_is_damaged(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = load_project(copied)
+    monkeypatch.setattr(reading, "_objects", {})
+    monkeypatch.setattr(reading, "invoke", refuse)
+    assert f"model.headwater.{Path(TABLE).stem}" in project.dbt_manifest().nodes
+    (project.target / "partial_parse.msgpack").write_bytes(b"damaged")
+    reading._objects.clear()
+    with pytest.raises(AssertionError, match="dbt was started"):
+        project.dbt_manifest()
+
+
 def test_a_removed_model_is_seen(copied: Path) -> None:
     before = load_project(copied).mappings.models_of(okta_logs.SOURCE)
     (copied / TABLE).unlink()
