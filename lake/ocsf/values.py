@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from lake.ocsf.accounts.left import by_leaf, by_path, encode, flat, merged
 from lake.ocsf.accounts.plans import Leaf, Plans, Shape
 from lake.ocsf.accounts.rows import PLACED, SEPARATOR, UNSAID, Known, Node, Places, Row
 from lake.ocsf.accounts.texts import PLACEHOLDERS, read_json, text_of
@@ -40,10 +41,8 @@ _MOST_KEPT, _LONGEST_KEPT = 4_000, 1_000  # entries and bytes: what is held is b
 
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder(order="deterministic").encode
 _QUOTE, *_OPENING = b'"{['
 _EMPTY = frozenset((b"null", b"{}", b"[]", b'""'))
-_HERE = object()
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Accounts:
         if not raw or row is None:
             return unmapped
         left = self.left(raw, row)
-        return _encode(_merged(read_json(unmapped), left) if unmapped else left).decode() if left else unmapped
+        return encode(merged(read_json(unmapped), left) if unmapped else left).decode() if left else unmapped
 
     def left(self, raw: str, row: str) -> dict[str, Any]:
         """Return what a row lacks of its record: path → value."""
@@ -112,9 +111,9 @@ class Accounts:
         if raw[0] == "{" and len(values) == self._places.width and (known := self._plans.read(raw, values)):
             left: list[tuple[Leaf, Any]] = []
             self._shaped(*known, state, left)
-            return self._by_target(left, state) if left else {}
+            return by_leaf(left, self._top, state) if left else {}
         found = self._object(self._read(raw), self._top, state)
-        return _by_path(_flat(found, self._top)) if found else {}
+        return by_path(flat(found, self._top)) if found else {}
 
     def _shaped(self, shape: Shape, found: Any, row: Row, left: list[tuple[Leaf, Any]]) -> None:
         """Add to `left` what is left of an object by its shape."""
@@ -193,36 +192,6 @@ class Accounts:
                 self._held.clear()
             self._held[key] = held
         return held
-
-    def _by_target(self, left: Iterable[tuple[Leaf, Any]], row: Row) -> dict[str, Any]:
-        """What is left by path: what is left of members of one object stays together where that has a path."""
-        found: list[tuple[str, Any]] = []
-        trees: dict[tuple[Any, ...], Any] = {}
-        for leaf, rest in left:
-            if leaf.around and any(map(row.has_whole, leaf.around)):
-                continue
-            path, root, inside = leaf.target or self._target(leaf)
-            if inside:
-                tree = trees.get(root)
-                if tree is None:
-                    tree = trees[root] = _new(inside[0])
-                    found.append((path, tree))
-                _put(tree, inside, rest)
-            elif rest.__class__ is dict:
-                found += _flat(_chained(leaf.chain, rest), self._top)
-            else:
-                found.append((path, rest))
-        return _by_path(found)
-
-    def _target(self, leaf: Leaf) -> tuple[str, tuple[Any, ...], tuple[Any, ...]]:
-        """Where what is left of a leaf goes: the path, the steps of the record that it stands for, and those inside."""
-        ((path, below),) = _flat(_chained(leaf.chain, _HERE), self._top)
-        steps = len(leaf.chain)
-        while below is not _HERE:
-            (below,) = below.values() if below.__class__ is dict else below
-            steps -= 1
-        target = leaf.target = path, leaf.chain[:steps], leaf.chain[steps:]
-        return target
 
     def trace(self, raw: str, row: str) -> Iterator[Account]:
         """Yield every value of a record, with how it is accounted for."""
@@ -353,72 +322,3 @@ def _holds(held: _Held, row: Row) -> bool:
     if held.needed and not row.has_all(held.needed):
         return False
     return not held.absent or not row.has_any(held.absent)
-
-
-def _chained(chain: Sequence[Any], value: Any) -> Any:
-    """A value within the objects and lists that lead to it."""
-    for step in reversed(chain):
-        value = [value] if step == 0 else {step: value}
-    return value
-
-
-def _new(step: Any) -> Any:
-    return [] if step == 0 else {}
-
-
-def _put(tree: Any, steps: Sequence[Any], value: Any) -> None:
-    """Put a value where the steps lead to."""
-    for number, step in enumerate(steps, 1):
-        last = number == len(steps)
-        if step == 0:
-            if not tree:
-                tree.append(value if last else _new(steps[number]))
-            tree = tree[0]
-        elif last:
-            tree[step] = value
-        else:
-            tree = tree.setdefault(step, _new(steps[number]))
-
-
-def _flat(left: Mapping[str, Any], node: Node) -> Iterator[tuple[str, Any]]:
-    """What is left by path: names that only lead to others become part of it."""
-    for name, rest in left.items():
-        inner = node.below.get(name)
-        if inner is not None and isinstance(rest, dict) and inner.below and (inner.is_spread or not inner.is_open):
-            yield from _flat(rest, inner)
-        elif node.is_spread:
-            yield (inner.path.removeprefix(f"{node.raw_path}.") if inner else name), rest
-        else:
-            yield (inner.path if inner else f"{node.raw_path}.{name}" if node.raw_path else name), rest
-
-
-def _by_path(left: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """What is left by path; of two names of one path both values stay."""
-    items = list(left)
-    found = dict(items)
-    if len(found) < len(items):
-        found = {}
-        for path, value in sorted(items, key=_encode):
-            name, number = path, 2
-            while name in found and found[name] != value:
-                name, number = f"{path}_{number}", number + 1
-            found[name] = value
-    return found
-
-
-def _merged(held: Any, left: Mapping[str, Any]) -> dict[str, Any]:
-    """`unmapped` with what is left; what it has itself stays as it is."""
-    found = held if isinstance(held, dict) else {"text": held}
-    for key, value in left.items():
-        if key not in found:
-            found[key] = value
-        elif isinstance(found[key], dict) and isinstance(value, dict):
-            found[key] = _merged(found[key], value)
-        elif isinstance(found[key], list) and isinstance(value, list):
-            found[key] += [each for each in value if each not in found[key]]
-        elif found[key] != value and text_of(found[key]) != text_of(value):
-            number = 2
-            while f"{key}_{number}" in found:
-                number += 1
-            found[f"{key}_{number}"] = value
-    return found
