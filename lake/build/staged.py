@@ -14,6 +14,19 @@ from lake.ocsf.attributes import EventClass
 from lake.ocsf.event_sql import repair_sql
 from lake.storage.duck import partitioned
 
+PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
+OUTCOME_COLUMNS = (
+    ("_event_key", "VARCHAR"),
+    ("_event_at", "TIMESTAMP"),
+    *PIPELINE_COLUMNS,
+    ("event_type", "VARCHAR"),
+    ("class_uid", "INTEGER"),
+    ("disposition", "VARCHAR"),
+    ("filter", "VARCHAR"),
+    ("collision", "BOOLEAN"),
+    ("error", "VARCHAR"),
+)
+
 _UNSORTED = "unsorted.parquet"
 _OPTIONS = "format parquet, compression zstd, compression_level 1"
 _KEPT_AS = "format parquet, compression lz4, string_dictionary_page_size_limit 65536"

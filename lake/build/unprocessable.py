@@ -241,9 +241,10 @@ def nested_too_deep(
     return tuple(found)
 
 
-def records_sql(source: str) -> str:
-    """Return a SELECT of the records of a bronze view, in their order."""
-    return f"select {', '.join(_NAMES)} from bronze.{quoted(source)} order by all"
+def records_of(con: duckdb.DuckDBPyConnection, source: str) -> list[Record]:
+    """Return the records of a bronze view, in their order."""
+    rows = con.execute(f"select {', '.join(_NAMES)} from bronze.{quoted(source)} order by all").fetchall()
+    return [Record(*row) for row in rows]
 
 
 def view_of(source: str, rows: str, kept_out: Sequence[Unprocessable], part: Part | None = None) -> str:

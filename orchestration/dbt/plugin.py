@@ -51,31 +51,9 @@ from ingest.lookups.provider import asked_paths, sendable_sql
 from ingest.reference.inventory import held_by, kept_places
 from ingest.reference.views import reference_versions, reference_views
 from lake.base.sql import literal
+from lake.build import staged, unprocessable
 from lake.build.memory import HOURS_AT_ONCE, BuildMemory, in_parts, leaves_of
 from lake.build.run import BuildRun, Plan
-from lake.build.staged import (
-    HELD_ROWS,
-    keeping,
-    kept_select,
-    repair_hours,
-    routed_classes,
-    staged_rows,
-    still_invalid,
-    unsorted_rows,
-)
-from lake.build.unprocessable import (
-    NotAlone,
-    Part,
-    Record,
-    Tried,
-    Unprocessable,
-    isolate,
-    nested_too_deep,
-    outcomes_sql,
-    records_sql,
-    unreadable,
-    view_of,
-)
 from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
@@ -96,18 +74,6 @@ from orchestration.dbt.request import Repaired, Request, current_request, own_re
 from orchestration.settings import load_settings, lookups_of
 
 KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
-PIPELINE_COLUMNS = (("_batch", "VARCHAR"), ("_source_object", "VARCHAR"), ("_source_row", "BIGINT"))
-DISPOSITION_COLUMNS = (
-    ("_event_key", "VARCHAR"),
-    ("_event_at", "TIMESTAMP"),
-    *PIPELINE_COLUMNS,
-    ("event_type", "VARCHAR"),
-    ("class_uid", "INTEGER"),
-    ("disposition", "VARCHAR"),
-    ("filter", "VARCHAR"),
-    ("collision", "BOOLEAN"),
-    ("error", "VARCHAR"),
-)
 _CHECKS = ("count_sql", "rules_sql", "pending_sql")
 
 _workplaces = ExitStack()
@@ -137,7 +103,7 @@ class Plugin(BasePlugin):
         self._classes: dict[str, EventClass] | None = None
         self._held: ReferenceInventory | None = None
         self._accounts: dict[str, Accounts] = {}  # by model
-        self._held_models: set[str] = set()  # whose rows are in HELD_ROWS
+        self._held_models: set[str] = set()  # whose rows are in staged.HELD_ROWS
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
@@ -195,9 +161,9 @@ class Plugin(BasePlugin):
         for source, given in types.items():
             try:
                 con.execute(f"describe {self._bronze[source]}")
-                deep = nested_too_deep(con, store, self._run.files.get(source, []), MAX_DEPTH, depth_of)
+                deep = unprocessable.nested_too_deep(con, store, self._run.files.get(source, []), MAX_DEPTH, depth_of)
             except duckdb.Error as problem:  # a file that cannot be read: it stops the models of its source alone
-                self._bronze[source], deep = unreadable(given, str(problem)), ()
+                self._bronze[source], deep = unprocessable.unreadable(given, str(problem)), ()
             self._request.too_deep[source] = (*dict.fromkeys((*self._request.too_deep.get(source, ()), *deep)),)
         bronze = [self._bronze_view(source) for source in types]
         spill = place.path / "spill"
@@ -205,12 +171,12 @@ class Plugin(BasePlugin):
         statements = [f"set temp_directory = {literal(str(spill))}", *bronze, *views, *beside, *kept_places(reference)]
         return json.dumps({"statements": statements})
 
-    def _bronze_view(self, source: str, part: Part | None = None) -> str:
+    def _bronze_view(self, source: str, part: unprocessable.Part | None = None) -> str:
         search = self._request.search
         part = part or (search.part if search and search.source == source else None)
-        return view_of(source, self._bronze[source], self._kept_out(source), part)
+        return unprocessable.view_of(source, self._bronze[source], self._kept_out(source), part)
 
-    def _kept_out(self, source: str) -> Sequence[Unprocessable]:
+    def _kept_out(self, source: str) -> Sequence[unprocessable.Unprocessable]:
         deep = self._request.too_deep[source]
         records = {each.record for each in deep}
         return *deep, *(each for each in self._current().plan.kept_out.get(source, ()) if each.record not in records)
@@ -246,7 +212,7 @@ class Plugin(BasePlugin):
         self._held_models.discard(model)
         if source and sum(rows.values()) <= self._memory.rows_held:
             self._held_models.add(model)
-            how["held"] = HELD_ROWS
+            how["held"] = staged.HELD_ROWS
         return json.dumps(how)
 
     def _hours_at_once(self, table: str, source: str) -> int:
@@ -272,20 +238,20 @@ class Plugin(BasePlugin):
 
     def _check(self, model: str, table: str, described: str) -> str:
         folder = self._current().staging_folder(model)
-        if (staged := staged_rows(folder)) is None:
+        if (rows := staged.staged_rows(folder)) is None:
             return "{}"
-        if held := HELD_ROWS if model in self._held_models else "":
-            staged = held
+        if held := staged.HELD_ROWS if model in self._held_models else "":
+            rows = held
         if table in ("", paths.OUTCOMES):  # a mart that is no OCSF class
-            return json.dumps({"staged": staged})
-        count, each = broken_sql(self._class(table), dict(json.loads(described)), staged)
-        check: dict[str, object] = {"staged": staged, "count_sql": count, "rules_sql": each}
+            return json.dumps({"staged": rows})
+        count, each = broken_sql(self._class(table), dict(json.loads(described)), rows)
+        check: dict[str, object] = {"staged": rows, "count_sql": count, "rules_sql": each}
         if (source := model.partition("__")[2]) and self._request.trial is None:  # a table of silver
             hours = () if held else self._current().plan.hours.get(source, ())
             parts = in_parts(hours, self._hours_at_once(table, source))
-            check["index"] = staged_statements(self._class(table), folder, unsorted_rows(folder), parts, held)
+            check["index"] = staged_statements(self._class(table), folder, staged.unsorted_rows(folder), parts, held)
             if asked_paths(lookups_of(self._request.settings).values(), table):
-                check["pending_sql"] = pending_sql(staged)
+                check["pending_sql"] = pending_sql(rows)
         return json.dumps(check)
 
     def _repair(self, model: str, asked: str) -> str:
@@ -293,25 +259,25 @@ class Plugin(BasePlugin):
         given, folder = json.loads(asked), self._current().staging_folder(model)
         described, event_class = dict(json.loads(given["described"])), self._class(given["table"])
         con, options = self._connection.cursor(), self._memory.parquet
-        return json.dumps(repair_hours(con, event_class, described, folder, given["hours"], options))
+        return json.dumps(staged.repair_hours(con, event_class, described, folder, given["hours"], options))
 
     def _keeps(self, model: str, described: str) -> str:
         files = len(self._request.project.mappings.models_of(model)) + 1  # a class each, and those without one
-        return json.dumps(keeping(self._memory, json.loads(described), files))
+        return json.dumps(staged.keeping(self._memory, json.loads(described), files))
 
     def _routed(self, model: str) -> str:
-        routed = routed_classes(self._current().place.path / model.partition("__")[2])
+        routed = staged.routed_classes(self._current().place.path / model.partition("__")[2])
         read = self._request.project.class_read(model) if routed and self._request.trial is None else None
         return "yes" if read is None or str(read) in (routed or ()) else ""
 
     def _kept(self, model: str, described: str) -> str:
-        return kept_select(self._current().staging_folder(model), json.loads(described))
+        return staged.kept_select(self._current().staging_folder(model), json.loads(described))
 
     def _publish(self, request: str) -> str:
         asked = json.loads(request)
-        unsorted_rows(self._current().staging_folder(asked["model"])).unlink(missing_ok=True)
+        staged.unsorted_rows(self._current().staging_folder(asked["model"])).unlink(missing_ok=True)
         if asked.get("invalid") and self._request.trial is None:
-            return f"!{still_invalid(asked['invalid'])}"
+            return f"!{staged.still_invalid(asked['invalid'])}"
         broken = "invalid" if self._request.trial is None else "found"  # a trial tells what the mapping itself broke
         rows = self._current().publish_model(
             asked["model"],
@@ -347,7 +313,7 @@ class Plugin(BasePlugin):
 
     def _outcomes(self, source: str) -> str:
         kept_out = self._kept_out(source)
-        return f"union all by name {outcomes_sql(self._bronze[source], kept_out)}" if kept_out else ""
+        return f"union all by name {unprocessable.outcomes_sql(self._bronze[source], kept_out)}" if kept_out else ""
 
     def _searches(self, _: str) -> str:
         return "yes" if self._request.search is not None and self._request.search.part is None else ""
@@ -358,9 +324,9 @@ class Plugin(BasePlugin):
         if search is None:
             return ""
         con, folder = self._connection.cursor(), self._current().staging_folder(model)
-        search.records = [Record(*row) for row in con.execute(records_sql(search.source)).fetchall()]
+        search.records = unprocessable.records_of(con, search.source)
 
-        def narrow(part: Part) -> None:
+        def narrow(part: unprocessable.Part) -> None:
             con.execute(self._bronze_view(search.source, part))
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -369,10 +335,10 @@ class Plugin(BasePlugin):
             check = json.loads(self._check(model, given["table"], given["described"])) if given["table"] else {}
             yield from (*check.get("index", ()), *(check[name] for name in _CHECKS if name in check))
 
-        tried = Tried(con, narrow, steps)
+        tried = unprocessable.Tried(con, narrow, steps)
         try:
-            search.found = isolate(search.records, tried)
-        except NotAlone as problem:
+            search.found = unprocessable.isolate(search.records, tried)
+        except unprocessable.NotAlone as problem:
             search.problem = str(problem)
         except duckdb.Error:
             if not tried.is_broken:
@@ -383,7 +349,7 @@ class Plugin(BasePlugin):
     def _table(self, table: str, source: str) -> str:
         run = self._current()
         outcomes = table == paths.OUTCOMES
-        wanted = DISPOSITION_COLUMNS if outcomes else (*columns(self._class(table)), *PIPELINE_COLUMNS)
+        wanted = staged.OUTCOME_COLUMNS if outcomes else (*columns(self._class(table)), *staged.PIPELINE_COLUMNS)
         if (tried := run.tried_files(f"{table}__{source}")) is not None:
             return typed_select(wanted, tried, keys=("date", "hour") if outcomes else (), place=str(run.place.path))
         files = run.window_files(f"{table}__{source}")

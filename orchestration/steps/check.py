@@ -21,6 +21,7 @@ from ingest.reference.views import reference_views
 from ingest.sources import BrokenModule, api_of, integrity_of
 from lake.base.errors import HeadwaterError
 from lake.base.sql import empty_select
+from lake.build.staged import PIPELINE_COLUMNS
 from lake.matching.matches import TABLE as MATCHES
 from lake.matching.matches import select as matches
 from lake.ocsf.attributes import DECLARATION, EventClass, declared_classes
@@ -224,8 +225,6 @@ def _stand_ins(project: Project, place: Path) -> Iterator[duckdb.DuckDBPyConnect
 
 def _bind(con: duckdb.DuckDBPyConnection, project: Project, unique_id: str, sql: str) -> None:
     """Make a table of a model's types without rows. Raises duckdb.Error, ConformError."""
-    from orchestration.dbt.plugin import PIPELINE_COLUMNS  # dbt takes seconds to import
-
     node = project.manifest["nodes"][unique_id]
     table, _, source = node["name"].partition("__")
     meta = node["config"].get("meta", {})

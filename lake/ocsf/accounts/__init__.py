@@ -1,1 +1,1 @@
-"""How a value of a record is found in its row (`lake/ocsf/values.py`, invariant I11): texts, rows, plans, what is left."""
+"""How a value of a record is found in its row (`lake/ocsf/values.py`, invariant I11), and what is left of a record."""
