@@ -31,7 +31,7 @@ def project() -> Project:
 def made_stale(project: Project, edit: Edit, folder: Path = PROJECT) -> set[str]:
     manifest = copy.deepcopy(dict(project.manifest))
     edit(manifest)
-    before, after = project.mappings.fingerprints, Project(folder, manifest).mappings.fingerprints
+    before, after = project.mappings.fingerprints, Project(folder, manifest, current=False).mappings.fingerprints
     return {name for name in before if before[name] != after[name]}
 
 
@@ -133,7 +133,7 @@ def test_context_makes_stale_what_is_enriched(project: Project, monkeypatch: pyt
     before = project.mappings.fingerprints
     identities = entities.TABLES["identities"]
     monkeypatch.setitem(entities.TABLES, "identities", replace(identities, data=f"upper({identities.data})"))
-    after = Project(PROJECT, project.manifest).mappings.fingerprints
+    after = Project(PROJECT, project.manifest, current=False).mappings.fingerprints
     dispositions = {name for name in before if name.startswith("dispositions__")}
     stale = {name for name in before if before[name] != after[name]}
     assert stale == everything(project) - dispositions - project.marts.by_name.keys()
@@ -201,7 +201,9 @@ def test_a_part_of_a_text_literal_is_read_as_it_stands(project: Project) -> None
     manifests = [copy.deepcopy(dict(project.manifest)) for _ in range(3)]
     for manifest, words in zip(manifests, (" -- dashes", " -- others", " -- dashes{# a comment #}"), strict=True):
         worded(words)(manifest)
-    dashes, others, comment = (Project(PROJECT, manifest).mappings.fingerprints for manifest in manifests)
+    dashes, others, comment = (
+        Project(PROJECT, manifest, current=False).mappings.fingerprints for manifest in manifests
+    )
     assert dashes != others and dashes == comment
 
 
