@@ -176,9 +176,9 @@ select
                 "process_uid", "path", "file_name",
                 extra={"cmd_line": "command", "created_time": fdr_time("process_start")}
             ) }},
-            parent_process := {{ fdr_process(
+            parent_process := case when process_uid is not null then {{ fdr_process(
                 "nullif(parent_uid, '0')", "parent_path", extra={"cmd_line": "parent_command"}
-            ) }}
+            ) }} end
         ),
         'file': {{ fdr_file("path", 1, {"hashes": fdr_hashes("file_sha256", "file_sha1", "file_md5")}) }},
         'user': {{ fdr_user("account", "account_uid", "domain") }},
