@@ -41,7 +41,7 @@ RUNS = (
 # What takes minutes or cannot be done twice: `.ci/run` runs them, here is seen that make knows what to call.
 DRY = {
     "setup": "pip install",
-    "test-fast": "pytest -n 2  tests/unit",
+    "test-fast": " tests/unit",
     "test": "pytest -n 2",
     "test-all": '-m ""',
     "check": "mypy",

@@ -74,9 +74,9 @@ def broken_defs(lake: LocalStore, small_project: Path) -> Iterator[dg.Definition
     """The same, where one mapping asks for a column that does not exist."""
     from orchestration.definitions import definitions
 
-    model = small_project / f"models/silver/base_event/base_event__{trail.SOURCE}.sql"
+    model = small_project / f"models/silver/api_activity/api_activity__{trail.SOURCE}.sql"
     before = model.read_text()
-    model.write_text(before.replace("99 as activity_id", "no_such_column as activity_id"))
+    model.write_text(before.replace("\n    activity_id,\n", "\n    no_such_column as activity_id,\n"))
     yield definitions(small_project)
     model.write_text(before)
 
@@ -207,11 +207,11 @@ def test_a_failing_model_stops_no_other_and_is_named(broken_defs: dg.Definitions
     trail.deliver(Path("trail"), "20260302T0505Z", trail.call("a", "2026-03-02T05:01:00Z"))
     result = _run(broken_defs, BRONZE, *TABLE_KEYS.values())
     assert not result.success
-    assert _rows(result) == {BRONZE: 1, TABLE_KEYS["dispositions"]: 1, TABLE_KEYS["api_activity"]: 1}
+    assert _rows(result) == {BRONZE: 1, TABLE_KEYS["dispositions"]: 1, TABLE_KEYS["base_event"]: 0}
     [failure] = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_key == f"build_{trail.SOURCE}"
     told = failure.step_failure_data.error_display_string
-    assert "1 models failed" in told and f"base_event__{trail.SOURCE}: " in told and "no_such_column" in told
+    assert "1 models failed" in told and f"api_activity__{trail.SOURCE}: " in told and "no_such_column" in told
 
 
 def test_what_is_broken_is_shown_and_the_rest_loads(
