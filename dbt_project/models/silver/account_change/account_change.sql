@@ -4,5 +4,6 @@
     ref("account_change__aws_cloudtrail"),
     ref("account_change__crowdstrike_fdr"),
     ref("account_change__okta_system_log"),
+    ref("account_change__slack_audit"),
     ref("account_change__windows_event"),
 ]) }}

@@ -5,4 +5,5 @@
     ref("api_activity__aws_s3_access"),
     ref("api_activity__crowdstrike_fdr"),
     ref("api_activity__okta_system_log"),
+    ref("api_activity__slack_audit"),
 ]) }}

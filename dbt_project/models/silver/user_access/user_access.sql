@@ -4,5 +4,6 @@
     ref("user_access__aws_cloudtrail"),
     ref("user_access__crowdstrike_fdr"),
     ref("user_access__okta_system_log"),
+    ref("user_access__slack_audit"),
     ref("user_access__windows_event"),
 ]) }}

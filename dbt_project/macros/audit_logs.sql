@@ -1,0 +1,69 @@
+{#- What models of audit logs of online services (Slack, GitHub, Google Workspace, …) share. -#}
+
+{% macro audit_events(source, staging) -%}
+  {#- The SELECT that begins an events model: each staged event with its route and outcome, and `routed_activity_id`,
+      NULL where the verb decides (`verb_activity`). Without a route an event is a Base Event. -#}
+select
+    event.*,
+    coalesce(route.class_uid, 0) as routed_class_uid,
+    route.activity_id as routed_activity_id,
+    null::varchar as filter,
+    case
+        when repeated.number > 1 then 'duplicate'
+        when filter is not null then 'filtered'
+        else 'published'
+    end as outcome,
+    coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
+    case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
+    {{ words_of("event.event_type") }} as event_words
+from {{ staging }} as event
+left join {{ routes(source, staging) }} as route using (event_type)
+left join {{ repeated_keys(source, staging) }} as repeated
+    using (_batch, _source_object, _source_row)
+{%- endmacro %}
+
+{% macro words_of(text) -%}
+  {#- `repo.addMember`, `REPO_ADD_MEMBER` → `repo add member`. -#}
+lower(regexp_replace(regexp_replace({{ text }}, '([a-z0-9])([A-Z])', '\1 \2', 'g'), '[^A-Za-z0-9]+', ' ', 'g'))
+{%- endmacro %}
+
+{% macro verb_activity(words) -%}
+  {#- What an operation does to its object, by the verbs of its name (`words_of`): 1 Create, 2 Read, 3 Update, 4 Delete
+      of API Activity, else 99 Other. -#}
+case
+        when regexp_matches({{ words }},
+            '\b(delete|remove|destroy|revoke|uninstall|purge|erase|unlink|drop|dismiss|unenroll)(d|s|ed|ped|ing)?\b'
+            || '|\b(del|deletion|removal|unregister(ed)?)\b') then 4
+        when regexp_matches({{ words }},
+            '\b(create|add|invite|install|generate|register|enroll|upload|issue|publish|post|send|grant|insert|fork)'
+            || '(d|s|ed|led|ing)?\b|\b(new|sent|creation|import(ed)?|merge[ds]?|submit(ted)?|push(ed)?)\b') then 1
+        when regexp_matches({{ words }},
+            '\b(update|change|edit|modify|modifie|set|enable|disable|rename|move|transfer|convert|approve|restrict|'
+            || 'reset|rotate|restore|archive|unarchive|suspend|unsuspend|lock|unlock|block|unblock|assign|unassign|'
+            || 'reassign|configure|activate|deactivate|toggle|replace|override|accept|decline|cancel|reject|allow|'
+            || 'disallow|expand|connect|disconnect|renew|regenerate|reopen|close|start|stop|schedule|link|verify)'
+            || '(d|s|ed|led|red|ting|ing)?\b|\b(verified|modification|transferred|put|patch(ed)?|rollover)\b') then 3
+        when regexp_matches({{ words }},
+            '\b(read|view|get|list|download|export|search|open|preview|query|show|fetch|clone|access|lookup|reveal|print)'
+            || '(d|s|ed|ing)?\b|\b(queried)\b') then 2
+        else 99
+    end
+{%- endmacro %}
+
+{% macro address_text(text) -%}
+  {#- The address in a text, without a port, brackets and what follows a comma: `1.2.3.4:443`, `[2001:db8::1]:443`,
+      `1.2.3.4, 10.0.0.1`. Texts that are no address stay: `ip_or_null` tells. -#}
+{%- set first = "trim(split_part(" ~ text ~ ", ',', 1))" -%}
+case
+        when starts_with({{ first }}, '[') then regexp_extract({{ first }}, '^\[([^\]]*)', 1)
+        when regexp_full_match({{ first }}, '[0-9.]+:[0-9]+') then split_part({{ first }}, ':', 1)
+        else {{ first }}
+    end
+{%- endmacro %}
+
+{% macro address_port(text) -%}
+  {#- The port behind an address in a text; NULL without one. -#}
+{%- set port = "try_cast(regexp_extract(trim(split_part(" ~ text ~ ", ',', 1)), '^(?:\\[[^\\]]*\\]|[0-9.]+):([0-9]+)$', 1)"
+    ~ " as integer)" -%}
+case when {{ port }} between 0 and 65535 then {{ port }} end
+{%- endmacro %}

@@ -1,0 +1,15 @@
+-- Accounts of Slack: made, deactivated, reactivated; their names and profiles.
+select
+    activity_id,
+    activity_name,
+    severity_id,
+    status_id,
+    status_detail,
+    message,
+    coalesce(target_user, actor_user, {'name': 'Unknown', 'type_id': 0}) as user,
+    actor,
+    src_endpoint,
+    http_request,
+    metadata
+from {{ ref("slack_audit") }}
+where class_uid = 3001

@@ -1,0 +1,5 @@
+-- File Hosting Activity 6006 of all sources.
+{{ config(materialized="view") }}
+{{ union_sources([
+    ref("file_hosting__slack_audit"),
+]) }}
