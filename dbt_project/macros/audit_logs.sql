@@ -36,7 +36,7 @@ case
             || '|\b(del|deletion|removal|unregister(ed)?)\b') then 4
         when regexp_matches({{ words }},
             '\b(create|add|invite|install|generate|register|enroll|upload|issue|publish|post|send|grant|insert|fork)'
-            || '(d|s|ed|led|ing)?\b|\b(new|sent|creation|import(ed)?|merge[ds]?|submit(ted)?|push(ed)?)\b') then 1
+            || '(d|s|ed|led|ing)?\b|\b(sent|creation|import(ed)?|merge[ds]?|submit(ted)?|push(ed)?)\b') then 1
         when regexp_matches({{ words }},
             '\b(update|change|edit|modify|modifie|set|enable|disable|rename|move|transfer|convert|approve|restrict|'
             || 'reset|rotate|restore|archive|unarchive|suspend|unsuspend|lock|unlock|block|unblock|assign|unassign|'
@@ -66,4 +66,24 @@ case
 {%- set port = "try_cast(regexp_extract(trim(split_part(" ~ text ~ ", ',', 1)), '^(?:\\[[^\\]]*\\]|[0-9.]+):([0-9]+)$', 1)"
     ~ " as integer)" -%}
 case when {{ port }} between 0 and 65535 then {{ port }} end
+{%- endmacro %}
+
+{% macro client_endpoint(place="null::varchar", attributes={}) -%}
+  {#- `src_endpoint` of `client_ip` and `client_port`. Classes that want an endpoint get an unknown one where an event
+      names none. `place`: what is known of it besides, by which it is one. -#}
+case
+        when coalesce(client_ip, {{ place }}) is not null or class_uid in (6003, 6006) then {
+            'ip': client_ip,
+            'port': client_port,
+            'name': case when client_ip is null then 'Unknown' end
+            {%- for name, value in attributes.items() %},
+            '{{ name }}': {{ value }}
+            {%- endfor %}
+        }
+    end
+{%- endmacro %}
+
+{% macro country_code_or_null(text) -%}
+  {#- The text if it is a country's code of two letters, as OCSF wants it. -#}
+case when regexp_full_match({{ text }}, '[A-Za-z]{2}') then upper({{ text }}) end
 {%- endmacro %}

@@ -1,6 +1,6 @@
--- Slack audit events with their outcome, and the OCSF objects that the mappings of Slack share. Actions and entities are
--- those of Slack's Audit Logs API (docs.slack.dev). Slack writes what was done: an event is a success, unless its action
--- says otherwise. USLACKUSER is Slack itself.
+-- Slack audit events with their outcome, and the OCSF objects that the mappings of Slack share. Actions and entities
+-- are those of the Audit Logs API (docs.slack.dev). Slack writes what was done: an event is a success, unless its
+-- action says otherwise. USLACKUSER is Slack itself.
 with routed as (
     {{ audit_events("slack_audit", ref("stg_slack__audit")) }}
 ),
@@ -54,7 +54,6 @@ select
     1 as severity_id,
     case
         when regexp_matches(event_words, '\b(failed|failure|blocked|error)$') then 2
-        when class_uid = 2004 then 0
         else 1
     end as status_id,
     case when json_type(details -> 'reason') = 'VARCHAR' then details ->> 'reason' end as status_detail,
@@ -71,13 +70,7 @@ select
         'app_name': app_name,
         'app_uid': app_id
     } as actor,
-    case
-        when client_ip is not null or class_uid in (6003, 6006) then {
-            'ip': client_ip,
-            'port': client_port,
-            'name': case when client_ip is null then 'Unknown' end -- these classes want an endpoint
-        }
-    end as src_endpoint,
+    {{ client_endpoint() }} as src_endpoint,
     case when user_agent is not null then {'user_agent': user_agent} end as http_request,
 
     -- on what

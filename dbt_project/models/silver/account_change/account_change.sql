@@ -3,6 +3,7 @@
 {{ union_sources([
     ref("account_change__aws_cloudtrail"),
     ref("account_change__crowdstrike_fdr"),
+    ref("account_change__github_audit"),
     ref("account_change__okta_system_log"),
     ref("account_change__slack_audit"),
     ref("account_change__windows_event"),

@@ -3,7 +3,7 @@ select
     activity_id,
     activity_name,
     0 as severity_id,
-    status_id,
+    1 as status_id,
     message,
     true as is_alert,
     {

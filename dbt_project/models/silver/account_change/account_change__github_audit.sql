@@ -1,0 +1,17 @@
+-- Accounts of GitHub, their passwords and second factors.
+select
+    activity_id,
+    activity_name,
+    severity_id,
+    status_id,
+    status,
+    status_code,
+    status_detail,
+    message,
+    coalesce(target_user, actor_user, {'name': 'Unknown', 'type_id': 0}) as user,
+    actor,
+    src_endpoint,
+    http_request,
+    metadata
+from {{ ref("github_audit") }}
+where class_uid = 3001

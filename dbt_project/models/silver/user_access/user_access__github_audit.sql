@@ -1,0 +1,19 @@
+-- Roles in organisations and enterprises, and access to repositories, given to and taken from users.
+select
+    activity_id,
+    activity_name,
+    severity_id,
+    status_id,
+    status,
+    status_code,
+    status_detail,
+    message,
+    coalesce(target_user, {'name': 'Unknown', 'type_id': 0}) as user,
+    coalesce(privileges, ['Unknown']) as privileges,
+    resources,
+    actor,
+    src_endpoint,
+    http_request,
+    metadata
+from {{ ref("github_audit") }}
+where class_uid = 3005
