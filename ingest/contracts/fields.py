@@ -79,6 +79,7 @@ contract_properties: Final[Mapping[str, Shape]] = {
     "coded": dict,
     "dropped": dict,
     "kept": list,
+    "api": dict,
 }
 
 field_properties: Final[Mapping[str, Shape]] = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from lake.base.sql import quoted
 
@@ -281,7 +281,7 @@ class Contract:
     file, but the user's: the zone of event times without an offset, where nothing else tells it.
     `placeholders` are texts that the vendor writes where it has no value. `coded` names, by path, the OCSF attributes
     that say a field's value in other words; `dropped` says why its value is worth nothing; `kept` are fields that stand
-    in `unmapped` in any case. A path may lead into a map.
+    in `unmapped` in any case. A path may lead into a map. `api` says how the vendor's API is asked.
     """
 
     source: str
@@ -323,6 +323,7 @@ class Contract:
     coded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    api: Any = None  # ingest.contracts.api.ApiDeclaration
 
     def walk(self) -> Iterator[Field]:
         """Every declared field at any depth, parents first."""

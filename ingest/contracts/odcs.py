@@ -154,7 +154,7 @@ def _accounts(custom: dict[str, Any], fields: tuple[Field, ...], top: Place) -> 
 
 def _optional(custom: dict[str, Any], fields: tuple[Field, ...], top: Place) -> dict[str, Any]:
     """The values of `Contract` that only some sources have."""
-    if not custom.keys() & {"format", "coverage", "completeBatch"}:
+    if not custom.keys() & {"format", "coverage", "completeBatch", "api"}:
         return {}
     from ingest.contracts.optional import read_optional
 

@@ -25,6 +25,10 @@ def read_optional(custom: dict[str, Any], fields: tuple[Field, ...], top: Place)
         found["coverage"] = _coverage(custom["coverage"], fields, top.at("coverage"))
     if "completeBatch" in custom:
         found["complete_batch"] = _complete_batch(custom["completeBatch"], top.at("completeBatch"))
+    if "api" in custom:
+        from ingest.contracts.api import read_api  # objects and files do without
+
+        found["api"] = read_api(custom["api"], top.at("api"))
     return found
 
 

@@ -27,7 +27,7 @@ from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
 from lake.base.errors import NEEDS_A_LOOK, HeadwaterError, tell_omission
-from lake.ledger import LandingReceipt, Removed, is_intact, with_erased
+from lake.ledger import Coverage, LandingReceipt, Removed, is_intact, with_erased
 from lake.storage import paths
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
@@ -73,6 +73,8 @@ def land(
     progress: Progress | None = None,
     may_shrink: bool = True,
     notes: Sequence[str] = (),
+    missing: Mapping[str, str] = MappingProxyType({}),
+    lost: Sequence[Coverage] = (),
 ) -> LandingReceipt:
     """Land objects as one batch and return its receipt, which is durable when this returns.
 
@@ -80,7 +82,8 @@ def land(
     A record that violates a field whose contract says `stall` leaves the batch unpublished, with status `stalled`.
     `may_shrink` is false for what cannot take records back, such as an API that forgets old ones: then all objects
     land, or none. An object that is gone when its turn comes is left out and named in the receipt's `ignored` with the
-    reason. One that exists and cannot be read is named in `unreadable`: the batch lands without it.
+    reason. One that exists and cannot be read is named in `unreadable`: the batch lands without it. `missing` says by
+    name why parts of the source gave no object: they stand there, too. `lost` is what the vendor says it does not have.
 
     Raises:
         ObjectsGone: the batch holds records of an object that is gone or cannot be read. Bronze keeps what it has.
@@ -92,7 +95,7 @@ def land(
     settings = settings or LandingSettings()
     began_at = datetime.now(UTC).isoformat()
     try:
-        return _land(contract, objects, store, batch, settings, ignored, progress, may_shrink, notes)
+        return _land(contract, objects, store, batch, settings, ignored, progress, may_shrink, notes, missing, lost)
     except (ObjectsGone, FewerRecords):
         raise
     except Exception as problem:
@@ -137,6 +140,8 @@ def _land(
     progress: Progress | None,
     may_shrink: bool,
     notes: Sequence[str],
+    missing: Mapping[str, str],
+    lost: Sequence[Coverage],
 ) -> LandingReceipt:
     started = time.monotonic()
     previous = ledger.landing(store, contract.source, batch)
@@ -164,7 +169,8 @@ def _land(
                 first_landed_at=first_landed_at.isoformat(),
                 landed_at=now.isoformat(),
                 ignored=(*ignored, *made.ignored),
-                unreadable=tuple(sorted(refused.items())),
+                unreadable=tuple(sorted({**refused, **missing}.items())),
+                coverage=(*made.coverage, *lost),
                 notes=(*notes, *made.notes),
                 seconds=round(time.monotonic() - started, 3),
             )

@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from ingest.transports.authorization import Credentials
 from ingest.transports.fetch_errors import FetchError
-from ingest.transports.http import Credentials
 from ingest.transports.rate_budget import seconds_until_reset
 from lake.base.http import SYSTEM_CLOCK, Answer, Clock, FailedTry, HeaderAuth, HttpClient, place_of, retry_after
 

@@ -1,49 +1,43 @@
 """One folder per kind of log of one vendor: its contract, and code only where data cannot declare it.
 
 A folder may hold three modules that others call, found by their names: `source.py` of a source that is read from an API
-(`Api`), `integrity.py` of a source whose vendor signs what it delivers (`Integrity`), and `layouts.py` of a source that
-comes in many layouts (`Layouts`).
+in a way that its contract cannot declare (`Api`), `integrity.py` of a source whose vendor signs what it delivers
+(`Integrity`), and `layouts.py` of a source that comes in many layouts (`Layouts`).
 """
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from ingest.objects import RawObject
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.storage.store import AwsAccess, Store
 
+if TYPE_CHECKING:
+    from ingest.transports.api_settings import ApiPlace
+    from ingest.transports.declared import Fetched
 
-class ApiPlace(Protocol):
-    """What a `source.py` has as `Place`: the settings under `sources.<source>`, as a pydantic model."""
 
-    @property
-    def address(self) -> str:
-        """Return where it is read from, for people."""
-        ...
-
-    @property
-    def lacking(self) -> str:
-        """Return what this machine lacks and what to do, or ""."""
-        ...
-
-    @property
-    def settle(self) -> timedelta:
-        """Return how long after its end an arrival hour is left alone."""
-        ...
+_FOLDER = Path(__file__).parent
+_DECLARES_API = re.compile(rb"""property:\s*["']?api\b""")
 
 
 class Api(Protocol):
-    """A `source.py`. `EXAMPLE`: a line of settings; `SETTLE`: the `settle` of a place that says nothing else."""
+    """What reads a source from its API: what its contract declares, or a `source.py` where no data can.
 
-    Place: type[Any]
+    `Place`: the settings under `sources.<source>`; `EXAMPLE`: a line of them; `SETTLE`: the `settle` of a place that
+    says nothing else; `SWEEP`: how long after its end an hour is asked for once more (0: it is not).
+    """
+
+    Place: "type[ApiPlace]"
     EXAMPLE: str
     SETTLE: timedelta
+    SWEEP: timedelta
 
-    def fetch(self, place: Any, hour: datetime, spool: Path) -> Sequence[RawObject]:
+    def fetch(self, place: Any, hour: datetime, spool: Path) -> "Fetched":
         """Return what was published in an arrival hour (naive UTC), kept in `spool`. Raises FetchError."""
         ...
 
@@ -125,8 +119,18 @@ class BrokenModule(HeadwaterError, ImportError):
 
 
 def api_of(source: str) -> Api | None:
-    """Return the `source.py` of a source, None when it has none. Raises BrokenModule."""
-    return cast(Api | None, _module(source, "source", ("Place", "EXAMPLE", "SETTLE", "fetch")))
+    """Return what reads a source from its API, None when nothing does. Raises BrokenModule, ContractError."""
+    written = _module(source, "source", ("Place", "EXAMPLE", "SETTLE", "SWEEP", "fetch"))
+    if written is not None:
+        return cast(Api, written)
+    file = _FOLDER / source / "contract.yaml"
+    if not file.is_file() or not _DECLARES_API.search(file.read_bytes()):  # reading a whole contract takes longer
+        return None
+    from ingest.contracts import contract_of  # only APIs load what asks them
+    from ingest.transports.declared import DeclaredApi
+
+    contract = contract_of(source)
+    return DeclaredApi(contract) if contract.api else None
 
 
 def integrity_of(source: str) -> Integrity | None:
@@ -140,7 +144,7 @@ def layouts_of(source: str) -> Layouts | None:
 
 
 def _module(source: str, name: str, attributes: Sequence[str]) -> ModuleType | None:
-    file = Path(__file__).parent / source / f"{name}.py"
+    file = _FOLDER / source / f"{name}.py"
     if not source.isidentifier() or not file.is_file():
         return None
     try:

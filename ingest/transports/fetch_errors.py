@@ -44,3 +44,7 @@ class UnexpectedAnswer(FetchError):
 
 class SpoolInUse(FetchError):
     """Another process is fetching into the same spool directory right now."""
+
+
+class WindowNotSettled(FetchError):
+    """The hour is not over, or not over long enough for the vendor to have all its events."""

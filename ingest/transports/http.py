@@ -2,40 +2,40 @@
 
 import json
 import logging
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import urlencode, urljoin, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
 
+from ingest.transports.authorization import Authorization
 from ingest.transports.fetch_errors import (
     AccessDenied,
     ExpiredCredentials,
     FetchError,
-    MissingCredentials,
     RateLimited,
     RequestRefused,
     UnexpectedAnswer,
     Unreachable,
+    WindowNotSettled,
 )
 from ingest.transports.page_spool import PageSpool, SpooledPage, open_spool
-from ingest.transports.rate_budget import RateBudget, seconds_until_reset
+from ingest.transports.rate_budget import RateBudget
 from lake.base.http import (
     SYSTEM_CLOCK,
     Answer,
     Clock,
     FailedTry,
     GaveUp,
-    HeaderAuth,
     HttpClient,
     Retry,
     Tries,
+    http_date,
     retry_after,
 )
 
@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 _TRANSIENT = {408, 425, 500, 502, 503, 504}
 _LINK_IS_GONE = {400, 404, 410}
+_NOTHING = b"null"  # the page of a link that the server has nothing behind any more
 
 
 @dataclass(frozen=True)
@@ -73,80 +74,51 @@ class Patience:
         )
 
 
-class Authorization(Protocol):
-    """What authorizes a request: `setting` is what a person has to renew when it is refused."""
-
-    @property
-    def setting(self) -> str:
-        """The environment variable that holds the secret."""
-
-    def header(self) -> str:
-        """The value of the Authorization header."""
-
-    def hide(self, text: str) -> str:
-        """`text` without secrets."""
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """A token in an environment variable, read when a request goes out.
-
-    `setting` is the variable's name, `scheme` the word before the token (none: the token alone).
-    """
-
-    setting: str
-    scheme: str = ""
-
-    def header(self) -> str:
-        """The value of the header. Raises MissingCredentials, which never shows what was found."""
-        return f"{self.scheme} {self._token()}".strip()
-
-    def hide(self, text: str) -> str:
-        """`text` with the token taken out, should a server repeat it."""
-        token = os.environ.get(self.setting, "").strip()
-        return text.replace(token, "***") if token else text
-
-    def _token(self) -> str:
-        token = os.environ.get(self.setting, "").strip()
-        if not token:
-            raise MissingCredentials(f"{self.setting} is not set; set it to the API token")
-        # requests would quote a value it cannot send in its own exception, so such a value never gets there.
-        if not (token.isascii() and token.isprintable()) or " " in token:
-            raise MissingCredentials(
-                f"{self.setting} holds characters that cannot stand in a header (a line break, a blank, a non-ASCII "
-                "character); set it to the API token alone"
-            )
-        return token
-
-
-def _link_header(headers: Mapping[str, str], body: bytes) -> str | None:
+def link_header(_: str, headers: Mapping[str, str], body: bytes) -> str | None:
+    """The address that the Link header names as the next one."""
     links = requests.utils.parse_header_links(headers.get("Link", ""))
     return next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), None)
 
 
 @dataclass(frozen=True)
 class Paging:
-    """How an API pages: what gives the next link of an answer (headers, body), and the brackets around a page."""
+    """How an API pages: what gives the next link of an answer (link, headers, body), and the brackets around a page."""
 
-    next_link: Callable[[Mapping[str, str], bytes], str | None] = _link_header
+    next_link: Callable[[str, Mapping[str, str], bytes], str | None] = link_header
     brackets: tuple[bytes, bytes] = (b"[", b"]")
 
 
 @dataclass(frozen=True)
 class Window:
-    """One bounded question: the address and the parameters of its first page, without secrets."""
+    """One bounded question: the address and the parameters of its first page, without secrets.
+
+    With a `body` it is a POST of JSON. A link has that behind a `#`, where no address has anything that is sent.
+    """
 
     url: str
     params: Mapping[str, str]
+    body: Mapping[str, Any] | None = None
 
     @property
     def first_link(self) -> str:
         """The address of the first page."""
-        return f"{self.url}?{urlencode(self.params)}"
+        url = f"{self.url}?{urlencode(self.params)}" if self.params else self.url
+        return url if self.body is None else with_body(url, self.body)
 
     def described(self) -> dict[str, str]:
         """All that decides what the pages hold."""
-        return {"url": self.url, **self.params}
+        return {"url": self.url, **self.params, **({} if self.body is None else {"body": json.dumps(self.body)})}
+
+
+def with_body(link: str, body: Mapping[str, Any]) -> str:
+    """A link with another body."""
+    return f"{link.partition('#')[0]}#{quote(json.dumps(body))}"
+
+
+def body_of(link: str) -> dict[str, Any] | None:
+    """The body that a link is posted with; None for a GET."""
+    text = link.partition("#")[2]
+    return dict(json.loads(unquote(text))) if text else None
 
 
 @dataclass
@@ -155,7 +127,10 @@ class HttpPoller:
 
     `explain` turns the body of an error answer into a few words for people (an error code, a summary).
     `always_links` is for a server that links every page at least to itself: then a page with records and without any
-    link lost its header on the way, and taking it for the last page would lose the rest of the window.
+    link lost its header on the way, and taking it for the last page would lose the rest of the window. `throttled` are
+    words of an error that mean the same as 429. `gone` are statuses that say that there is nothing behind a link any
+    more: its page is then `null`. `begin` may do what an error's words ask for, once a page, and says whether it did.
+    No page is taken from a server whose own clock says that it is before `earliest` (epoch seconds).
     """
 
     credentials: Authorization
@@ -165,6 +140,10 @@ class HttpPoller:
     explain: Callable[[bytes], str] = lambda body: ""
     always_links: bool = False
     paging: Paging = Paging()
+    throttled: Collection[str] = ()
+    gone: Collection[int] = ()
+    begin: Callable[[HttpClient, str], bool] = lambda client, words: False
+    earliest: float = 0.0
     adapter: BaseAdapter | None = None  # stands in for the network in tests
 
     def fetch(self, window: Window, directory: Path) -> list[tuple[Path, SpooledPage]]:
@@ -174,7 +153,7 @@ class HttpPoller:
         FetchError that says what a person has to do; the pages so far stay in the spool.
         """
         client = HttpClient(
-            auth=HeaderAuth("Authorization", self.credentials.header),
+            auth=self.credentials.auth,
             timeout_seconds=self.patience.timeout_seconds,
             answer_seconds=self.patience.page_seconds,
             clock=self.clock,
@@ -186,29 +165,28 @@ class HttpPoller:
             except _LostCursor as lost:
                 _log.warning("%s; the window is fetched again from its first page", lost)
                 spool.restart()
+                spool.restarted = True
                 self._fetch_rest(client, window, spool)
             return [(spool.path(page), page) for page in spool.pages]
 
     def _fetch_rest(self, client: HttpClient, window: Window, spool: PageSpool) -> None:
-        resumed = bool(spool.pages)
         seen = {page.next for page in spool.pages}
         while not spool.complete:
             link = spool.next or window.first_link
             try:
                 body, following = _Page(self, client, link).get()
             except RequestRefused as refused:
-                if resumed and refused.status in _LINK_IS_GONE:
-                    raise _LostCursor(f"the server no longer takes the link of an earlier fetch ({refused})") from None
+                if spool.pages and not spool.restarted and refused.status in _LINK_IS_GONE:
+                    raise _LostCursor(f"the server no longer takes the link of an earlier page ({refused})") from None
                 raise
             if following in seen:
                 raise UnexpectedAnswer(f"{_place(link)}: the next link leads back to a page that was already read")
             seen.add(following)
             spool.append(body, following)
-            resumed = False
 
 
 class _LostCursor(Exception):
-    """The link an interrupted fetch left behind is not valid any more."""
+    """The link to the next page, perhaps of an interrupted fetch, is not valid any more."""
 
 
 class _Page:
@@ -219,6 +197,7 @@ class _Page:
         self._place = _place(link)
         self._policy = poller.patience.retry
         self._throttled, self._waited = 0, 0.0
+        self._renewed = self._begun = False
 
     def get(self) -> tuple[bytes, str | None]:
         """The body of the page and the link to the next one."""
@@ -237,19 +216,62 @@ class _Page:
         poller = self._poller
         while True:
             self._wait_for_limit(poller.budget.seconds_to_wait(), "our share of the rate limit is used up")
-            answer = self._client.exchange("GET", self._link, headers={"Accept": "application/json"})
-            poller.budget.observe(answer.status, answer.headers)
+            poller.budget.sent()
+            answer = self._ask()
+            throttled = self._is_throttled(answer)
+            poller.budget.observe(HTTPStatus.TOO_MANY_REQUESTS if throttled else answer.status, answer.headers)
             if answer.status == HTTPStatus.OK:
+                self._check_clock(answer)
                 return answer.body, self._checked_next_link(answer)
-            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+            if answer.status in poller.gone:
+                return _NOTHING, poller.paging.next_link(self._link, answer.headers, _NOTHING)
+            if not throttled:
+                if self._is_healed(answer):
+                    continue
                 raise self._failure(answer)
             self._throttled += 1
             now = poller.clock.now()
             asked = retry_after(answer.headers, now)
-            asked = seconds_until_reset(answer.headers, now) if asked is None else asked
+            asked = poller.budget.seconds_until_reset(answer.headers) if asked is None else asked
             # The reset of a concurrency limit is only an estimate: never come back sooner each time.
             wait = max(asked or 0.0, self._policy.backoff(self._throttled))
             self._wait_for_limit(wait, f"rate limit ({self._words(answer)})")
+
+    def _ask(self) -> Answer:
+        url, _, _ = self._link.partition("#")
+        body, headers = body_of(self._link), {"Accept": "application/json"}
+        if body is None:
+            return self._client.exchange("GET", url, headers=headers)
+        return self._client.exchange("POST", url, headers=headers, json=body)
+
+    def _is_throttled(self, answer: Answer) -> bool:
+        """Whether an answer says that there were too many requests: 429, a 403 with a time, the vendor's own word."""
+        if answer.status == HTTPStatus.FORBIDDEN and (
+            "Retry-After" in answer.headers or self._poller.budget.nothing_left(answer.headers)
+        ):
+            return True
+        if answer.status in (HTTPStatus.OK, HTTPStatus.TOO_MANY_REQUESTS):
+            return answer.status != HTTPStatus.OK
+        words = self._poller.explain(answer.body)
+        return any(each in words for each in self._poller.throttled)
+
+    def _is_healed(self, answer: Answer) -> bool:
+        """Whether something was done about a refusal, once a page: another token, or what has to come first."""
+        if answer.status == HTTPStatus.UNAUTHORIZED and not self._renewed:
+            self._renewed = True
+            return self._poller.credentials.forget()
+        if not self._begun and self._poller.begin(self._client, self._words(answer)):
+            self._begun = True
+            return True
+        return False
+
+    def _check_clock(self, answer: Answer) -> None:
+        told, earliest = http_date(answer.headers, "Date"), self._poller.earliest
+        if told is not None and told < earliest:
+            raise WindowNotSettled(
+                f"{self._place}: the server's clock is {earliest - told:.0f} s before the time from which this hour may"
+                " be fetched; correct the clock of this machine, or run it again later"
+            )
 
     def _wait_for_limit(self, seconds: float, reason: str) -> None:
         if seconds <= 0:
@@ -309,7 +331,7 @@ class _Page:
             reason = "the answer has no Link header, so it is unknown whether more pages follow"
             raise FailedTry(self._place, reason)
         try:
-            target = paging.next_link(headers, body)
+            target = paging.next_link(self._link, headers, body)
         except ValueError as error:
             raise FailedTry(self._place, f"the page cannot be read: {error}") from None
         return None if target is None else self._joined(target)

@@ -40,6 +40,7 @@ class PageSpool:
         self.directory = directory
         self._window = dict(window)
         self.pages: list[SpooledPage] = []
+        self.restarted = False  # by whoever has it open, not on resuming
 
     @property
     def complete(self) -> bool:

@@ -42,7 +42,7 @@ from orchestration.settings.models import (
 if TYPE_CHECKING:
     from ingest.contracts import Contract
     from ingest.lookups.provider import Lookup
-    from ingest.sources import ApiPlace
+    from ingest.transports.api_settings import ApiPlace
     from lake.iceberg import Place as IcebergPlace
 
 __all__ = [
@@ -67,7 +67,13 @@ __all__ = [
 
 # A landing of one small file takes some 200 MiB before it reads a record: Python, DuckDB and Arrow.
 LEAST_MEMORY, MOST_MEMORY = 256 << 20, 1 << 50
-_SECRETS = ("_TOKEN", "_PASSWORD", "_PASSPHRASE", "_API_KEY")  # variables that settings name; read when they are used
+_SECRETS = (
+    "_TOKEN",
+    "_PASSWORD",
+    "_PASSPHRASE",
+    "_KEY",
+    "_SECRET",
+)  # variables that settings name; read when they are used
 
 
 class Settings(BaseSettings):
@@ -284,15 +290,14 @@ def _place(source: str, given: Any) -> "ObjectSource | ApiPlace":
 
     if source not in (known := source_names()):
         raise ValueError(f"there is no source of this name{nearest(source, known)}")
-    api = api_of(source)
+    api = None if isinstance(given, dict) and given.keys() & {"root", "queue"} else api_of(source)
+    kind = api.Place if api else ObjectSource
     try:
-        return (api.Place if api else ObjectSource).model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as problem:
         from orchestration.settings.problems import sentences
 
-        raise ValueError(
-            sentences(problem, api.Place if api else ObjectSource, under=f"sources.{source}.")[0]
-        ) from None
+        raise ValueError(sentences(problem, kind, under=f"sources.{source}.")[0]) from None
 
 
 def open_lake(settings: Settings, *, hasty: bool = False) -> Store:

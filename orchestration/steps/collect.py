@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingest.contracts import Contract
 from ingest.landing import FewerRecords, LandingError, LandingSettings, land, land_files
@@ -20,7 +21,8 @@ from ingest.landing.land import (
 )
 from ingest.landing.queue import Drained, drain, one_drainer
 from ingest.objects import Listing, RawObject, is_bucket_url, list_places
-from ingest.sources import ApiPlace, BrokenModule, api_of
+from ingest.sources import BrokenModule, api_of
+from ingest.transports.fetch_errors import FetchError
 from ingest.transports.queue import Queue
 from lake import ledger
 from lake.base.errors import NEEDS_A_LOOK, WRONG_CALL, HeadwaterError, warn_once
@@ -34,6 +36,10 @@ LATE_DAYS = 3  # how far back a bucket is looked through for objects that came a
 _OBJECTS_EXAMPLE = "root: /folder/of/its/objects or s3://bucket/prefix"
 
 
+if TYPE_CHECKING:
+    from ingest.transports.api_settings import ApiPlace
+
+
 class AnnouncedUnreadable(LandingError):
     """The queue announced objects that could not be read. All others, and the hour itself, have landed: `receipt`."""
 
@@ -42,6 +48,20 @@ class AnnouncedUnreadable(LandingError):
     def __init__(self, contract: Contract, drained: Drained, receipt: LandingReceipt) -> None:
         self.receipt = receipt
         super().__init__(f"{contract.source}: batch {receipt.batch} has landed, but {drained.refusal()}")
+
+
+class PartlyFetched(LandingError):
+    """Some tenants or streams of an API gave nothing. All others have landed: `receipt`."""
+
+    exit_code = NEEDS_A_LOOK
+
+    def __init__(self, contract: Contract, failed: Sequence[tuple[str, FetchError]], receipt: LandingReceipt) -> None:
+        self.receipt = receipt
+        said = "; ".join(str(problem) for _, problem in failed)
+        super().__init__(
+            f"{contract.source}: batch {receipt.batch} has landed without {len(failed)} of its streams or tenants, and"
+            f" is incomplete until it is landed again: {said}"
+        )
 
 
 class SourceNotConfigured(HeadwaterError, ValueError):
@@ -70,7 +90,8 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
         ObjectsGone: the hour's batch holds objects that are no longer there, and is left as it is. What was new at the
             source has landed in a batch of its own, which the message names.
         AnnouncedUnreadable: see there.
-        LandingError, FetchError: see `ingest.landing.land` and the source's `fetch_hour`.
+        PartlyFetched: see there.
+        LandingError, FetchError: see `ingest.landing.land` and the source's `fetch`.
     """
     place, contract = place_of(settings, contract), in_zone(settings, contract)
     store = open_lake(settings)
@@ -89,7 +110,7 @@ def land_hour(settings: Settings, contract: Contract, hour: datetime) -> Landing
 
 
 def _land_answers(
-    contract: Contract, place: ApiPlace, store: Store, hour: datetime, limits: LandingSettings
+    contract: Contract, place: "ApiPlace", store: Store, hour: datetime, limits: LandingSettings
 ) -> LandingReceipt:
     """Ask the source's API for the hour and land the answers; they are kept until their batch is published."""
     api, batch = api_of(contract.source), paths.hour_name(hour)
@@ -97,10 +118,18 @@ def _land_answers(
         raise SourceNotConfigured(contract)
     spool = store.prepared(f"{paths.SPOOL}/{contract.source}/{batch}")
     try:
-        receipt = land(contract, api.fetch(place, hour, spool), store, batch, limits, may_shrink=False)
+        fetched = api.fetch(place, hour, spool)
+        if fetched.failed and ledger.landing(store, contract.source, batch) is not None:
+            raise fetched.failed[0][1]  # the batch may hold what failed now; the pages that came are kept
+        missing = {name: str(problem) for name, problem in fetched.failed}
+        receipt = land(
+            contract, fetched.objects, store, batch, limits, may_shrink=False, missing=missing, lost=fetched.lost
+        )
     except FewerRecords:
         shutil.rmtree(spool, ignore_errors=True)  # what was landed before is in bronze; the next try asks again
         raise
+    if fetched.failed:
+        raise PartlyFetched(contract, fetched.failed, receipt)
     if receipt.status == "published":  # a stalled batch waits for a decision, its records are only here
         shutil.rmtree(spool, ignore_errors=True)
     return receipt
@@ -202,7 +231,7 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
     return Late(dict(sorted(late.items())), [*found.notes, *strange[:3], *more], unread)
 
 
-def place_of(settings: Settings, contract: Contract) -> ObjectSource | ApiPlace:
+def place_of(settings: Settings, contract: Contract) -> "ObjectSource | ApiPlace":
     """Return where a source is read from. Raises SourceNotConfigured, SettingsError."""
     settings.refuse(f"sources.{contract.source}")
     place: ObjectSource | ApiPlace | None = settings.sources.get(contract.source)

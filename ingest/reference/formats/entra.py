@@ -17,7 +17,7 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from ingest.reference.apis.graph import Graph, GraphToken
+from ingest.reference.apis.graph import Graph, graph_token
 from ingest.reference.apis.options import ApiOptions
 from ingest.reference.formats import Mode, Source
 from ingest.reference.reading.values import moment, text, texts
@@ -88,7 +88,7 @@ class Options(ApiOptions):
 
 def read(source: Source, options: Options, clock: Clock = SYSTEM_CLOCK) -> Iterator[Entry | Reject]:
     """Yield an entry for each user or device. Raises FetchError before the first one when an answer is missing."""
-    token = GraphToken(
+    token = graph_token(
         f"{options.login_url}/{options.tenant}/oauth2/v2.0/token",
         options.client_id,
         options.client_secret_env,

@@ -25,8 +25,9 @@ from ingest.reference.formats import Mode, Source
 from ingest.reference.reading.values import moment, text, texts
 from ingest.reference.tables import IDENTITIES, Entry, Reject
 from ingest.transports.addresses import checked_address
+from ingest.transports.authorization import Credentials
 from ingest.transports.fetch_errors import AccessDenied, UnexpectedAnswer
-from ingest.transports.http import Credentials, HttpPoller, Paging
+from ingest.transports.http import HttpPoller, Paging
 from ingest.transports.rate_budget import RateBudget
 from lake.base.http import SYSTEM_CLOCK, Clock
 
@@ -102,7 +103,7 @@ def _admins(options: Options, cursor: HttpPoller) -> frozenset[str]:
     return frozenset(found)
 
 
-def _next_of_roles(headers: Mapping[str, str], body: bytes) -> str | None:
+def _next_of_roles(_: str, headers: Mapping[str, str], body: bytes) -> str | None:
     link = (json.loads(body).get("_links") or {}).get("next") or {}
     return str(link["href"]) if link.get("href") else None
 

@@ -111,7 +111,7 @@ def test_nothing_is_generated_without_a_source(tmp_path: Path, monkeypatch: pyte
         (SyntaxError("invalid syntax"), "cannot be imported: SyntaxError: invalid syntax"),
         (ModuleNotFoundError("No module named 'x'"), "cannot be imported: ModuleNotFoundError: No module named 'x'"),
         (ZeroDivisionError(), "cannot be imported: ZeroDivisionError:"),
-        (ModuleType("source"), "lacks Place, EXAMPLE, SETTLE, fetch"),
+        (ModuleType("source"), "lacks Place, EXAMPLE, SETTLE, SWEEP, fetch"),
     ],
 )
 def test_a_module_of_a_source_that_cannot_be_imported_is_named(
@@ -128,9 +128,12 @@ def test_a_module_of_a_source_that_cannot_be_imported_is_named(
         "sources: {okta_system_log: {base_url: 'https://x.okta.com'}, aws_vpc_flow: {root: logs}}"
     )
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ingest.sources._FOLDER", tmp_path)
+    (tmp_path / "okta_system_log").mkdir()
+    (tmp_path / "okta_system_log" / "source.py").touch()
     monkeypatch.setattr("ingest.sources.importlib.import_module", imported)
     with pytest.raises(BrokenModule) as caught:
         api_of("okta_system_log")
-    assert f"ingest/sources/okta_system_log/source.py: {why}" in str(caught.value)
+    assert f"okta_system_log/source.py: {why}" in str(caught.value)
     used = load_settings()
     assert ["aws_vpc_flow"] == [*used.sources] and why in used.left_out["sources.okta_system_log"]

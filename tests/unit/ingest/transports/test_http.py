@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from requests.exceptions import SSLError
 
+from ingest.transports.authorization import Credentials
 from ingest.transports.fetch_errors import RequestRefused, UnexpectedAnswer, Unreachable
-from ingest.transports.http import Credentials, HttpPoller, Patience, Window
+from ingest.transports.http import HttpPoller, Patience, Window
 from tests.unit.lake.base.answers import Answers, Given, Naps
 
 URL = "https://api.example.com/logs"

@@ -13,13 +13,21 @@ from typing import Any
 import pytest
 
 from ingest.objects import RawObject
-from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
-from lake.base.http import Clock
+from ingest.sources import api_of
+from lake.base.http import SYSTEM_CLOCK, Clock
 from orchestration.demo.simulators.okta.org import OktaSimulator
 
 HOUR = datetime(2026, 11, 20, 5, tzinfo=UTC)
 TOKEN = "00very-SECRET_token.value"
 TOKEN_ENV = "HEADWATER_OKTA_TOKEN"
+
+
+API = api_of("okta_system_log")
+OktaConfig = API.Place
+
+
+def fetch_hour(config: Any, hour: datetime, spool: Path, clock: Clock = SYSTEM_CLOCK) -> list[RawObject]:
+    return API.fetch(config, hour, spool, clock).objects
 
 
 @dataclass

@@ -14,8 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
-from tests.integration.ingest.sources.okta_system_log.conftest import HOUR, MovedClock
+from tests.integration.ingest.sources.okta_system_log.conftest import HOUR, MovedClock, OktaConfig, fetch_hour
 
 
 def serve(url: str) -> None:
@@ -35,7 +34,7 @@ def _fetch(url: str, spool: Path, line: int) -> None:
     try:
         if line:
             sys.settrace(_Killer(line))
-        fetch_hour(OktaConfig(url, limit=10), HOUR, spool, clock=MovedClock().clock)
+        fetch_hour(OktaConfig(base_url=url, limit=10), HOUR, spool, clock=MovedClock().clock)
         sys.settrace(None)
     except BaseException as error:
         sys.stderr.write(f"{error!r}\n")

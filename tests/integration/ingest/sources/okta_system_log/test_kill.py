@@ -12,9 +12,16 @@ from pathlib import Path
 import pytest
 
 from ingest.objects import RawObject
-from ingest.sources.okta_system_log.source import OktaConfig, fetch_hour
 from orchestration.demo.simulators.okta.org import OktaSimulator
-from tests.integration.ingest.sources.okta_system_log.conftest import HOUR, TOKEN, MovedClock, spread, uuids
+from tests.integration.ingest.sources.okta_system_log.conftest import (
+    HOUR,
+    TOKEN,
+    MovedClock,
+    OktaConfig,
+    fetch_hour,
+    spread,
+    uuids,
+)
 
 PAGES = 3
 EVENTS = [f"event-{number}" for number in range(10 * PAGES - 5)]
@@ -23,7 +30,7 @@ ROOT = Path(__file__).parents[5]
 
 @pytest.fixture
 def simulator() -> Iterator[OktaSimulator]:
-    with OktaSimulator(spread(len(EVENTS)), token=TOKEN, rate_limit=1_000_000) as running:
+    with OktaSimulator(spread(len(EVENTS)), token=TOKEN, rate_limit=1_000_000, clock=MovedClock().now) as running:
         yield running
 
 
@@ -64,7 +71,7 @@ def test_killed_again_and_again_it_comes_to_its_end(simulator, worker, tmp_path)
     spool = tmp_path / "spool"
     outcome, kills = "killed", 0
     while outcome == "killed" and kills < 20:
-        outcome = _order(worker, spool, 250)
+        outcome = _order(worker, spool, 400)
         kills += outcome == "killed"
     assert outcome == "ended 0"
     assert kills >= PAGES - 1
@@ -82,7 +89,7 @@ def _kept(spool: Path) -> int:
 def _read(simulator: OktaSimulator, spool: Path) -> list[RawObject]:
     """What a fetch into a full spool gives, which must not ask for anything."""
     received = simulator.received
-    pages = fetch_hour(OktaConfig(simulator.url, limit=10), HOUR, spool, clock=MovedClock().clock)
+    pages = fetch_hour(OktaConfig(base_url=simulator.url, limit=10), HOUR, spool, clock=MovedClock().clock)
     assert simulator.received == received
     assert json.loads((spool / "cursor.json").read_bytes())["complete"] is True
     return pages
