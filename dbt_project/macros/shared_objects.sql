@@ -24,3 +24,38 @@ nullif(regexp_extract({{ path }}, '[^\\/]+$'), '')
      'type': case when {{ known }} then {{ ocsf_caption("file_activity", "file.type_id", type_id) }} end
      {%- for name, value in extra.items() %}, '{{ name }}': {{ value }}{% endfor %}}
 {%- endmacro %}
+
+
+{#- The address in a text that may have a port, blanks or further addresses behind it: `192.0.2.1:443`,
+    `[2001:db8::1]:443`, `192.0.2.1, 198.51.100.2`. NULL where there is none. -#}
+{% macro ip_of(text) -%}
+{%- set first = "trim(split_part(" ~ text ~ ", ',', 1))" -%}
+{%- set bare = "regexp_replace(" ~ first ~ ", '^(?:\\[([^\\]]+)\\]|([0-9.]+):[0-9]+$).*', '\\1\\2')" -%}
+{{ ip_or_null(bare) }}
+{%- endmacro %}
+
+
+{#- The port behind an address, as `ip_of` reads it. -#}
+{% macro port_of(text) -%}
+{%- set found = "try_cast(nullif(regexp_extract(trim(split_part(" ~ text
+    ~ ", ',', 1)), '^(?:\\[[^\\]]+\\]|[0-9.]+):([0-9]{1,5})$', 1), '') as integer)" -%}
+case when {{ found }} between 1 and 65535 then {{ found }} end
+{%- endmacro %}
+
+
+{#- OCSF's factor_type_id of the name of a way to authenticate; 99 where it may be several things, or is none. -#}
+{% macro factor_type_id(name) -%}
+case
+      when regexp_matches({{ name }}, 'sms|text message', 'i') then 1
+      when regexp_matches({{ name }}, 'security question', 'i') then 2
+      when regexp_matches({{ name }}, 'phone call|voice|callback', 'i') then 3
+      when regexp_matches({{ name }}, 'windows hello|biometric|platform credential', 'i') then 4
+      when regexp_matches({{ name }}, 'push|app notification|phone sign-in|passwordless phone', 'i') then 5
+      when regexp_matches({{ name }}, 'hardware|smart.?card|yubikey', 'i') then 6
+      when regexp_matches({{ name }}, 'fido|passkey|webauthn|security key', 'i') then 10
+      when regexp_matches({{ name }}, 'verification code|oath|otp|one-time|totp', 'i') then 7
+      when regexp_matches({{ name }}, 'email', 'i') then 8
+      when regexp_matches({{ name }}, 'password', 'i') then 11
+      else 99
+    end
+{%- endmacro %}

@@ -1,0 +1,1 @@
+"""Sign-ins of Microsoft Entra ID: the contract, and the layouts in which they come."""
