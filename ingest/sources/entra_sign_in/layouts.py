@@ -1,6 +1,6 @@
 """The layouts in which collectors write Entra sign-ins, turned into that of Microsoft Graph's signIn.
 
-What is known: Azure Monitor's records (Event Hubs, storage accounts), whose `properties` are the sign-in; the columns of
+What is known: Azure Monitor's records (Event Hubs, storage accounts) whose `properties` are the sign-in; the columns of
 Log Analytics and Sentinel (SigninLogs and its three sisters), whose objects may be texts; documents of Elastic's module
 (`azure.signinlogs`); a sign-in as an object or text of JSON inside another document; names in other cases. What Azure
 Monitor has beside the sign-in is kept in `azure`. Every value stays: what has no place keeps its own name.
@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cache
 from typing import Final
 
-from ingest.landing.own_names import Record, key, names_by_key, not_told, renamed, taken_out
+from ingest.landing.own_names import Record, key, names_by_key, not_told, read_json, renamed, taken_out
 
 _HOLDERS: Final = (
     "_source", "result", "azure.signinlogs", "azure.signinlogs.properties", "properties", "event.original", "event",
@@ -65,7 +65,9 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
     event, beside = taken_out(record, _is_sign_in, _HOLDERS, ("azure.signinlogs.",))
     if not _is_sign_in(event):
         return None
-    names, azure, made = _names(tuple(own_names.values())), {}, {}
+    names = _names(tuple(own_names.values()))
+    made: Record = {}
+    azure: Record = {}
     is_row = event is not record or any(name in event for name in ("TimeGenerated", "TimeGenerated [UTC]"))
     place = event.get("Location")
     if isinstance(place, str) and ("LocationDetails" in event or not isinstance(read_json(place), dict)):
