@@ -26,23 +26,6 @@ nullif(regexp_extract({{ path }}, '[^\\/]+$'), '')
 {%- endmacro %}
 
 
-{#- The address in a text that may have a port, blanks or further addresses behind it: `192.0.2.1:443`,
-    `[2001:db8::1]:443`, `192.0.2.1, 198.51.100.2`. NULL where there is none. -#}
-{% macro ip_of(text) -%}
-{%- set first = "trim(split_part(" ~ text ~ ", ',', 1))" -%}
-{%- set bare = "regexp_replace(" ~ first ~ ", '^(?:\\[([^\\]]+)\\]|([0-9.]+):[0-9]+$).*', '\\1\\2')" -%}
-{{ ip_or_null(bare) }}
-{%- endmacro %}
-
-
-{#- The port behind an address, as `ip_of` reads it. -#}
-{% macro port_of(text) -%}
-{%- set found = "try_cast(nullif(regexp_extract(trim(split_part(" ~ text
-    ~ ", ',', 1)), '^(?:\\[[^\\]]+\\]|[0-9.]+):([0-9]{1,5})$', 1), '') as integer)" -%}
-case when {{ found }} between 1 and 65535 then {{ found }} end
-{%- endmacro %}
-
-
 {#- OCSF's factor_type_id of the name of a way to authenticate; 99 where it may be several things, or is none. -#}
 {% macro factor_type_id(name) -%}
 case

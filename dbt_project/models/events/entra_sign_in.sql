@@ -1,23 +1,15 @@
 -- Sign-ins of Microsoft Entra ID with their outcome, and the OCSF objects that mappings share.
-with routed as (
+with audited as (
+    {{ audit_events("entra_sign_in", ref("stg_entra__sign_in")) }}
+),
+
+routed as (
     select
-        event.*,
-        coalesce(route.class_uid, 0) as routed_class_uid,
-        route.activity_id,
-        null::varchar as filter,
-        case
-            when repeated.number > 1 then 'duplicate'
-            when filter is not null then 'filtered'
-            else 'published'
-        end as outcome,
-        coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
-        case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
+        event.* exclude (routed_activity_id),
+        event.routed_activity_id as activity_id,
         coalesce(error.description, event.failure_reason, event.result_description) as error_text,
-        coalesce(country.code, case when length(event.country) = 2 then upper(event.country) end) as country_code
-    from {{ ref("stg_entra__sign_in") }} as event
-    left join {{ routes("entra_sign_in", ref("stg_entra__sign_in")) }} as route using (event_type)
-    left join {{ repeated_keys("entra_sign_in", ref("stg_entra__sign_in")) }} as repeated
-        using (_batch, _source_object, _source_row)
+        coalesce(country.code, {{ country_code_or_null("event.country") }}) as country_code
+    from audited as event
     left join {{ ref("entra_error_codes") }} as error on error.code = event.error_code
     left join {{ ref("country_codes") }} as country on country.name = event.country
 ),
@@ -25,8 +17,8 @@ with routed as (
 read as (
     select
         *,
-        {{ ip_of("client_address") }} as client_ip,
-        {{ port_of("client_address") }} as client_port,
+        {{ ip_or_null(address_text("client_address")) }} as client_ip,
+        {{ address_port("client_address") }} as client_port,
         event_type in ('servicePrincipal', 'managedIdentity') as is_principal,
         -- a name that is an id is none
         case

@@ -3,8 +3,8 @@
 {{ union_sources([
     ref("authentication__aws_cloudtrail"),
     ref("authentication__crowdstrike_fdr"),
-    ref("authentication__github_audit"),
     ref("authentication__entra_sign_in"),
+    ref("authentication__github_audit"),
     ref("authentication__okta_system_log"),
     ref("authentication__slack_audit"),
     ref("authentication__windows_event"),
