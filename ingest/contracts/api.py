@@ -217,7 +217,7 @@ class ApiDeclaration(_Part):
     def _names_are_known(self) -> "ApiDeclaration":
         if own := _OWN.intersection(self.settings):
             raise ValueError(f"settings: {min(own)} is a setting of every API")
-        known = {*WINDOW, "limit", *self.settings}
+        known = {*WINDOW, "limit", "base_url", *self.settings}
         for where, template in self._templates():
             try:
                 names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
