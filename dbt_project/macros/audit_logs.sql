@@ -1,8 +1,9 @@
 {#- What models of audit logs of online services (Slack, GitHub, Google Workspace, …) share. -#}
 
-{% macro audit_events(source, staging) -%}
-  {#- The SELECT that begins an events model: each staged event with its route and outcome, and `routed_activity_id`,
-      NULL where the verb decides (`verb_activity`). Without a route an event is a Base Event. -#}
+{% macro audit_events(source, staging, operation="event_type") -%}
+  {#- The SELECT that begins an events model: each staged event with its route and outcome, `routed_activity_id`, NULL
+      where the verb decides (`verb_activity`), and `event_words`, those of the operation's name. Without a route an
+      event is a Base Event. -#}
 select
     event.*,
     coalesce(route.class_uid, 0) as routed_class_uid,
@@ -15,7 +16,7 @@ select
     end as outcome,
     coalesce(repeated.is_collision and repeated.number = 1, false) as collision,
     case when outcome = 'published' then routed_class_uid end as class_uid, -- mappings select by it
-    {{ words_of("event.event_type") }} as event_words
+    {{ words_of("event." ~ operation) }} as event_words
 from {{ staging }} as event
 left join {{ routes(source, staging) }} as route using (event_type)
 left join {{ repeated_keys(source, staging) }} as repeated
@@ -41,11 +42,12 @@ case
             '\b(update|change|edit|modify|modifie|set|enable|disable|rename|move|transfer|convert|approve|restrict|'
             || 'reset|rotate|restore|archive|unarchive|suspend|unsuspend|lock|unlock|block|unblock|assign|unassign|'
             || 'reassign|configure|activate|deactivate|toggle|replace|override|accept|decline|cancel|reject|allow|'
-            || 'disallow|expand|connect|disconnect|renew|regenerate|reopen|close|start|stop|schedule|link|verify)'
+            || 'disallow|expand|connect|disconnect|renew|regenerate|reopen|close|start|stop|schedule|link|verify|'
+            || 'enforce|trust|untrust|manage|switch|upgrade|downgrade)'
             || '(d|s|ed|led|red|ting|ing)?\b|\b(verified|modification|transferred|put|patch(ed)?|rollover)\b') then 3
         when regexp_matches({{ words }},
-            '\b(read|view|get|list|download|export|search|open|preview|query|show|fetch|clone|access|lookup|reveal|print)'
-            || '(d|s|ed|ing)?\b|\b(queried)\b') then 2
+            '\b(read|view|get|list|download|export|search|open|preview|query|show|fetch|clone|access|lookup|reveal|'
+            || 'print)(d|s|ed|ing)?\b|\b(queried)\b') then 2
         else 99
     end
 {%- endmacro %}
@@ -63,8 +65,8 @@ case
 
 {% macro address_port(text) -%}
   {#- The port behind an address in a text; NULL without one. -#}
-{%- set port = "try_cast(regexp_extract(trim(split_part(" ~ text ~ ", ',', 1)), '^(?:\\[[^\\]]*\\]|[0-9.]+):([0-9]+)$', 1)"
-    ~ " as integer)" -%}
+{%- set first = "trim(split_part(" ~ text ~ ", ',', 1))" -%}
+{%- set port = "try_cast(regexp_extract(" ~ first ~ ", '^(?:\\[[^\\]]*\\]|[0-9.]+):([0-9]+)$', 1) as integer)" -%}
 case when {{ port }} between 0 and 65535 then {{ port }} end
 {%- endmacro %}
 

@@ -46,8 +46,10 @@ select
                 end
             end,
             case operation_type
-                when 'create' then 1 when 'access' then 2 when 'modify' then 3 when 'remove' then 4 when 'restore' then 3
-                when 'transfer' then 3
+                when 'create' then 1
+                when 'access' then 2
+                when 'remove' then 4
+                when 'modify' then 3 when 'restore' then 3 when 'transfer' then 3
             end,
             {{ verb_activity("event_words") }}
         )

@@ -1,4 +1,5 @@
--- One row per landed event of GitHub's audit log, under plain names. Git events write empty texts where they have no value.
+-- One row per landed event of GitHub's audit log, under plain names. Git events write empty texts where they have no
+-- value.
 select
     -- event
     action as event_type,
