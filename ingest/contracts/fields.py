@@ -168,6 +168,9 @@ def duration_text(text: object) -> timedelta:
     return duration(value, unit.strip() or None)
 
 
+_FOLDERS = ("date", "hour")  # a column of that name would decide in which folder a row lies
+
+
 def read_fields(found: list[SchemaProperty] | None, parent: Field | None, place: Place) -> tuple[Field, ...]:
     """The declared fields in order.
 
@@ -180,6 +183,8 @@ def read_fields(found: list[SchemaProperty] | None, parent: Field | None, place:
         if not name or '"' in name or name == "[*]":
             raise place.error(f"property {position} has no usable name, found {name!r}")
         here = place.at(f"{parent.path}.{name}" if parent else name)
+        if parent is None and name.lower() in _FOLDERS:
+            raise here.error("the lake's folders are called so: give the field another name, and this one as an alias")
         if name.lower() in seen:
             raise here.error(f"duplicate name, declared before as {seen[name.lower()]!r}")
         seen[name.lower()] = name

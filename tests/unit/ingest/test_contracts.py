@@ -172,6 +172,7 @@ BROKEN = [
     ("schema", [], "schema: expected one object with properties, found 0 object(s)"),
     (FIELD + "6.name", "person", "person: duplicate name, declared before as 'person'"),
     (FIELD + "6.name", "PERSON", "PERSON: duplicate name, declared before as 'person'"),
+    (FIELD + "6.name", "Date", "Date: the lake's folders are called so"),
     (FIELD + "1.properties.1.name", "id", "door.id: duplicate name, declared before as 'id'"),
     (FIELD + "6.name", ..., "schema: property 7 has no usable name, found None"),
     (FIELD + "6.name", 'a"b', "schema: property 7 has no usable name"),

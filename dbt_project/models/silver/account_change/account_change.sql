@@ -1,6 +1,7 @@
 -- Account Change 3001 of all sources.
 {{ config(materialized="view") }}
 {{ union_sources([
+    ref("account_change__auth0"),
     ref("account_change__aws_cloudtrail"),
     ref("account_change__crowdstrike_fdr"),
     ref("account_change__github_audit"),

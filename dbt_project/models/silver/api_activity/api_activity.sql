@@ -1,6 +1,7 @@
 -- API Activity 6003 of all sources.
 {{ config(materialized="view") }}
 {{ union_sources([
+    ref("api_activity__auth0"),
     ref("api_activity__aws_cloudtrail"),
     ref("api_activity__aws_s3_access"),
     ref("api_activity__crowdstrike_fdr"),

@@ -1,6 +1,7 @@
 -- Authentication 3002 of all sources.
 {{ config(materialized="view") }}
 {{ union_sources([
+    ref("authentication__auth0"),
     ref("authentication__aws_cloudtrail"),
     ref("authentication__crowdstrike_fdr"),
     ref("authentication__entra_sign_in"),

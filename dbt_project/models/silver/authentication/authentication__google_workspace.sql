@@ -17,7 +17,7 @@ select
         when application = 'saml' or (params ->> 'login_type') = 'saml' then 5
     end as auth_protocol_id,
     factors as auth_factors,
-    case when (params ->> 'is_second_factor') in ('true', 'false') then (params ->> 'is_second_factor') = 'true' end as is_mfa,
+    try_cast(params ->> 'is_second_factor' as boolean) as is_mfa,
     actor,
     src_endpoint,
     http_request,

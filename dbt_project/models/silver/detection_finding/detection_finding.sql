@@ -1,6 +1,7 @@
 -- Detection Finding 2004 of all sources.
 {{ config(materialized="view") }}
 {{ union_sources([
+    ref("detection_finding__auth0"),
     ref("detection_finding__aws_cloudtrail"),
     ref("detection_finding__aws_guardduty"),
     ref("detection_finding__crowdstrike_fdr"),

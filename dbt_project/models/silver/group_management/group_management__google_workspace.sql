@@ -8,7 +8,9 @@ select
     status_detail,
     message,
     "group",
-    coalesce(target_user, case when regexp_matches(event_name, '^(join|leave|accept_invitation)$') then actor_user end) as user,
+    coalesce(
+        target_user, case when regexp_matches(event_name, '^(join|leave|accept_invitation)$') then actor_user end
+    ) as user,
     actor,
     src_endpoint,
     http_request,

@@ -7,7 +7,9 @@ select
     status_code,
     status_detail,
     message,
-    coalesce(case when application <> 'token' then target_user end, actor_user, {'name': 'Unknown', 'type_id': 0}) as user,
+    coalesce(
+        case when application <> 'token' then target_user end, actor_user, {'name': 'Unknown', 'type_id': 0}
+    ) as user,
     privileges,
     resources,
     actor,
