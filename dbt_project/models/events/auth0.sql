@@ -1,5 +1,5 @@
--- Events of an Auth0 tenant with their outcome, and the OCSF objects that the mappings of Auth0 share. Codes are those of
--- "Log Event Type Codes" (auth0.com/docs): they begin with s for a success and f for a failure; longer ones say it.
+-- Events of an Auth0 tenant with their outcome, and the OCSF objects that the mappings of Auth0 share. Codes are those
+-- of "Log Event Type Codes" (auth0.com/docs): they begin with s for a success and f for a failure; longer ones say it.
 with routed as (
     {{ audit_events("auth0", ref("stg_auth0"), operation="description") }}
 ),

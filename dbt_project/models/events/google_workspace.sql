@@ -1,6 +1,6 @@
 -- Activities of Google Workspace with their outcome, and the OCSF objects that the mappings of Workspace share.
--- Applications, events and parameters are those of "Activity events" (developers.google.com/workspace/admin/reports). An
--- activity is a success, unless its event or a parameter of it says otherwise.
+-- Applications, events and parameters are those of "Activity events" (developers.google.com/workspace/admin/reports).
+-- An activity is a success, unless its event or a parameter of it says otherwise.
 with routed as (
     {{ audit_events("google_workspace", ref("stg_google__workspace"), operation="event_name") }}
 ),

@@ -4,6 +4,7 @@
     ref("account_change__auth0"),
     ref("account_change__aws_cloudtrail"),
     ref("account_change__crowdstrike_fdr"),
+    ref("account_change__duo"),
     ref("account_change__github_audit"),
     ref("account_change__google_workspace"),
     ref("account_change__okta_system_log"),

@@ -5,6 +5,7 @@
     ref("api_activity__aws_cloudtrail"),
     ref("api_activity__aws_s3_access"),
     ref("api_activity__crowdstrike_fdr"),
+    ref("api_activity__duo"),
     ref("api_activity__github_audit"),
     ref("api_activity__google_workspace"),
     ref("api_activity__okta_system_log"),

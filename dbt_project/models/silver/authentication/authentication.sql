@@ -4,6 +4,7 @@
     ref("authentication__auth0"),
     ref("authentication__aws_cloudtrail"),
     ref("authentication__crowdstrike_fdr"),
+    ref("authentication__duo"),
     ref("authentication__entra_sign_in"),
     ref("authentication__github_audit"),
     ref("authentication__google_workspace"),

@@ -12,7 +12,9 @@ select
         when application = 'chrome' then coalesce(target_user, actor_user, {'name': 'Unknown', 'type_id': 0})
         else coalesce(actor_user, target_user, {'name': 'Unknown', 'type_id': 0})
     end as user,
-    {'name': coalesce(case when application = 'saml' then params ->> 'application_name' end, 'Google Workspace')} as service,
+    {
+        'name': coalesce(case when application = 'saml' then params ->> 'application_name' end, 'Google Workspace')
+    } as service,
     case
         when application = 'saml' or (params ->> 'login_type') = 'saml' then 5
     end as auth_protocol_id,

@@ -3,6 +3,7 @@
 {{ union_sources([
     ref("group_management__aws_cloudtrail"),
     ref("group_management__crowdstrike_fdr"),
+    ref("group_management__duo"),
     ref("group_management__github_audit"),
     ref("group_management__google_workspace"),
     ref("group_management__okta_system_log"),
