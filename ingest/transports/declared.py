@@ -258,7 +258,7 @@ class _Asked:
             if not isinstance(records, list) and not (records is None and self._api.optional_records):
                 raise ValueError(f"no list at {self._api.records or 'its top'}")
             if by.kind == "next_url":
-                return text_of(at(page, by.at))
+                return text_of(at(page, by.at)) or None
             if by.kind == "cursor":
                 cursor = text_of(at(page, by.at))
                 return self._with(link, cursor) if cursor and (not by.more or at(page, by.more)) else None

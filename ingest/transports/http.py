@@ -180,7 +180,10 @@ class HttpPoller:
                     raise _LostCursor(f"the server no longer takes the link of an earlier page ({refused})") from None
                 raise
             if following in seen:
-                raise UnexpectedAnswer(f"{_place(link)}: the next link leads back to a page that was already read")
+                raise UnexpectedAnswer(
+                    f"{_place(link)}: the next link leads back to a page that was already read; run it again later, the fetch"
+                    " goes on from here"
+                )
             seen.add(following)
             spool.append(body, following)
 
