@@ -181,8 +181,8 @@ class HttpPoller:
                 raise
             if following in seen:
                 raise UnexpectedAnswer(
-                    f"{_place(link)}: the next link leads back to a page that was already read; run it again later, the fetch"
-                    " goes on from here"
+                    f"{_place(link)}: the next link leads back to a page that was already read; run it again later,"
+                    " the fetch goes on from here"
                 )
             seen.add(following)
             spool.append(body, following)

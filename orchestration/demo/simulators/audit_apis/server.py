@@ -62,7 +62,7 @@ class _Handler(LoopbackHandler):
     def _answer(self) -> None:
         server, parts = self.server_of, urlsplit(self.path)
         body = self.content()
-        if parts.path.endswith("/token"):
+        if "/oauth" in parts.path and parts.path.endswith("/token"):  # of a tenant, or of all
             self._send(server.token(dict(parse_qsl(body.decode()))))
             return
         vendor = next((each for each in VENDORS.values() if each.owns(parts.path)), None)

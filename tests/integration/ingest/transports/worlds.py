@@ -48,7 +48,7 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-def fetched_sources() -> list[str]:
+def simulated() -> list[str]:
     """Return the sources whose contract declares an API that is simulated."""
     return [name for name in source_names() if name in VENDORS and contract_of(name).api is not None]
 
@@ -88,7 +88,9 @@ def run(source: str, seed: int, secret: Path) -> Counter[str]:
             lake[hour] = records
             shutil.rmtree(spool)
         key = KEYS.get(source, lambda record: record["id"])
-        assert world.uids == {key(record) for records in lake.values() for record in records}
+        found = {key(record) for records in lake.values() for record in records}
+        assert not (lost := world.uids - found), f"{len(lost)} of {len(world.uids)} events are lost: {sorted(lost)[:3]}"
+        assert found == world.uids, "events that never were"
         assert server.beyond == 0, f"{server.beyond} requests beyond the quota"
         return Counter(server.made)
 
@@ -155,7 +157,7 @@ def write_secrets(folder: Path) -> Path:
 
 def main() -> None:
     """Run many schedules and print what passed."""
-    count, sources = int(sys.argv[1]), sys.argv[2:] or fetched_sources()
+    count, sources = int(sys.argv[1]), sys.argv[2:] or simulated()
     with tempfile.TemporaryDirectory() as folder:
         secret = write_secrets(Path(folder))
         for source in sources:
