@@ -1287,6 +1287,49 @@
     ]}) }}
 {%- endmacro %}
 
+{% macro ocsf_type__web_resources_activity() -%}
+  {{ return({"uid": 6001, "caption": "Web Resources Activity", "category_uid": 6, "category_name": "Application Activity", "version": "1.8.0", "profiles": ["cloud", "datetime", "host", "osint", "security_control"], "profiles_filled": {"datetime": "(\"time_dt\" IS NOT NULL)", "security_control": "(\"action_id\" IS NOT NULL OR \"action\" IS NOT NULL OR \"disposition_id\" IS NOT NULL OR \"disposition\" IS NOT NULL OR \"is_alert\" IS NOT NULL OR \"risk_level_id\" IS NOT NULL OR \"risk_level\" IS NOT NULL OR \"risk_score\" IS NOT NULL OR \"attacks\" IS NOT NULL)", "cloud": "(\"cloud\" IS NOT NULL)", "host": "(\"actor\" IS NOT NULL OR \"device\" IS NOT NULL)", "osint": "(\"osint\" IS NOT NULL)"},
+    "columns": [
+      ["time", "BIGINT"],
+      ["time_dt", "TIMESTAMP"],
+      ["activity_id", "INTEGER"],
+      ["activity_name", "VARCHAR"],
+      ["category_uid", "INTEGER"],
+      ["category_name", "VARCHAR"],
+      ["class_uid", "INTEGER"],
+      ["class_name", "VARCHAR"],
+      ["type_uid", "BIGINT"],
+      ["type_name", "VARCHAR"],
+      ["severity_id", "INTEGER"],
+      ["severity", "VARCHAR"],
+      ["status_id", "INTEGER"],
+      ["status", "VARCHAR"],
+      ["status_code", "VARCHAR"],
+      ["status_detail", "VARCHAR"],
+      ["message", "VARCHAR"],
+      ["action_id", "INTEGER"],
+      ["action", "VARCHAR"],
+      ["disposition_id", "INTEGER"],
+      ["disposition", "VARCHAR"],
+      ["is_alert", "BOOLEAN"],
+      ["risk_level_id", "INTEGER"],
+      ["risk_level", "VARCHAR"],
+      ["risk_score", "INTEGER"],
+      ["metadata", "STRUCT(\"uid\" VARCHAR, \"version\" VARCHAR, \"event_code\" VARCHAR, \"log_name\" VARCHAR, \"log_provider\" VARCHAR, \"log_level\" VARCHAR, \"log_version\" VARCHAR, \"original_time\" VARCHAR, \"logged_time\" BIGINT, \"sequence\" INTEGER, \"product\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"vendor_name\" VARCHAR, \"version\" VARCHAR, \"feature\" STRUCT(\"name\" VARCHAR)), \"profiles\" VARCHAR[], \"correlation_uid\" VARCHAR, \"tenant_uid\" VARCHAR, \"labels\" VARCHAR[])"],
+      ["cloud", "STRUCT(\"provider\" VARCHAR, \"region\" VARCHAR, \"account\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER), \"org\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR))"],
+      ["actor", "STRUCT(\"user\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER, \"domain\" VARCHAR, \"uid_alt\" VARCHAR, \"full_name\" VARCHAR, \"email_addr\" VARCHAR, \"account\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER), \"org\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR), \"groups\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR)[], \"programmatic_credentials\" STRUCT(\"uid\" VARCHAR, \"type\" VARCHAR)[], \"ldap_person\" STRUCT(\"employee_uid\" VARCHAR, \"department\" VARCHAR, \"job_title\" VARCHAR, \"office_location\" VARCHAR, \"manager\" STRUCT(\"name\" VARCHAR))), \"process\" STRUCT(\"name\" VARCHAR, \"pid\" INTEGER, \"uid\" VARCHAR, \"cmd_line\" VARCHAR, \"integrity\" VARCHAR, \"integrity_id\" INTEGER, \"created_time\" BIGINT, \"ptid\" BIGINT, \"file\" STRUCT(\"name\" VARCHAR, \"path\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER), \"user\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER, \"domain\" VARCHAR)), \"session\" STRUCT(\"uid\" VARCHAR, \"uid_alt\" VARCHAR, \"issuer\" VARCHAR, \"created_time\" BIGINT, \"expiration_time\" BIGINT, \"is_mfa\" BOOLEAN, \"is_remote\" BOOLEAN, \"credential_uid\" VARCHAR), \"idp\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR), \"app_name\" VARCHAR, \"app_uid\" VARCHAR)"],
+      ["device", "STRUCT(\"hostname\" VARCHAR, \"name\" VARCHAR, \"uid\" VARCHAR, \"ip\" VARCHAR, \"domain\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER, \"owner\" STRUCT(\"name\" VARCHAR), \"os\" STRUCT(\"name\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER, \"version\" VARCHAR), \"is_managed\" BOOLEAN)"],
+      ["attacks", "STRUCT(\"tactic\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR), \"technique\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR), \"sub_technique\" STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR))[]"],
+      ["osint", "STRUCT(\"value\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER, \"uid\" VARCHAR, \"name\" VARCHAR, \"desc\" VARCHAR, \"category\" VARCHAR, \"vendor_name\" VARCHAR, \"confidence\" VARCHAR, \"confidence_id\" INTEGER, \"severity\" VARCHAR, \"severity_id\" INTEGER, \"tlp\" VARCHAR, \"labels\" VARCHAR[], \"threat_actor\" STRUCT(\"name\" VARCHAR, \"type_id\" INTEGER), \"src_url\" VARCHAR, \"created_time\" BIGINT, \"uploaded_time\" BIGINT, \"expiration_time\" BIGINT)[]"],
+      ["observables", "STRUCT(\"name\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER, \"value\" VARCHAR)[]"],
+      ["enrichments", "STRUCT(\"name\" VARCHAR, \"value\" VARCHAR, \"type\" VARCHAR, \"provider\" VARCHAR, \"created_time\" BIGINT, \"reputation\" STRUCT(\"base_score\" DOUBLE, \"score_id\" INTEGER, \"score\" VARCHAR, \"provider\" VARCHAR), \"data\" JSON)[]"],
+      ["unmapped", "JSON"],
+      ["web_resources", "STRUCT(\"name\" VARCHAR, \"uid\" VARCHAR, \"type\" VARCHAR, \"url_string\" VARCHAR)[]"],
+      ["src_endpoint", "STRUCT(\"ip\" VARCHAR, \"port\" INTEGER, \"hostname\" VARCHAR, \"name\" VARCHAR, \"uid\" VARCHAR, \"domain\" VARCHAR, \"svc_name\" VARCHAR, \"instance_uid\" VARCHAR, \"type\" VARCHAR, \"type_id\" INTEGER, \"owner\" STRUCT(\"name\" VARCHAR), \"isp\" VARCHAR, \"location\" STRUCT(\"city\" VARCHAR, \"continent\" VARCHAR, \"country\" VARCHAR, \"region\" VARCHAR, \"postal_code\" VARCHAR, \"lat\" DOUBLE, \"long\" DOUBLE), \"autonomous_system\" STRUCT(\"number\" INTEGER, \"name\" VARCHAR), \"intermediate_ips\" VARCHAR[])"],
+      ["http_request", "STRUCT(\"user_agent\" VARCHAR, \"http_method\" VARCHAR, \"url\" STRUCT(\"url_string\" VARCHAR, \"path\" VARCHAR), \"x_forwarded_for\" VARCHAR[])"]
+    ]}) }}
+{%- endmacro %}
+
 {% macro ocsf_types() -%}
   {{ return({
     "base_event": ocsf_type__base_event(),
@@ -1316,6 +1359,7 @@
     "smb_activity": ocsf_type__smb_activity(),
     "rdp_activity": ocsf_type__rdp_activity(),
     "detection_finding": ocsf_type__detection_finding(),
-    "file_hosting": ocsf_type__file_hosting()
+    "file_hosting": ocsf_type__file_hosting(),
+    "web_resources_activity": ocsf_type__web_resources_activity()
   }) }}
 {%- endmacro %}

@@ -23,7 +23,7 @@ read as (
         -- a name that is an id is none
         case
             when user_principal_name is distinct from user_id
-                and not regexp_full_match(user_principal_name, '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}')
+                and not {{ is_guid("user_principal_name") }}
                 then user_principal_name
         end as principal_of_user,
         nullif(nullif(user_display_name, user_id), user_principal_name) as full_name,

@@ -11,29 +11,16 @@ AADNonInteractiveUserSignInLogs, AADServicePrincipalSignInLogs, AADManagedIdenti
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from typing import Final
 
-from ingest.landing.own_names import Record, key, names_by_key, not_told, read_json, renamed, taken_out
+from ingest.landing.azure_monitor import iso_time, with_envelope
+from ingest.landing.own_names import Record, key, names_by_key, not_told, read_json, taken_out
 
 _HOLDERS: Final = (
     "_source", "result", "azure.signinlogs", "azure.signinlogs.properties", "properties", "event.original", "event",
     "message", "_raw", "body", "log", "data",
 )  # fmt: skip
-_AZURE: Final = {
-    "TimeGenerated": "time", "time": "time", "@timestamp": "time", "TimeGenerated [UTC]": "time",
-    "operationName": "operationName",
-    "operationVersion": "operationVersion", "category": "category", "resultType": "resultType",
-    "resultSignature": "resultSignature", "resultDescription": "resultDescription", "durationMs": "durationMs",
-    "callerIpAddress": "callerIpAddress", "identity": "identity", "level": "level", "AADTenantId": "tenantId",
-    "TenantId": "workspaceId", "Resource": "resource", "ResourceGroup": "resourceGroup",
-    "ResourceProvider": "resourceProvider",
-}  # fmt: skip
-# Of a record of Azure Monitor these are the envelope's own; of a row of Log Analytics they are the sign-in's.
-_OF_ENVELOPE: Final = {
-    "tenantId": "tenantId", "resourceId": "resourceId", "correlationId": "correlationId", "location": "location",
-}  # fmt: skip
 _NESTED: Final = [
     "deviceId", "displayName", "operatingSystem", "browser", "browserId", "isCompliant", "isManaged", "trustType",
     "city", "state", "countryOrRegion", "geoCoordinates", "altitude", "latitude", "longitude", "errorCode",
@@ -48,13 +35,10 @@ _OTHER_NAMES: Final = {
     "appliedConditionalAccessPolicies", "riskeventtypesv2": "riskEventTypes_v2", "createddatetime[utc]":
     "createdDateTime", "createdat": "createdDateTime", "clientipaddress": "ipAddress",
 }  # fmt: skip
-# What stands for a field of the sign-in that is not there.
-_STAND_INS: Final = (
-    ("createdDateTime", "time"), ("ipAddress", "callerIpAddress"), ("correlationId", "correlationId"),
-)  # fmt: skip
-_AZURE_BY_KEY: Final = {key(name): own for name, own in _AZURE.items()}
-_ENVELOPE_BY_KEY: Final = _AZURE_BY_KEY | {key(name): own for name, own in _OF_ENVELOPE.items()}
-_AMERICAN: Final = "%m/%d/%Y, %I:%M:%S.%f %p"
+# What of Azure Monitor stands for a field of the sign-in that is not there.
+_STAND_INS: Final = {
+    "createdDateTime": "time", "ipAddress": "callerIpAddress", "correlationId": "correlationId",
+}  # fmt: skip
 
 
 def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
@@ -66,48 +50,19 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
     if not _is_sign_in(event):
         return None
     names = _names(tuple(own_names.values()))
-    made: Record = {}
-    azure: Record = {}
-    is_row = event is not record or any(name in event for name in ("TimeGenerated", "TimeGenerated [UTC]"))
-    place = event.get("Location")
+    place, kinds = event.get("Location"), event.get("signInEventTypes")
     if isinstance(place, str) and ("LocationDetails" in event or not isinstance(read_json(place), dict)):
-        azure["location"] = event.pop("Location")
-    for name, value in event.items():
-        own = names.get(key(name))
-        if value is None:
-            continue
-        if own == "signInEventTypes" and isinstance(value, str) and value[:1] != "[":
-            made[own] = [each.strip() for each in value.split(",")]
-        elif own and own not in made and not (own == "azure" and not isinstance(value, dict)):
-            made[own] = renamed(value, _NESTED_NAMES)
-        elif is_row and (placed := _AZURE_BY_KEY.get(key(name))) and placed not in azure:
-            azure[placed] = value
-        else:
-            made[name] = value
-    others: Record = {}
-    around = beside.pop("azure", None)  # Elastic keeps what is around the sign-in in two objects
-    for name, value in [*beside.items(), *(around.items() if isinstance(around, dict) else ())]:
-        placed = _ENVELOPE_BY_KEY.get(key(name))
-        if value is not None and placed and placed not in azure and not isinstance(value, (dict, list)):
-            azure[placed] = value
-        else:
-            others[name] = value
+        beside["location"] = event.pop("Location")  # a row's country, beside LocationDetails
+    if isinstance(kinds, str) and kinds[:1] != "[":
+        event["signInEventTypes"] = [each.strip() for each in kinds.split(",")]
+    made, others = with_envelope(event, beside, names, _NESTED_NAMES, _STAND_INS)
     if not isinstance(made.get("location", {}), dict):
-        azure.setdefault("location", made.pop("location"))
-    if azure:
-        made["azure"] = made.get("azure", {}) | azure
+        made.setdefault("azure", {}).setdefault("location", made.pop("location"))
     source = others.get("source")  # Elastic's address of the client
     if "ipAddress" not in made and isinstance(source, dict) and isinstance(source.get("ip"), str):
         made["ipAddress"] = source.pop("ip")
-    for own, also in (
-        ("createdDateTime", "time"),
-        ("ipAddress", "callerIpAddress"),
-        ("correlationId", "correlationId"),
-    ):
-        if own not in made and isinstance(azure.get(also), str):
-            made[own] = azure[also]
-    if isinstance(made.get("createdDateTime"), str):
-        made["createdDateTime"] = _iso(made["createdDateTime"])
+    if "createdDateTime" in made:
+        made["createdDateTime"] = iso_time(made["createdDateTime"])
     for name, value in not_told(others, made).items():
         made[f"collector.{name}" if name in made else name] = value
     return made
@@ -123,16 +78,6 @@ def _is_sign_in(event: Record) -> bool:
 @cache
 def _names(own: tuple[str, ...]) -> dict[str, str]:
     return names_by_key(own) | _OTHER_NAMES
-
-
-def _iso(text: str) -> str:
-    """The time of a table that was exported from the portal (`3/2/2026, 8:15:00.123 AM`) as ISO 8601."""
-    if "/" not in text[:3]:
-        return text
-    try:
-        return f"{datetime.strptime(text, _AMERICAN).isoformat()}Z"
-    except ValueError:
-        return text
 
 
 _NESTED_NAMES: Final = names_by_key(_NESTED)

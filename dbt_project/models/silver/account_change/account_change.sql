@@ -7,6 +7,7 @@
     ref("account_change__duo"),
     ref("account_change__github_audit"),
     ref("account_change__google_workspace"),
+    ref("account_change__microsoft_365"),
     ref("account_change__okta_system_log"),
     ref("account_change__slack_audit"),
     ref("account_change__windows_event"),

@@ -8,6 +8,7 @@
     ref("detection_finding__duo"),
     ref("detection_finding__github_audit"),
     ref("detection_finding__google_workspace"),
+    ref("detection_finding__microsoft_365"),
     ref("detection_finding__okta_system_log"),
     ref("detection_finding__slack_audit"),
     ref("detection_finding__windows_event"),

@@ -6,6 +6,7 @@
     ref("group_management__duo"),
     ref("group_management__github_audit"),
     ref("group_management__google_workspace"),
+    ref("group_management__microsoft_365"),
     ref("group_management__okta_system_log"),
     ref("group_management__slack_audit"),
     ref("group_management__windows_event"),
