@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -144,6 +145,7 @@ def _mistyped(row: Mapping[str, str], types: Mapping[str, str]) -> Iterator[str]
             yield f"{name} {value!r} is not {words}"
 
 
+@lru_cache(maxsize=4096)
 def _expected(value: str, kind: str) -> str:
     """Return what a value of a type must be, or "" when it is."""
     if bits := _BITS.get(kind):

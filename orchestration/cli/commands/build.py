@@ -8,6 +8,7 @@ import typer
 
 from ingest.contracts import load_contracts
 from lake import ledger
+from lake.base.errors import warn_once
 from lake.build.reasons import Due
 from orchestration.cli.app import (
     First,
@@ -57,7 +58,9 @@ def build(
         done = build_stale(settings(), store, wanted, *hours, again=again, told=tell)
     _report_build(done, json)
     project = load_project()
-    left_out = done.models and any(seed.problems for seed in project.seeds.values())
+    left_out = [seed for seed in project.seeds.values() if seed.problems]
+    for seed in left_out:
+        warn_once(seed.sentence)  # a run has told of those that it read
     if lacking or done.repaired or left_out or project.problems:  # told on stderr, the last when it was read
         raise typer.Exit(1)
 
