@@ -16,7 +16,7 @@ from lake.build.unprocessable import Unprocessable
 from lake.ledger import build_receipts
 from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.live_files import LiveFile, addresses, live_files
-from lake.ledger.staleness import Mappings, bronze_inputs, row_marks, stale_hours
+from lake.ledger.staleness import HELD, Mappings, bronze_inputs, row_marks, stale_hours
 from lake.marts.declaration import Marts
 from lake.marts.staleness import Tables, stale_mart, window
 from lake.matching.index import files_of, staged_indexes
@@ -41,7 +41,7 @@ class Plan:
     With `if_stale`, the hours of marts are those that may have to be built: what is stale when a mart's turn comes is.
     With `newest`, a mart without hours of its own is built of the newest hour that it has something to read of.
     With `silver_hour`, views that read silver see this hour alone. `kept_out` are records, by source, that no table is
-    made of.
+    made of; `suspected` those that were held back with them: where a model fails, they are searched first.
     """
 
     hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -50,6 +50,7 @@ class Plan:
     newest: bool = False
     silver_hour: str = ""
     kept_out: Mapping[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
+    suspected: Mapping[str, tuple[Unprocessable, ...]] = field(default_factory=dict)
 
     @classmethod
     def of_stale(cls, store: Store, mappings: Mappings, sources: Iterable[str]) -> "Plan":
@@ -233,7 +234,7 @@ class BuildRun:
                     mapping=self.mappings.fingerprint(model),
                     built_at=datetime.now(UTC).isoformat(timespec="seconds"),
                     file=key if path else "",
-                    counts=dict(counts.get(hour, {})),
+                    counts=dict(counts.get(hour, {})) | self._held_back(table, source, hour),
                     invalid={rule: found[0] for rule, found in invalid.get(hour, {}).items()},
                     samples={rule: found[1] for rule, found in invalid.get(hour, {}).items()},
                     context=self.context if source else {},
@@ -271,6 +272,12 @@ class BuildRun:
         publish(self.store, plan)
         self.tables.forget(model)
         return {receipt.hour: receipt.rows for receipt in receipts}
+
+    def _held_back(self, table: str, source: str, hour: str) -> dict[str, int]:
+        """Return how many records of an hour may be sound, and are kept out."""
+        kept_out = self.plan.kept_out.get(source, ()) if table == paths.OUTCOMES else ()
+        held = sum(each.hour == hour and each.is_held_back for each in kept_out)
+        return {HELD: held} if held else {}
 
     def _refuse_erased(self, model: str, source: str) -> None:
         """Raise ErasedMeanwhile when rows that this run has read were erased since.

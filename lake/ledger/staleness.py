@@ -4,7 +4,8 @@ An event hour of a model is stale when its bronze rows are not the ones its rece
 by another mapping, when there is no receipt, or when the file that the receipt names has gone. A crash, a replay, a
 late file, a backfill, a changed mapping and a deleted table all heal by this one rule. Rows are compared by their
 checksums, wherever they lie: compaction makes nothing stale. An hour that has expired is not built again. A table of an
-hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending_lookups`).
+hour is also stale when an answer has come that events in it wait for (`lake.ledger.pending_lookups`), and while records
+of it are held back since the search for those that fail ended before they were told apart.
 """
 
 import hashlib
@@ -24,6 +25,8 @@ from lake.storage.store import ObjectInfo, Store
 
 NEVER, FILES, MAPPING = "never built", "other bronze files", "changed mapping"
 ANSWERED = "answers have come"  # that published events wait for
+SEARCH_GOES_ON = "records are held back that were not told apart from one that fails"
+HELD = "held_back"  # how many such, in the counts of the table of outcomes
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def stale_hours(store: Store, mappings: Mappings, source: str, waiting: dict[str
             or (why := ANSWERED if (model, hour) in come else "")
         }
         outcomes = built.get(f"{paths.OUTCOMES}__{source}", {}).get(hour)
+        if outcomes and not reasons and outcomes.counts.get(HELD) and not outcomes.expired_at:
+            reasons = dict.fromkeys(models, SEARCH_GOES_ON)
         if reasons and outcomes and outcomes.counts.get("unprocessable"):  # its records are tried again, in all tables
             reasons |= dict.fromkeys(models, next(iter(reasons.values()))) | reasons
         if reasons:

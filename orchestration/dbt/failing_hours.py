@@ -14,13 +14,13 @@ from pathlib import Path
 from lake import ledger
 from lake.base.errors import REPAIR, tell_omission
 from lake.build.run import Plan, Trial
+from lake.build.search import NotAlone, isolate
 from lake.build.unprocessable import (
-    NotAlone,
     Part,
     Unprocessable,
+    held_back_hours,
     is_of_data,
     is_of_neighbours,
-    isolate,
     may_be_of_files,
     recorded,
     what_was_said,
@@ -30,9 +30,9 @@ from lake.upkeep.broken_receipts import MISSING, Damage
 from orchestration.dbt.request import Request, Search
 
 _NAMED = 5  # hours with damaged bronze, in what is said of a model
-# What the search costs a source in one build, at most; a dbt run takes seconds, a try some tenths of one.
+# What the search costs a source in one build, at most; a dbt run takes seconds, a try 0.2 to 0.5 s.
 _RUNS = 150  # dbt runs; an hour with one failing record takes about four
-_TRIES = 1000  # of parts of hours
+_TRIES = 2000  # of parts of hours
 _TRIES_OF_RUNS = 60  # where each try is a dbt run, since DuckDB itself breaks
 _ROUNDS = 20  # models of one hour that fail, one after the other
 _HOPELESS = 3  # hours of a source whose records cannot be told apart: no other hour is searched
@@ -59,16 +59,24 @@ Run = Callable[[Request, Sequence[str]], Ran]
 def known_kept_out(request: Request, models: Sequence[str]) -> Request:
     """Return the request without the records that its hours are published without.
 
-    Who builds all tables of a source tries all records again.
+    Who builds all tables of a source tries all records again; of hours in which nothing else has changed, those alone
+    that were held back.
     """
     if request.plan is None:
         return request
-    kept_out = dict(request.plan.kept_out)
+    store, mappings = request.store, request.project.mappings
+    kept_out, suspected = dict(request.plan.kept_out), dict(request.plan.suspected)
     for source, hours in request.plan.hours.items():
-        whole = set(models) >= set(request.project.mappings.models_of(source))
-        if not whole and source not in kept_out and (found := recorded(request.store, source, hours)):
-            kept_out[source] = found
-    return replace(request, plan=replace(request.plan, kept_out=kept_out))
+        if source in kept_out:
+            continue
+        if not set(models) >= set(mappings.models_of(source)):
+            found = recorded(store, source, hours)
+        else:
+            known = recorded(store, source, held_back_hours(store, mappings, source, hours))
+            found = tuple(each for each in known if not each.is_held_back)
+            suspected |= {source: tuple(each for each in known if each.is_held_back)} if known else {}
+        kept_out |= {source: found} if found else {}
+    return replace(request, plan=replace(request.plan, kept_out=kept_out, suspected=suspected))
 
 
 def without_failing_records(request: Request, models: Sequence[str], ran: Ran, run: Run) -> Ran:
@@ -216,7 +224,9 @@ class _Again:
 
     def _found(self, hour: str, culprit: str, kept_out: Sequence[Unprocessable]) -> list[Unprocessable]:
         """Return the records of an hour that a model fails over."""
-        name, search = self.request.project.name(culprit), Search(self.source)
+        name = self.request.project.name(culprit)
+        suspected = frozenset(each.record for each in self._suspected() if each.hour == hour)
+        search = Search(self.source, suspected=suspected - {each.record for each in kept_out})
         ran = self._ran(replace(self._request([hour], kept_out), search=search), [name])
         self.tries += search.tries
         found, problem = search.found, search.problem
@@ -225,7 +235,7 @@ class _Again:
             found, problem = isolate(search.records, attempt, min(_TRIES_OF_RUNS, max(_RUNS - self.runs, 0))), ""
         if not found:
             raise NotAlone(problem or f"no record fails alone; {next(iter(ran.failures.values()), '')}".strip("; "))
-        return [Unprocessable(hour, record, f"{name}: {why}") for record, why in found]
+        return found.kept_out(hour, name)
 
     def _failing(self, hour: str, name: str, kept_out: Sequence[Unprocessable], part: Part) -> str:
         """Return the error of a model over some records of an hour, by a dbt run of its own; "" when it works."""
@@ -243,6 +253,9 @@ class _Again:
 
     def _kept_out(self) -> tuple[Unprocessable, ...]:
         return self.told.kept_out.get(self.source, ())
+
+    def _suspected(self) -> Sequence[Unprocessable]:
+        return self.request.plan.suspected.get(self.source, ()) if self.request.plan else ()
 
     def _fail(self, hours: Sequence[str], ran: Ran, problem: str = "") -> None:
         """Note why models failed; the first hour is named where several did."""
@@ -268,8 +281,10 @@ def _sentence(source: str, records: Sequence[Unprocessable]) -> str:
     hours = sorted({each.hour for each in records})
     events, are = ("1 event", "is") if len(records) == 1 else (f"{len(records):,} events", "are")
     more = f" and {len(hours) - 1} more hours" if len(hours) > 1 else ""
+    held = sum(each.is_held_back for each in records)
+    late = f"; {held:,} of them were not told apart from one that fails in time, and the next build goes on"
     return (
         f"{source}: {events} of {hours[0]}{more} cannot be processed and {are} kept out of its tables"
         f' ({records[0].error}); the raw text stays in bronze, `headwater query "from ledger.dispositions where'
-        f" disposition = 'unprocessable'\"` lists them, and a changed mapping tries them again"
+        f" disposition = 'unprocessable'\"` lists them, and a changed mapping tries them again{late if held else ''}"
     )

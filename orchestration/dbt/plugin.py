@@ -34,7 +34,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import duckdb
@@ -54,6 +54,7 @@ from lake.base.sql import literal
 from lake.build import staged, unprocessable
 from lake.build.memory import HOURS_AT_ONCE, BuildMemory, in_parts, leaves_of
 from lake.build.run import BuildRun, Plan
+from lake.build.search import NotAlone, Tried, isolate
 from lake.ledger.pending_lookups import pending_sql
 from lake.matching.index import staged_statements
 from lake.matching.matches import TABLE as MATCHES
@@ -171,9 +172,9 @@ class Plugin(BasePlugin):
         statements = [f"set temp_directory = {literal(str(spill))}", *bronze, *views, *beside, *kept_places(reference)]
         return json.dumps({"statements": statements})
 
-    def _bronze_view(self, source: str, part: unprocessable.Part | None = None) -> str:
+    def _bronze_view(self, source: str) -> str:
         search = self._request.search
-        part = part or (search.part if search and search.source == source else None)
+        part = search.part if search and search.source == source else None
         return unprocessable.view_of(source, self._bronze[source], self._kept_out(source), part)
 
     def _kept_out(self, source: str) -> Sequence[unprocessable.Unprocessable]:
@@ -323,26 +324,23 @@ class Plugin(BasePlugin):
         search, given = self._request.search, json.loads(asked)
         if search is None:
             return ""
-        con, folder = self._connection.cursor(), self._current().staging_folder(model)
-        search.records = unprocessable.records_of(con, search.source)
-
-        def narrow(part: unprocessable.Part) -> None:
-            con.execute(self._bronze_view(search.source, part))
-            shutil.rmtree(folder, ignore_errors=True)
+        folder = self._current().staging_folder(model)
 
         def steps() -> Iterator[str]:
             yield from given["statements"]
             check = json.loads(self._check(model, given["table"], given["described"])) if given["table"] else {}
             yield from (*check.get("index", ()), *(check[name] for name in _CHECKS if name in check))
 
-        tried = unprocessable.Tried(con, narrow, steps)
-        try:
-            search.found = unprocessable.isolate(search.records, tried)
-        except unprocessable.NotAlone as problem:
-            search.problem = str(problem)
-        except duckdb.Error:
-            if not tried.is_broken:
-                raise
+        clear = partial(shutil.rmtree, folder, ignore_errors=True)
+        with Tried(self._connection.cursor(), search.source, steps, clear) as tried:
+            search.records = list(tried.places)
+            try:
+                search.found = isolate(search.records, tried, suspected=search.suspected)
+            except NotAlone as problem:
+                search.problem = str(problem)
+            except duckdb.Error:
+                if not tried.is_broken:
+                    raise
         search.tries, search.is_broken = tried.tries, tried.is_broken
         return ""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lake import ledger
 from lake.build.run import Plan, Trial
+from lake.build.search import Isolated
 from lake.build.unprocessable import Part, Record, Unprocessable
 from lake.storage.store import Store
 from orchestration.dbt.invoke import one_at_a_time
@@ -25,15 +26,16 @@ _given: "Request | None" = None
 class Search:
     """A search for the records of one hour of a source that a model fails over: all that there are, and what is found.
 
-    `part`: the run is to read these alone. `tries` were made. `is_broken`: DuckDB itself broke, so
-    that each try needs a new one. `problem`: why the records cannot be told apart.
+    `part`: the run is to read these alone. `suspected`: an earlier build held them back. `tries` were made.
+    `is_broken`: DuckDB itself broke, so that each try needs a new one. `problem`: why they cannot be told apart.
     """
 
     source: str
     part: Part | None = None
+    suspected: frozenset[Record] = frozenset()
     tries: int = 0
     records: list[Record] = field(default_factory=list)
-    found: list[tuple[Record, str]] = field(default_factory=list)
+    found: Isolated = field(default_factory=Isolated)
     is_broken: bool = False
     problem: str = ""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lake.base.errors import warn_once
 from orchestration.dbt import project as reading
 from orchestration.dbt.project import load_project
 from tests.integration import okta_logs

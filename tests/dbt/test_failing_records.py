@@ -84,6 +84,25 @@ def test_they_alone_are_kept_out_until_the_models_are_mended(landed: Store, copi
     assert dict.fromkeys(HOURS, (10, 0, True)) == counted(landed)
 
 
+def test_what_a_search_has_no_time_for_is_held_back_and_the_next_build_goes_on(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = [okta_logs.UNROUTED] * 39 + [f"{okta_logs.UNROUTED}.bad"]
+    lines = [okta_logs.event(f"in-{n}", f"{HOURS[0]}:10:00.000Z", kind) for n, kind in enumerate(kinds)]
+    okta_logs.write(tmp_path / "logs/a.ndjson", lines)
+    store, contract = open_store(str(tmp_path / "lake")), load_contracts()[SOURCE]
+    land_files(contract, list_objects(contract, [tmp_path / "logs"]).objects, store)
+    edit(copied, MAPPING, "severity_id,", FAILS.format(kind="bad"))
+    with monkeypatch.context() as hurried:
+        hurried.setattr("lake.build.search._Isolation._left", lambda search: 4 - search.tries)
+        assert 1 < len(built(store, copied).kept_out[SOURCE]) < 5
+    ((hour, (published, held, balanced)),) = counted(store).items()
+    assert (HOURS[0], 40, True) == (hour, published + held, balanced) and 1 < held < 5
+    assert 1 == len(built(store, copied).kept_out[SOURCE]), "the next build goes on"
+    assert {HOURS[0]: (39, 1, True)} == counted(store)
+    assert not built(store, copied).hours, "nothing is stale"
+
+
 def test_records_that_landed_before_nesting_was_bounded_are_kept_out(
     okta_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
