@@ -18,7 +18,7 @@ from ingest.lookups.provider import Answer, Lookup, LookupOptions
 from ingest.reference.observables import ObservableKey
 from ingest.transports.fetch_errors import MissingCredentials
 from lake.base.http import SYSTEM_CLOCK, Clock
-from lake.ledger.lookup_answers import FIRST, SCHEMA, add_answers, answers_sql, receipt_of
+from lake.ledger.lookup_answers import FIRST, add_answers, answers_sql, receipt_of, schema
 from lake.storage.duck import connect
 from lake.storage.publish import Workplace
 from lake.storage.store import Conflict, LostLock, Store
@@ -259,7 +259,7 @@ def _answer_rows(
 ) -> pa.Table:
     """Return answers as rows: each holds from when the one before it expired, the first from 1970."""
     asked_at = utc(now)
-    return pa.Table.from_pylist(list(_rows(provider, answers, held, options, asked_at)), SCHEMA)
+    return pa.Table.from_pylist(list(_rows(provider, answers, held, options, asked_at)), schema())
 
 
 def _rows(

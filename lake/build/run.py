@@ -7,7 +7,6 @@ from pathlib import Path
 
 import duckdb
 import msgspec
-import pyarrow.parquet as pq
 
 from lake import ledger
 from lake.base.errors import HeadwaterError
@@ -199,6 +198,8 @@ class BuildRun:
             RowsChanged: the rows written are not as many as the mapping gave.
             ErasedMeanwhile: what was read was erased since.
         """
+        import pyarrow.parquet as pq  # where nothing is stale nobody waits for it
+
         folder = _folder(table, source)
         staged = {
             ledger.hour_text(filed): path

@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import duckdb
-import pyarrow.parquet as pq
 
 from lake.base.sql import listed, quoted
 from lake.ledger.build_receipts import BuildReceipt, SameRows
@@ -26,11 +25,13 @@ def same_rows(
 
     An hour without a staged file has no rows. What cannot be read, or has other columns, counts as other rows.
     """
+    from pyarrow.parquet import read_metadata  # where nothing is stale nobody waits for it
+
     found = [hour for hour, old in before.items() if not old.expired_at and not old.rows and hour not in staged]
     asked: list[str] = []
     for hour, path in staged.items():
         old = before.get(hour)
-        if old is None or not old.file or old.rows != pq.read_metadata(path).num_rows:
+        if old is None or not old.file or old.rows != read_metadata(path).num_rows:
             continue
         (found if _same_bytes(store, old, path) else asked).append(hour)
     if asked:

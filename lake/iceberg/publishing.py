@@ -22,7 +22,7 @@ from lake.iceberg.file_io import address, key_of
 from lake.iceberg.receipts import receipts_are_current, write_receipts
 from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.published_tables import Slot, TableName, mark, newest_builds
-from lake.ledger.staleness import lost_file
+from lake.ledger.staleness import files_there, lost_file
 from lake.storage.publish import Workplace
 from lake.storage.store import Lease, Store
 
@@ -113,7 +113,7 @@ def _publish(
 def _made(lake: Store, place: Place, catalogue: Catalog, name: TableName, builds: Hours) -> Table | None:
     """Return a new table with the columns of its first file; None while the lake has no row of it."""
     held = [each for _, each in sorted(builds.items()) if each is not None and each.file]
-    first = next((each.file for each in held if not lost_file(each, lake.info)), None)
+    first = next((each.file for each in held if not lost_file(each, files_there(lake, [{"": each}]))), None)
     if first is None:
         return None
     partitions = tuple(each for each in PARTITIONS if f"/{each}=" in first)
@@ -165,7 +165,9 @@ def _publish_day(step: Step, day: str, builds: Hours, span: Span, done: Publishe
     for _ in range(_ATTEMPTS):
         held = live_files(step.table, day)
         changed = {slot: each for slot, each in changes(builds, held, span).items() if slot.day == day}
-        left = {slot: lost_file(each, step.lake.info) for slot, each in changed.items() if each is not None}
+        news = {slot: each for slot, each in changed.items() if each is not None}
+        there = files_there(step.lake, [news])
+        left = {slot: lost_file(each, there) for slot, each in news.items()}
         left = {slot: why for slot, why in left.items() if why}
         changed = {slot: each for slot, each in changed.items() if slot not in left}
         if not changed:

@@ -32,7 +32,7 @@ class BrokenReceipt(HeadwaterError, ValueError):
     """A receipt that cannot be read: no step of Headwater writes one, so it was changed by hand or by a disk."""
 
 
-class FileMark(msgspec.Struct, frozen=True):
+class FileMark(msgspec.Struct, frozen=True, gc=False):
     """One file that a step wrote: key, hour (`YYYY-MM-DDTHH`), rows, bytes, and a checksum over its rows.
 
     The checksum does not depend on the order of rows or on how they were compressed: the same rows give the same mark.
@@ -55,7 +55,7 @@ class FileMark(msgspec.Struct, frozen=True):
         return self.file_rows > 0
 
 
-class Removed(msgspec.Struct, frozen=True):
+class Removed(msgspec.Struct, frozen=True, gc=False):
     """Rows of one hour of a batch that the lake no longer has: `erased` on request, or `expired` by the contract.
 
     `room` is `bronze` (event hour) or `quarantine` (arrival hour); `by` is the erasure's id, or the retention.
@@ -68,7 +68,7 @@ class Removed(msgspec.Struct, frozen=True):
     by: str
 
 
-class ObjectMark(msgspec.Struct, frozen=True):
+class ObjectMark(msgspec.Struct, frozen=True, gc=False):
     """One object that a batch read: name, bytes as stored, change mark, arrival (ISO, UTC) and what became of it."""
 
     name: str
@@ -79,7 +79,7 @@ class ObjectMark(msgspec.Struct, frozen=True):
     quarantined: int
 
 
-class Violations(msgspec.Struct, frozen=True):
+class Violations(msgspec.Struct, frozen=True, gc=False):
     """How often one field broke the contract in one way, with the first value found."""
 
     reason: str
@@ -91,7 +91,7 @@ class Violations(msgspec.Struct, frozen=True):
     sample: str = ""
 
 
-class Drift(msgspec.Struct, frozen=True):
+class Drift(msgspec.Struct, frozen=True, gc=False):
     """A field that the contract does not know: how many records carry it, and one value."""
 
     field: str
@@ -99,7 +99,7 @@ class Drift(msgspec.Struct, frozen=True):
     sample: str
 
 
-class Unseen(msgspec.Struct, frozen=True):
+class Unseen(msgspec.Struct, frozen=True, gc=False):
     """Coverage records of one place: how many, the seconds they cover, and their first and last instant (ISO, UTC)."""
 
     place: str
@@ -109,7 +109,7 @@ class Unseen(msgspec.Struct, frozen=True):
     last: str = ""
 
 
-class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+class Coverage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Records of one status that are no events: nothing happened there (`idle`), or the vendor lost it (`lost`)."""
 
     status: str
@@ -121,7 +121,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[Unseen, ...] = ()
 
 
-class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True):
+class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What landing one batch did, and what became of it. Conserved when read = landed + quarantined + erased + expired.
 
     `landed` and `quarantined` are rows that the lake has; `removed` tells of those that went later. Records of

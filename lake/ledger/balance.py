@@ -9,15 +9,17 @@ a record without an event time has no other. Totals are over whole batches.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from lake import ledger
 from lake.base.errors import REPAIR
-from lake.ledger import EXPIRED, LandingReceipt, build_receipts, not_landed
+from lake.ledger import EXPIRED, Coverage, LandingReceipt, build_receipts, not_landed
+from lake.ledger.coverage import coverage_of
 from lake.ledger.export_receipts import deliveries as deliveries_of
-from lake.ledger.staleness import Mappings, bronze_inputs, files_there, lost_file, row_marks, unnamed_hours
+from lake.ledger.staleness import Mappings, bronze_inputs, files_there, lost_file, same_inputs, unnamed_hours
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -28,6 +30,8 @@ _COUNTS = (
     *("read", "landed", "quarantined", "duplicates", "filtered", "published", "collisions", "erased", "expired"),
     "unprocessable",
 )
+_counts = attrgetter(*_COUNTS)
+_BAD_STATES = (UNBALANCED, STALLED, NOT_LANDED, INCOMPLETE, NOT_BUILT)  # the worst one first
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +76,14 @@ def balance(
     last: str | None = None,
     mappings: Mappings | None = None,
     deliveries: bool = False,
+    coverage: dict[str, tuple[Coverage, ...]] | None = None,
 ) -> Balance:
     """Return the balance sheet of the lake, of some sources, or of the hours from `first` to `last` (both included).
 
     With a range, the totals are the sums of its rows; without one they are over whole batches. An hour is not balanced
     until every one of the `mappings` is built there as it is now; without them, the tables that were ever built count.
-    With `deliveries`, the rows also tell what stands at each destination.
+    With `deliveries`, the rows also tell what stands at each destination. `coverage` gets, by source, what records of
+    coverage say, of all hours.
     """
     hours: list[BalanceRow] = []
     totals: list[BalanceRow] = []
@@ -85,6 +91,8 @@ def balance(
     for source in known:
         lost: list[str] = []
         receipts = list(ledger.landings(store, source, lost))
+        if coverage is not None:
+            coverage[source] = coverage_of(receipts)
         rows = [
             row
             for row in _hours(store, source, receipts, mappings, lost)
@@ -105,7 +113,10 @@ def _with_deliveries(store: Store, sheet: Balance) -> Balance:
     """Return the sheet with what stands at each destination, in every row."""
     held = deliveries_of(store)
     hours = tuple(
-        msgspec.structs.replace(row, delivered=dict(held.events.get((row.source, row.hour), {}))) for row in sheet.hours
+        msgspec.structs.replace(row, delivered=dict(events))
+        if (events := held.events.get((row.source, row.hour)))
+        else row
+        for row in sheet.hours
     )
     by_source: dict[str, list[BalanceRow]] = {}
     for row in hours:
@@ -140,9 +151,9 @@ def _hours(
     store: Store, source: str, receipts: list[LandingReceipt], mappings: Mappings | None, lost: list[str]
 ) -> list[BalanceRow]:
     """Return the rows of a source; `lost` is told of files of bronze whose receipts are lost."""
-    from lake.ledger.frames import Build, by_hour  # Polars takes 0.2 s to import; only a sheet waits for it
+    from lake.ledger.frames import Builds, by_hour  # Polars takes 0.2 s to import; only a sheet waits for it
 
-    inputs = {hour: row_marks(files) for hour, files in bronze_inputs(receipts).items()}
+    inputs = {hour: tuple(files) for hour, files in bronze_inputs(receipts).items()}
     built = {
         model: {
             hour: receipt for hour, receipt in build_receipts.of_model(store, model).items() if not receipt.expired_at
@@ -156,19 +167,21 @@ def _hours(
     lost += dict.fromkeys(unnamed.values())
     if not receipts and not lost and next(iter(store.list(f"{paths.BRONZE}/{source}")), None) is not None:
         lost.append(f"{paths.BRONZE}/{source} holds files, and no landing receipt names them: {REPAIR}")
-    builds = [
-        Build(
-            hour=hour,
-            model=model,
-            rows=receipt.rows,
-            outcomes=receipt.counts if receipt.table == paths.OUTCOMES else None,
-            stale=row_marks(receipt.inputs) != inputs.get(hour, []),
-            outdated=receipt.mapping != now.get(model, receipt.mapping),
-            lost=lost_file(receipt, there.get),
+    builds = []
+    for model, found in built.items():
+        held, mapping = [*found.values()], now.get(model)
+        outcomes = [each.counts for each in held] if model.startswith(f"{paths.OUTCOMES}__") else None
+        builds.append(
+            Builds(
+                model=model,
+                hour=[*found],
+                rows=[each.rows for each in held],
+                outcomes=outcomes,
+                stale=[not same_inputs(each.inputs, inputs.get(each.hour, ())) for each in held],
+                outdated=[mapping not in (None, each.mapping) for each in held],
+                lost=[lost_file(each, there) if each.file else "" for each in held],
+            )
         )
-        for model, found in built.items()
-        for hour, receipt in found.items()
-    ]
     models = sorted({*now, *built}) or ["every table"]
     return [_row(source, models, counted) for counted in by_hour(receipts, builds).iter_rows(named=True)]
 
@@ -293,27 +306,26 @@ def _batch_why(receipt: LandingReceipt) -> str:
 
 def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
     marks = [mark for each in batches for mark in (*each.files, *each.quarantine_files)]
-    held_now = store.infos(mark.key for mark in marks)
+    held_now = store.sizes(mark.key for mark in marks)
     found = []
     for mark in marks:
-        held = held_now[mark.key]
-        if held is None:
+        size = held_now[mark.key]
+        if size is None:
             found.append(f"{mark.key} is missing ({mark.file_rows or mark.rows} rows)")
-        elif held.size != mark.bytes:
-            found.append(f"{mark.key} has {held.size} bytes, its receipt says {mark.bytes}")
+        elif size != mark.bytes:
+            found.append(f"{mark.key} has {size} bytes, its receipt says {mark.bytes}")
     return found[:10]
 
 
 def _sum(source: str, rows: Iterable[BalanceRow]) -> BalanceRow:
     rows = list(rows)
-    for state in (UNBALANCED, STALLED, NOT_LANDED, INCOMPLETE, NOT_BUILT):
-        worst = next((row for row in rows if row.state == state), None)
-        if worst is not None:
-            break
+    by_state = {row.state: row for row in reversed(rows)}  # the first one of each
+    worst = next((by_state[state] for state in _BAD_STATES if state in by_state), None)
+    counted = map(sum, zip(*map(_counts, rows), strict=True)) if rows else [0] * len(_COUNTS)
     return BalanceRow(
         source=source,
         hour="",
-        **{name: sum(getattr(row, name) for row in rows) for name in _COUNTS},
+        **dict(zip(_COUNTS, counted, strict=True)),
         balanced=worst is None,
         state=worst.state if worst else BALANCED,
         why=f"{worst.source} {worst.hour}: {worst.why}".replace(" :", ":") if worst else "",

@@ -24,31 +24,29 @@ _OUTCOMES = {
 }
 _BUILT = {
     "hour": pl.String,
-    "model": pl.String,
     "rows": pl.Int64,
     "stale": pl.Boolean,
     "outdated": pl.Boolean,
     "lost": pl.String,
-    "mapped": pl.Boolean,
 }
 
 
-class Build(NamedTuple):
-    """One model's build of an hour, as the balance judges it: `outcomes` are the counts of the table of outcomes.
+class Builds(NamedTuple):
+    """One model's builds by hour, as the balance judges them: `outcomes` are the counts of the table of outcomes.
 
-    `stale`: bronze has changed since. `outdated`: the mapping has. `lost`: what is wrong with its file, or "".
+    `stale`: bronze has changed since. `outdated`: the mapping has. `lost`: what is wrong with the file, or "".
     """
 
-    hour: str
     model: str
-    rows: int
-    outcomes: Mapping[str, int] | None
-    stale: bool
-    outdated: bool
-    lost: str
+    hour: list[str]
+    rows: list[int]
+    outcomes: list[Mapping[str, int]] | None
+    stale: list[bool]
+    outdated: list[bool]
+    lost: list[str]
 
 
-def by_hour(receipts: Iterable[LandingReceipt], builds: Iterable[Build]) -> pl.DataFrame:
+def by_hour(receipts: Iterable[LandingReceipt], builds: Iterable[Builds]) -> pl.DataFrame:
     """Return what receipts count by hour (`YYYY-MM-DDTHH`), in order, of the hours that have or had any row.
 
     Columns: hour; landed, files (of bronze); quarantined; erased, expired, expired_by; models, built_rows, published,
@@ -84,18 +82,24 @@ def _removed(receipts: Iterable[LandingReceipt]) -> pl.DataFrame:
     )
 
 
-def _built(builds: Iterable[Build]) -> pl.DataFrame:
-    builds = list(builds)
-    columns = dict(zip(Build._fields, zip(*builds, strict=True), strict=True)) if builds else {}
+def _built(builds: Iterable[Builds]) -> pl.DataFrame:
+    builds = sorted(builds)
     counts = [
-        (each.hour, *(each.outcomes.get(name, 0) for name in _OUTCOMES.values())) for each in builds if each.outcomes
+        (hour, *(counted.get(name, 0) for name in _OUTCOMES.values()))
+        for each in builds
+        if each.outcomes is not None
+        for hour, counted in zip(each.hour, each.outcomes, strict=True)
     ]
     outcomes = pl.DataFrame(counts, {"hour": pl.String} | dict.fromkeys(_OUTCOMES, pl.Int64), orient="row")
-    columns["mapped"] = tuple(each.outcomes is None for each in builds)
-    models = pl.DataFrame({name: columns.get(name, ()) for name in _BUILT}, _BUILT)
+    several = [
+        pl.DataFrame({name: getattr(each, name) for name in _BUILT}, _BUILT).with_columns(
+            model=pl.lit(each.model), mapped=pl.lit(each.outcomes is None)
+        )
+        for each in builds
+    ]
+    models = pl.concat([pl.DataFrame(schema=_BUILT | {"model": pl.String, "mapped": pl.Boolean}), *several])
     return (
-        models.sort("model")
-        .group_by("hour", maintain_order=True)
+        models.group_by("hour", maintain_order=True)
         .agg(
             built_rows=pl.sum("rows"),
             published=pl.col("rows").filter("mapped").sum(),

@@ -9,10 +9,10 @@ day, for a build may be reading them.
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lake.base.errors import tell_omission
 from lake.base.sql import empty_select, literal
@@ -20,6 +20,9 @@ from lake.ledger import BrokenReceipt, decoded
 from lake.storage import paths
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
+
+if TYPE_CHECKING:  # every command reads receipts, few read answers
+    import pyarrow as pa
 
 FIRST = datetime(1970, 1, 1)
 COLUMNS = {
@@ -39,15 +42,6 @@ COLUMNS = {
     "valid_to": "TIMESTAMP",  # when the answer expired, or will
     "learned_at": "TIMESTAMP",
 }
-_ARROW = {
-    "VARCHAR": pa.string(),
-    "UTINYINT": pa.uint8(),
-    "UBIGINT": pa.uint64(),
-    "DOUBLE": pa.float64(),
-    "INTEGER": pa.int32(),
-    "TIMESTAMP": pa.timestamp("us"),
-}
-SCHEMA = pa.schema([(name, _ARROW[type_]) for name, type_ in COLUMNS.items()])
 _MOST_FILES, _SMALL_ROWS = 32, 20_000
 _SUPERSEDED_STAY = timedelta(days=1)
 
@@ -121,14 +115,33 @@ def answers_sql(store: Store, names: Iterable[str] | None = None) -> str:
     return f"select {', '.join(COLUMNS)} from read_parquet([{', '.join(files)}], hive_partitioning = false)"
 
 
-def add_answers(store: Store, place: Workplace, provider: str, rows: pa.Table, at: datetime) -> AnswersReceipt:
-    """Publish answers (SCHEMA) as one file more. Call it while the provider's lock is held: one writer at a time."""
+@cache
+def schema() -> "pa.Schema":
+    """Return the columns as Arrow has them."""
+    import pyarrow as pa
+
+    types = {
+        "VARCHAR": pa.string(),
+        "UTINYINT": pa.uint8(),
+        "UBIGINT": pa.uint64(),
+        "DOUBLE": pa.float64(),
+        "INTEGER": pa.int32(),
+        "TIMESTAMP": pa.timestamp("us"),
+    }
+    return pa.schema([(name, types[type_]) for name, type_ in COLUMNS.items()])
+
+
+def add_answers(store: Store, place: Workplace, provider: str, rows: "pa.Table", at: datetime) -> AnswersReceipt:
+    """Publish answers (`schema`) as one file more. Call it while the provider's lock is held: one writer at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     held = receipt_of(store, provider)
     small = [file for file in held.files if file.rows < _SMALL_ROWS]
     merged = len(held.files) >= _MOST_FILES and len(small) > 1
     parts = [_read(store, file.key) for file in small] if merged else []
     path = place.path / f"{uuid.uuid4().hex}.parquet"
-    pq.write_table(pa.concat_tables([*parts, rows.cast(SCHEMA)]), path, compression="zstd")
+    pq.write_table(pa.concat_tables([*parts, rows.cast(schema())]), path, compression="zstd")
     key = paths.lookup_answers(provider, f"answers-{held.version + 1:06d}-{uuid.uuid4().hex[:8]}")
     made = AnswerFile(key, rows.num_rows + sum(part.num_rows for part in parts), path.stat().st_size)
     kept = [file for file in held.files if not (merged and file in small)]
@@ -152,9 +165,11 @@ def add_answers(store: Store, place: Workplace, provider: str, rows: pa.Table, a
     return receipt
 
 
-def _read(store: Store, key: str) -> pa.Table:
+def _read(store: Store, key: str) -> "pa.Table":
+    import pyarrow.parquet as pq
+
     with store.open(key) as file:
-        return pq.read_table(file, schema=SCHEMA)
+        return pq.read_table(file, schema=schema())
 
 
 def _text(at: datetime) -> str:

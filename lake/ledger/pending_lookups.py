@@ -192,7 +192,9 @@ def _likely(con: duckdb.DuckDBPyConnection, store: Store, asked: Mapping[str, Bu
 
 
 def _waits(receipt: BuildReceipt) -> bool:
-    return bool(receipt.file and not receipt.expired_at and any(name.startswith(PREFIX) for name in receipt.counts))
+    if not receipt.counts or not receipt.file or receipt.expired_at:
+        return False
+    return any(name.startswith(PREFIX) for name in receipt.counts)
 
 
 def _has_news(receipt: BuildReceipt, now: Mapping[str, str]) -> bool:

@@ -9,8 +9,9 @@ of it are held back since the search for those that fail ended before they were 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.live_files import batch_of
 from lake.ledger.pending_lookups import answered
 from lake.storage import paths
-from lake.storage.store import ObjectInfo, Store
+from lake.storage.store import Store
 
 NEVER, FILES, MAPPING = "never built", "other bronze files", "changed mapping"
 ANSWERED = "answers have come"  # that published events wait for
@@ -91,12 +92,17 @@ def bronze_inputs(receipts: Iterable[LandingReceipt]) -> dict[str, list[tuple[st
 
 
 Inputs = Iterable[tuple[str, str]]
-Files = Mapping[str, ObjectInfo | None]
+Sizes = Mapping[str, int | None]
 
 
 def row_marks(inputs: Inputs) -> list[str]:
     """Return what tells the rows of some (key, checksum) apart from others, wherever they lie."""
-    return sorted(checksum for _, checksum in inputs)
+    return sorted([checksum for _, checksum in inputs])
+
+
+def same_inputs(one: Inputs, other: Inputs) -> bool:
+    """Whether some (key, checksum) are the same rows as others."""
+    return one == other or row_marks(one) == row_marks(other)
 
 
 def stale_hours(store: Store, mappings: Mappings, source: str, waiting: dict[str, str] | None = None) -> list[Stale]:
@@ -120,15 +126,16 @@ def stale_hours(store: Store, mappings: Mappings, source: str, waiting: dict[str
     else:
         for each in (*broken, *dict.fromkeys(unnamed.values())):
             tell_omission(each)
-    found = []
+    found, tables = [], [(model, mappings.fingerprint(model), built[model]) for model in models]
     for hour in hours:
         if hour in unnamed:
             continue
+        of_hour = tuple(inputs.get(hour, ()))
         reasons = {
             model: why
-            for model in models
-            if (why := _why(there, built[model].get(hour), tuple(inputs.get(hour, ())), mappings.fingerprint(model)))
-            or (why := ANSWERED if (model, hour) in come else "")
+            for model, mapping, receipts_of in tables
+            if (why := _why(there, receipts_of.get(hour), of_hour, mapping))
+            or (why := ANSWERED if come and (model, hour) in come else "")
         }
         outcomes = built.get(f"{paths.OUTCOMES}__{source}", {}).get(hour)
         if outcomes and not reasons and outcomes.counts.get(HELD) and not outcomes.expired_at:
@@ -151,9 +158,10 @@ def unnamed_hours(
     rows = {hour: {checksum for _, checksum in of_hour} for hour, of_hour in bronze_inputs(receipts).items()}
     batches = {receipt.batch for receipt in receipts}
     lost: dict[str, str] = {}
+    none: set[str] = set()
     for of_model in built:
         for hour, receipt in of_model.items():
-            known = rows.get(hour, set())
+            known = rows.get(hour, none)
             for key, checksum in receipt.inputs:
                 if checksum not in known and (broken if (of := batch_of(key)) is None else not batches & of):
                     lost[hour] = key
@@ -165,29 +173,29 @@ def unnamed_hours(
     }
 
 
-def _why(there: Files, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
+def _why(there: Sizes, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
     if receipt is None:
         return NEVER if inputs else ""
-    if row_marks(receipt.inputs) != row_marks(inputs):
+    if not same_inputs(receipt.inputs, inputs):
         return FILES
     if receipt.expired_at:
         return ""
     if receipt.mapping != mapping:
         return MAPPING
-    return lost_file(receipt, there.get)
+    return lost_file(receipt, there) if receipt.file else ""
 
 
-def files_there(store: Store, built: Iterable[Mapping[str, BuildReceipt]]) -> Files:
-    """Return what the store has of the files that the receipts of some models name; in a bucket by few listings."""
-    return store.infos(each.file for receipts in built for each in receipts.values() if each.file)
+def files_there(store: Store, built: Iterable[Mapping[Any, BuildReceipt]]) -> Sizes:
+    """Return the sizes of the files that the receipts of some models name, as they are; in a bucket by few listings."""
+    return store.sizes(each.file for receipts in built for each in receipts.values() if each.file)
 
 
-def lost_file(receipt: BuildReceipt, info: Callable[[str], ObjectInfo | None]) -> str:
+def lost_file(receipt: BuildReceipt, there: Sizes) -> str:
     """Return what is wrong with the file that a build receipt names: that it is gone, or has another size; else ""."""
     if not receipt.file:
         return ""
-    if (found := info(receipt.file)) is None:
+    if (size := there.get(receipt.file)) is None:
         return f"{receipt.file} is gone"
-    if found.size != receipt.bytes:
-        return f"{receipt.file} has {found.size} bytes, its receipt says {receipt.bytes}"
+    if size != receipt.bytes:
+        return f"{receipt.file} has {size} bytes, its receipt says {receipt.bytes}"
     return ""

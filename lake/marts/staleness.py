@@ -107,7 +107,7 @@ def stale_mart(store: Store, mappings: Mappings, mart: Mart, tables: Tables) -> 
         receipt = built.get(hour)
         if tables.expired(mart, hour) or (receipt and receipt.expired_at):
             continue
-        why = lost_file(receipt, there.get) if receipt else NEVER
+        why = lost_file(receipt, there) if receipt else NEVER
         if receipt and receipt.inputs != tables.inputs(mart, hour):
             why = ROWS
         elif receipt and receipt.mapping != fingerprint:

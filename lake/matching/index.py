@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import msgspec
-import pyarrow.parquet as pq
 
 from lake import ledger
 from lake.base.sql import empty_select, listed, literal
@@ -26,6 +26,9 @@ from lake.storage import paths
 from lake.storage.duck import partitioned
 from lake.storage.publish import Change, Workplace, publish
 from lake.storage.store import Store
+
+if TYPE_CHECKING:  # where nothing is stale nobody waits for it
+    import pyarrow.parquet as pq
 
 VERSION = "2"  # of what an index holds; an index of another version is made anew when it is needed
 FOLDER = "index"  # in the folder of a model's staged partitions
@@ -73,7 +76,7 @@ def index_select(event_class: EventClass, leaves: Collection[str], rows: str, by
 from ({keyed(gathered, kept)}) group by {groups} order by {groups}"""
 
 
-def leaves_of(metadata: pq.FileMetaData) -> set[str]:
+def leaves_of(metadata: "pq.FileMetaData") -> set[str]:
     """Return the leaf columns of one Parquet file that hold a value (`a.b.c` without list levels), by its statistics.
 
     Below lists DuckDB counts more nulls than there are values; then least and greatest value tell. It gives none where
@@ -104,7 +107,9 @@ def staged_statements(
     out = folder / FOLDER
     out.mkdir(exist_ok=True)
     where = literal(str(unsorted) if unsorted.exists() else f"{folder}/date=*/hour=*/*.parquet")
-    leaves = {leaf for file in files for leaf in leaves_of(pq.read_metadata(file))}
+    from pyarrow.parquet import read_metadata
+
+    leaves = {leaf for file in files for leaf in leaves_of(read_metadata(file))}
     read = f"read_parquet({where})" if unsorted.exists() else partitioned(where, str(folder), ("date", "hour"))
     rows = held or read
     each_part = [f"(select * from {rows} where {part})" for part in parts] or [rows]
@@ -149,7 +154,9 @@ class StagedIndexes:
 
 def mark_of(path: Path) -> IndexMark:
     """Return what a receipt says of an index file."""
-    return IndexMark(pq.read_metadata(path).num_rows, path.stat().st_size, VERSION, ledger.digest_of(path))
+    from pyarrow.parquet import read_metadata
+
+    return IndexMark(read_metadata(path).num_rows, path.stat().st_size, VERSION, ledger.digest_of(path))
 
 
 def staged_indexes(folder: Path) -> StagedIndexes:

@@ -79,7 +79,7 @@ def plan(
     for hour in sorted({*held, *before}):
         files, receipt = held.get(hour, {}), before.get(hour)
         reach = max(days, _days(receipt))
-        lost = receipt is not None and bool(lost_file(receipt, there.get))
+        lost = receipt is not None and bool(lost_file(receipt, there))
         if receipt is None or again or lost or hour in ended or _changed(receipt, files, reach):
             sought = Sought(reach)
         else:

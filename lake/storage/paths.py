@@ -95,7 +95,7 @@ def hour_name(hour: datetime) -> str:
 
 def hour_named(name: str) -> datetime | None:
     """Return the hour (naive UTC) that `hour_name` gives this name, or None when it gives none."""
-    return datetime.strptime(name, "%Y%m%dT%H") if _HOUR_NAME.match(name) else None
+    return datetime.fromisoformat(name) if _HOUR_NAME.match(name) else None
 
 
 def hours_between(first: datetime, end: datetime) -> list[datetime]:

@@ -20,6 +20,7 @@ except ImportError:  # pragma: no cover - not on Windows, where one process at a
 
 ANY, ABSENT = "*any*", "*absent*"  # what a conditional write expects; else a fingerprint
 _SYNCED_AT_ONCE = 8
+_SMALL = 1 << 16  # bytes of a file that is read at once
 _RACES = 5  # an emptied folder may vanish between making it and using it, as often as others clean up
 
 
@@ -107,6 +108,10 @@ class Store(Protocol):
     def infos(self, keys: Iterable[str]) -> dict[str, ObjectInfo | None]:
         """Return what is known of many objects."""
         return {key: self.info(key) for key in keys}
+
+    def sizes(self, keys: Iterable[str]) -> dict[str, int | None]:
+        """Return the sizes of many objects, None of what is not there."""
+        return {key: info and info.size for key, info in self.infos(keys).items()}
 
     def open(self, key: str) -> BinaryIO:
         """Open one object for reading. Raises FileNotFoundError."""
@@ -201,6 +206,29 @@ class LocalStore(Store):
             elif not entry.name.startswith((".tmp-", ".lock-")):
                 with suppress(FileNotFoundError):  # it has just gone
                     yield _info(entry.path[len(self.root) + 1 :], entry.stat())
+
+    def read_all(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (key, bytes) of the files under a folder, in key order: three years of receipts are 300,000 files."""
+        beginning = len(self.root) + 1
+        for path in self._paths(str(self.path / prefix) if prefix else self.root):
+            with suppress(FileNotFoundError):  # it has just gone
+                yield path[beginning:], _bytes(path)
+
+    def _paths(self, folder: str) -> Iterator[str]:
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted((entry.name + "/" if entry.is_dir() else entry.name) for entry in found)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in entries:
+            if name[-1] == "/":
+                yield from self._paths(f"{folder}/{name[:-1]}")
+            elif not name.startswith((".tmp-", ".lock-")):
+                yield f"{folder}/{name}"
+
+    def sizes(self, keys: Iterable[str]) -> dict[str, int | None]:
+        """Return the sizes of many files."""
+        return {key: _size(f"{self.root}/{key}") for key in keys}
 
     def info(self, key: str) -> ObjectInfo | None:
         """Return size and time of one file, or None."""
@@ -380,6 +408,25 @@ def _sync_one(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _bytes(path: str) -> bytes:
+    """Return the bytes of a file: `pathlib` takes as long as the system for a small one."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        data = os.read(descriptor, _SMALL)
+        if len(data) < _SMALL:
+            return data
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return data + file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _size(path: str) -> int | None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.stat(path).st_size  # noqa: PTH116 - pathlib takes as long as the system
+    return None
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import buckets, context, exports, measures, retro
+from tests.bench import buckets, context, exports, measures, retro, years
 from tests.bench.measures import Bench, Row
 from tests.bench.process import in_forks
 
@@ -26,6 +26,7 @@ MEASURES = {
     "exports": exports.exports,
     "context": context.context,
     "retro": retro.retro,
+    "years": years.years,
 }
 
 

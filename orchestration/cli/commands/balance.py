@@ -1,15 +1,14 @@
 """The command that accounts for every event."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
 
-from lake import ledger
+from lake.ledger import Coverage
 from lake.ledger.balance import INCOMPLETE, NOT_BUILT, NOT_LANDED, STALLED, UNBALANCED, Balance, BalanceRow
 from lake.ledger.balance import balance as balance_of
-from lake.ledger.coverage import coverage_of, coverage_sentence
-from lake.storage.store import Store
+from lake.ledger.coverage import coverage_sentence
 from orchestration.cli.app import Json, app, contract, hour_range, lake, out, print_json, print_table, say
 from orchestration.dbt.project import load_project
 
@@ -45,24 +44,25 @@ def balance(
     have events that no table could be made of: landed = published + duplicates + filtered + unprocessable.
     """
     wanted = [contract(name).source for name in source] if source else None
-    store = lake()
-    sheet = balance_of(store, wanted, *hour_range(first, last), mappings=load_project().mappings, deliveries=True)
+    coverage: dict[str, tuple[Coverage, ...]] = {}
+    mappings = load_project().mappings
+    sheet = balance_of(lake(), wanted, *hour_range(first, last), mappings=mappings, deliveries=True, coverage=coverage)
     if json:
         print_json(sheet)
     else:
         print_balance(sheet, by_hour)
-        for line in _lost(store, [row.source for row in sheet.sources]):
+        for line in _lost(coverage):
             say(line)
     if not sheet.balanced:
         raise typer.Exit(1)
 
 
-def _lost(store: Store, sources: list[str]) -> list[str]:
+def _lost(coverage: Mapping[str, Iterable[Coverage]]) -> list[str]:
     """Return what vendors say that they lost before delivery: no equation can hold it, for it was never read."""
     return [
         f"{source}: {coverage_sentence(each)}"
-        for source in sources
-        for each in coverage_of(ledger.landings(store, source, []))
+        for source, told in coverage.items()
+        for each in told
         if each.meaning == "lost"
     ]
 
