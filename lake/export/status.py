@@ -72,8 +72,10 @@ class Hour:
             return REDECLARED
         if not self.receipt.matches:
             return MISMATCH
-        if any(self.receipt.made_of.get(slot.source) != mark(each) for slot, each in self.builds.items()):
-            return CHANGED
+        made_of = self.receipt.made_of
+        for slot, each in self.builds.items():
+            if made_of.get(slot.source) != mark(each):
+                return CHANGED
         return GONE if self.gone else ""
 
     def since(self, why: str) -> str:

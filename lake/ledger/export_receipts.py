@@ -85,8 +85,12 @@ class ExportReceipt(
     @property
     def matches(self) -> bool:
         """Whether the destination holds exactly what was pushed, and every row is accounted for."""
-        same = (self.rows, self.checksum) == (self.held_rows, self.held_checksum)
-        return same and all(each.conserved for each in self.counted.values())
+        if self.rows != self.held_rows or self.checksum != self.held_checksum:
+            return False
+        for each in self.counted.values():  # noqa: SIM110 - of three years: a generator takes twice as long
+            if not each.conserved:
+                return False
+        return True
 
     @property
     def mismatch(self) -> str:

@@ -88,6 +88,6 @@ def mark(receipt: BuildReceipt) -> str:
     """
     if receipt.same:
         return receipt.same.build
-    made_of = sorted(checksum for _, checksum in receipt.inputs)
+    made_of = sorted([checksum for _, checksum in receipt.inputs])
     parts = (receipt.model, receipt.hour, receipt.mapping, receipt.built_at, receipt.rows, receipt.bytes, made_of)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
