@@ -27,7 +27,7 @@ from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
 from lake.base.errors import NEEDS_A_LOOK, HeadwaterError, tell_omission
-from lake.ledger import Coverage, LandingReceipt, Removed, is_intact, with_erased
+from lake.ledger import Coverage, LandingReceipt, Removed, Swept, is_intact, with_erased
 from lake.storage import paths
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
@@ -171,12 +171,19 @@ def _land(
                 ignored=(*ignored, *made.ignored),
                 unreadable=tuple(sorted({**refused, **missing}.items())),
                 coverage=(*made.coverage, *lost),
+                swept=_swept(previous, made, now) if not may_shrink else (),
                 notes=(*notes, *made.notes),
                 seconds=round(time.monotonic() - started, 3),
             )
             return with_erased(made, gone)
 
         return publish_without_erased(store, contract, staged, lambda: connect(settings, staged), receipt)
+
+
+def _swept(previous: LandingReceipt | None, made: LandingReceipt, now: datetime) -> tuple[Swept, ...]:
+    if previous is None or previous.status != "published":
+        return ()
+    return (*previous.swept, Swept(now.isoformat(), made.read - previous.read))
 
 
 def check_none_gone(

@@ -70,7 +70,7 @@ class DeclaredApi:
         """
         start = _full_hour(hour)
         asked = [
-            _Asked(self._contract, self._api, each, stream, clock, spool / name if name else spool)
+            _Asked(self._contract, self._api, each, {"tenant": tenant, "stream": stream}, clock, spool / name)
             for tenant, each in (place.tenants or {"": place}).items()
             for stream in each.streams_asked
             for name in ("/".join(filter(None, (tenant, stream))),)
@@ -94,14 +94,20 @@ class _Asked:
     """One tenant's API, asked for one stream."""
 
     def __init__(
-        self, contract: Contract, api: ApiDeclaration, place: ApiPlace, stream: str, clock: Clock, spool: Path
+        self,
+        contract: Contract,
+        api: ApiDeclaration,
+        place: ApiPlace,
+        part: Mapping[str, str],
+        clock: Clock,
+        spool: Path,
     ) -> None:
         self._contract, self._api, self._place, self._clock, self._spool = contract, api, place, clock, spool
         self._base = place.base_url.rstrip("/")
-        self._known = {**place.given, "stream": stream, "limit": str(place.limit)}
+        self._known = {**place.given, "stream": part["stream"], "limit": str(place.limit)}
         self._path = api.path.format_map(self._known)
-        stem = f"{contract.vendor}://{urlsplit(self._base).hostname}{self._path}"
-        self.place = f"{stem}?stream={stream}" if stream else stem
+        query = urlencode({name: text for name, text in part.items() if text})
+        self.place = f"{contract.vendor}://{urlsplit(self._base).hostname}{self._path}" + (f"?{query}" if query else "")
 
     def fetch(self, start: datetime, into: Fetched) -> None:
         """Add what the hour from `start` has. Raises FetchError."""

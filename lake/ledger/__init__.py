@@ -121,6 +121,13 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     places: tuple[Unseen, ...] = ()
 
 
+class Swept(msgspec.Struct, frozen=True, gc=False):
+    """An hour of an API that was asked for again: when (ISO, UTC), and how many records more it then had."""
+
+    at: str
+    added: int
+
+
 class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What landing one batch did, and what became of it. Conserved when read = landed + quarantined + erased + expired.
 
@@ -156,6 +163,7 @@ class LandingReceipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     removed: tuple[Removed, ...] = ()
     seconds: float = 0.0
     coverage: tuple[Coverage, ...] = ()
+    swept: tuple[Swept, ...] = ()
 
     @property
     def conserved(self) -> bool:

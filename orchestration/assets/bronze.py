@@ -14,7 +14,7 @@ from orchestration.assets.landing_metadata import landing_metadata
 from orchestration.checks.landing import landing_check_specs, landing_checks
 from orchestration.graph import Graph
 from orchestration.settings import Settings, load_settings, open_lake
-from orchestration.steps.collect import AnnouncedUnreadable, SourceNotConfigured, land_hour
+from orchestration.steps.collect import AnnouncedUnreadable, PartlyFetched, SourceNotConfigured, land_hour
 
 
 def definitions(graph: Graph) -> dg.Definitions:
@@ -84,7 +84,7 @@ def _land_all(
             receipts[key] = _land_one(context, settings, contract, hour_of_key(key))
         except SourceNotConfigured:
             raise
-        except AnnouncedUnreadable as problem:
+        except (AnnouncedUnreadable, PartlyFetched) as problem:
             receipts[key] = problem.receipt
             failures[key] = str(problem)
             context.log.error(failures[key])

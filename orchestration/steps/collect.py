@@ -32,6 +32,7 @@ from lake.storage.publish import recover
 from lake.storage.store import Store
 from orchestration.settings import ObjectSource, Settings, access_of, in_zone, open_lake
 
+_HOUR = timedelta(hours=1)
 LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
 _OBJECTS_EXAMPLE = "root: /folder/of/its/objects or s3://bucket/prefix"
 
@@ -117,6 +118,9 @@ def _land_answers(
     if api is None:
         raise SourceNotConfigured(contract)
     spool = store.prepared(f"{paths.SPOOL}/{contract.source}/{batch}")
+    swept = hour.replace(tzinfo=UTC) + _HOUR + api.SWEEP
+    if api.SWEEP and datetime.now(UTC) >= swept and _is_older(spool, swept):
+        shutil.rmtree(spool, ignore_errors=True)  # what a sweep asks for may have come since
     try:
         fetched = api.fetch(place, hour, spool)
         if fetched.failed and ledger.landing(store, contract.source, batch) is not None:
@@ -133,6 +137,10 @@ def _land_answers(
     if receipt.status == "published":  # a stalled batch waits for a decision, its records are only here
         shutil.rmtree(spool, ignore_errors=True)
     return receipt
+
+
+def _is_older(spool: Path, moment: datetime) -> bool:
+    return any(each.stat().st_mtime < moment.timestamp() for each in spool.rglob("cursor.json"))
 
 
 def _land_objects(
@@ -204,9 +212,12 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
 
     They came after their hour was landed: a copy that was slow, a name with an old delivery time. Landing the hour
     again takes them in. Hours that never landed are left to the schedule and to backfills. Of a bucket only the last
-    days are looked at (`LATE_DAYS`), for listing costs; a queue announces late objects of any age.
+    days are looked at (`LATE_DAYS`), for listing costs; a queue announces late objects of any age. Of an API these are
+    hours that are to be asked for again: as their contract has it, and those that lack a tenant or a stream.
     """
     place = settings.sources.get(contract.source)
+    if place is not None and not isinstance(place, ObjectSource):
+        return _hours_to_ask_again(settings, contract, now or datetime.now(UTC))
     if not isinstance(place, ObjectSource) or place.root is None:
         return Late({}, [])
     far = is_bucket_url(place.root)
@@ -229,6 +240,40 @@ def late_objects(settings: Settings, contract: Contract, now: datetime | None = 
     more = [f"and {len(strange) - 3} more objects like these"] if len(strange) > 3 else []
     unread = {hour: refused.intersection(names) for hour, names in late.items()}
     return Late(dict(sorted(late.items())), [*found.notes, *strange[:3], *more], unread)
+
+
+def _hours_to_ask_again(settings: Settings, contract: Contract, now: datetime) -> Late:
+    api = api_of(contract.source)
+    if api is None:
+        return Late({}, [])
+    late, unread, today = dict[datetime, list[str]](), dict[datetime, set[str]](), now.astimezone(UTC)
+    since = paths.floor_hour(today.replace(tzinfo=None)) - api.SWEEP - timedelta(days=LATE_DAYS)
+    for receipt in receipts_since(open_lake(settings), contract.source, since):
+        hour = paths.hour_named(receipt.batch)
+        if hour is None:
+            continue
+        due = hour.replace(tzinfo=UTC) + _HOUR + api.SWEEP
+        if missing := {name for name, _ in receipt.unreadable}:
+            late[hour], unread[hour] = sorted(missing), missing
+        elif api.SWEEP and datetime.fromisoformat(receipt.landed_at) < due <= today:
+            late[hour] = [f"the hour itself, {api.SWEEP} after its end"]
+    return Late(dict(sorted(late.items())), [], unread)
+
+
+def due_hours(settings: Settings, contract: Contract, first: datetime | None, last: datetime | None) -> list[datetime]:
+    """Return the arrival hours (naive UTC) of a source that can be landed and are not: those from `first` to `last`.
+
+    Without `first` it is the hour behind the newest that has landed, or the newest settled one; without `last` that.
+    Hours that are to be landed again (`late_objects`) come along when neither is given. Raises SourceNotConfigured.
+    """
+    place_of(settings, contract)
+    settled = paths.floor_hour((datetime.now(UTC) - settle_of(settings, contract)).replace(tzinfo=None)) - _HOUR
+    landed = {hour for each in batches(open_lake(settings), contract.source) if (hour := paths.hour_named(each))}
+    again = [] if first or last else [hour for hour in late_objects(settings, contract).hours if hour <= settled]
+    begin = first or (max(landed) + _HOUR if landed else settled)
+    end = min(last or settled, settled)
+    wanted = paths.hours_between(begin, end + _HOUR) if begin <= end else []
+    return [*again, *(hour for hour in wanted if first or hour not in landed)]
 
 
 def place_of(settings: Settings, contract: Contract) -> "ObjectSource | ApiPlace":

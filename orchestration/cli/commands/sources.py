@@ -55,7 +55,7 @@ def sources(
 def _print_available(contracts: list[Contract], json: bool) -> None:
     rows = [
         {"source": each.source, "vendor": each.vendor, "product": each.title, "transport": each.transport}
-        | {"add": _how_to_add(each)}
+        | {"add": _how_to_add(each), "needs": _needs(each)}
         for each in contracts
     ]
     if json:
@@ -63,6 +63,8 @@ def _print_available(contracts: list[Contract], json: bool) -> None:
         return
     for row in rows:
         say(f"{row['source']}: {row['vendor']}, {row['product']}, by {row['transport']}. Add: {row['add']}")
+        for need in row["needs"]:
+            say(f"  needs {need}")
     if not rows:
         say("every source is in the settings or has landed")
 
@@ -77,3 +79,14 @@ def _how_to_add(contract: Contract) -> str:
     return (
         f"`sources: {{{contract.source}: {{{example}}}}}` to the settings, or `headwater land {contract.source} PATH`"
     )
+
+
+def _needs(contract: Contract) -> list[str]:
+    """Return what an API needs: where its secret goes, what that may have to do, the settings that must be given."""
+    api = contract.api
+    if api is None:
+        return []
+    given = [f"the setting {name}: {each.description}" for name, each in api.settings.items() if each.default is None]
+    if not api.base_url:
+        given.insert(0, f"the setting base_url: {api.base_url_example or 'its address'}")
+    return [f"{api.auth.what} in {api.auth.secret}", *api.scopes, *given]
