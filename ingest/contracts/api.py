@@ -107,11 +107,12 @@ Auth = Annotated[TokenAuth | ClientCredentials | JwtGrant | HmacAuth, Field(disc
 class TimeFilter(_Part):
     """How `{from}` and `{until}` are written, and which of the two instants the vendor's filter takes in.
 
-    Times are whole `unit`s. A filter that takes its end in (`ends: inclusive`) is given an end one unit earlier, one
-    that leaves its begin out (`starts: exclusive`) a begin one unit earlier: windows share no instant and lose none.
+    `utc_seconds` is RFC 3339 without its zone, which is UTC. Times are whole `unit`s. A filter that takes its end in
+    (`ends: inclusive`) is given an end one unit earlier, one that leaves its begin out (`starts: exclusive`) a begin one
+    unit earlier: windows share no instant and lose none.
     """
 
-    format: Literal["rfc3339", "rfc3339_millis", "epoch_seconds", "epoch_millis"]
+    format: Literal["rfc3339", "rfc3339_millis", "utc_seconds", "epoch_seconds", "epoch_millis"]
     starts: Literal["inclusive", "exclusive"] = "inclusive"
     ends: Literal["exclusive", "inclusive"] = "exclusive"
 
@@ -165,10 +166,14 @@ class Rate(_Part):
 
 
 class Blobs(_Part):
-    """The records of a page are only a list: `uri` is where each one's records lie, `id` what tells two apart."""
+    """The records of a page are only a list: `uri` is where each one's records lie, `id` what tells two apart.
+
+    Content that is gone meanwhile is answered with 404 or 410, or with one of the words in `expired`.
+    """
 
     uri: str
     id: str
+    expired: tuple[str, ...] = ()
 
 
 class Start(_Part):

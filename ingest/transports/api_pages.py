@@ -60,7 +60,9 @@ def written(moment: datetime, form: str) -> str:
     """Return a time (aware) as a filter's `format` has it."""
     if form.startswith("epoch"):
         return str((moment - _EPOCH) // (_MILLISECOND if form == "epoch_millis" else _SECOND))
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if form == "rfc3339" else millis(moment)
+    if form == "rfc3339_millis":
+        return millis(moment)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S" + ("Z" if form == "rfc3339" else ""))
 
 
 def moment_of(value: object, form: str) -> datetime:

@@ -173,7 +173,8 @@ class _Asked:
         chain = list(uris.values())
         following = dict(zip(chain, [*chain[1:], None], strict=True))
         poller = self._poller(0.0)
-        poller.paging, poller.gone = Paging(lambda link, headers, body: following[link]), _GONE
+        poller.paging = Paging(lambda link, headers, body: following[link])
+        poller.gone = lambda status, words: status in _GONE or any(each in words for each in declared.expired)
         pages = poller.fetch(Window(chain[0], {}), self._spool / "content")
         for identifier, (_, page) in zip(uris, pages, strict=True):
             if page.sha256 == _NOTHING:

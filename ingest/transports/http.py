@@ -128,9 +128,10 @@ class HttpPoller:
     `explain` turns the body of an error answer into a few words for people (an error code, a summary).
     `always_links` is for a server that links every page at least to itself: then a page with records and without any
     link lost its header on the way, and taking it for the last page would lose the rest of the window. `throttled` are
-    words of an error that mean the same as 429. `gone` are statuses that say that there is nothing behind a link any
-    more: its page is then `null`. `begin` may do what an error's words ask for, once a page, and says whether it did.
-    No page is taken from a server whose own clock says that it is before `earliest` (epoch seconds).
+    words of an error that mean the same as 429. `gone` says whether a status and an error's words mean that there is
+    nothing behind a link any more: its page is then `null`. `begin` may do what an error's words ask for, once a page,
+    and says whether it did. No page is taken from a server whose own clock says that it is before `earliest` (epoch
+    seconds).
     """
 
     credentials: Authorization
@@ -141,7 +142,7 @@ class HttpPoller:
     always_links: bool = False
     paging: Paging = Paging()
     throttled: Collection[str] = ()
-    gone: Collection[int] = ()
+    gone: Callable[[int, str], bool] = lambda status, words: False
     begin: Callable[[HttpClient, str], bool] = lambda client, words: False
     earliest: float = 0.0
     adapter: BaseAdapter | None = None  # stands in for the network in tests
@@ -226,7 +227,7 @@ class _Page:
             if answer.status == HTTPStatus.OK:
                 self._check_clock(answer)
                 return answer.body, self._checked_next_link(answer)
-            if answer.status in poller.gone:
+            if poller.gone(answer.status, self._words(answer)):
                 return _NOTHING, poller.paging.next_link(self._link, answer.headers, _NOTHING)
             if not throttled:
                 if self._is_healed(answer):

@@ -80,6 +80,17 @@ def test_an_hour_behind_the_retention_is_a_gap_in_the_balance(api: AuditApis, co
     assert "retention" in said and "1.0 h in all" in said
 
 
+def test_content_that_a_vendor_lists_and_no_longer_has_is_a_gap(api: AuditApis, configured, monkeypatch) -> None:
+    monkeypatch.setenv("HEADWATER_MICROSOFT_365_CLIENT_SECRET", "s3cr3t")
+    stream = "Audit.General"
+    api.world.events = [event("kept", 5, stream), event("gone", 25, stream)]
+    api.expired.add(f"{stream}${api.world.events[1].shown // 600_000}")
+    ids = {"tenant": "00000000-0000-0000-0000-00000000000a", "client_id": "c", "token_url": f"{api.url}/oauth/token"}
+    configured(microsoft_365={"base_url": api.url, "streams": [stream], **ids})
+    assert [1] == landed(headwater("fetch", "microsoft_365", "--from", NAME, "--to", NAME, "--json"))
+    assert "expired" in headwater("balance").out
+
+
 def test_what_came_late_is_told_with_what_to_set(api: AuditApis, configured) -> None:
     configured(slack_audit={"base_url": api.url})
     assert 0 == headwater("fetch", "slack_audit", "--from", NAME, "--to", NAME).code

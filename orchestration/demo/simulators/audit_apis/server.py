@@ -130,6 +130,7 @@ class AuditApis(LoopbackServer):
         self.world, self.faults, self.clock, self.skew = world, dict(faults or {}), clock, skew
         self.made: list[Fault] = []
         self.started: set[str] = set()  # subscriptions
+        self.expired: set[str] = set()  # content that is listed, and gone
         self.generation = 0  # of cursors: those of an earlier one are not known
         self._tokens, self._received, self._quotas = 0, 0, dict[str, _Quota]()
 

@@ -54,6 +54,7 @@ class Server(Protocol):
 
     world: World
     started: set[str]
+    expired: set[str]
     generation: int
 
 
@@ -294,6 +295,8 @@ class Microsoft365(Vendor):
         if asked.path.endswith("/subscriptions/content"):
             return self._list(asked, server, stream, fault)
         stream, number = asked.path.rsplit("/", 1)[1].split("$")
+        if f"{stream}${number}" in server.expired:
+            return _af(400, "AF20051", "Content requested has already expired")
         begin = int(number) * self.blob_ms
         found = [e for e in server.world.events if e.stream == stream and begin <= e.shown < begin + self.blob_ms]
         return Reply(200, [self.record(event) for event in found])
@@ -311,7 +314,7 @@ class Microsoft365(Vendor):
             if event.stream == stream and since <= created < until and created <= asked.now * 1000:
                 made.setdefault(number, Event(created, f"{stream}${number}", 0, created, stream))
         listed = World(list(made.values()), timedelta(days=7))
-        view = _View(listed, server.started, server.generation)
+        view = _View(listed, server.started, server.expired, server.generation)
         try:
             page = self.take(view, asked.now, lambda e: True, 3, asked.query.get("nextPage", ""), fault)
         except LostCursor:
@@ -408,6 +411,7 @@ class Google(Vendor):
 class _View:
     world: World
     started: set[str]
+    expired: set[str]
     generation: int
 
 

@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "github_audit": {"account": "orgs/acme"},
     "entra_sign_in": {"tenant": "acme", "client_id": "c"},
     "entra_directory_audit": {"tenant": "acme", "client_id": "c"},
-    "microsoft_365": {"tenant": "acme", "client_id": "c"},
+    "microsoft_365": {"tenant": "00000000-0000-0000-0000-00000000000a", "client_id": "c"},
     "google_workspace": {"admin": "admin@example.com"},
 }
 
