@@ -108,8 +108,8 @@ class TimeFilter(_Part):
     """How `{from}` and `{until}` are written, and which of the two instants the vendor's filter takes in.
 
     `utc_seconds` is RFC 3339 without its zone, which is UTC. Times are whole `unit`s. A filter that takes its end in
-    (`ends: inclusive`) is given an end one unit earlier, one that leaves its begin out (`starts: exclusive`) a begin one
-    unit earlier: windows share no instant and lose none.
+    (`ends: inclusive`) is given an end one unit earlier, one that leaves its begin out (`starts: exclusive`) a begin
+    one unit earlier: windows share no instant and lose none.
     """
 
     format: Literal["rfc3339", "rfc3339_millis", "utc_seconds", "epoch_seconds", "epoch_millis"]
