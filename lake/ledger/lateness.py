@@ -53,7 +53,7 @@ def lateness_of(receipts: Iterable[LandingReceipt]) -> Lateness:
     counted = times.with_columns(share=pl.col("events").cum_sum() / pl.col("events").sum())
 
     def at(share: float) -> float:
-        return float(counted.filter(pl.col("share") >= share)["hours"].min() or 0) if counted.height else 0.0
+        return float(min(counted.filter(pl.col("share") >= share)["hours"].to_list(), default=0))
 
     return Lateness(
         cells=tuple(cells.sort("event", "arrival", descending=True).iter_rows()),
