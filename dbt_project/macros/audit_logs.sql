@@ -56,24 +56,21 @@ case
   {#- The address in a text, without a port, brackets and what follows a comma: `1.2.3.4:443`, `[2001:db8::1]:443`,
       `<eight groups>#443`, `1.2.3.4, 10.0.0.1`. Texts that are no address stay: `ip_or_null` tells. -#}
 {%- set first = "trim(split_part(" ~ text ~ ", ',', 1))" -%}
-case
-        when regexp_matches({{ first }}, '{{ _address_with_port() }}')
-            then regexp_replace(regexp_extract({{ first }}, '{{ _address_with_port() }}', 1), '[\[\]]', '', 'g')
-        else regexp_replace({{ first }}, '^\[([^\]]*)\]$', '\1')
-    end
+regexp_replace(regexp_replace({{ first }}, '{{ _address_with_port() }}', '\1\2'), '^\[([^\]]*)\]$', '\1')
 {%- endmacro %}
 
 {% macro address_port(text) -%}
   {#- The port behind an address in a text; NULL without one. -#}
 {%- set first = "trim(split_part(" ~ text ~ ", ',', 1))" -%}
-{%- set port = "try_cast(regexp_extract(" ~ first ~ ", '" ~ _address_with_port() ~ "', 2) as integer)" -%}
+{%- set port = "try_cast(regexp_extract(" ~ first ~ ", '" ~ _address_with_port() ~ "', 3) as integer)" -%}
 case when {{ port }} between 0 and 65535 then {{ port }} end
 {%- endmacro %}
 
 {% macro _address_with_port() -%}
-  {#- An address (1) and its port (2): of IPv6 in brackets, or all eight groups of it (RFC 5952, 6). -#}
+  {#- An address of IPv6 in brackets or of all eight groups (1; RFC 5952, 6), or of IPv4 (2), and a port (3). -#}
 {%- set ipv4 = "(?:[0-9]{1,3}[.]){3}[0-9]{1,3}" -%}
-^(\[[^\]]*\]|(?:::ffff:)?{{ ipv4 }}|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4})(?::|#|p| port |[.])([0-9]{1,5})$
+{%- set ipv6 = "(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}" -%}
+^(?:(\[[^\]]*\]|{{ ipv6 }})(?::|#|p| port |[.])|((?:::ffff:)?{{ ipv4 }})(?::|#| port ))([0-9]{1,5})$
 {%- endmacro %}
 
 {% macro client_endpoint(place="null::varchar", attributes={}) -%}

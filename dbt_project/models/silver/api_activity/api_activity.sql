@@ -4,11 +4,13 @@
     ref("api_activity__auth0"),
     ref("api_activity__aws_cloudtrail"),
     ref("api_activity__aws_s3_access"),
+    ref("api_activity__cloudflare_audit"),
     ref("api_activity__crowdstrike_fdr"),
     ref("api_activity__duo"),
     ref("api_activity__github_audit"),
     ref("api_activity__google_workspace"),
     ref("api_activity__microsoft_365"),
     ref("api_activity__okta_system_log"),
+    ref("api_activity__onepassword"),
     ref("api_activity__slack_audit"),
 ]) }}

@@ -3,6 +3,7 @@
 {{ union_sources([
     ref("authentication__auth0"),
     ref("authentication__aws_cloudtrail"),
+    ref("authentication__cloudflare_audit"),
     ref("authentication__crowdstrike_fdr"),
     ref("authentication__duo"),
     ref("authentication__entra_sign_in"),
@@ -10,6 +11,7 @@
     ref("authentication__google_workspace"),
     ref("authentication__microsoft_365"),
     ref("authentication__okta_system_log"),
+    ref("authentication__onepassword"),
     ref("authentication__slack_audit"),
     ref("authentication__windows_event"),
 ]) }}

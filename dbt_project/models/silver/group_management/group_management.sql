@@ -8,6 +8,7 @@
     ref("group_management__google_workspace"),
     ref("group_management__microsoft_365"),
     ref("group_management__okta_system_log"),
+    ref("group_management__onepassword"),
     ref("group_management__slack_audit"),
     ref("group_management__windows_event"),
 ]) }}

@@ -1,0 +1,15 @@
+-- Passwords and second factors of Cloudflare's users.
+select
+    activity_id,
+    activity_name,
+    severity_id,
+    status_id,
+    status_code,
+    message,
+    coalesce(target_user, actor_user, {'name': 'Unknown', 'type_id': 0}) as user,
+    actor,
+    src_endpoint,
+    http_request,
+    metadata
+from {{ ref("cloudflare_audit") }}
+where class_uid = 3001
