@@ -79,7 +79,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     `left_behind` counts rows of earlier pushes that the hour no longer has and the destination cannot remove.
     `proof` is `query` (the destination was asked), `acknowledgements` (it confirmed each batch) or `file` (the file was
     read back). `sent` counts the rows of this push alone, None: all. `remote` has the destination's own names (a job, a
-    query), `notes` what a person should know.
+    query), `notes` what a person should know. `digests` are of the files that were written, by their key there.
     """
 
     held: Held
@@ -90,6 +90,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     refused: Sequence[Refusal] = ()
     remote: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+    digests: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,22 @@ class Destination(Protocol):
     def close(self) -> None:
         """End connections."""
         ...
+
+
+class HoldsFiles(Protocol):
+    """A destination whose files can be read again, byte by byte."""
+
+    def altered(self, digests: Mapping[str, str]) -> dict[str, str]:
+        """Return the files, by their address, that are not as they were written, and what is found of each."""
+        ...
+
+
+def altered_files(destination: Destination, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wrong with the files of a delivery, by address; nothing where files have no digests.
+
+    Raises ExportError when they cannot be read.
+    """
+    return cast(HoldsFiles, destination).altered(digests) if digests and hasattr(destination, "altered") else {}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """Where files go: a folder, or a bucket with access of its own or the lake's; and what its errors mean to an export."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
 import duckdb
 import msgspec
 
+from lake import ledger
 from lake.export.destination import Held, Place
 from lake.export.errors import DestinationDenied, DestinationUnavailable
 from lake.export.rows import CHECKSUM
@@ -83,6 +84,22 @@ def held_in(store: Store, relation: str, place: Place, threads: int) -> Held:
         row = con.execute(f"select count(*), {CHECKSUM} from {relation}").fetchone()
     rows, checksum = row or (0, 0)
     return Held(rows=int(rows), checksum=int(checksum))
+
+
+def altered_in(store: Store, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the files, by their address, that are not as they were written, and what is found of each."""
+    found: dict[str, str] = {}
+    for key, info in store.infos(digests).items():
+        if info is None:
+            found[store.url(key)] = "is missing"
+            continue
+        with reading(store.url(key)), store.open(key) as file:
+            if ledger.digest(file) == digests[key]:
+                continue
+            file.seek(0)
+            zeros = not any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b""))
+        found[store.url(key)] = "holds only zeros" if zeros else "holds other bytes than were delivered"
+    return found
 
 
 def remove_left(store: Store, key: str) -> None:

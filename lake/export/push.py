@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from lake.base.sql import literal
 from lake.export.declaration import EVENT_ID, Export
-from lake.export.destination import Delivery, Destination, Partition, Refusal
+from lake.export.destination import Delivery, Destination, Partition, Refusal, altered_files
 from lake.export.errors import (
     BadDeclaration,
     DestinationDenied,
@@ -160,6 +160,8 @@ def _still_there(destination: Destination, receipt: ExportReceipt | None) -> boo
     """Whether the destination still holds what a receipt says, as far as it can be asked."""
     if receipt is None:
         return True
+    if altered_files(destination, receipt.digests):
+        return False
     held = destination.read_back(receipt.table, Partition.of(receipt.hour))
     return held is None or (held.rows, held.checksum) == (receipt.held_rows, receipt.held_checksum)
 
@@ -215,6 +217,7 @@ def _receipt(
         left_behind=delivery.left_behind,
         remote=delivery.remote,
         notes=delivery.notes,
+        digests=delivery.digests,
     )
 
 

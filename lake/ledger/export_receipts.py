@@ -54,7 +54,8 @@ class ExportReceipt(
     `held` is the lake's table (`silver/authentication`), `table` its name there; `made_of` holds the mark of each
     source's build. `rows` and `checksum` are what was pushed without what was refused, `held_rows` and `held_checksum`
     what the destination said afterwards. Bytes: `bytes_before` of the lake's files, `bytes_after` of the same rows
-    reduced (both zstd Parquet), `bytes_pushed` as they were sent. `left_behind`: see `Delivery`.
+    reduced (both zstd Parquet), `bytes_pushed` as they were sent. `left_behind`: see `Delivery`. `digests` are of the
+    files at the destination, by their key there, as in `lake.ledger.FileMark`; older receipts have none.
     """
 
     destination: str
@@ -81,6 +82,7 @@ class ExportReceipt(
     left_behind: int = 0
     remote: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+    digests: dict[str, str] = {}
 
     @property
     def matches(self) -> bool:

@@ -6,7 +6,8 @@ In files, tables and commands a verdict is a `disposition`; what became of an ev
 A file is CSV with a header, or NDJSON: `finding_uid` (or `uid`), `disposition`, and, if they like, `by`, `note`, `at`
 (ISO 8601; UTC without offset). The lake has one file for each act of adding,
 `signals/dispositions/date=<day of adding>/<id>.parquet`, published through the journal: killed anywhere, the lake has
-all of an act's rows or none. The last verdict counts, by the time that was given (`at`), then by the time of adding.
+all of an act's rows or none. Its receipt is `ledger/verdicts/date=<day>/<id>.json` (`VerdictReceipt`). The last
+verdict counts, by the time that was given (`at`), then by the time of adding.
 """
 
 import csv
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake import ledger
 from lake.base.errors import WRONG_CALL, HeadwaterError
 from lake.base.sql import empty_select, literal, quoted
 from lake.storage import duck, paths
@@ -74,6 +77,15 @@ class Added:
     added: tuple[Verdict, ...]
     unchanged: tuple[Verdict, ...]
     refused: tuple[Refused, ...]
+
+
+class VerdictReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What one act of adding wrote: the file, its rows, bytes, and digest (as in `lake.ledger.FileMark`)."""
+
+    file: str
+    rows: int
+    bytes: int
+    digest: str
 
 
 def add_verdicts(
@@ -155,12 +167,14 @@ def _row(each: Verdict, product: str, moment: datetime, origin: str) -> dict[str
 
 def _write(store: Store, rows: list[dict[str, object]], moment: datetime) -> None:
     """Publish the rows as one file of their own: nobody else's file changes."""
-    name = f"{moment:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}.parquet"
+    name, day = f"{moment:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}", f"{moment:%Y-%m-%d}"
     with Workplace(store, "dispositions") as place:
-        path = place.path / name
+        path = place.path / f"{name}.parquet"
         pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), path, compression="zstd")
-        key = f"{FOLDER}/date={moment:%Y-%m-%d}/{name}"
-        publish(store, lambda: Change(moves=((place.key_of(path), key),)))
+        key = f"{FOLDER}/date={day}/{name}.parquet"
+        made = VerdictReceipt(file=key, rows=len(rows), bytes=path.stat().st_size, digest=ledger.digest_of(path))
+        receipt = (paths.verdict_receipt(day, name), ledger.encode(made))
+        publish(store, lambda: Change(moves=((place.key_of(path), key),), receipts=(receipt,)))
 
 
 def _naive(at: datetime) -> datetime:

@@ -178,6 +178,11 @@ def unreadable_message(source: str, digest: str) -> str:
     return f"{LEDGER}/messages/{checked(source)}/{checked(digest, BATCH)}.json"
 
 
+def verdict_receipt(day: str, name: str) -> str:
+    """Return the key of the receipt of one act of adding verdicts, on a day (`YYYY-MM-DD`)."""
+    return f"{LEDGER}/verdicts/date={day}/{name}.json"
+
+
 def export_receipts(destination: str, table: str) -> str:
     """Return the folder of the receipts of one table at one destination."""
     return f"{LEDGER}/export/{checked(destination)}/{checked(table)}"

@@ -98,6 +98,12 @@ _LEDGER: tuple[tuple[str, str, msgspec.json.Decoder[object], str], ...] = (
         msgspec.json.Decoder(dict[str, object]),
         "restore it from a backup; `headwater doctor --repair` puts it aside, and its provider is then asked again",
     ),
+    (
+        f"{paths.LEDGER}/verdicts/",
+        "receipt of verdicts",
+        msgspec.json.Decoder(dict[str, object]),
+        f"{_MADE_AGAIN}; its verdicts stay, and are then told as not checked",
+    ),
     (f"{paths.LEDGER}/", "receipt", msgspec.json.Decoder(object), f"{_MADE_AGAIN}; it is made again"),
 )
 

@@ -38,6 +38,8 @@ _ASIDE = "`headwater doctor --repair` puts it aside, and "
 ICEBERG = "Iceberg file"
 _ICEBERG_ADVICE = "`headwater doctor --repair` puts its table aside, and `headwater iceberg publish` makes it again"
 _NAMED = 2  # objects that an advice names
+_VERDICTS = "verdicts of analysts"
+_ASIDE_ALONE = "`headwater doctor --repair` puts what is there aside, for the others to be read"
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def named_files(store: Store, sources: Collection[str] | None = None) -> Iterato
     if sources is None:
         yield from _reference(store)
         yield from _iceberg(store)
+        yield from _verdicts(store)
 
 
 def _landed(receipts: Iterable[LandingReceipt], source: str) -> Iterator[Expected]:
@@ -232,6 +235,15 @@ def _iceberg(store: Store) -> Iterator[Expected]:
         for each in () if key.endswith("/table.json") else receipt.values():
             if each.get("file") and each.get("digest"):
                 yield Expected(each["file"], ICEBERG, _ICEBERG_ADVICE, each["source"], each["bytes"], each["digest"])
+
+
+def _verdicts(store: Store) -> Iterator[Expected]:
+    """Yield the files of analysts' verdicts."""
+    for key, data in store.read_all(f"{paths.LEDGER}/verdicts"):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):  # `ledger_damage` tells
+            held = msgspec.json.decode(data, type=dict[str, Any])
+            advice = f"restore it from a backup; where there is none, delete its receipt {key}, and {_ASIDE_ALONE}"
+            yield Expected(held["file"], _VERDICTS, advice, "", held["bytes"], held["digest"])
 
 
 def _in_parts(files: Iterable[Expected], size: int = 500) -> Iterator[list[Expected]]:
@@ -324,11 +336,10 @@ _compaction = msgspec.json.Decoder(CompactionReceipt)
 
 def _footers(store: Store, share: float, looked: Looked, named: Collection[str]) -> Iterator[Damage]:
     """Yield what no receipt tells the size of: analysts' verdicts, refused rows, Iceberg's files."""
-    verdicts = "restore it from a backup: `headwater doctor --repair` only puts it aside, for the others to be read"
     taken = f"{_ASIDE}the next push of its hour says what to do: its destination would have events twice"
     refused = "`headwater doctor --repair` puts it aside, and the next push of its hour writes it again"
     for root, kind, advice in (
-        ("signals", "verdicts of analysts", verdicts),
+        ("signals", _VERDICTS, f"restore it from a backup: {_ASIDE_ALONE}"),
         (paths.REFUSED, "refused rows", refused),
         (paths.EXPORTING, "acknowledged events", taken),
         ("iceberg", ICEBERG, _ICEBERG_ADVICE),
@@ -342,6 +353,8 @@ def _footers(store: Store, share: float, looked: Looked, named: Collection[str])
             looked.add(looked.bytes, kind, each.size)
             if share >= 1 or not each.key.endswith(".parquet"):
                 looked.add(looked.read, kind)
+                if kind == _VERDICTS:
+                    looked.add(looked.not_checked, kind)
             if why := _wrong_start(store, each, share):
                 yield Damage(each.key, kind, UNREADABLE, why, advice)
 

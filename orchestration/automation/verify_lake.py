@@ -19,7 +19,8 @@ class Sample(dg.Config):
 @dg.op(description="Hold the files of the lake against their receipts: all sizes, a share of the bytes. Damage fails.")
 def verify_files(context: dg.OpExecutionContext, config: Sample) -> None:
     """Read a share of the files again, and tell."""
-    report = verify_lake(open_lake(load_settings()), config.share)
+    settings = load_settings()
+    report = verify_lake(open_lake(settings), config.share, settings=settings)
     looked = report.looked
     context.add_output_metadata(
         {

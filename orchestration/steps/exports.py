@@ -2,20 +2,25 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from random import random
 from threading import Event
 
 from lake.base.errors import warn_once
 from lake.export.declaration import Export, exports_of, unique
-from lake.export.destination import Configured, Destination, Place, configured
+from lake.export.destination import Configured, Destination, Place, altered_files, configured
 from lake.export.errors import BadDeclaration, ExportError
 from lake.export.push import Limits, Pushed, failure_text, push_hours
 from lake.export.status import ExportStatus, export_status, in_range
 from lake.ledger import BrokenReceipt
+from lake.ledger.export_receipts import ExportReceipt, exported
 from lake.ledger.published_tables import newest_builds
+from lake.storage import paths
 from lake.storage.publish import Workplace
 from lake.storage.store import Store
+from lake.upkeep.broken_receipts import CHANGED, MISSING, UNREADABLE, Damage
+from lake.upkeep.damage import Looked
 from orchestration.dbt.project import Project, load_project
 from orchestration.settings import Settings
 
@@ -92,6 +97,49 @@ def opened(settings: Settings, store: Store, name: str, limits: Limits | None = 
 def limits_of(settings: Settings) -> Limits:
     """Return what one push may take of this machine."""
     return Limits(settings.memory_bytes // _MEMORY_SHARE, settings.threads)
+
+
+def pushing_again(receipt: ExportReceipt) -> str:
+    """Return what to do about an hour that is not what was delivered."""
+    return (
+        f"push it again: headwater export push --again --destination {receipt.destination} --table {receipt.table}"
+        f" --from {receipt.hour} --to {receipt.hour}"
+    )
+
+
+def damaged_exports(settings: Settings, store: Store, share: float, looked: Looked) -> Iterator[Damage]:
+    """Yield the files at destinations of the settings that are not as they were delivered, of a share of the hours.
+
+    Those of receipts without digests, and those at a place that the settings no longer name, are not checked.
+    """
+    for name in settings.destinations:
+        held: list[ExportReceipt] = []
+        for table in store.folders(f"{paths.LEDGER}/export/{name}"):
+            with suppress(BrokenReceipt):  # it is told by itself
+                held += [each for each in exported(store, name, table).values() if each.proof == "file" and each.rows]
+        if not held:
+            continue
+        try:
+            with opened(settings, store, name) as there:
+                for each in held:
+                    yield from _damaged_files(there, each, share, looked)
+        except ExportError as problem:
+            yield Damage(name, _FILE, UNREADABLE, f"cannot be asked: {problem}", "verify again when it can be read")
+
+
+_FILE = "exported file"
+
+
+def _damaged_files(there: Destination, receipt: ExportReceipt, share: float, looked: Looked) -> Iterator[Damage]:
+    looked.add(looked.files, _FILE, max(len(receipt.digests), 1))
+    looked.add(looked.bytes, _FILE, receipt.bytes_pushed)
+    if not receipt.digests or receipt.identity != there.identity:
+        looked.add(looked.not_checked, _FILE, max(len(receipt.digests), 1))
+    elif share >= 1 or random() < share:
+        looked.add(looked.read, _FILE, len(receipt.digests))
+        for file, found in altered_files(there, receipt.digests).items():
+            state = MISSING if found == "is missing" else CHANGED
+            yield Damage(file, _FILE, state, found, pushing_again(receipt))
 
 
 def export_states(

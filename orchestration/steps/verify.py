@@ -22,6 +22,7 @@ from lake.upkeep.repair import aside
 from orchestration.dbt.project import load_project
 from orchestration.settings import ObjectSource, Settings, access_of
 from orchestration.steps.collect import SourceNotConfigured
+from orchestration.steps.exports import damaged_exports
 from orchestration.steps.query import reading
 
 
@@ -94,8 +95,11 @@ def verify_lake(
     share: float = 1.0,
     sources: Collection[str] | None = None,
     told: Callable[[int], None] = lambda _: None,
+    settings: Settings | None = None,
 ) -> LakeReport:
     """Hold the lake's files against its receipts, reading a share of them again.
+
+    With `settings`, and of all sources, also the files that were delivered to its destinations.
 
     Files of silver, gold and event outcomes that are not as they were written are put aside, so that their hours are
     stale and the next build makes them again. All others are left as they are.
@@ -103,6 +107,8 @@ def verify_lake(
     sweep(store)
     looked, marked = Looked(), dict[str, str]()
     found = tuple(examine(store, sources, share, looked, told))
+    if settings is not None and sources is None:
+        found += tuple(damaged_exports(settings, store, share, looked))
     for each in found:
         if (
             each.state in (CHANGED, UNREADABLE)

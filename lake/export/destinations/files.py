@@ -5,18 +5,19 @@ holds objects and lists as JSON texts; an empty text is `""`, NULL is nothing. A
 a formula has a `'` before it, unless the setting `csv_escape_formulas` is false.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 
+from lake import ledger
 from lake.base.sql import literal, quoted
 from lake.base.text import FORMULA, NUMBER
 from lake.export.declaration import EVENT_ID
 from lake.export.destination import NOTHING, Delivery, Held, Partition, Place
 from lake.export.ecs import OWN, classes_of, document
-from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
+from lake.export.files_store import Bucket, altered_in, held_in, reading, remove_left, store_of, writing
 from lake.export.json_sql import columns_of, json_text, json_value
 from lake.export.rows import Reader
 from lake.storage import paths
@@ -68,11 +69,11 @@ class Files:
 
     def push(self, table: str, partition: Partition, reader: Reader) -> Delivery:
         """Replace the hour's file; of an hour without rows it is removed."""
-        key, size = self._key(table, partition), 0
+        key, size, digests = self._key(table, partition), 0, dict[str, str]()
         made = reader.path.with_name(f"part.{self._format}-to-go")
         if reader.rows:
             self._write(reader, made)
-            size = made.stat().st_size
+            size, digests = made.stat().st_size, {key: ledger.digest_of(made)}
         with writing(self._store.url(key)):
             remove_left(self._store, key)
             if reader.rows:
@@ -81,13 +82,17 @@ class Files:
             else:
                 self._store.delete(key)
         held = self.read_back(table, partition)
-        return Delivery(held=held, bytes=size, proof="file", remote={"file": self._store.url(key)})
+        return Delivery(held=held, bytes=size, proof="file", remote={"file": self._store.url(key)}, digests=digests)
 
     def read_back(self, table: str, partition: Partition) -> Held:
         """Count the file's rows and sum their ids."""
         key = self._key(table, partition)
         with reading(self._store.url(key)):
             return self._asked(key) if self._store.info(key) is not None else NOTHING
+
+    def altered(self, digests: Mapping[str, str]) -> dict[str, str]:
+        """Return the files that are not as they were written, and what is found of each."""
+        return altered_in(self._store, digests)
 
     def _asked(self, key: str) -> Held:
         *first, last = self._relations(key)

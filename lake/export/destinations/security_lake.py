@@ -19,7 +19,7 @@ Lake", https://docs.aws.amazon.com/security-lake/latest/userguide/custom-sources
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,11 +29,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb.sqltypes import DuckDBPyType
 
+from lake import ledger
 from lake.base.sql import literal, quoted
 from lake.export.declaration import EVENT_ID
 from lake.export.destination import NOTHING, Delivery, Held, Partition, Place
 from lake.export.errors import BadDeclaration, ExportError, RowsRefused, one_line
-from lake.export.files_store import Bucket, held_in, reading, remove_left, store_of, writing
+from lake.export.files_store import Bucket, altered_in, held_in, reading, remove_left, store_of, writing
 from lake.export.json_sql import Column, child_of, columns_of, fields_of
 from lake.export.rows import Reader
 from lake.storage import paths
@@ -115,8 +116,9 @@ class SecurityLake:
             self._store.delete_many([key for key in self._there(table, partition) if key not in keys])
         held = self.read_back(table, partition)
         size = sum(path.stat().st_size for path in made.values())
+        digests = {key: ledger.digest_of(path) for key, path in keys.items()}
         remote = {"source": self._source(table), "accounts": str(len(made))}
-        return Delivery(held=held, bytes=size, proof="file", remote=remote)
+        return Delivery(held=held, bytes=size, proof="file", remote=remote, digests=digests)
 
     def read_back(self, table: str, partition: Partition) -> Held:
         """Count the rows of the hour's objects, whichever account they are filed under, and sum their ids."""
@@ -127,6 +129,10 @@ class SecurityLake:
             urls = ", ".join(literal(self._store.url(key)) for key in keys)
             relation = f"read_parquet([{urls}], hive_partitioning = false, union_by_name = true)"
             return held_in(self._store, relation, self._place, self._place.threads)
+
+    def altered(self, digests: Mapping[str, str]) -> dict[str, str]:
+        """Return the objects that are not as they were written, and what is found of each."""
+        return altered_in(self._store, digests)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -14,7 +14,7 @@ import typer
 from lake.base.errors import WRONG_CALL
 from lake.export import destinations
 from lake.export.declaration import Export
-from lake.export.destination import Destination, Partition, kinds
+from lake.export.destination import Destination, Partition, altered_files, kinds
 from lake.export.errors import ExportError
 from lake.export.push import Pushed
 from lake.ledger.export_receipts import ExportReceipt, exported
@@ -35,7 +35,14 @@ from orchestration.cli.app import (
     settings,
 )
 from orchestration.settings import Settings
-from orchestration.steps.exports import ExportState, declared_exports, export_states, opened, push_behind
+from orchestration.steps.exports import (
+    ExportState,
+    declared_exports,
+    export_states,
+    opened,
+    push_behind,
+    pushing_again,
+)
 
 export = typer.Typer(help="Curated tables at their destinations, with receipts.", no_args_is_help=True)
 app.add_typer(export, name="export")
@@ -349,16 +356,24 @@ def _states(each: Export, receipts: Mapping[str, ExportReceipt], there: Destinat
 
 
 def _state(each: Export, hour: str, receipt: ExportReceipt, there: Destination) -> str:
-    held = there.read_back(each.table, Partition.of(hour))
+    try:
+        held = there.read_back(each.table, Partition.of(hour))
+    except ExportError:
+        if altered := _altered(receipt, there):  # such a file stops no other from being asked for
+            return altered
+        raise
     if held is None:
         return CANNOT_BE_ASKED
     if (held.rows, held.checksum) == (receipt.held_rows, receipt.held_checksum):
-        return SAME
+        return _altered(receipt, there) or SAME
     other = "" if held.rows != receipt.held_rows else " of other events (checksum over keys)"
-    return (
-        f"{held.rows:,} rows are there, the receipt says {receipt.held_rows:,}{other}; push it again: headwater export"
-        f" push --again --destination {each.destination} --table {each.table} --from {hour} --to {hour}"
-    )
+    return f"{held.rows:,} rows are there, the receipt says {receipt.held_rows:,}{other}; {pushing_again(receipt)}"
+
+
+def _altered(receipt: ExportReceipt, there: Destination) -> str:
+    """Return what is wrong with the files of an hour, and what to do."""
+    named = "; ".join(f"{file} {found}" for file, found in altered_files(there, receipt.digests).items())
+    return f"{named}; {pushing_again(receipt)}" if named else ""
 
 
 def print_wrong(wrong: Sequence[Wrong]) -> None:

@@ -107,7 +107,7 @@ def _verify_values(share: float, sources: list[str] | None, json: bool) -> None:
 def _verify_lake(sample: float, sources: list[str] | None, json: bool) -> None:
     store = lake()
     with progress("reading the lake", hidden=json) as tell:
-        report = verify_lake(store, sample, sources, lambda files: tell("reading the lake: files", files))
+        report = verify_lake(store, sample, sources, lambda files: tell("reading the lake: files", files), settings())
     looked = report.looked
     if json:
         print_json(

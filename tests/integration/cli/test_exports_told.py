@@ -48,6 +48,39 @@ def test_what_is_behind_is_told_pushed_and_asked_again(own_lake: Path) -> None:
     assert "headwater export push --again --destination files" in wrong["state"]
 
 
+def test_files_that_were_delivered_are_read_again_byte_by_byte(own_lake: Path) -> None:
+    assert 0 == headwater("export", "push").code
+    files = sorted(own_lake.glob("out/*/date=*/hour=*/part.ndjson"))
+    sound = headwater("verify", "lake", "--json")
+    assert (0, len(files)) == (sound.code, sound.json["counts"]["exported file"]["read"]), sound.out
+    zeroed, changed, gone = files[:3]
+    zeroed.write_bytes(bytes(zeroed.stat().st_size))
+    text = changed.read_text()
+    changed.write_text(text.replace("198.51.100.7", "198.51.100.8"))  # rows and their keys are the same
+    gone.unlink()
+    said = headwater("verify", "lake", "--json")
+    found = {each["key"]: each["found"] for each in said.json["damage"]}
+    words = {zeroed: "holds only zeros", changed: "holds other bytes than were delivered", gone: "is missing"}
+    assert (1, {str(file): word for file, word in words.items()}) == (said.code, found)
+    assert all(
+        "headwater export push --again --destination files --table" in each["advice"] for each in said.json["damage"]
+    )
+    asked = headwater("export", "verify", "--json")
+    wrong = [each["state"] for each in asked.json if each["state"] != "same"]
+    assert 1 == asked.code and 3 == len(wrong), "a file that cannot be read stops no other from being asked for"
+    assert 2 == sum("holds" in each for each in wrong) and all(
+        "push it again: headwater export push" in each for each in wrong
+    )
+
+    assert 0 == headwater("export", "push", "--again").code
+    assert 0 == headwater("verify", "lake").code
+    for receipt in own_lake.glob("lake/ledger/export/files/*/*.json"):  # as they were written before
+        days = json.loads(receipt.read_text())
+        receipt.write_text(json.dumps({hour: {**each, "digests": {}} for hour, each in days.items()}))
+    counts = headwater("verify", "lake", "--json").json["counts"]["exported file"]
+    assert (len(files), 0) == (counts["not_checked"], counts["read"])
+
+
 def test_a_reason_is_told_once_for_all_hours_and_tables_that_it_keeps_behind(
     own_lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

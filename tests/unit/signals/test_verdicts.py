@@ -10,6 +10,8 @@ import pytest
 from lake.signals.verdicts import BadVerdicts, Verdict, add_verdicts, read_verdicts, verdicts_sql
 from lake.storage.publish import recover
 from lake.storage.store import LocalStore
+from lake.upkeep.broken_receipts import CHANGED, MISSING, UNREADABLE, Damage
+from lake.upkeep.damage import Looked, examine
 from tests.unit.signals.lakes import PRODUCT, lake
 
 NOON, LATER = datetime(2026, 3, 3, 12), datetime(2026, 3, 4, 12)
@@ -39,6 +41,40 @@ def test_the_last_one_counts_and_what_was_said_before_is_kept(store: LocalStore)
     assert [("f1", "false_positive", False), ("f1", "true_positive", True)] == held(store)
     spans = f"select valid_from, valid_to from ({verdicts_sql(store)}) order by 1"
     assert [(NOON, LATER), (LATER, datetime(9999, 12, 31))] == duckdb.execute(spans).fetchall()
+
+
+def test_their_files_are_held_against_receipts_byte_by_byte(store: LocalStore) -> None:
+    """Zeroed, changed and missing ones are found; those of before have no receipt and are told as not checked."""
+    say(store, ("f1", "false_positive", "ann"))
+    say(store, ("f1", "true_positive", "bob"), now=LATER)
+    looked = Looked()
+    kind = "verdicts of analysts"
+
+    def damage() -> list[Damage]:
+        return [each for each in examine(store, share=1, looked=looked) if each.kind == kind]
+
+    assert [] == damage()
+    assert (2, 2, None) == (looked.files[kind], looked.read[kind], looked.not_checked.get(kind))
+
+    first, last = sorted(store.path.glob("signals/dispositions/*/*.parquet"))
+    (receipt,) = store.path.glob(f"ledger/verdicts/*/{last.stem}.json")
+    whole = first.read_bytes()
+    for damaged, state, found in (
+        (bytes(len(whole)), CHANGED, "holds only zeros"),
+        (whole[:50] + b"?" + whole[51:], CHANGED, "holds other bytes than its receipt says"),
+        (whole[:-9], UNREADABLE, f"has {len(whole) - 9:,} bytes, and its receipt says {len(whole):,}"),
+    ):
+        first.write_bytes(damaged)
+        (told,) = damage()
+        assert (state, found) == (told.state, told.found)
+        assert told.advice.startswith(
+            "restore it from a backup; where there is none, delete its receipt ledger/verdicts/"
+        )
+    first.unlink()
+    receipt.unlink()
+    looked = Looked()
+    (told,) = damage()
+    assert (MISSING, 2, 1, 1) == (told.state, looked.files[kind], looked.read[kind], looked.not_checked.get(kind))
 
 
 def test_what_was_decided_earlier_does_not_count_against_what_was_decided_later(store: LocalStore) -> None:
