@@ -53,6 +53,8 @@ def with_envelope(
         placed = _AROUND.get(key(name))
         if value is not None and placed and placed not in azure and not isinstance(value, (dict, list)):
             azure[placed] = value
+        elif value is not None and (own := names.get(key(name))) and own not in made and isinstance(value, str):
+            made[own] = value
         else:
             others[name] = value
     if azure:

@@ -105,8 +105,10 @@ named as (
             else 99
         end as file_type_id,
         case
-            when len(consented) > 0 then list_transform(consented, lambda scope: trim(scope))
-            else regexp_split_to_array(coalesce(directory_role, trim(rights, ' []"')), '[" ]*[, ]+[" ]*')
+            when len(consented) > 0 then list_filter(
+                flatten(list_transform(consented, lambda scopes: string_split(scopes, ' '))), lambda scope: scope <> ''
+            )
+            else regexp_split_to_array(coalesce(directory_role, trim(rights, ' []"')), '"?\s*,\s*"?')
         end as granted
     from read
 )

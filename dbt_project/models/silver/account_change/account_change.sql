@@ -6,6 +6,7 @@
     ref("account_change__cloudflare_audit"),
     ref("account_change__crowdstrike_fdr"),
     ref("account_change__duo"),
+    ref("account_change__entra_directory_audit"),
     ref("account_change__github_audit"),
     ref("account_change__google_workspace"),
     ref("account_change__microsoft_365"),

@@ -7,6 +7,7 @@
     ref("api_activity__cloudflare_audit"),
     ref("api_activity__crowdstrike_fdr"),
     ref("api_activity__duo"),
+    ref("api_activity__entra_directory_audit"),
     ref("api_activity__github_audit"),
     ref("api_activity__google_workspace"),
     ref("api_activity__microsoft_365"),

@@ -4,6 +4,7 @@
     ref("group_management__aws_cloudtrail"),
     ref("group_management__crowdstrike_fdr"),
     ref("group_management__duo"),
+    ref("group_management__entra_directory_audit"),
     ref("group_management__github_audit"),
     ref("group_management__google_workspace"),
     ref("group_management__microsoft_365"),

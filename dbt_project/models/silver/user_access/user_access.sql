@@ -4,6 +4,7 @@
     ref("user_access__aws_cloudtrail"),
     ref("user_access__cloudflare_audit"),
     ref("user_access__crowdstrike_fdr"),
+    ref("user_access__entra_directory_audit"),
     ref("user_access__github_audit"),
     ref("user_access__google_workspace"),
     ref("user_access__microsoft_365"),
