@@ -186,11 +186,12 @@ class Start(_Part):
 class ApiDeclaration(_Part):
     """How a source's API is asked. Paths into answers are dotted; "" is the whole answer.
 
-    `records` is where the records lie in a page; `optional_records`: a page without that key is an empty one. `limit`
-    is the largest page, in the parameter that says `{limit}`. `errors` are paths of an error answer's words. `settle`
-    is how long after its end an hour is left alone, `overlap` how far before it a window begins, `sweep` how long
-    after its end it is asked for once more, `retention` how long the vendor keeps events. `split_at`: a window with as
-    many records is cut by the vendor, so it is asked for in halves. `scopes` are what the credential may have to do.
+    `records` is where the records lie in a page, or that by stream; `optional_records`: a page without that key is an
+    empty one. `limit` is the largest page, in the parameter that says `{limit}`. `errors` are paths of an error
+    answer's words. `settle` is how long after its end an hour is left alone, `overlap` how far before it a window
+    begins, `sweep` how long after its end it is asked for once more, `retention` how long the vendor keeps events.
+    `split_at`: a window with as many records is cut by the vendor, so it is asked for in halves. `scopes` are what the
+    credential may have to do.
     """
 
     base_url: str
@@ -202,7 +203,7 @@ class ApiDeclaration(_Part):
     auth: Auth
     time: TimeFilter
     paging: PagingBy
-    records: str = ""
+    records: str | Mapping[str, str] = ""
     optional_records: bool = False
     limit: int = Field(default=1000, ge=1)
     streams: tuple[str, ...] = ()

@@ -106,6 +106,8 @@ class _Asked:
         self._base = place.base_url.rstrip("/")
         self._known = {**place.given, "stream": part["stream"], "limit": str(place.limit)}
         self._path = api.path.format_map(self._known)
+        by_stream = {part["stream"]: api.records} if isinstance(api.records, str) else api.records
+        self._records = by_stream.get(part["stream"]) or next(iter(by_stream.values()), "")
         query = urlencode({name: text for name, text in part.items() if text})
         self.place = f"{contract.vendor}://{urlsplit(self._base).hostname}{self._path}" + (f"?{query}" if query else "")
 
@@ -128,7 +130,7 @@ class _Asked:
             found = [((start, until), page, "content-") for page in blobs]
         for (since, end), (path, page), kind in found:
             name = f"{self.place}{'&' if '?' in self.place else '?'}{self._span(since, end)}#{kind}{path.stem}"
-            records = partial(opened, path, "" if kind else api.records)
+            records = partial(opened, path, "" if kind else self._records)
             into.objects.append(RawObject(name, records, page.size, until, page.sha256))
         if start < now - place.retention:
             why = "%s: older than %s keeps events (%s); an empty answer proves nothing"
@@ -162,7 +164,7 @@ class _Asked:
         assert declared is not None
         uris: dict[str, str] = {}
         for path, _ in listed:
-            for each in records_of(path.read_bytes(), self._api.records):
+            for each in records_of(path.read_bytes(), self._records):
                 blob = msgspec.json.decode(each)
                 uri = str(at(blob, declared.uri) or "")
                 if urlsplit(uri)[:2] != urlsplit(self._base)[:2]:
@@ -224,7 +226,7 @@ class _Asked:
             always_links=api.paging.always,
             paging=Paging(
                 self._next_link(since, until) if since and until else link_header,
-                (b"{", b"}") if api.records else (b"[", b"]"),
+                (b"{", b"}") if self._records else (b"[", b"]"),
             ),
             throttled=api.rate.throttled,
             begin=self._begin,
@@ -261,9 +263,9 @@ class _Asked:
             if by.kind == "header":
                 return headers.get(by.at) or None
             page = msgspec.json.decode(body)
-            records = at(page, self._api.records)
+            records = at(page, self._records)
             if not isinstance(records, list) and not (records is None and self._api.optional_records):
-                raise ValueError(f"no list at {self._api.records or 'its top'}")
+                raise ValueError(f"no list at {self._records or 'its top'}")
             if by.kind == "next_url":
                 return text_of(at(page, by.at)) or None
             if by.kind == "cursor":
@@ -278,7 +280,11 @@ class _Asked:
                     raise UnexpectedAnswer(f"{self.place}: one instant has more than {limit:,} events; raise `limit`")
                 return again
             step = 1 if by.kind == "page" else len(records or ())
-            return self._with(link, str(int(param_of(link, by.param) or by.first) + step))
+            following = int(param_of(link, by.param) or by.first) + step
+            read = (following - by.first) * (limit if by.kind == "page" else 1)
+            if self._api.split_at is not None and read >= self._api.split_at:
+                return None  # the vendor refuses what lies behind
+            return self._with(link, str(following))
 
         return follow
 
@@ -291,7 +297,7 @@ class _Asked:
         return f"{url}?{urlencode({**dict(parse_qsl(query, keep_blank_values=True)), name: value})}"
 
     def _count(self, path: Path) -> int:
-        return len(records_of(path.read_bytes(), self._api.records))
+        return len(records_of(path.read_bytes(), self._records))
 
     def _error_words(self, body: bytes) -> str:
         try:

@@ -76,6 +76,7 @@ class _Handler(LoopbackHandler):
             json.loads(body) if body.startswith(b"{") else {},
             server.url,
             server.clock(),
+            self.headers.get("Date", ""),
         )
         fault, reply = server.reply(vendor, asked, self.headers.get("Authorization", ""))
         if fault in ("reset", "cut", "html") and reply.status == 200:
@@ -162,8 +163,7 @@ class AuditApis(LoopbackServer):
                 self.made.append(fault)
             if fault == "revoked" and vendor.has_tokens:
                 self._tokens += 1
-            wanted = f"Bearer token-{self._tokens}" if vendor.has_tokens else f"{vendor.scheme} s3cr3t"
-            if authorization != wanted:
+            if authorization != vendor.wanted(asked, self._tokens):
                 return fault, vendor.error(401)
             if not quota.take(asked.now):
                 return fault, vendor.throttled(asked.now, quota.seconds)

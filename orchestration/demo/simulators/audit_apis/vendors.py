@@ -5,20 +5,24 @@
 - GitHub: docs.github.com/rest/enterprise-admin/audit-log, /rest/using-the-rest-api/rate-limits-for-the-rest-api
 - Microsoft Graph: learn.microsoft.com/graph/api/signin-list, /graph/throttling-limits
 - Microsoft 365: learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference
+- Duo: duo.com/docs/adminapi
+- Auth0: auth0.com/docs/deploy-monitor/logs/retrieve-log-events-using-mgmt-api
 - Google: developers.google.com/admin-sdk/reports/reference/rest/v1/activities/list
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from orchestration.demo.simulators.audit_apis.world import Event, World
 
@@ -33,6 +37,7 @@ class Asked:
     body: dict[str, Any]
     url: str
     now: float
+    date: str = ""  # the header
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,10 @@ class Vendor:
     scheme = "Bearer"
     has_tokens = False
     newest_first = False
+
+    def wanted(self, asked: Asked, tokens: int) -> str:
+        """Return the Authorization header that a good request has; `tokens` is the number of the valid access token."""
+        return f"Bearer token-{tokens}" if self.has_tokens else f"{self.scheme} s3cr3t"
 
     def owns(self, path: str) -> bool:
         """Whether a path is this vendor's."""
@@ -407,6 +416,82 @@ class Google(Vendor):
         return Reply(status, {"error": error})
 
 
+_DUO_KEYS = {"authentication": "txid", "activity": "activity_id", "telephony": "telephony_id"}
+
+
+class Duo(Vendor):
+    """Admin API, logs of version 2: each request is signed."""
+
+    name, path, quota = "duo", "/admin/v2/logs/(authentication|activity|telephony)", (50, 60.0)
+
+    def wanted(self, asked: Asked, tokens: int) -> str:
+        """Return the signature of duo.com/docs/adminapi#authentication."""
+        pairs = (f"{quote(name, safe='~')}={quote(asked.query[name], safe='~')}" for name in sorted(asked.query))
+        lines = (asked.date, asked.method, urlsplit(asked.url).netloc, asked.path, "&".join(pairs))
+        digest = hmac.new(b"s3cr3t", "\n".join(lines).encode(), hashlib.sha1).hexdigest()
+        return f"Basic {base64.b64encode(f'DIKEY:{digest}'.encode()).decode()}"
+
+    def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
+        """Answer with the offset of the next page: a time and an id."""
+        stream = asked.path.rsplit("/", 1)[1]
+        since, until = int(asked.query["mintime"]), int(asked.query["maxtime"])
+
+        def inside(event: Event) -> bool:
+            return since <= event.at <= until and event.stream == stream
+
+        offset = asked.query.get("next_offset", "").partition(",")[2]
+        try:
+            page = self.take(server, asked.now, inside, int(asked.query.get("limit", 100)), offset, fault)
+        except LostCursor:
+            return self.error(400)
+        following = [str(asked.now), page.cursor] if page.cursor else None
+        name = "authlogs" if stream == "authentication" else "items"
+        response = {name: self.records(page), "metadata": {"next_offset": following, "total_objects": 0}}
+        return Reply(200, {"stat": "OK", "response": response})
+
+    def error(self, status: int) -> Reply:
+        """Return Duo's error."""
+        return Reply(status, {"stat": "FAIL", "code": status * 100 + 1, "message": "refused"})
+
+    def throttled(self, now: float, wait: float) -> Reply:
+        """Return a 429 without a time."""
+        return self.error(429)
+
+    def record(self, event: Event) -> dict[str, Any]:
+        """Return a record of a log."""
+        at = datetime.fromtimestamp(event.at / 1000, UTC).isoformat()
+        return {_DUO_KEYS[event.stream]: event.uid, "isotimestamp" if event.stream == "authentication" else "ts": at}
+
+
+class Auth0(Vendor):
+    """Management API, logs by search: no more than 1,000 of a search."""
+
+    name, path, quota, has_tokens = "auth0", "/api/v2/logs", (120, 60.0), True
+    most = 1000
+
+    def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
+        """Answer a page of a search."""
+        first, last = asked.query["q"].removeprefix("date:[").removesuffix("]").split(" TO ")
+        number, size = int(asked.query["page"]), int(asked.query["per_page"])
+        if (number + 1) * size > self.most:
+            return Reply(400, {"statusCode": 400, "errorCode": "invalid_paging", "message": "only the first 1000"})
+        found = [e for e in server.world.visible(asked.now) if _ms(first) <= e.at <= _ms(last)]
+        return Reply(200, [self.record(event) for event in found[number * size : (number + 1) * size]])
+
+    def error(self, status: int) -> Reply:
+        """Return Auth0's error."""
+        return Reply(status, {"statusCode": status, "error": "refused", "message": "refused", "errorCode": "x"})
+
+    def throttled(self, now: float, wait: float) -> Reply:
+        """Return a 429 with the time of the reset."""
+        limit = {"Limit": "120", "Remaining": "0", "Reset": str(math.ceil(now + wait))}
+        return Reply(429, self.error(429).body, {f"X-RateLimit-{name}": value for name, value in limit.items()})
+
+    def record(self, event: Event) -> dict[str, Any]:
+        """Return a log event."""
+        return {"log_id": event.uid, "date": _iso(event.at), "type": "s"}
+
+
 @dataclass
 class _View:
     world: World
@@ -446,7 +531,5 @@ def _iso(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-VENDORS: Mapping[str, Vendor] = {
-    each.name: each for each in (Okta(), Slack(), GitHub(), SignIns(), DirectoryAudits(), Microsoft365(), Google())
-}
-SOURCES: Sequence[str] = tuple(VENDORS)
+_ALL = (Okta(), Slack(), GitHub(), SignIns(), DirectoryAudits(), Microsoft365(), Google(), Duo(), Auth0())
+VENDORS: Mapping[str, Vendor] = {each.name: each for each in _ALL}

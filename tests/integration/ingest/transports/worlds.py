@@ -34,12 +34,16 @@ KEYS: dict[str, Callable[[Any], str]] = {
     "github_audit": lambda record: record["_document_id"],
     "google_workspace": lambda record: record["id"]["uniqueQualifier"],
     "microsoft_365": lambda record: record["Id"],
+    "duo": lambda record: next(record[name] for name in ("txid", "activity_id", "telephony_id") if name in record),
+    "auth0": lambda record: record["log_id"],
 }
 SETTINGS: dict[str, dict[str, str]] = {
     "github_audit": {"account": "orgs/acme"},
     "entra_sign_in": {"tenant": "acme", "client_id": "c"},
     "entra_directory_audit": {"tenant": "acme", "client_id": "c"},
     "microsoft_365": {"tenant": "00000000-0000-0000-0000-00000000000a", "client_id": "c"},
+    "duo": {"integration_key": "DIKEY"},
+    "auth0": {"client_id": "c"},
     "google_workspace": {"admin": "admin@example.com"},
 }
 
