@@ -11,7 +11,8 @@ from email.utils import formatdate
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from orchestration.demo.simulators.audit_apis.vendors import VENDORS, Asked, Reply, Vendor
+from orchestration.demo.simulators.audit_apis.vendor import Asked, Reply, Vendor
+from orchestration.demo.simulators.audit_apis.vendors import VENDORS
 from orchestration.demo.simulators.audit_apis.world import World
 from orchestration.demo.simulators.loopback import LoopbackHandler, LoopbackServer
 

@@ -3,8 +3,6 @@
 - Okta: developer.okta.com/docs/reference/api/system-log, /docs/reference/rl-best-practices
 - Slack: docs.slack.dev/reference/audit-logs-api/methods-actions-reference
 - GitHub: docs.github.com/rest/enterprise-admin/audit-log, /rest/using-the-rest-api/rate-limits-for-the-rest-api
-- Microsoft Graph: learn.microsoft.com/graph/api/signin-list, /graph/throttling-limits
-- Microsoft 365: learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference
 - Duo: duo.com/docs/adminapi
 - Auth0: auth0.com/docs/deploy-monitor/logs/retrieve-log-events-using-mgmt-api
 - Google: developers.google.com/admin-sdk/reports/reference/rest/v1/activities/list
@@ -15,120 +13,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import math
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from orchestration.demo.simulators.audit_apis.world import Event, World
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request: `url` is the server's base address, `now` its time."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    body: dict[str, Any]
-    url: str
-    now: float
-    date: str = ""  # the header
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer; a body that is no bytes goes out as JSON."""
-
-    status: int
-    body: Any
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def bytes(self) -> bytes:
-        """Return the body as it goes out."""
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, separators=(",", ":")).encode()
-
-
-class Server(Protocol):
-    """What vendors need of the server."""
-
-    world: World
-    started: set[str]
-    expired: set[str]
-    generation: int
-
-
-@dataclass(frozen=True)
-class Page:
-    """Events of a page, and the cursor of the next one."""
-
-    events: list[Event]
-    cursor: str
-
-
-class LostCursor(Exception):
-    """A cursor of an earlier generation, or none at all."""
-
-
-class Vendor:
-    """A vendor. `quota` is (requests, seconds); `has_tokens`: access tokens of an OAuth server, not one of its own."""
-
-    name: str
-    path: str
-    quota: tuple[int, float]
-    scheme = "Bearer"
-    has_tokens = False
-    newest_first = False
-
-    def wanted(self, asked: Asked, tokens: int) -> str:
-        """Return the Authorization header that a good request has; `tokens` is the number of the valid access token."""
-        return f"Bearer token-{tokens}" if self.has_tokens else f"{self.scheme} s3cr3t"
-
-    def owns(self, path: str) -> bool:
-        """Whether a path is this vendor's."""
-        return re.fullmatch(self.path, path) is not None
-
-    def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
-        """Answer a good request, with a fault in its pages."""
-        raise NotImplementedError
-
-    def error(self, status: int) -> Reply:
-        """Return what a refusal looks like."""
-        raise NotImplementedError
-
-    def throttled(self, now: float, wait: float) -> Reply:
-        """Return what too many requests are answered with; in `wait` seconds there may be others."""
-        raise NotImplementedError
-
-    def record(self, event: Event) -> dict[str, Any]:
-        """Return an event as the vendor writes it."""
-        raise NotImplementedError
-
-    def records(self, page: Page) -> list[dict[str, Any]]:
-        """Return the events of a page as the vendor writes them."""
-        return [self.record(event) for event in page.events]
-
-    def take(
-        self, server: Server, now: float, inside: Callable[[Event], bool], limit: int, cursor: str, fault: str
-    ) -> Page:
-        """Return the page of a window behind a cursor. Raises LostCursor."""
-        found = [event for event in server.world.visible(now) if inside(event)]
-        if self.newest_first:
-            found.reverse()
-        after, number = _read(cursor, server.generation) if cursor else (None, 0)
-        if after is not None:
-            found = [each for each in found if (_place(each) < after if self.newest_first else _place(each) > after)]
-        if fault == "loop" and cursor:
-            return Page([], cursor)
-        if fault == "empty" and found:
-            return Page([], _written(after, number + 1, server.generation))
-        page, more = found[:limit], len(found) > limit
-        return Page(page, _written(_place(page[-1]), 0, server.generation) if more else "")
+from orchestration.demo.simulators.audit_apis.microsoft import DirectoryAudits, Microsoft365, SignIns
+from orchestration.demo.simulators.audit_apis.vendor import Asked, LostCursor, Reply, Server, Vendor, iso, ms
+from orchestration.demo.simulators.audit_apis.world import Event
 
 
 class Okta(Vendor):
@@ -138,7 +31,7 @@ class Okta(Vendor):
 
     def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
         """Answer in the order of publication; every page is linked to itself."""
-        since, until = _ms(asked.query["since"]), _ms(asked.query["until"])
+        since, until = ms(asked.query["since"]), ms(asked.query["until"])
         limit, cursor = int(asked.query.get("limit", 100)), asked.query.get("after", "")
         try:
             page = self.take(server, asked.now, lambda e: since <= e.at < until, limit, cursor, fault)
@@ -161,7 +54,7 @@ class Okta(Vendor):
 
     def record(self, event: Event) -> dict[str, Any]:
         """Return a LogEvent."""
-        return {"uuid": event.uid, "published": _iso(event.at), "eventType": "user.session.start"}
+        return {"uuid": event.uid, "published": iso(event.at), "eventType": "user.session.start"}
 
 
 class Slack(Vendor):
@@ -208,7 +101,7 @@ class GitHub(Vendor):
     def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
         """Answer with Link headers; a range takes both of its seconds in."""
         first, last = asked.query["phrase"].removeprefix("created:").split("..")
-        since, until = _ms(first), _ms(last) + 999
+        since, until = ms(first), ms(last) + 999
         limit, cursor = int(asked.query.get("per_page", 30)), asked.query.get("after", "")
         try:
             page = self.take(server, asked.now, lambda e: since <= e.at <= until, limit, cursor, fault)
@@ -232,139 +125,6 @@ class GitHub(Vendor):
         return {"_document_id": event.uid, "@timestamp": event.at, "action": "org.add_member", "created_at": event.at}
 
 
-class Graph(Vendor):
-    """Microsoft Graph: OData filters and next links, tokens of an OAuth server."""
-
-    quota, has_tokens = (5, 10.0), True
-    time = "createdDateTime"
-
-    def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
-        """Answer with a next link in the body."""
-        given = asked.query["$filter"]
-        since, until = (_ms(re.findall(rf"{self.time} {word} (\S+)", given)[0]) for word in ("ge", "lt"))
-        stream = found[1] if (found := re.search(r"t eq '(\w+)'", given)) else ""
-        limit, cursor = int(asked.query.get("$top", 1000)), asked.query.get("$skiptoken", "")
-
-        def inside(event: Event) -> bool:
-            return since <= event.at < until and stream in ("", event.stream)
-
-        try:
-            page = self.take(server, asked.now, inside, limit, cursor, fault)
-        except LostCursor:
-            return self.error(400)
-        body: dict[str, Any] = {"@odata.context": f"{asked.url}/$metadata", "value": self.records(page)}
-        if page.cursor:
-            following = urlencode({**asked.query, "$skiptoken": page.cursor})
-            body["@odata.nextLink"] = f"{asked.url}{asked.path}?{following}"
-        return Reply(200, body)
-
-    def error(self, status: int) -> Reply:
-        """Return Graph's error object."""
-        code = {400: "BadRequest", 401: "InvalidAuthenticationToken", 403: "Authorization_RequestDenied"}[status]
-        return Reply(status, {"error": {"code": code, "message": "refused", "innerError": {}}})
-
-    def throttled(self, now: float, wait: float) -> Reply:
-        """Return a 429 with Retry-After."""
-        return Reply(429, {"error": {"code": "TooManyRequests", "message": "x"}}, {"Retry-After": str(math.ceil(wait))})
-
-
-class SignIns(Graph):
-    """Sign-ins, four kinds."""
-
-    name, path = "entra_sign_in", "/beta/auditLogs/signIns"
-
-    def record(self, event: Event) -> dict[str, Any]:
-        """Return a signIn."""
-        return {"id": event.uid, "createdDateTime": _iso(event.at), "signInEventTypes": [event.stream]}
-
-
-class DirectoryAudits(Graph):
-    """Directory audits."""
-
-    name, path, time = "entra_directory_audit", "/v1.0/auditLogs/directoryAudits", "activityDateTime"
-
-    def record(self, event: Event) -> dict[str, Any]:
-        """Return a directoryAudit."""
-        named = {"activityDisplayName": "Add user", "category": "UserManagement", "result": "success"}
-        return {"id": event.uid, "activityDateTime": _iso(event.at), **named}
-
-
-class Microsoft365(Vendor):
-    """Management Activity: subscriptions, lists of content by when it was made, and the content."""
-
-    name, path, quota, has_tokens = "microsoft_365", r"/api/v1\.0/[^/]+/activity/feed/.+", (2000, 60.0), True
-    blob_ms = 600_000  # what is shown within ten minutes is one piece of content
-
-    def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
-        """Start a subscription, list content, or give it."""
-        stream = asked.query.get("contentType", "")
-        if asked.path.endswith("/subscriptions/start"):
-            server.started.add(stream)
-            return Reply(200, {"contentType": stream, "status": "enabled"})
-        if asked.path.endswith("/subscriptions/content"):
-            return self._list(asked, server, stream, fault)
-        stream, number = asked.path.rsplit("/", 1)[1].split("$")
-        if f"{stream}${number}" in server.expired:
-            return _af(400, "AF20051", "Content requested has already expired")
-        begin = int(number) * self.blob_ms
-        found = [e for e in server.world.events if e.stream == stream and begin <= e.shown < begin + self.blob_ms]
-        return Reply(200, [self.record(event) for event in found])
-
-    def _list(self, asked: Asked, server: Server, stream: str, fault: str) -> Reply:
-        if stream not in server.started:
-            return _af(400, "AF20022", "No subscription found for the specified content type")
-        since, until = _ms(asked.query["startTime"]), _ms(asked.query["endTime"])
-        if until - since > 86_400_000 or since < asked.now * 1000 - 7 * 86_400_000:
-            return _af(400, "AF20030", "Start time and end time must both be specified, at most 24 hours apart")
-        made: dict[int, Event] = {}
-        for event in server.world.events:
-            number = event.shown // self.blob_ms
-            created = (number + 1) * self.blob_ms - 1
-            if event.stream == stream and since <= created < until and created <= asked.now * 1000:
-                made.setdefault(number, Event(created, f"{stream}${number}", 0, created, stream))
-        listed = World(list(made.values()), timedelta(days=7))
-        view = _View(listed, server.started, server.expired, server.generation)
-        try:
-            page = self.take(view, asked.now, lambda e: True, 3, asked.query.get("nextPage", ""), fault)
-        except LostCursor:
-            return _af(400, "AF20031", "Invalid nextPage Input")
-        base = f"{asked.url}{asked.path.removesuffix('/subscriptions/content')}"
-        records = [
-            {
-                "contentType": stream,
-                "contentId": each.uid,
-                "contentUri": f"{base}/audit/{each.uid}",
-                "contentCreated": _iso(each.at),
-                "contentExpiration": _iso(each.at + 7 * 86_400_000),
-            }
-            for each in page.events
-        ]
-        following = f"{base}/subscriptions/content?{urlencode({**asked.query, 'nextPage': page.cursor})}"
-        return Reply(200, records, {"NextPageUri": following} if page.cursor else {})
-
-    def error(self, status: int) -> Reply:
-        """Return the feed's error object."""
-        return _af(status, "AF10001", "The permission set sent in the request did not include the expected permission")
-
-    def throttled(self, now: float, wait: float) -> Reply:
-        """Return a 429 without a time."""
-        return _af(429, "AF429", "Too many requests")
-
-    def record(self, event: Event) -> dict[str, Any]:
-        """Return an audit record."""
-        return {
-            "Id": event.uid,
-            "CreationTime": _iso(event.at)[:19],
-            "Operation": "FileAccessed",
-            "OrganizationId": "00000000-0000-0000-0000-000000000001",
-            "RecordType": 6,
-            "UserType": 0,
-            "UserKey": "k",
-            "UserId": "ada@example.com",
-            "Workload": "SharePoint",
-        }
-
-
 class Google(Vendor):
     """Workspace Reports, activities of an application: newest first."""
 
@@ -375,7 +135,7 @@ class Google(Vendor):
     def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
         """Answer with a page token in the body; a page without activities has no `items`."""
         stream = asked.path.rsplit("/", 1)[1]
-        since, until = _ms(asked.query["startTime"]), _ms(asked.query["endTime"])
+        since, until = ms(asked.query["startTime"]), ms(asked.query["endTime"])
         limit, cursor = int(asked.query.get("maxResults", 1000)), asked.query.get("pageToken", "")
 
         def inside(event: Event) -> bool:
@@ -402,7 +162,7 @@ class Google(Vendor):
         return {
             "kind": "admin#reports#activity",
             "id": {
-                "time": _iso(event.at),
+                "time": iso(event.at),
                 "uniqueQualifier": event.uid,
                 "applicationName": event.stream,
                 "customerId": "C1",
@@ -475,7 +235,7 @@ class Auth0(Vendor):
         number, size = int(asked.query["page"]), int(asked.query["per_page"])
         if (number + 1) * size > self.most:
             return Reply(400, {"statusCode": 400, "errorCode": "invalid_paging", "message": "only the first 1000"})
-        found = [e for e in server.world.visible(asked.now) if _ms(first) <= e.at <= _ms(last)]
+        found = [e for e in server.world.visible(asked.now) if ms(first) <= e.at <= ms(last)]
         return Reply(200, [self.record(event) for event in found[number * size : (number + 1) * size]])
 
     def error(self, status: int) -> Reply:
@@ -489,46 +249,7 @@ class Auth0(Vendor):
 
     def record(self, event: Event) -> dict[str, Any]:
         """Return a log event."""
-        return {"log_id": event.uid, "date": _iso(event.at), "type": "s"}
-
-
-@dataclass
-class _View:
-    world: World
-    started: set[str]
-    expired: set[str]
-    generation: int
-
-
-def _af(status: int, code: str, message: str) -> Reply:
-    return Reply(status, {"error": {"code": code, "message": message}})
-
-
-def _place(event: Event) -> tuple[int, str, int]:
-    return event.at, event.uid, event.copy
-
-
-def _written(place: tuple[int, str, int] | None, number: int, generation: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([generation, number, place]).encode()).decode()
-
-
-def _read(cursor: str, generation: int) -> tuple[tuple[int, str, int] | None, int]:
-    try:
-        made, number, place = json.loads(base64.urlsafe_b64decode(cursor))
-    except ValueError:
-        raise LostCursor from None
-    if made != generation:
-        raise LostCursor
-    return (tuple(place) if place else None), number
-
-
-def _ms(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
-
-
-def _iso(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"log_id": event.uid, "date": iso(event.at), "type": "s"}
 
 
 _ALL = (Okta(), Slack(), GitHub(), SignIns(), DirectoryAudits(), Microsoft365(), Google(), Duo(), Auth0())
