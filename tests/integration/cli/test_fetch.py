@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ingest.contracts import contract_of
 from orchestration.demo.simulators.audit_apis.server import AuditApis
 from orchestration.demo.simulators.audit_apis.world import Event, World
+from orchestration.settings import load_settings
+from orchestration.steps.collect import late_objects
 from tests.integration.lakes import headwater
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
@@ -102,6 +105,17 @@ def test_what_came_late_is_told_with_what_to_set(api: AuditApis, configured) -> 
     assert [1, 2] == sorted(events for _, _, events in found["cells"]) and found["p99"] > 2
     said = headwater("lateness", "slack_audit").out
     assert "1 of 3 records" in said and "settle_seconds to 600" in said
+
+
+def test_a_closed_hour_is_due_again_as_its_contract_asks(api: AuditApis, configured) -> None:
+    configured(slack_audit={"base_url": api.url})
+    assert 0 == headwater("fetch", "slack_audit", "--from", NAME, "--to", NAME).code
+    end, naive = HOUR + timedelta(hours=1), HOUR.replace(tzinfo=None)
+    due = {
+        hours: late_objects(load_settings(), contract_of("slack_audit"), end + timedelta(hours=hours)).hours
+        for hours in (23.9, 24, 90, 120)
+    }
+    assert {23.9: [], 24: [naive], 90: [naive], 120: []} == {hours: [*found] for hours, found in due.items()}
 
 
 def test_a_source_that_is_not_configured_says_what_it_needs(configured) -> None:

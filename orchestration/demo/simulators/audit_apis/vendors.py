@@ -3,6 +3,8 @@
 - Okta: developer.okta.com/docs/reference/api/system-log, /docs/reference/rl-best-practices
 - Slack: docs.slack.dev/reference/audit-logs-api/methods-actions-reference
 - GitHub: docs.github.com/rest/enterprise-admin/audit-log, /rest/using-the-rest-api/rate-limits-for-the-rest-api
+- 1Password: developer.1password.com/docs/events-api
+- Cloudflare: developers.cloudflare.com/api/resources/accounts/subresources/logs
 - Duo: duo.com/docs/adminapi
 - Auth0: auth0.com/docs/deploy-monitor/logs/retrieve-log-events-using-mgmt-api
 - Google: developers.google.com/admin-sdk/reports/reference/rest/v1/activities/list
@@ -13,6 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -252,5 +255,77 @@ class Auth0(Vendor):
         return {"log_id": event.uid, "date": iso(event.at), "type": "s"}
 
 
-_ALL = (Okta(), Slack(), GitHub(), SignIns(), DirectoryAudits(), Microsoft365(), Google(), Duo(), Auth0())
+class OnePassword(Vendor):
+    """Events API: a window is posted, then its cursor."""
+
+    name, path, quota = "onepassword", "/api/v2/(signinattempts|itemusages|auditevents)", (600, 60.0)
+
+    def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
+        """Answer with a cursor that knows its window."""
+        stream, body = asked.path.rsplit("/", 1)[1], asked.body
+        window, cursor = [body.get("start_time"), body.get("end_time"), body.get("limit")], ""
+        if "cursor" in body:
+            if set(body) != {"cursor"}:
+                return self.error(400)
+            *window, cursor = json.loads(base64.b64decode(body["cursor"]))
+        since, until = ms(str(window[0])), ms(str(window[1]))
+
+        def inside(event: Event) -> bool:
+            return since <= event.at < until and event.stream == stream
+
+        try:
+            page = self.take(server, asked.now, inside, int(str(window[2])), cursor, fault)
+        except LostCursor:
+            return self.error(400)
+        following = base64.b64encode(json.dumps([*window, page.cursor]).encode()).decode()
+        return Reply(200, {"cursor": following, "has_more": bool(page.cursor), "items": self.records(page)})
+
+    def error(self, status: int) -> Reply:
+        """Return 1Password's error."""
+        return Reply(status, {"Error": {"Message": "Unauthorized" if status == 401 else "refused"}})
+
+    def throttled(self, now: float, wait: float) -> Reply:
+        """Return a 429 without a time."""
+        return self.error(429)
+
+    def record(self, event: Event) -> dict[str, Any]:
+        """Return an event."""
+        return {"uuid": event.uid, "timestamp": iso(event.at), "category": "success", "type": "credentials_ok"}
+
+
+class Cloudflare(Vendor):
+    """Audit logs of an account, version 2."""
+
+    name, path, quota = "cloudflare_audit", "/client/v4/accounts/[0-9a-f]{32}/logs/audit", (1200, 300.0)
+
+    def answer(self, asked: Asked, server: Server, fault: str) -> Reply:
+        """Answer with a cursor in the body; the end is taken in."""
+        since, until = ms(asked.query["since"]), ms(asked.query["before"])
+        limit, cursor = int(asked.query.get("limit", 100)), asked.query.get("cursor", "")
+        try:
+            page = self.take(server, asked.now, lambda e: since <= e.at <= until, limit, cursor, fault)
+        except LostCursor:
+            return self.error(400)
+        info = {"count": len(page.events), "cursor": page.cursor}
+        return Reply(200, {"success": True, "errors": [], "result": self.records(page), "result_info": info})
+
+    def error(self, status: int) -> Reply:
+        """Return Cloudflare's errors."""
+        return Reply(status, {"success": False, "errors": [{"code": 10000, "message": "refused"}], "result": None})
+
+    def throttled(self, now: float, wait: float) -> Reply:
+        """Return a 429 with Retry-After."""
+        return Reply(429, self.error(429).body, {"Retry-After": str(math.ceil(wait))})
+
+    def record(self, event: Event) -> dict[str, Any]:
+        """Return an entry."""
+        return {
+            "id": event.uid,
+            "action": {"time": iso(event.at), "type": "create"},
+            "actor": {"email": "a@example.com"},
+        }
+
+
+_MICROSOFT = (SignIns(), DirectoryAudits(), Microsoft365())
+_ALL = (Okta(), Slack(), GitHub(), *_MICROSOFT, Google(), Duo(), Auth0(), OnePassword(), Cloudflare())
 VENDORS: Mapping[str, Vendor] = {each.name: each for each in _ALL}

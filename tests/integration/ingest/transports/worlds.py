@@ -36,6 +36,7 @@ KEYS: dict[str, Callable[[Any], str]] = {
     "microsoft_365": lambda record: record["Id"],
     "duo": lambda record: next(record[name] for name in ("txid", "activity_id", "telephony_id") if name in record),
     "auth0": lambda record: record["log_id"],
+    "onepassword": lambda record: record["uuid"],
 }
 SETTINGS: dict[str, dict[str, str]] = {
     "github_audit": {"account": "orgs/acme"},
@@ -44,6 +45,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "microsoft_365": {"tenant": "00000000-0000-0000-0000-00000000000a", "client_id": "c"},
     "duo": {"integration_key": "DIKEY"},
     "auth0": {"client_id": "c"},
+    "cloudflare_audit": {"account": 32 * "a"},
     "google_workspace": {"admin": "admin@example.com"},
 }
 
