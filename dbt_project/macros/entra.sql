@@ -31,3 +31,15 @@ case
           else 99
         end
 {%- endmacro %}
+
+{#- The text of a value by its name in a detection's `additionalInfo`: a list of keys and values, also as a text. -#}
+{% macro info_value(name) -%}
+nullif(list_filter(
+      json_transform(
+        case when json_type(additionalInfo) = 'VARCHAR' and json_valid(additionalInfo ->> '$')
+          then (additionalInfo ->> '$')::json else additionalInfo end,
+        '[{"Key": "VARCHAR", "Value": "JSON"}]'
+      ),
+      lambda each: each.Key = '{{ name }}'
+    )[1].Value ->> '$', '')
+{%- endmacro %}

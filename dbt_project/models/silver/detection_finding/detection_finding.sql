@@ -6,6 +6,7 @@
     ref("detection_finding__aws_guardduty"),
     ref("detection_finding__crowdstrike_fdr"),
     ref("detection_finding__duo"),
+    ref("detection_finding__entra_risk_detection"),
     ref("detection_finding__github_audit"),
     ref("detection_finding__google_workspace"),
     ref("detection_finding__microsoft_365"),
