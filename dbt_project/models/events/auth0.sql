@@ -11,7 +11,7 @@ read as (
         case
             when coalesce(user_id, user_name) is not null then {
                 'uid': user_id,
-                'name': coalesce(user_name, user_id),
+                'name': user_name,
                 'email_addr': {{ email_or_null("user_name") }},
                 'type_id': 1,
                 'org': {'uid': organization_id, 'name': organization_name}
@@ -20,7 +20,7 @@ read as (
         case
             when coalesce(caller ->> 'user_id', caller ->> 'email', caller ->> 'name') is not null then {
                 'uid': caller ->> 'user_id',
-                'name': coalesce(caller ->> 'email', caller ->> 'name', caller ->> 'user_id'),
+                'name': coalesce(caller ->> 'email', caller ->> 'name'),
                 'full_name': caller ->> 'name',
                 'email_addr': {{ email_or_null("(caller ->> 'email')") }},
                 'type_id': 1,

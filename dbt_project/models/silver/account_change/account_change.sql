@@ -12,6 +12,7 @@
     ref("account_change__microsoft_365"),
     ref("account_change__okta_system_log"),
     ref("account_change__onepassword"),
+    ref("account_change__salesforce"),
     ref("account_change__slack_audit"),
     ref("account_change__windows_event"),
 ]) }}

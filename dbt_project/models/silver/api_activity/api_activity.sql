@@ -13,5 +13,6 @@
     ref("api_activity__microsoft_365"),
     ref("api_activity__okta_system_log"),
     ref("api_activity__onepassword"),
+    ref("api_activity__salesforce"),
     ref("api_activity__slack_audit"),
 ]) }}

@@ -12,6 +12,7 @@
     ref("authentication__microsoft_365"),
     ref("authentication__okta_system_log"),
     ref("authentication__onepassword"),
+    ref("authentication__salesforce"),
     ref("authentication__slack_audit"),
     ref("authentication__windows_event"),
 ]) }}

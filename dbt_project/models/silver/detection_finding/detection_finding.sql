@@ -11,6 +11,7 @@
     ref("detection_finding__google_workspace"),
     ref("detection_finding__microsoft_365"),
     ref("detection_finding__okta_system_log"),
+    ref("detection_finding__salesforce"),
     ref("detection_finding__slack_audit"),
     ref("detection_finding__windows_event"),
 ]) }}

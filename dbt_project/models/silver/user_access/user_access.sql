@@ -10,6 +10,7 @@
     ref("user_access__microsoft_365"),
     ref("user_access__okta_system_log"),
     ref("user_access__onepassword"),
+    ref("user_access__salesforce"),
     ref("user_access__slack_audit"),
     ref("user_access__windows_event"),
 ]) }}
