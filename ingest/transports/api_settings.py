@@ -1,12 +1,21 @@
 """The settings of a source that follow from the declaration of its API."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
-from ingest.contracts.api import ApiDeclaration, HmacAuth, JwtGrant, TokenAuth
+from ingest.contracts.api import ApiDeclaration, ApiSetting, HmacAuth, JwtGrant, TokenAuth
 from ingest.transports.addresses import checked_address
 from ingest.transports.authorization import Secret
 
@@ -40,6 +49,7 @@ class ApiPlace(BaseModel):
     token_url: str = ""
     streams: list[str] = []
     tenants: dict[str, Any] = {}
+    wrong_tenants: dict[str, str] = Field(default={}, exclude=True)  # no setting: what is wrong with some, by name
 
     @field_validator("base_url")
     @classmethod
@@ -66,17 +76,22 @@ class ApiPlace(BaseModel):
         """Make each tenant a place of its own; what is missing beside them then stands in the first one."""
         if not isinstance(given, dict) or not (tenants := given.get("tenants")):
             return given
-        shared = {name: value for name, value in given.items() if name != "tenants"}
+        shared = {name: value for name, value in given.items() if name not in ("tenants", "wrong_tenants")}
         if not isinstance(tenants, dict) or not all(isinstance(each, dict) for each in tenants.values()):
             raise ValueError("tenants: expected names with settings under each")
-        made = {}
+        made, wrong = dict[str, Any](), dict[str, str]()
         for name, own in tenants.items():
             if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)) or "tenants" in own:
                 raise ValueError(
-                    f"tenants: {name!r}: expected a name of letters, digits, - and _, without tenants below"
+                    f"tenants: {name!r}: expected a name of letters, digits, - and _, and no tenants below"
                 )
-            made[str(name)] = cls.model_validate({**shared, **own})
-        return {**next(iter(tenants.values())), **shared, "tenants": made}
+            try:
+                made[str(name)] = cls.model_validate({**shared, **own})
+            except ValidationError as problem:  # one that cannot be used stops no other
+                wrong[str(name)] = f"tenants.{name}.{_said(problem)}"
+        if not made:
+            raise ValueError("; ".join(wrong.values()))
+        return {**tenants[next(iter(made))], **shared, "tenants": made, "wrong_tenants": wrong}
 
     @property
     def address(self) -> str:
@@ -121,7 +136,8 @@ class ApiPlace(BaseModel):
     def lacking(self) -> str:
         """Return what to do when a secret is not there, else ""."""
         missing = [each.secret for each in (self.tenants.values() or [self]) if not each.secret.is_there]
-        return "; ".join(dict.fromkeys(f"put {each.what} into {each.setting}" for each in missing))
+        told = [*self.wrong_tenants.values(), *(f"put {each.what} into {each.setting}" for each in missing)]
+        return "; ".join(dict.fromkeys(told))
 
 
 def place_model(api: ApiDeclaration) -> type[ApiPlace]:
@@ -153,6 +169,21 @@ def place_model(api: ApiDeclaration) -> type[ApiPlace]:
     model = create_model("Place", __base__=ApiPlace, **fields)
     model.SECRET = (name, auth.what)
     return model
+
+
+def _fits(declared: ApiSetting) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not re.fullmatch(declared.pattern, value):
+            raise ValueError(f"expected {declared.description}, found {value!r}")
+        return value
+
+    return check
+
+
+def _said(problem: ValidationError) -> str:
+    first = problem.errors(include_input=False, include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def secret_name(api: ApiDeclaration) -> str:

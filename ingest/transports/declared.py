@@ -20,7 +20,7 @@ from ingest.objects import RawObject
 from ingest.transports.api_pages import at, filled, millis, moment_of, opened, param_of, records_of, text_of, written
 from ingest.transports.api_settings import ApiPlace, example_of, place_model
 from ingest.transports.authorization import Authorization, Credentials, OAuthToken, Secret, Signature, assertion
-from ingest.transports.fetch_errors import FetchError, UnexpectedAnswer, WindowNotSettled
+from ingest.transports.fetch_errors import FetchError, UnexpectedAnswer, WindowNotSettled, WrongSettings
 from ingest.transports.http import HttpPoller, Paging, Patience, Window, body_of, link_header, with_body
 from ingest.transports.page_spool import SpooledPage
 from ingest.transports.rate_budget import USUAL_HEADERS, LimitHeaders, RateBudget
@@ -76,13 +76,15 @@ class DeclaredApi:
             for name in ("/".join(filter(None, (tenant, stream))),)
         ]
         fetched = Fetched()
+        for name, why in place.wrong_tenants.items():
+            fetched.failed.append((f"{self._contract.vendor}://{name}", WrongSettings(why)))
         for each in asked:
             try:
                 each.fetch(start, fetched)
             except WindowNotSettled:
                 raise
             except FetchError as problem:
-                if len(asked) == 1:
+                if len(asked) == 1 and not fetched.failed:
                     raise
                 fetched.failed.append((each.place, problem))
         if fetched.failed and not fetched.objects:

@@ -14,6 +14,10 @@ class MissingCredentials(FetchError):
     """The setting that should hold the credentials is empty or cannot be sent in a header."""
 
 
+class WrongSettings(FetchError):
+    """The settings of one tenant cannot be used; the others' can."""
+
+
 class ExpiredCredentials(FetchError):
     """The server answered 401: the credentials are expired, revoked or of somebody else."""
 

@@ -75,6 +75,18 @@ def test_a_tenant_that_fails_stops_no_other_and_is_asked_again(api: AuditApis, c
     assert "could not be read" not in headwater("balance").out
 
 
+def test_a_tenant_with_wrong_settings_stops_no_other(api: AuditApis, configured) -> None:
+    tenants = {"main": {"base_url": api.url}, "labs": {"base_url": "http://labs.example.com"}}
+    configured(slack_audit={"tenants": tenants})
+    found = headwater("fetch", "slack_audit", "--from", NAME, "--to", NAME, "--json")
+    assert 1 == found.code and [2] == landed(found)
+    why = "tenants.labs.base_url: expected https, found http to labs.example.com"
+    assert why in found.json["failed"][NAME] and why in headwater("doctor").out
+    configured(slack_audit={"tenants": {"labs": tenants["labs"]}})
+    said = headwater("fetch", "slack_audit")
+    assert 2 == said.code and "sources.slack_audit" in said.err and why in said.err
+
+
 def test_an_hour_behind_the_retention_is_a_gap_in_the_balance(api: AuditApis, configured) -> None:
     api.world.events = []
     configured(slack_audit={"base_url": api.url, "retention_days": 0.1})

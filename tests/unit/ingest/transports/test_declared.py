@@ -199,6 +199,13 @@ def test_a_wrong_declaration_names_file_and_key(wrong: dict[str, Any], said: str
     assert said in str(caught.value) and str(caught.value).startswith("x/contract.yaml: api")
 
 
+def test_a_setting_that_does_not_fit_says_what_is_expected() -> None:
+    place = DeclaredApi(contract_of("github_audit")).Place
+    with pytest.raises(ValueError, match="expected orgs/<name> or enterprises/<name>, found 'acme'"):
+        place(account="acme")
+    assert "orgs/acme" == place(account="orgs/acme").given["account"]
+
+
 def test_a_secret_is_read_from_a_file_each_time_and_never_shown(tmp_path: Path) -> None:
     secret = Secret(str(tmp_path / "token"), "file", "the token")
     with pytest.raises(MissingCredentials, match="cannot be read: No such file"):
