@@ -1,6 +1,7 @@
 """Checks of what dbt built: conservation per event hour, key collisions, and validity by OCSF."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +21,7 @@ from orchestration.assets.landing_metadata import table
 from orchestration.dbt.project import load_project
 from orchestration.graph import BuiltTable, Graph
 from orchestration.settings import load_settings, open_lake
-from orchestration.steps.verify import values_of_source
+from orchestration.steps.verify import reader_of_values, values_of_source
 
 BALANCE, COLLISIONS, VALIDITY, CURRENT = "balance", "key_collisions", "ocsf_validity", "current"
 VALUES = "values_kept"
@@ -41,7 +42,7 @@ def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecks
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         settings = load_settings()
         store = open_lake(settings)
-        hours = _hours(context, store, tables)
+        hours, reader = _hours(context, store, tables), cache(partial(reader_of_values, store, source))
         for asked in sorted(context.selected_asset_check_keys, key=str):
             built = of_key[asked.asset_key]
             receipts = _receipts(store, built.model, hours)
@@ -50,7 +51,12 @@ def building_checks(source: str, tables: Sequence[BuiltTable]) -> dg.AssetChecks
             elif asked.name == COLLISIONS:
                 yield _collisions(asked, receipts)
             elif asked.name == VALUES:
-                yield _values_kept(asked, store, source, built, list(receipts), settings.value_check_share)
+                with_rows = [hour for hour, each in receipts.items() if each.rows]
+                share = settings.value_check_share if with_rows else 0
+                found = (
+                    values_of_source(store, source, share, with_rows, built.table, con=reader()) if share else Shares()
+                )
+                yield _values_kept(asked, found, list(receipts))
             else:
                 yield _validity(asked, store, built, receipts, settings.ocsf_validation_share)
 
@@ -213,10 +219,7 @@ def _validity(
     )
 
 
-def _values_kept(
-    asked: dg.AssetCheckKey, store: Store, source: str, built: BuiltTable, hours: Sequence[str], share: float
-) -> dg.AssetCheckResult:
-    found = values_of_source(store, source, share, hours, built.table) if hours and share else Shares()
+def _values_kept(asked: dg.AssetCheckKey, found: Shares, hours: Sequence[str]) -> dg.AssetCheckResult:
     worst = found.missing.most_common(1)
     why = f"{worst[0][0]}, for instance of metadata.uid {found.examples[worst[0][0]]}" if worst else ""
     missing, values = found.values[MISSING], found.values.total()
