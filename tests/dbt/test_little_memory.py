@@ -63,3 +63,14 @@ def test_a_build_that_runs_out_of_memory_says_what_was_enough(memory: int, what:
     problem = run.BuildFailed({"a": "Out of Memory Error: failed to allocate data of size 1.0 MiB"}, memory << 20)
     assert f"`memory: {memory}MiB` is too little for these hours: {what}" in str(problem)
     assert "too little" not in str(run.BuildFailed({"a": "Conversion Error: no number"}, memory << 20))
+
+
+@pytest.mark.parametrize(
+    ("memory", "many", "told"), [("512MiB", 500, True), ("640MiB", 500, False), ("512MiB", 900, False)]
+)
+def test_that_an_hour_may_take_more_than_is_set_is_said_beforehand(
+    landed: Path, monkeypatch: pytest.MonkeyPatch, memory: str, many: int, told: bool
+) -> None:
+    monkeypatch.setattr(run, "_MANY_ROWS", many)
+    said = run._more_than_set(open_store(str(landed)), parse_bytes(memory), {(SOURCE, ("any",)): [HOUR]})
+    assert (f"{SOURCE} has 660 events in {HOUR}" in said, "`memory: 640MiB` is the least" in said) == (told, told)
