@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -156,10 +157,7 @@ def place_model(api: ApiDeclaration) -> type[ApiPlace]:
     }
     for setting, declared in api.settings.items():
         default = ... if declared.default is None else declared.default
-        fields[setting] = (
-            str,
-            Field(default, pattern=rf"\A(?:{declared.pattern})\z", description=declared.description),
-        )
+        fields[setting] = (Annotated[str, AfterValidator(_fits(declared))], default)
     if isinstance(auth, TokenAuth):
         fields["scheme"] = (Literal[auth.schemes], auth.schemes[0])
     elif not isinstance(auth, HmacAuth):
