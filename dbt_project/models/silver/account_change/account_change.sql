@@ -8,6 +8,7 @@
     ref("account_change__duo"),
     ref("account_change__entra_directory_audit"),
     ref("account_change__github_audit"),
+    ref("account_change__gitlab_audit"),
     ref("account_change__google_workspace"),
     ref("account_change__microsoft_365"),
     ref("account_change__okta_system_log"),

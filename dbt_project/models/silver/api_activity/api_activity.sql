@@ -9,6 +9,7 @@
     ref("api_activity__duo"),
     ref("api_activity__entra_directory_audit"),
     ref("api_activity__github_audit"),
+    ref("api_activity__gitlab_audit"),
     ref("api_activity__google_workspace"),
     ref("api_activity__microsoft_365"),
     ref("api_activity__okta_system_log"),

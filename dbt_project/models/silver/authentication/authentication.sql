@@ -8,6 +8,7 @@
     ref("authentication__duo"),
     ref("authentication__entra_sign_in"),
     ref("authentication__github_audit"),
+    ref("authentication__gitlab_audit"),
     ref("authentication__google_workspace"),
     ref("authentication__microsoft_365"),
     ref("authentication__okta_system_log"),

@@ -6,6 +6,7 @@
     ref("user_access__crowdstrike_fdr"),
     ref("user_access__entra_directory_audit"),
     ref("user_access__github_audit"),
+    ref("user_access__gitlab_audit"),
     ref("user_access__google_workspace"),
     ref("user_access__microsoft_365"),
     ref("user_access__okta_system_log"),
