@@ -67,9 +67,9 @@ def plain(record: Record, own_names: Mapping[str, str]) -> Record | None:
                 for each, value in held.items()
             ]  # fmt: skip
     for name, value in list(beside.items()):
-        own = _BESIDE.get(key(name))
-        if own and own not in made and isinstance(value, (str, int)):
-            made[own] = beside.pop(name)
+        meant = _BESIDE.get(key(name))
+        if meant and meant not in made and isinstance(value, (str, int)):
+            made[meant] = beside.pop(name)
     for name, value in not_told(beside, made).items():
         made[f"collector.{name}" if name in made else name] = value
     return made

@@ -10,6 +10,7 @@
     ref("detection_finding__github_audit"),
     ref("detection_finding__google_workspace"),
     ref("detection_finding__microsoft_365"),
+    ref("detection_finding__microsoft_graph_alert"),
     ref("detection_finding__okta_system_log"),
     ref("detection_finding__salesforce"),
     ref("detection_finding__slack_audit"),
