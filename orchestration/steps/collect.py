@@ -61,7 +61,7 @@ class PartlyFetched(LandingError):
         said = "; ".join(str(problem) for _, problem in failed)
         super().__init__(
             f"{contract.source}: batch {receipt.batch} has landed without {len(failed)} of its streams or tenants, and"
-            f" is incomplete until it is landed again: {said}"
+            f" is incomplete until it is landed again: {said}. Correct that, or leave it out of `streams` or `tenants`"
         )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -21,7 +22,7 @@ from ingest.contracts.api import ApiDeclaration, read_api
 from ingest.contracts.fields import Place
 from ingest.transports.authorization import Secret, Signature, assertion
 from ingest.transports.declared import DeclaredApi
-from ingest.transports.fetch_errors import MissingCredentials, UnexpectedAnswer
+from ingest.transports.fetch_errors import MissingCredentials, UnexpectedAnswer, WindowNotSettled
 from lake.base.http import Answer, Clock, HttpClient
 
 HOUR = datetime(2026, 11, 20, 5, tzinfo=UTC)
@@ -172,6 +173,17 @@ def test_times_are_written_as_the_filter_takes_them(fetched, time, first: str, l
 def test_the_overlap_begins_a_window_earlier(fetched) -> None:
     _, _, (asked,) = fetched({}, lambda query, body: ({}, page([])), overlap_seconds=600)
     assert str(START - 600) == asked["from"]
+
+
+def test_a_server_whose_clock_is_before_the_end_of_the_hour_is_not_believed(fetched) -> None:
+    """Our own clock is hours ahead: what the vendor has by now would be taken for all of the hour."""
+    for seconds, settled in ((3600 + 299, False), (3600 + 300, True)):
+        headers = {"Date": formatdate(START + seconds, usegmt=True)}
+        if settled:
+            assert [0] == fetched({}, lambda query, body, headers=headers: (headers, page(events(1))))[1]
+        else:
+            with pytest.raises(WindowNotSettled, match="server's clock is"):
+                fetched({}, lambda query, body, headers=headers: (headers, page(events(1))))
 
 
 @pytest.mark.parametrize(
