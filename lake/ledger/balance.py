@@ -19,7 +19,7 @@ from lake.base.errors import REPAIR
 from lake.ledger import EXPIRED, Coverage, LandingReceipt, build_receipts, not_landed
 from lake.ledger.coverage import coverage_of
 from lake.ledger.export_receipts import deliveries as deliveries_of
-from lake.ledger.staleness import Mappings, bronze_inputs, files_there, lost_file, same_inputs, unnamed_hours
+from lake.ledger.staleness import Mappings, bronze_inputs, built_of, files_there, lost_file, same_inputs, unnamed_hours
 from lake.storage import paths
 from lake.storage.store import Store
 
@@ -170,6 +170,7 @@ def _hours(
     builds = []
     for model, found in built.items():
         held, mapping = [*found.values()], now.get(model)
+        as_now = built_of(found, inputs)
         outcomes = [each.counts for each in held] if model.startswith(f"{paths.OUTCOMES}__") else None
         builds.append(
             Builds(
@@ -177,7 +178,7 @@ def _hours(
                 hour=[*found],
                 rows=[each.rows for each in held],
                 outcomes=outcomes,
-                stale=[not same_inputs(each.inputs, inputs.get(each.hour, ())) for each in held],
+                stale=[not as_now and not same_inputs(each.inputs, inputs.get(each.hour, ())) for each in held],
                 outdated=[mapping not in (None, each.mapping) for each in held],
                 lost=[lost_file(each, there) if each.file else "" for each in held],
             )

@@ -114,7 +114,7 @@ def stale_hours(store: Store, mappings: Mappings, source: str, waiting: dict[str
     """
     broken: list[str] = []
     receipts = list(ledger.landings(store, source, broken))
-    inputs = bronze_inputs(receipts)
+    inputs = {hour: tuple(files) for hour, files in bronze_inputs(receipts).items()}
     models = mappings.models_of(source)
     built = {model: build_receipts.of_model(store, model) for model in models}
     hours = sorted(set(inputs).union(*(set(receipts) for receipts in built.values())))
@@ -127,10 +127,12 @@ def stale_hours(store: Store, mappings: Mappings, source: str, waiting: dict[str
         for each in (*broken, *dict.fromkeys(unnamed.values())):
             tell_omission(each)
     found, tables = [], [(model, mappings.fingerprint(model), built[model]) for model in models]
-    for hour in hours:
+    if not come:  # of the others nothing is said of any hour
+        tables = [each for each in tables if not _current(there, each[2], inputs, each[1])]
+    for hour in hours if tables else ():
         if hour in unnamed:
             continue
-        of_hour = tuple(inputs.get(hour, ()))
+        of_hour = inputs.get(hour, ())
         reasons = {
             model: why
             for model, mapping, receipts_of in tables
@@ -155,12 +157,13 @@ def unnamed_hours(
     These are rows of files that are still there, of a batch without a receipt; where some receipt is `broken`, also
     rows of a file of several batches that no receipt counts.
     """
-    rows = {hour: {checksum for _, checksum in of_hour} for hour, of_hour in bronze_inputs(receipts).items()}
+    inputs = {hour: tuple(files) for hour, files in bronze_inputs(receipts).items()}
+    rows = {hour: {checksum for _, checksum in of_hour} for hour, of_hour in inputs.items()}
     batches = {receipt.batch for receipt in receipts}
     lost: dict[str, str] = {}
     none: set[str] = set()
     for of_model in built:
-        for hour, receipt in of_model.items():
+        for hour, receipt in () if built_of(of_model, inputs) else of_model.items():
             known = rows.get(hour, none)
             for key, checksum in receipt.inputs:
                 if checksum not in known and (broken if (of := batch_of(key)) is None else not batches & of):
@@ -171,6 +174,18 @@ def unnamed_hours(
         for hour, key in lost.items()
         if there[key] is not None
     }
+
+
+def built_of(built: Mapping[str, BuildReceipt], inputs: Mapping[str, Inputs]) -> bool:
+    """Whether a model was built of these very files in all of the hours: told at once, where years are compared."""
+    return list(built) == list(inputs) and [each.inputs for each in built.values()] == list(inputs.values())
+
+
+def _current(there: Sizes, built: Mapping[str, BuildReceipt], inputs: Mapping[str, Inputs], mapping: str) -> bool:
+    """Whether no hour of a model is stale, where that is told at once; `_why` tells it of each hour."""
+    if not built_of(built, inputs) or {each.mapping for each in built.values()} - {mapping}:
+        return False
+    return not any(lost_file(each, there) for each in built.values() if each.file and not each.expired_at)
 
 
 def _why(there: Sizes, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
