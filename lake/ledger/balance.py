@@ -21,7 +21,7 @@ from lake.ledger.coverage import coverage_of
 from lake.ledger.export_receipts import deliveries as deliveries_of
 from lake.ledger.staleness import Mappings, bronze_inputs, built_of, files_there, lost_file, same_inputs, unnamed_hours
 from lake.storage import paths
-from lake.storage.store import Store
+from lake.storage.store import Store, sizes_of
 
 BALANCED, NOT_BUILT, UNBALANCED, STALLED = "balanced", "not built", "unbalanced", "stalled"
 INCOMPLETE = "incomplete"  # objects could not be read, and no batch holds them
@@ -307,7 +307,7 @@ def _batch_why(receipt: LandingReceipt) -> str:
 
 def _missing_files(store: Store, batches: list[LandingReceipt]) -> list[str]:
     marks = [mark for each in batches for mark in (*each.files, *each.quarantine_files)]
-    held_now = store.sizes(mark.key for mark in marks)
+    held_now = sizes_of(store, (mark.key for mark in marks))
     found = []
     for mark in marks:
         size = held_now[mark.key]
@@ -322,11 +322,12 @@ def _sum(source: str, rows: Iterable[BalanceRow]) -> BalanceRow:
     rows = list(rows)
     by_state = {row.state: row for row in reversed(rows)}  # the first one of each
     worst = next((by_state[state] for state in _BAD_STATES if state in by_state), None)
-    counted = map(sum, zip(*map(_counts, rows), strict=True)) if rows else [0] * len(_COUNTS)
+    counted = list(map(sum, zip(*map(_counts, rows), strict=True))) if rows else [0] * len(_COUNTS)
+    counts: dict[str, Any] = dict(zip(_COUNTS, counted, strict=True))
     return BalanceRow(
         source=source,
         hour="",
-        **dict(zip(_COUNTS, counted, strict=True)),
+        **counts,
         balanced=worst is None,
         state=worst.state if worst else BALANCED,
         why=f"{worst.source} {worst.hour}: {worst.why}".replace(" :", ":") if worst else "",

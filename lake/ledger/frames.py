@@ -3,7 +3,7 @@
 Import it where a frame is made: Polars takes 0.2 s to import.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -40,7 +40,7 @@ class Builds(NamedTuple):
     model: str
     hour: list[str]
     rows: list[int]
-    outcomes: list[Mapping[str, int]] | None
+    outcomes: Sequence[Mapping[str, int]] | None
     stale: list[bool]
     outdated: list[bool]
     lost: list[str]

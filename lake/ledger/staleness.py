@@ -22,7 +22,7 @@ from lake.ledger.build_receipts import BuildReceipt
 from lake.ledger.live_files import batch_of
 from lake.ledger.pending_lookups import answered
 from lake.storage import paths
-from lake.storage.store import Store
+from lake.storage.store import Store, sizes_of
 
 NEVER, FILES, MAPPING = "never built", "other bronze files", "changed mapping"
 ANSWERED = "answers have come"  # that published events wait for
@@ -202,7 +202,7 @@ def _why(there: Sizes, receipt: BuildReceipt | None, inputs: tuple[tuple[str, st
 
 def files_there(store: Store, built: Iterable[Mapping[Any, BuildReceipt]]) -> Sizes:
     """Return the sizes of the files that the receipts of some models name, as they are; in a bucket by few listings."""
-    return store.sizes(each.file for receipts in built for each in receipts.values() if each.file)
+    return sizes_of(store, (each.file for receipts in built for each in receipts.values() if each.file))
 
 
 def lost_file(receipt: BuildReceipt, there: Sizes) -> str:

@@ -109,10 +109,6 @@ class Store(Protocol):
         """Return what is known of many objects."""
         return {key: self.info(key) for key in keys}
 
-    def sizes(self, keys: Iterable[str]) -> dict[str, int | None]:
-        """Return the sizes of many objects, None of what is not there."""
-        return {key: info and info.size for key, info in self.infos(keys).items()}
-
     def open(self, key: str) -> BinaryIO:
         """Open one object for reading. Raises FileNotFoundError."""
 
@@ -225,10 +221,6 @@ class LocalStore(Store):
                 yield from self._paths(f"{folder}/{name[:-1]}")
             elif not name.startswith((".tmp-", ".lock-")):
                 yield f"{folder}/{name}"
-
-    def sizes(self, keys: Iterable[str]) -> dict[str, int | None]:
-        """Return the sizes of many files."""
-        return {key: _size(f"{self.root}/{key}") for key in keys}
 
     def info(self, key: str) -> ObjectInfo | None:
         """Return size and time of one file, or None."""
@@ -361,6 +353,13 @@ class LocalStore(Store):
         """Hold an advisory file lock, which the kernel frees when the process dies."""
         with file_lock(self.path / f".lock-{name}"):
             yield Lease()
+
+
+def sizes_of(store: Store, keys: Iterable[str]) -> dict[str, int | None]:
+    """Return the sizes of many objects, None of what is not there; of files of a folder nothing else is asked."""
+    if isinstance(store, LocalStore):
+        return {key: _size(f"{store.root}/{key}") for key in keys}
+    return {key: info.size if info else None for key, info in store.infos(keys).items()}
 
 
 def make_folder(folder: Path, mode: int = FOLDER_MODE) -> None:
