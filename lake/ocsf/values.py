@@ -101,13 +101,16 @@ class Accounts:
         """
         if not raw or row is None:
             return unmapped
-        left = self.left(raw, row)
-        return encode(merged(read_json(unmapped), left) if unmapped else left).decode() if left else unmapped
+        held = read_json(unmapped) if unmapped else {}
+        left = self.left(raw, row, held)
+        return encode(merged(held, left)).decode() if left else unmapped
 
-    def left(self, raw: str, row: str) -> dict[str, Any]:
-        """Return what a row lacks of its record: path → value."""
+    def left(self, raw: str, row: str, held: Any = None) -> dict[str, Any]:
+        """Return what a row lacks of its record: path → value. `held` is what its `unmapped` says."""
         values = row.split(SEPARATOR)
         state = Row(self._places, raw, row, values)
+        if held.__class__ is dict:
+            state.held = held
         if raw[0] == "{" and len(values) == self._places.width and (known := self._plans.read(raw, values)):
             left: list[tuple[Leaf, Any]] = []
             self._shaped(*known, state, left)
@@ -152,6 +155,16 @@ class Accounts:
         node, first = leaf.node, text[0]
         if text in _EMPTY:
             return
+        if node is not None and (held := row.held.get(node.path)) is not None:
+            value = read_json(text)
+            if held == value and held.__class__ is value.__class__:
+                return
+            if node.is_open and held.__class__ is value.__class__ is dict:
+                rest = {name: each for name, each in value.items() if name not in held or held[name] != each}
+                if len(rest) < len(value):
+                    if rest and (rest := self._object(rest, node, row)):
+                        left.append((leaf, rest))
+                    return
         if node is None or node.is_kept or first not in _OPENING:
             rest = self._rest_of(leaf, text, row)
             if rest is not None:
@@ -160,11 +173,11 @@ class Accounts:
         if leaf.plans is not None and first == _OPENING[0]:
             if node.is_open and row.has_whole(node.name):
                 return
-            if known := leaf.plans.read(text.decode(), row.values):
-                self._shaped(*known, row, left)
+            if read := leaf.plans.read(text.decode(), row.values):
+                self._shaped(*read, row, left)
                 return
-        held = self._held.get((leaf, text))
-        left += (held if held is not None and _holds(held, row) else self._asked(leaf, text, row)).left
+        known = self._held.get((leaf, text))
+        left += (known if known is not None and _holds(known, row) else self._asked(leaf, text, row)).left
 
     def _rest_of(self, leaf: Leaf, text: bytes, row: Row) -> Any:
         """What is left of a leaf; None when nothing is."""

@@ -5,6 +5,7 @@ one place, one of few, or new each time. Texts of places are compared as one tex
 as one text. The rest is looked at alone, and so is from then on what a shape turns out to be wrong about.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, TypeGuard
@@ -21,7 +22,7 @@ _MOST_SHAPES = 4  # of objects with the same names
 _MOST_NAMES = 64  # of an object that is read member by member
 _MOST_KINDS = 500  # of objects at one place, by their names
 _LONGEST = 1 << 15  # of an object to learn from
-_BETWEEN = f'"{SEPARATOR}"'
+_BARE = re.compile(rb"[-0-9tf]")
 _QUOTED_LITTLE = LITTLE_LENGTH + 2
 _NO_TEXT = Raw(b'""')
 
@@ -38,11 +39,11 @@ class Leaf:
     what is known of it (None: nothing), `around` the open objects that it stands in, `plans` those of an object.
     """
 
-    __slots__ = ("around", "at", "chain", "is_coded", "missed", "node", "plans", "target")
+    __slots__ = ("around", "at", "chain", "is_bare", "is_coded", "missed", "node", "plans", "target")
 
     def __init__(self, at: str, chain: tuple[Any, ...], node: Node | None, around: tuple[str, ...]) -> None:
         self.at, self.chain, self.node, self.around = at, chain, node, around
-        self.is_coded = False
+        self.is_coded = self.is_bare = False  # bare: no text, but a number or a truth value
         self.plans: Plans | None = None
         self.missed = 0  # rows in which it was not where, or not what, others were
         self.target: Any = None  # whoever asks keeps here where in `unmapped` it goes
@@ -61,6 +62,7 @@ class Shape:
         "_placed",
         "_places",
         "_rows",
+        "_said",
         "_set_at",
         "_unlike",
         "alone",
@@ -89,7 +91,8 @@ class Shape:
             if leaf.is_coded or (leaf.node and leaf.node.dropped):
                 continue
             texts = [bytes(attrgetter(leaf.at)(each)) for each in found]
-            if leaf.node and not leaf.node.is_kept and not leaf.plans and (at := _places_of(texts, rows)):
+            leaf.is_bare = all(_BARE.match(text) for text in texts)
+            if leaf.node and not leaf.node.is_kept and not leaf.plans and (at := _places_of(texts, rows, leaf.is_bare)):
                 like = places.related(leaf.node)
                 self._places[leaf] = next((place for place in at if place in like), at[0])
                 if self._places[leaf] not in like:
@@ -102,6 +105,7 @@ class Shape:
         self.together, self.alone = tuple(together), tuple(alone)
         self.together_of, self.alone_of, self._placed = _texts(self.together), _texts(self.alone), _texts(self._places)
         self._at = _texts_at(list(self._places.values()))
+        self._said = SEPARATOR.join("%s" if leaf.is_bare else '"%s"' for leaf in self._places)
         self._misses, self._set_at = 0, self._rows
         self._unlike = [leaf for leaf in self._unlike if leaf in self._places]
         for leaf in self.together:
@@ -113,11 +117,11 @@ class Shape:
         if not self._places:
             return ()
         text = b"\x1f".join(self._placed(found)).decode()
-        said = f'"{_BETWEEN.join(self._at(values))}"'
+        said = self._said % self._at(values)
         if text == said or text.lower() == (said.replace("\\", "\\\\") if "\\" in said else said).lower():
             for leaf in self._unlike:
                 part = bytes(attrgetter(leaf.at)(found))
-                if len(part) <= _QUOTED_LITTLE and is_little(part[1:-1].decode()):
+                if len(part) <= _QUOTED_LITTLE and is_little(_unquoted(part.decode())):
                     break
             else:
                 return ()
@@ -128,7 +132,8 @@ class Shape:
         missing = []
         for leaf, place in self._places.items():
             text = bytes(attrgetter(leaf.at)(found)).decode()
-            if text.lower() != _written(values[place]).lower() or (leaf in self._unlike and is_little(text[1:-1])):
+            said = values[place] if leaf.is_bare else _written(values[place])
+            if text.lower() != said.lower() or (leaf in self._unlike and is_little(_unquoted(text))):
                 missing.append(leaf)
                 leaf.missed += 1
         often = [leaf for leaf in missing if leaf.missed > max(_WORTH_LEARNING, self._rows // 8)]
@@ -247,16 +252,23 @@ def _are_lists_of_one(values: Sequence[Any]) -> bool:
     return all(each.__class__ is list and len(each) == 1 for each in values)
 
 
-def _places_of(texts: Sequence[bytes], rows: Sequence[Sequence[str]]) -> list[int]:
+def _places_of(texts: Sequence[bytes], rows: Sequence[Sequence[str]], is_bare: bool) -> list[int]:
     """The places where each row has a text, in whatever case."""
-    if any(text[:1] != b'"' for text in texts) or 2 * texts.count(b'""') > len(texts):
+    if not is_bare and (any(text[:1] != b'"' for text in texts) or 2 * texts.count(b'""') > len(texts)):
         return []
     wanted = [text.decode().lower() for text in texts]
     return [
         place
         for place in range(len(rows[0]))
-        if all(_written(row[place]).lower() == text for row, text in zip(rows, wanted, strict=True))
+        if all(
+            (row[place] if is_bare else _written(row[place])).lower() == text
+            for row, text in zip(rows, wanted, strict=True)
+        )
     ]
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if text[:1] == '"' else text
 
 
 def _written(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lake.ocsf.accounts.texts import (
     ESCAPED,
@@ -15,10 +16,12 @@ from lake.ocsf.accounts.texts import (
     leaves,
     number_in,
     other_forms,
+    parts_of,
     pieces,
     plain_number,
     says_little,
     short_forms,
+    short_parts,
     smaller_parts,
     words,
 )
@@ -27,6 +30,7 @@ SEPARATOR = "\x1f"
 PLACED, DERIVED, CODED, DROPPED, ABSENT = "placed", "derived", "coded", "dropped", "absent"
 
 UNSAID = frozenset(("", "0", "99", "[]", "{}"))  # of an attribute: it says nothing, or Other
+_NOTHING: dict[str, Any] = {}
 _WIDEST_ZONE = 14 * 3600  # seconds
 _MOST_KEPT = 1000
 _FEW_PARTS = 8  # more are looked up in an index of the row
@@ -60,6 +64,7 @@ class Node:
         "below",
         "coded",
         "dropped",
+        "inside",
         "is_kept",
         "is_open",
         "is_spread",
@@ -80,7 +85,7 @@ class Node:
         self.coded = tuple(number for number, path in enumerate(paths) if path in known.coded)
         self.names = tuple({name.lower(): 0, name.lower().replace("_", ""): 0})
         self.related: tuple[int, ...] | None = None  # made when asked for
-        self.place = 0  # where its value stood last
+        self.place = self.inside = 0  # where its value stood last, as it is, and as a part or in another form
         self.memo: dict[str, tuple[int, str, str]] = {}  # text → place, the value there (-1: in JSON), how it counts
         prefix = f"{raw_path}." if raw_path else ""
         self.below = {each: Node(inner, each, prefix + each, paths) for each, inner in known.below.items()}
@@ -127,7 +132,7 @@ class Row:
     """
 
     __slots__ = ("_folded", "_found", "_index", "_is_whole", "_opened", "_places", "_raw", "_text",
-                 "absent", "is_sure", "needed", "used", "values")  # fmt: skip
+                 "absent", "held", "is_sure", "needed", "used", "values")  # fmt: skip
 
     def __init__(self, places: Places, raw: str, row: str, values: list[str]) -> None:
         self._is_whole = len(values) == places.width
@@ -138,6 +143,7 @@ class Row:
         self._index: dict[str, int] | None = None  # values and texts in JSON, in lower case → place
         self._opened: list[tuple[str, str]] | None = None
         self._found = ""  # the text last found, with what stands at its ends
+        self.held: dict[str, Any] = _NOTHING  # what `unmapped` says, by path
         self.ask_anew()
 
     def ask_anew(self) -> None:
@@ -206,6 +212,8 @@ class Row:
         if len(text) <= LITTLE_LENGTH and says_little(text):
             place = self._like_place(text, node)
             return self._keep(text, node, place, PLACED) if place >= 0 else ""
+        if self._is_part(text, node.inside):
+            return PLACED
         if text in values:
             node.place = values.index(text)
             self.used.append(node.place)
@@ -214,20 +222,40 @@ class Row:
             place = self._place_as_json(text)
             if place >= 0:
                 return self._keep(text, node, place, PLACED)
-        forms, parts = short_forms(text) if len(text) < SHORT else forms_of(text)
+        forms = short_forms(text) if len(text) < SHORT else forms_of(text)
+        if values[node.inside] in forms:
+            self.used.append(node.inside)
+            return PLACED
         for form in forms:
             place = self._place(form)
             if place >= 0:
+                node.inside = place
                 return self._keep(text, node, place, PLACED)
         if node.is_time:
             self.used.append(0)
-            if self._is_instant(text):
+            if self._is_instant(text, forms):
                 return DERIVED
+        parts = short_parts(text) if len(text) < SHORT else parts_of(text)
         if (parts and self._has_all(parts)) or (text[0] in "{[" and self._is_json_of_values(text, node)):
             return DERIVED
         self.absent += forms if text[0] > " " < text[-1] else (text.lower(), *forms)
         self.is_sure &= ESCAPED.search(text) is None  # else JSON may have it otherwise
         return PLACED if is_escaped and self._is_leaf(text) else ""
+
+    def _is_part(self, text: str, place: int) -> bool:
+        """Whether the value at a place has a text, with nothing or a separator at both ends."""
+        value = self.values[place]
+        at, end = value.find(text), len(text)
+        if at < 0 or not value:
+            return False
+        end += at
+        if (at == 0 or value[at - 1] in _ENDS or text[0] in _ENDS) and (
+            end == len(value) or value[end] in _ENDS or text[-1] in _ENDS
+        ):
+            self._found = f"{value[at - 1 : at] or SEPARATOR}{text}{value[end : end + 1] or SEPARATOR}".lower()
+            self._note(place)
+            return True
+        return False
 
     def _place_as_json(self, text: str) -> int:
         """Where JSON has a text with its escapes; -1 for nowhere."""
@@ -283,11 +311,11 @@ class Row:
                 self._index.update(dict.fromkeys(values[place].split('"'), place))
         return self._index
 
-    def _is_instant(self, text: str) -> bool:
+    def _is_instant(self, text: str, forms: Sequence[str]) -> bool:
         """Whether a text is the time of the event in some zone, which is a multiple of 15 minutes from UTC."""
-        if not TIME.match(text) or not self.values[0]:
+        if len(forms) < 2 or not TIME.match(text) or not self.values[0]:
             return False
-        apart = int(other_forms(text)[0] or 0) // 1000 - int(self.values[0]) // 1000 if other_forms(text) else 1
+        apart = int(forms[1]) // 1000 - int(self.values[0]) // 1000
         return abs(apart) <= _WIDEST_ZONE and apart % 900 == 0
 
     def _like_place(self, text: str, node: Node) -> int:

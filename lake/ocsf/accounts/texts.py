@@ -160,9 +160,9 @@ def plain_number(text: str) -> str:
     return str(int(number)) if number is not None and number == number and abs(number) < 1e18 else text
 
 
-def forms_of(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """A text in the forms in which a row may have it, and the parts of which it is made."""
-    return (text.strip().lower(), *other_forms(text)), parts_of(text)
+def forms_of(text: str) -> tuple[str, ...]:
+    """A text in the forms in which a row may have it."""
+    return (text.strip().lower(), *other_forms(text))
 
 
 short_forms = lru_cache(maxsize=65536)(forms_of)
@@ -184,6 +184,9 @@ def parts_of(text: str) -> tuple[str, ...]:
     if not pieces or all(map(is_little, pieces)):
         return ()
     return () if len(pieces) == 1 and smaller_parts(pieces[0]) in ((), (text.lower(),)) else tuple(pieces)
+
+
+short_parts = lru_cache(maxsize=65536)(parts_of)
 
 
 def smaller_parts(part: str) -> tuple[str, ...]:
@@ -211,5 +214,5 @@ def words(path: str) -> frozenset[str]:
 
 def forget() -> None:
     """Give back the memory of what was found out about texts: up to 100 MiB."""
-    for each in (says_little, plain_number, short_forms, pieces):
+    for each in (says_little, plain_number, short_forms, short_parts, pieces):
         each.cache_clear()
