@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ingest.contracts.model import Contract, Field, split_path
-from lake.ocsf.accounts.rows import Known
+from lake.ocsf.accounts.known import Known
 from lake.ocsf.values import Record
 
 

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from lake.ocsf.accounts.known import Known, Node, Places
 from lake.ocsf.accounts.left import by_leaf, by_path, encode, flat, merged
 from lake.ocsf.accounts.plans import Leaf, Plans, Shape
-from lake.ocsf.accounts.rows import PLACED, SEPARATOR, UNSAID, Known, Node, Places, Row
+from lake.ocsf.accounts.rows import PLACED, SEPARATOR, UNSAID, Row
 from lake.ocsf.accounts.texts import PLACEHOLDERS, read_json, text_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _ARROW: Any = "arrow"  # DuckDB's stubs want members of its enumerations, which texts stand for
 _NULLS: Any = "special"
 
-VERSION = 2  # raise when rows get another `unmapped`: they are then built again
+VERSION = 3  # raise when rows get another `unmapped`: they are then built again
 
 _MOST_KEPT, _LONGEST_KEPT = 4_000, 1_000  # entries and bytes: what is held is beside the memory that DuckDB has
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
+from lake.ocsf.accounts.known import Node
 from lake.ocsf.accounts.plans import Leaf
-from lake.ocsf.accounts.rows import Node, Row
+from lake.ocsf.accounts.rows import Row
 from lake.ocsf.accounts.texts import text_of
 
 encode = msgspec.json.Encoder(order="deterministic").encode

@@ -13,7 +13,8 @@ from typing import Any, TypeGuard
 import msgspec
 from msgspec import NODEFAULT, Raw
 
-from lake.ocsf.accounts.rows import SEPARATOR, Node, Places
+from lake.ocsf.accounts.known import Node, Places
+from lake.ocsf.accounts.rows import SEPARATOR
 from lake.ocsf.accounts.texts import LITTLE_LENGTH, is_little
 
 _LEARNED_OF = 8  # records

@@ -1,9 +1,10 @@
 """The values of one row: whether and where they account for a value of its record (`values.py` reads records)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from lake.ocsf.accounts.known import Node, Places
+from lake.ocsf.accounts.labelled import Kinds
 from lake.ocsf.accounts.texts import (
     ESCAPED,
     LITTLE_LENGTH,
@@ -13,6 +14,7 @@ from lake.ocsf.accounts.texts import (
     forms_of,
     is_little,
     json_of,
+    labelled,
     leaves,
     number_in,
     other_forms,
@@ -23,7 +25,6 @@ from lake.ocsf.accounts.texts import (
     short_forms,
     short_parts,
     smaller_parts,
-    words,
 )
 
 SEPARATOR = "\x1f"
@@ -32,94 +33,8 @@ PLACED, DERIVED, CODED, DROPPED, ABSENT = "placed", "derived", "coded", "dropped
 UNSAID = frozenset(("", "0", "99", "[]", "{}"))  # of an attribute: it says nothing, or Other
 _NOTHING: dict[str, Any] = {}
 _WIDEST_ZONE = 14 * 3600  # seconds
-_MOST_KEPT = 1000
 _FEW_PARTS = 8  # more are looked up in an index of the row
 _ENDS = frozenset('\x1f\\/@,;=|:"[]{}')  # what stands between the parts of a value
-
-
-@dataclass
-class Known:
-    """What a contract knows of a name in a record, and of the names below it.
-
-    `path` is the field's in the contract; empty where the name only leads to others. `is_open`: any name may stand
-    below it. `coded` are attributes that say the value in other words; `dropped` is why the value is worth nothing.
-    `is_kept`: it stays in `unmapped`, and is not looked for. `is_spread`: what stands below it counts as standing
-    beside it. `is_time`: the event's time, in whatever zone.
-    """
-
-    path: str = ""
-    is_open: bool = False
-    coded: tuple[str, ...] = ()
-    dropped: str = ""
-    is_kept: bool = False
-    is_spread: bool = False
-    is_time: bool = False
-    below: dict[str, "Known"] = field(default_factory=dict)
-
-
-class Node:
-    """`Known` for the rows of one model: with the places in the row where its value may stand."""
-
-    __slots__ = (
-        "below",
-        "coded",
-        "dropped",
-        "inside",
-        "is_kept",
-        "is_open",
-        "is_spread",
-        "is_time",
-        "memo",
-        "name",
-        "names",
-        "path",
-        "place",
-        "raw_path",
-        "related",
-    )
-
-    def __init__(self, known: Known, name: str, raw_path: str, paths: Sequence[str]) -> None:
-        self.name, self.path, self.raw_path = name, known.path or raw_path, raw_path
-        self.is_open, self.is_spread, self.is_time = known.is_open, known.is_spread, known.is_time
-        self.dropped, self.is_kept = known.dropped, known.is_kept
-        self.coded = tuple(number for number, path in enumerate(paths) if path in known.coded)
-        self.names = tuple({name.lower(): 0, name.lower().replace("_", ""): 0})
-        self.related: tuple[int, ...] | None = None  # made when asked for
-        self.place = self.inside = 0  # where its value stood last, as it is, and as a part or in another form
-        self.memo: dict[str, tuple[int, str, str]] = {}  # text → place, the value there (-1: in JSON), how it counts
-        prefix = f"{raw_path}." if raw_path else ""
-        self.below = {each: Node(inner, each, prefix + each, paths) for each, inner in known.below.items()}
-
-    def keep(self, text: str, place: int, value: str, how: str) -> str:
-        """Remember what holds for a text, and return how it is accounted for."""
-        if len(self.memo) >= _MOST_KEPT:
-            self.memo.clear()
-        self.memo[text] = (place, value, how)
-        return how
-
-
-class Places:
-    """The places of the values in the rows of one model. `absent` are texts that stand for nothing."""
-
-    def __init__(self, paths: Sequence[str], as_json: Sequence[bool], absent: frozenset[str]) -> None:
-        self.paths, self.width, self.absent = paths, len(paths), absent
-        self.as_json = [number for number, is_json in enumerate(as_json) if is_json]
-        self.in_json = frozenset(self.as_json)
-        self._words = [words(path) for path in paths]
-
-    def related(self, node: Node) -> tuple[int, ...]:
-        """The places of the row whose names are like that of a field."""
-        if node.related is None:
-            last = node.path.rsplit(".", 1)[-1]
-            said, name = words(last), last.lower()
-            node.related = tuple(
-                number
-                for number, (path, held) in enumerate(zip(self.paths, self._words, strict=True))
-                if said & held
-                or path.rsplit(".", 1)[-1] == name
-                or any(len(each) > 3 and each in name for each in held)
-            )
-        return node.related
 
 
 class Row:
@@ -214,6 +129,8 @@ class Row:
             return self._keep(text, node, place, PLACED) if place >= 0 else ""
         if self._is_part(text, node.inside):
             return PLACED
+        if "\n" in text and (how := self._of_lines(text, node)) is not None:
+            return how
         if text in values:
             node.place = values.index(text)
             self.used.append(node.place)
@@ -241,6 +158,21 @@ class Row:
         self.absent += forms if text[0] > " " < text[-1] else (text.lower(), *forms)
         self.is_sure &= ESCAPED.search(text) is None  # else JSON may have it otherwise
         return PLACED if is_escaped and self._is_leaf(text) else ""
+
+    def _of_lines(self, text: str, node: Node) -> str | None:
+        """How the values of labelled lines are accounted for, where texts like it were seen; None where not."""
+        if not (found := labelled(text)):
+            return None
+        if node.kinds is None:
+            node.kinds = Kinds()
+        if (known := node.kinds.rest(text[: text.index("\n")], found, self.values)) is None:
+            return None
+        kind, rest = known
+        self.used += kind.places
+        if self._has_all(rest):
+            return DERIVED
+        self.is_sure = False
+        return "" if len(text) > max((len(self.values[place]) for place in self._places.as_json), default=0) else None
 
     def _is_part(self, text: str, place: int) -> bool:
         """Whether the value at a place has a text, with nothing or a separator at both ends."""
@@ -287,18 +219,14 @@ class Row:
             index = self._index or self._indexed()
             parts = [part for part in parts if part not in index or not self._stands(part)]
         for part in parts:
-            if self._stands(part):
+            forms = (part, *other_forms(part))
+            if any(map(self._stands, forms)):
                 continue
             smaller = smaller_parts(part)
-            if len(smaller) == 1:
-                lacked = (*smaller, *other_forms(part))
-                if any(map(self._stands, lacked)):
-                    continue
-            else:
-                lacked = next(((each,) for each in smaller if not self._stands(each)), ())
-                if not lacked:
-                    continue
-            self.absent += (part, *lacked)
+            lacked = next(((each,) for each in smaller if not self._stands(each)), ())
+            if not lacked:
+                continue
+            self.absent += (*forms, *lacked)
             return False
         return True
 

@@ -175,15 +175,22 @@ def parts_of(text: str) -> tuple[str, ...]:
     """
     if len(text) > _LONGEST or not _COMPOSITE.search(text) or TIME.match(text):
         return ()
-    if text.count("\n") > 1 and _LABELLED.search(text):
-        found = [each.strip().lower() for each in _LABELLED.findall(text, text.index("\n"))]
-        pieces = [each for each in found if each not in PLACEHOLDERS and not is_little(each)]
+    if found := labelled(text):
+        lower = [each.lower() for each in found]
+        pieces = [each for each in lower if each not in PLACEHOLDERS and not is_little(each)]
     else:
         pieces = [_LABEL.sub("", each.strip()).lower() for each in _LIST.split(text)]
         pieces = [each for each in pieces if each and not _is_nothing(each)]
     if not pieces or all(map(is_little, pieces)):
         return ()
     return () if len(pieces) == 1 and smaller_parts(pieces[0]) in ((), (text.lower(),)) else tuple(pieces)
+
+
+def labelled(text: str) -> list[str]:
+    """The values of the lines `Label: value` behind the first line of a text; none of a text of one line or two."""
+    if len(text) > _LONGEST or text.count("\n") < 2:
+        return []
+    return [each.strip() for each in _LABELLED.findall(text, text.index("\n"))]
 
 
 short_parts = lru_cache(maxsize=65536)(parts_of)

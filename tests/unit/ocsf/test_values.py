@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.ocsf import values
-from lake.ocsf.accounts.rows import SEPARATOR, Known
+from lake.ocsf.accounts.known import Known
+from lake.ocsf.accounts.rows import SEPARATOR
 from lake.ocsf.values import Accounts, Record
 
 PATHS = ("time", "user.name", "user.uid", "src_endpoint.ip", "src_endpoint.port", "status_id", "api.request.data")
