@@ -16,6 +16,7 @@
     {% call statement("main") %}select 0{% endcall %}
     {{ return({"relations": [target]}) }}
   {%- endif -%}
+  {%- set compiled_code = lake_call("hw_reads", [model.name, compiled_code]) if source else compiled_code -%}
   {%- set folder = lake_call("hw_stage", [model.name]) -%}
   {%- set described, rows, mapped = "", "", none -%}
   {%- if not source -%}
@@ -189,13 +190,25 @@ create or replace temp table tried_rows as {{ rows }}
   {#- Computes a view once for the whole run and lets it read the result, one folder per class: a mapping then reads the
       events of its class instead of parsing every bronze row of its source again. -#}
   {%- set described = lake_described("select * from " ~ relation) -%}
-  {%- set how = fromjson(lake_call("hw_keeps", [relation.identifier, described])) -%}
+  {%- set classes = [] -%}
+  {%- for row in run_query("select class_uid, count(*) from " ~ relation ~ " group by 1").rows -%}
+    {%- do classes.append([row[0] | int if row[0] is not none else none, row[1] | int]) -%}
+  {%- endfor -%}
+  {%- set how = fromjson(lake_call("hw_keeps", [relation.identifier, described, tojson(classes)])) -%}
   {%- if how.file -%}{%- do lake_keep_reads(model, how, []) -%}{%- endif -%}
   {%- set folder = lake_call("hw_stage", [relation.identifier]) | replace("'", "''") -%}
   {#- `metadata` carries the record: it is written once -#}
-  {%- set rows = "select * exclude (_raw) from " if lake_carries_record(described) else "select * from " -%}
-  {%- do lake_execute("copy (" ~ rows ~ relation ~ ") to '" ~ folder ~ how.file ~ "' (" ~ how.options ~ ")") -%}
+  {%- set rows = ("select * exclude (_raw) from " if lake_carries_record(described) else "select * from ") ~ relation -%}
+  {%- if how.whole -%}{#- its mapping computes them, with the columns that it asks for -#}
+    {%- set rows = rows ~ " where class_uid is distinct from " ~ how.whole -%}
+  {%- endif -%}
+  {%- do lake_execute("copy (" ~ rows ~ ") to '" ~ folder ~ how.file ~ "' (" ~ how.options ~ ")") -%}
   {%- set select = lake_call("hw_kept", [relation.identifier, described]) -%}
+  {%- if how.whole -%}
+    {%- set whole = api.Relation.create(schema=relation.schema, identifier=relation.identifier ~ "__whole") -%}
+    {%- do lake_execute("drop view if exists " ~ whole) -%}
+    {%- do lake_execute("alter view " ~ relation ~ ' rename to "' ~ whole.identifier ~ '"') -%}
+  {%- endif -%}
   {%- do lake_execute("create or replace view " ~ relation ~ " as " ~ select) -%}
 {%- endmacro %}
 

@@ -35,6 +35,8 @@ _KEPT_BY_CLASS = (
 )
 _KEPT_IN_ONE = f"{_KEPT_AS}, row_group_size 2048, dictionary_size_limit 1000"  # what little memory has room for
 _KEPT = "kept.parquet"
+WHOLE = "__whole"  # behind the name of a view: the view itself, where not all of it is kept
+_MANY_ROWS = 10_000
 HELD_ROWS = "held_rows"  # a temporary table of all rows of a model, where they are few
 
 
@@ -101,9 +103,20 @@ def kept_select(folder: Path, columns: Sequence[tuple[str, str]]) -> str:
     return f"select {typed} from read_parquet({files}, {types})"
 
 
-def routed_classes(folder: Path) -> set[str]:
+def class_of_most(classes: Sequence[tuple[int | None, int]]) -> int | None:
+    """Return the class, of (class, rows), that has more than half of many rows; None where there is none.
+
+    To compute its rows when they are mapped takes less than to write and read them: a view has more columns than any
+    mapping asks for. Okta, 47,000 sign-ins of 50,000 events: 6.0 s of CPU to write all, 1.9 s to compute them.
+    """
+    most, rows = max(classes, key=lambda each: each[1], default=(None, 0))
+    return most if rows >= _MANY_ROWS and 2 * rows > sum(each for _, each in classes) else None
+
+
+def routed_classes(folder: Path) -> set[int | None]:
     """Return the uids of the classes whose events a run keeps in a folder; none where these are not kept by class."""
-    return {each.parent.name.partition("=")[2] for each in folder.glob("class_uid=*/*.parquet")}
+    names = (each.parent.name.partition("=")[2] for each in folder.glob("class_uid=*/*.parquet"))
+    return {int(name) for name in names if name.isdigit()}
 
 
 def still_invalid(invalid: Mapping[str, Mapping[str, tuple[int, str]]]) -> str:

@@ -15,8 +15,9 @@ Functions (all text in, text out; `!` first marks an error that the macro raises
   hw_check(model, table, columns) → JSON: what was staged, queries for broken OCSF rules and for what waits, and
                                   statements that write its observables; {} when nothing was staged
   hw_repair(model, JSON)        → JSON of rows by hour that broke a rule, and were made valid where they are staged
-  hw_keeps(model, columns)      → JSON: how a view that is computed once is written: `options`, and `file` below its
-                                  folder; without one, a folder a class
+  hw_keeps(model, columns, classes) → JSON: how a view that is computed once is written: `options`, and `file` below
+                                  its folder; without one, a folder a class, but for a class of most rows (`whole`)
+  hw_reads(model, sql)          → the SQL, which reads the whole view where its class was not written
   hw_routed(model)              → "yes" if events of its class are there, or may be; a trial plans every mapping
   hw_kept(model, columns)       → SELECT over what was computed once for the run
   hw_publish(JSON)              → JSON of rows by hour; a trial keeps the rows in its folder
@@ -71,7 +72,7 @@ from lake.query.views import lake_table, mart_files
 from lake.storage import paths
 from lake.storage.duck import Signed, rows_select, typed_select
 from lake.storage.publish import Workplace, recover
-from orchestration.dbt.request import Repaired, Request, current_request, own_request
+from orchestration.dbt.request import Request, current_request, own_request
 from orchestration.settings import load_settings, lookups_of
 
 KEPT_ROWS = 100_000  # of a reference table that a run keeps in memory
@@ -105,6 +106,7 @@ class Plugin(BasePlugin):
         self._held: ReferenceInventory | None = None
         self._accounts: dict[str, Accounts] = {}  # by model
         self._held_models: set[str] = set()  # whose rows are in staged.HELD_ROWS
+        self._whole: dict[str, int | None] = {}  # by events model: the class that is not kept
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions."""
@@ -125,7 +127,8 @@ class Plugin(BasePlugin):
             ("hw_wanted", self._wanted, 1),
             ("hw_parts", self._parts, 2),
             ("hw_parquet", lambda _: self._memory.parquet, 1),
-            ("hw_keeps", self._keeps, 2),
+            ("hw_keeps", self._keeps, 3),
+            ("hw_reads", self._reads, 2),
             ("hw_routed", self._routed, 1),
             ("hw_events", self._events, 3),
             ("hw_check", self._check, 3),
@@ -262,14 +265,27 @@ class Plugin(BasePlugin):
         con, options = self._connection.cursor(), self._memory.parquet
         return json.dumps(staged.repair_hours(con, event_class, described, folder, given["hours"], options))
 
-    def _keeps(self, model: str, described: str) -> str:
-        files = len(self._request.project.mappings.models_of(model)) + 1  # a class each, and those without one
-        return json.dumps(staged.keeping(self._memory, json.loads(described), files))
+    def _keeps(self, model: str, described: str, classes: str) -> str:
+        project = self._request.project
+        files = len(project.mappings.models_of(model)) + 1  # a class each, and those without one
+        how = staged.keeping(self._memory, json.loads(described), files)
+        is_whole = not how["file"] and self._request.trial is None and project.is_read_by_mappings(model)
+        self._whole[model] = staged.class_of_most(json.loads(classes)) if is_whole else None
+        if self._whole[model] is not None:
+            how["whole"] = str(self._whole[model])
+        return json.dumps(how)
+
+    def _reads(self, model: str, sql: str) -> str:
+        source = model.partition("__")[2]
+        if (whole := self._whole.get(source)) and self._request.project.class_read(model) in (None, whole):
+            return sql.replace(f'."{source}"', f'."{source}{staged.WHOLE}"')
+        return sql
 
     def _routed(self, model: str) -> str:
-        routed = staged.routed_classes(self._current().place.path / model.partition("__")[2])
-        read = self._request.project.class_read(model) if routed and self._request.trial is None else None
-        return "yes" if read is None or str(read) in (routed or ()) else ""
+        source = model.partition("__")[2]
+        routed = staged.routed_classes(self._current().place.path / source) | {self._whole.get(source)}
+        read = self._request.project.class_read(model) if routed != {None} and self._request.trial is None else None
+        return "yes" if read is None or read in routed else ""
 
     def _kept(self, model: str, described: str) -> str:
         return staged.kept_select(self._current().staging_folder(model), json.loads(described))
@@ -280,29 +296,16 @@ class Plugin(BasePlugin):
         if asked.get("invalid") and self._request.trial is None:
             return f"!{staged.still_invalid(asked['invalid'])}"
         broken = "invalid" if self._request.trial is None else "found"  # a trial tells what the mapping itself broke
-        rows = self._current().publish_model(
-            asked["model"],
-            asked["table"],
-            asked["source"],
-            asked.get("counts", {}),
-            asked.get(broken, {}),
-            asked.get("content"),
-            asked.get("mapped"),
-        )
+        told = asked["model"], asked["table"], asked["source"], asked.get("counts", {}), asked.get(broken, {})
+        rows = self._current().publish_model(*told, asked.get("content"), asked.get("mapped"))
         if self._request.trial is not None and current_request() is None:
             _say(asked["model"], rows)
         self._accounts.pop(asked["model"], None)
         if self._memory.is_little:
             forget()
         self._request.told(asked["model"])
-        self._note_repaired(asked)
+        self._request.note_repaired(asked["model"], asked.get("counts", {}), asked.get("found", {}))
         return json.dumps(rows)
-
-    def _note_repaired(self, asked: Mapping[str, Any]) -> None:
-        rows = sum(each.get("repaired", 0) for each in asked.get("counts", {}).values())
-        if rows:
-            found = {rule: uid for rules in asked["found"].values() for rule, (_, uid) in rules.items()}
-            self._request.repaired[asked["model"]] = Repaired(rows, tuple(found), str(next(iter(found.values()), "")))
 
     def _try(self, view: str) -> str:
         trial = self._request.trial

@@ -167,6 +167,12 @@ class Project:
                         readers.setdefault(self.name(parent), set()).add(each)
         return sorted(view for view, found in readers.items() if len(found) >= readers_at_least)
 
+    def is_read_by_mappings(self, model: str) -> bool:
+        """Whether tables of the lake alone read a model."""
+        readers = self.manifest["child_map"].get(f"model.{self.package}.{model}", ())
+        models = [self._props(each) for each in readers if each.startswith("model.")]
+        return all(each["config"]["materialized"] == "lake_partition" for each in models)
+
     def class_read(self, model: str) -> int | None:
         """Return the class whose events a mapping reads, of its source's events and of nothing else; None if unsure."""
         unique_id, source = f"model.{self.package}.{model}", model.partition("__")[2]

@@ -5,10 +5,11 @@ the plugin takes it. A `dbt run` that nobody asked for so makes its own.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lake import ledger
 from lake.build.run import Plan, Trial
@@ -71,6 +72,12 @@ class Request:
     too_deep: dict[str, tuple[Unprocessable, ...]] = field(default_factory=dict, compare=False)
     told: Callable[[str], None] = field(default=lambda _: None, compare=False)
     repaired: "dict[str, Repaired]" = field(default_factory=dict, compare=False)
+
+    def note_repaired(self, model: str, counts: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+        """Note what was made valid of a model: `counts` by hour, `found` are hour → rule → [rows, uid of one]."""
+        if rows := sum(each.get("repaired", 0) for each in counts.values()):
+            rules = {rule: uid for broken in found.values() for rule, (_, uid) in broken.items()}
+            self.repaired[model] = Repaired(rows, tuple(rules), str(next(iter(rules.values()), "")))
 
 
 @contextmanager
