@@ -277,7 +277,8 @@ class Plugin(BasePlugin):
 
     def _reads(self, model: str, sql: str) -> str:
         source = model.partition("__")[2]
-        if (whole := self._whole.get(source)) and self._request.project.class_read(model) in (None, whole):
+        whole = self._whole.get(source)
+        if whole is not None and self._request.project.class_read(model) in (None, whole):
             return sql.replace(f'."{source}"', f'."{source}{staged.WHOLE}"')
         return sql
 

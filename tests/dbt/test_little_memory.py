@@ -1,6 +1,7 @@
 """An hour is built within little memory: what is wide goes in steps, and the rows are those that much memory gives."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ingest.contracts import load_contracts
 from ingest.landing import land_files
 from ingest.objects import list_objects
+from lake.build import staged
 from lake.build.memory import BuildMemory
 from lake.storage.publish import open_store
 from orchestration.dbt import run
@@ -49,6 +51,22 @@ def test_an_hour_gives_the_same_rows_within_little_memory(landed: Path, tmp_path
     much, little = (rows(landed, tmp_path / memory, okta_project, memory) for memory in ("2GiB", LITTLE))
     assert [200, 400] == [len(each) for each in much]
     assert much == little
+
+
+def test_a_class_of_most_events_gives_the_same_rows_uncopied(
+    landed: Path, tmp_path: Path, okta_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = rows(landed, tmp_path / "kept", okta_project, "2GiB")
+    copied, select = set(), staged.kept_select
+
+    def seen(folder: Path, columns: Sequence[tuple[str, str]]) -> str:
+        copied.update(each.name for each in folder.iterdir())
+        return select(folder, columns)
+
+    monkeypatch.setattr(staged, "_MANY_ROWS", 1)
+    monkeypatch.setattr(staged, "kept_select", seen)
+    assert kept == rows(landed, tmp_path / "whole", okta_project, "2GiB")
+    assert {"class_uid=3002", "class_uid=__HIVE_DEFAULT_PARTITION__"} == copied  # of 600, 400 are of class 0
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ class Row:
         parts = short_parts(text) if len(text) < SHORT else parts_of(text)
         if (parts and self._has_all(parts)) or (text[0] in "{[" and self._is_json_of_values(text, node)):
             return DERIVED
-        self.absent += forms if text[0] > " " < text[-1] else (text.lower(), *forms)
+        self.absent += forms
         self.is_sure &= ESCAPED.search(text) is None  # else JSON may have it otherwise
         return PLACED if is_escaped and self._is_leaf(text) else ""
 
@@ -241,9 +241,9 @@ class Row:
 
     def _is_instant(self, text: str, forms: Sequence[str]) -> bool:
         """Whether a text is the time of the event in some zone, which is a multiple of 15 minutes from UTC."""
-        if len(forms) < 2 or not TIME.match(text) or not self.values[0]:
+        if not TIME.match(text) or not forms[-1].lstrip("-").isdigit() or not self.values[0]:
             return False
-        apart = int(forms[1]) // 1000 - int(self.values[0]) // 1000
+        apart = int(forms[-1]) // 1000 - int(self.values[0]) // 1000
         return abs(apart) <= _WIDEST_ZONE and apart % 900 == 0
 
     def _like_place(self, text: str, node: Node) -> int:

@@ -162,7 +162,8 @@ def plain_number(text: str) -> str:
 
 def forms_of(text: str) -> tuple[str, ...]:
     """A text in the forms in which a row may have it."""
-    return (text.strip().lower(), *other_forms(text))
+    folded, stripped = text.lower(), text.strip().lower()
+    return (stripped, *other_forms(text)) if folded == stripped else (folded, stripped, *other_forms(text))
 
 
 short_forms = lru_cache(maxsize=65536)(forms_of)

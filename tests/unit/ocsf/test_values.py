@@ -245,6 +245,38 @@ def test_rows_that_differ_from_what_was_learned_are_looked_at(change: dict[str, 
     assert learned.left(json.dumps(RECORD | change), SEPARATOR.join(row)) == left(RECORD | change, tuple(row))
 
 
+MESSAGE = "A thing was done.\r\n\r\n\tWho:\t\t{}\r\n\tId:\t\t{}\r\n\tFrom:\t\t{}\r\n\tHow:\t\t-\r\n\tPort:\t\t22"
+
+
+@pytest.mark.parametrize(
+    ("who", "id_", "source", "is_left"),
+    [
+        ("jo.meyer", "00u1a2b3c4", "192.0.2.7", False),
+        ("JO.MEYER", "00u1a2b3c4", "::ffff:192.0.2.7", False),  # in other forms
+        ("00u1a2b3c4", "jo.meyer", "192.0.2.7", False),  # at other places
+        ("somebody.else", "00u1a2b3c4", "192.0.2.7", True),
+        ("jo.meyer", "00u1a2b3c4", "::ffff:198.51.100.1", True),
+        ("jo.meyer", "-", "192.0.2.7", False),
+    ],
+)
+def test_labelled_lines_are_held_against_the_row(who: str, id_: str, source: str, is_left: bool) -> None:
+    learned, row = accounts(), SEPARATOR.join(ROW)
+    usual = json.dumps(RECORD | {"user": {}, "note": MESSAGE.format("jo.meyer", "00u1a2b3c4", "::ffff:192.0.2.7")})
+    record = RECORD | {"user": {}, "note": MESSAGE.format(who, id_, source)}
+    for _ in range(40):
+        assert not learned.left(usual, row)
+        assert learned.left(json.dumps(record), row) == left(record) == ({"note": record["note"]} if is_left else {})
+
+
+def test_what_unmapped_has_under_the_path_is_not_added_again() -> None:
+    held = '{"request":{"bucket":"nobody has it","size":17},"note":"a rare word"}'
+    record = {"note": "a rare word", "request": {"bucket": "nobody has it", "size": 17, "more": "of it"}}
+    learned = accounts()
+    for _ in range(20):
+        found = json.loads(learned.unmapped(json.dumps(record), SEPARATOR.join([""] * len(ROW)), held) or "")
+        assert found == {"note": "a rare word", "request": record["request"]}
+
+
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\x01b", "", "a.b", "$", "é", "x" * 5000])
 def test_any_name_may_come_again(name: str) -> None:
     learned, record = accounts(), {**RECORD, name: "a marker", "request": {name: {name: 4711}}}
