@@ -185,7 +185,11 @@ def _current(there: Sizes, built: Mapping[str, BuildReceipt], inputs: Mapping[st
     """Whether no hour of a model is stale, where that is told at once; `_why` tells it of each hour."""
     if not built_of(built, inputs) or {each.mapping for each in built.values()} - {mapping}:
         return False
-    return not any(lost_file(each, there) for each in built.values() if each.file and not each.expired_at)
+    return not any(
+        (each.counts and HELD in each.counts) or lost_file(each, there)
+        for each in built.values()
+        if each.file and not each.expired_at
+    )
 
 
 def _why(there: Sizes, receipt: BuildReceipt | None, inputs: tuple[tuple[str, str], ...], mapping: str) -> str:
