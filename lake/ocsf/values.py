@@ -163,8 +163,8 @@ class Accounts:
             if node.is_open and held.__class__ is value.__class__ is dict:
                 rest = {name: each for name, each in value.items() if name not in held or held[name] != each}
                 if len(rest) < len(value):
-                    if rest and (rest := self._object(rest, node, row)):
-                        left.append((leaf, rest))
+                    if rest and (lacked := self._object(rest, node, row)):
+                        left.append((leaf, lacked))
                     return
         if node is None or node.is_kept or first not in _OPENING:
             rest = self._rest_of(leaf, text, row)

@@ -1,7 +1,9 @@
-"""The lake's path grammar: every key in the lake is made here, and read back here."""
+"""The lake's path grammar: every key in the lake is made here, and read back here; folders on this machine are, too."""
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +27,9 @@ ERASURES = "erasures"  # standing conditions, which may name a person: close thi
 
 # Whatever the umask: a lake is read by its group, and what was erased on request, and by whom, by nobody else.
 FILE_MODE, FOLDER_MODE, PRIVATE_MODE = 0o640, 0o750, 0o700
+_SYNCED_AT_ONCE = 8
+_SMALL = 1 << 16  # bytes of a file that is read at once
+RACES = 5  # an emptied folder may vanish between making it and using it, as often as others clean up
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 BATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -264,3 +269,70 @@ def built_folders(folders: Callable[[str], Iterable[str]], source: str) -> list[
     found += [silver_folder(table, source) for table in folders(SILVER)]
     found += [index_folder(table, source) for table in folders(INDEX)]
     return found + [gold_folder(mart) for mart in folders(GOLD)]
+
+
+def make_folder(folder: Path, mode: int = FOLDER_MODE) -> None:
+    """Make a folder and those above it, also while another process removes folders that are empty."""
+    for attempt in range(RACES):
+        try:
+            if not folder.is_dir():
+                fresh = [each for each in (folder, *folder.parents) if not each.exists()]
+                folder.mkdir(parents=True, exist_ok=True)
+                for each in fresh:
+                    each.chmod(mode)
+            return
+        except FileNotFoundError:
+            if attempt == RACES - 1:
+                raise
+
+
+def to_sync(folder: Path) -> Iterator[Path]:
+    """Yield a folder in which a name changes, and those above it up to one that was there before."""
+    yield folder
+    while not folder.exists():
+        folder = folder.parent
+        yield folder
+
+
+def sync(paths: Iterable[Path]) -> None:
+    """Wait until files and folders are on the disk: many at once take a twentieth of one after the other."""
+    each_once = list(set(paths))
+    if len(each_once) < _SYNCED_AT_ONCE:
+        for path in each_once:
+            _sync_one(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # most writes are of one file in one folder
+
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(_sync_one, each_once))
+
+
+def _sync_one(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # pragma: no cover - Windows opens no folders
+        return
+    with suppress(FileNotFoundError):  # an emptied folder that another process has removed
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def bytes_of(path: str) -> bytes:
+    """Return the bytes of a file: `pathlib` takes as long as the system for a small one."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        data = os.read(descriptor, _SMALL)
+        if len(data) < _SMALL:
+            return data
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return data + file.read()
+    finally:
+        os.close(descriptor)
+
+
+def size_of(path: str) -> int | None:
+    """Return the bytes of a file by their number; None where there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.stat(path).st_size  # noqa: PTH116 - pathlib takes as long as the system
+    return None

@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from lake.base.errors import REPAIR, WRONG_CALL, HeadwaterError, tell_omission
-from lake.storage.paths import JOURNAL, STAGING
+from lake.storage.paths import JOURNAL, STAGING, make_folder
 from lake.storage.store import (
     ABSENT,
     ANY,
@@ -34,7 +34,6 @@ from lake.storage.store import (
     S3Options,
     Store,
     file_lock,
-    make_folder,
 )
 
 try:

@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from lake.base.errors import HeadwaterError
-from lake.storage.paths import ERASURES, FILE_MODE, FOLDER_MODE, PRIVATE_MODE, STAGING, local_root
+from lake.storage.paths import (
+    ERASURES,
+    FILE_MODE,
+    FOLDER_MODE,
+    PRIVATE_MODE,
+    RACES,
+    STAGING,
+    bytes_of,
+    local_root,
+    make_folder,
+    size_of,
+    sync,
+    to_sync,
+)
 
 try:
     import fcntl
@@ -19,9 +32,6 @@ except ImportError:  # pragma: no cover - not on Windows, where one process at a
     fcntl = None  # type: ignore[assignment]
 
 ANY, ABSENT = "*any*", "*absent*"  # what a conditional write expects; else a fingerprint
-_SYNCED_AT_ONCE = 8
-_SMALL = 1 << 16  # bytes of a file that is read at once
-_RACES = 5  # an emptied folder may vanish between making it and using it, as often as others clean up
 
 
 @dataclass(frozen=True)
@@ -208,7 +218,7 @@ class LocalStore(Store):
         beginning = len(self.root) + 1
         for path in self._paths(str(self.path / prefix) if prefix else self.root):
             with suppress(FileNotFoundError):  # it has just gone
-                yield path[beginning:], _bytes(path)
+                yield path[beginning:], bytes_of(path)
 
     def _paths(self, folder: str) -> Iterator[str]:
         try:
@@ -252,16 +262,16 @@ class LocalStore(Store):
             return self._write(key, data)
 
     def _write(self, key: str, data: bytes) -> str:
-        for attempt in range(_RACES):
+        for attempt in range(RACES):
             temporary = f"{STAGING}/.tmp-{uuid.uuid4().hex}"
             self._write_durably(self.path / temporary, data)
-            changed = list(_to_sync((self.path / key).parent))
+            changed = list(to_sync((self.path / key).parent))
             try:
                 self.move(temporary, key)
-                _sync(changed)
+                sync(changed)
                 break
             except FileNotFoundError:  # another process took it for what a dead step left (`publish.sweep`)
-                if attempt == _RACES - 1:
+                if attempt == RACES - 1:
                     raise
         return self.fingerprint_seen(key)
 
@@ -269,24 +279,24 @@ class LocalStore(Store):
     def _write_durably(path: Path, data: bytes) -> None:
         make_folder(path.parent)
         path.write_bytes(data)
-        _sync([path])
+        sync([path])
 
     def put(self, path: Path, key: str) -> None:
         """Replace one file: a copy beside it, fsync, rename."""
         target = self.path / key
         copy = target.with_name(f".tmp-{uuid.uuid4().hex}")
-        for attempt in range(_RACES):
+        for attempt in range(RACES):
             self._make_folder(target.parent)
             try:
                 copy.touch(PRIVATE_MODE)
                 shutil.copyfile(path, copy)
                 copy.chmod(FILE_MODE)
-                _sync([copy])
+                sync([copy])
                 copy.replace(target)
-                _sync([target.parent])
+                sync([target.parent])
                 return
             except FileNotFoundError:  # another process may have removed the folder as an empty one
-                if attempt == _RACES - 1 or not path.exists():
+                if attempt == RACES - 1 or not path.exists():
                     raise
             finally:
                 copy.unlink(missing_ok=True)
@@ -298,31 +308,31 @@ class LocalStore(Store):
     def stage(self, keys: Iterable[str]) -> None:
         """Make what is prepared durable, with its folders."""
         files = [path for key in keys if (path := self.path / key).exists()]
-        _sync([*files, *(folder for path in files for folder in path.parents if folder.is_relative_to(self.path))])
+        sync([*files, *(folder for path in files for folder in path.parents if folder.is_relative_to(self.path))])
 
     def move_many(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Rename staged files to their places, durably."""
         changed: set[Path] = set()
         for staged, final in pairs:
-            changed.update(_to_sync((self.path / final).parent))
+            changed.update(to_sync((self.path / final).parent))
             try:
                 self.move(staged, final)
             except FileNotFoundError:
                 if self.info(final) is None:
                     raise
-        _sync(changed)
+        sync(changed)
 
     def move(self, key: str, to: str) -> None:
         """Rename one file over another; both lie on the lake's own file system."""
         origin, target = self.path / key, self.path / to
-        for attempt in range(_RACES):
+        for attempt in range(RACES):
             self._make_folder(target.parent)
             try:
                 origin.chmod(FILE_MODE)
                 origin.replace(target)
                 return
             except FileNotFoundError:  # another process may have removed the folder as an empty one
-                if attempt == _RACES - 1 or not origin.exists():
+                if attempt == RACES - 1 or not origin.exists():
                     raise
 
     def _make_folder(self, folder: Path) -> None:
@@ -358,74 +368,8 @@ class LocalStore(Store):
 def sizes_of(store: Store, keys: Iterable[str]) -> dict[str, int | None]:
     """Return the sizes of many objects, None of what is not there; of files of a folder nothing else is asked."""
     if isinstance(store, LocalStore):
-        return {key: _size(f"{store.root}/{key}") for key in keys}
+        return {key: size_of(f"{store.root}/{key}") for key in keys}
     return {key: info.size if info else None for key, info in store.infos(keys).items()}
-
-
-def make_folder(folder: Path, mode: int = FOLDER_MODE) -> None:
-    """Make a folder and those above it, also while another process removes folders that are empty."""
-    for attempt in range(_RACES):
-        try:
-            if not folder.is_dir():
-                fresh = [each for each in (folder, *folder.parents) if not each.exists()]
-                folder.mkdir(parents=True, exist_ok=True)
-                for each in fresh:
-                    each.chmod(mode)
-            return
-        except FileNotFoundError:
-            if attempt == _RACES - 1:
-                raise
-
-
-def _to_sync(folder: Path) -> Iterator[Path]:
-    """Yield a folder in which a name changes, and those above it up to one that was there before."""
-    yield folder
-    while not folder.exists():
-        folder = folder.parent
-        yield folder
-
-
-def _sync(paths: Iterable[Path]) -> None:
-    """Wait until files and folders are on the disk: many at once take a twentieth of one after the other."""
-    each_once = list(set(paths))
-    if len(each_once) < _SYNCED_AT_ONCE:
-        for path in each_once:
-            _sync_one(path)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # most writes are of one file in one folder
-
-    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        list(pool.map(_sync_one, each_once))
-
-
-def _sync_one(path: Path) -> None:
-    if fcntl is None and path.is_dir():  # pragma: no cover - Windows opens no folders
-        return
-    with suppress(FileNotFoundError):  # an emptied folder that another process has removed
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _bytes(path: str) -> bytes:
-    """Return the bytes of a file: `pathlib` takes as long as the system for a small one."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        data = os.read(descriptor, _SMALL)
-        if len(data) < _SMALL:
-            return data
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return data + file.read()
-    finally:
-        os.close(descriptor)
-
-
-def _size(path: str) -> int | None:
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return os.stat(path).st_size  # noqa: PTH116 - pathlib takes as long as the system
-    return None
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:

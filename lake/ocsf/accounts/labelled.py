@@ -6,7 +6,6 @@ of the next, the values are held against those places.
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any
 
 from lake.ocsf.accounts.texts import PLACEHOLDERS, is_little, other_forms, short_forms
 
@@ -92,6 +91,6 @@ def _says_nothing(text: str) -> bool:
 def _several(numbers: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
     """What gives the texts at some numbers, as one sequence whatever their number."""
     if len(numbers) > 1:
-        several: Any = itemgetter(*numbers)
+        several: Callable[[Sequence[str]], Sequence[str]] = itemgetter(*numbers)
         return several
     return lambda texts: [texts[number] for number in numbers]

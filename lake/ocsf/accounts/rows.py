@@ -129,8 +129,8 @@ class Row:
             return self._keep(text, node, place, PLACED) if place >= 0 else ""
         if self._is_part(text, node.inside):
             return PLACED
-        if "\n" in text and (how := self._of_lines(text, node)) is not None:
-            return how
+        if "\n" in text and (of_lines := self._of_lines(text, node)) is not None:
+            return of_lines
         if text in values:
             node.place = values.index(text)
             self.used.append(node.place)
