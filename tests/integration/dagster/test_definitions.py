@@ -17,7 +17,7 @@ from lake.storage.store import LocalStore
 from orchestration.dbt.project import load_project
 from orchestration.settings import PROJECT
 from tests.integration.dagster import cloudtrail_hours as trail
-from tests.integration.dagster.graph import FILE, graph_text
+from tests.integration.dagster.graph import FILE, graph_text, land_every_source
 
 KEY = "2026-03-02-05:00"
 BRONZE = dg.AssetKey(["bronze", trail.SOURCE])
@@ -152,8 +152,7 @@ def test_the_graph_is_the_committed_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     for name in [name for name in os.environ if name.startswith("HEADWATER_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    for source in load_contracts():
-        (tmp_path / ".headwater/lake/ledger/landing" / source).mkdir(parents=True)
+    land_every_source(tmp_path)
     from orchestration.definitions import definitions
 
     defs = definitions()
