@@ -17,6 +17,7 @@ INSTANCE = """\
 telemetry: {enabled: false}
 nux: {enabled: false}
 concurrency: {pools: {default_limit: 1}}  # one run at a time lands a source
+run_monitoring: {enabled: true, poll_interval_seconds: 15}  # a run whose process was killed is told as failed
 """
 
 

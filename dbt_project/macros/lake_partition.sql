@@ -198,7 +198,8 @@ create or replace temp table tried_rows as {{ rows }}
   {%- if how.file -%}{%- do lake_keep_reads(model, how, []) -%}{%- endif -%}
   {%- set folder = lake_call("hw_stage", [relation.identifier]) | replace("'", "''") -%}
   {#- `metadata` carries the record: it is written once -#}
-  {%- set rows = ("select * exclude (_raw) from " if lake_carries_record(described) else "select * from ") ~ relation -%}
+  {%- set rows = "select * exclude (_raw) from " if lake_carries_record(described) else "select * from " -%}
+  {%- set rows = rows ~ relation -%}
   {%- if how.whole -%}{#- its mapping computes them, with the columns that it asks for -#}
     {%- set rows = rows ~ " where class_uid is distinct from " ~ how.whole -%}
   {%- endif -%}
