@@ -23,9 +23,8 @@ from lake.base.http import SYSTEM_CLOCK, Answer, Clock, FailedTry, HeaderAuth, H
 
 # A page may take a while: a token that ends within this time is not begun with.
 SPARE_SECONDS = 300
-_ASSERTION_SECONDS = (
-    3600  # the longest that Google takes (developers.google.com/identity/protocols/oauth2/service-account)
-)
+# The longest that Google takes (developers.google.com/identity/protocols/oauth2/service-account).
+_ASSERTION_SECONDS = 3600
 
 
 @dataclass(frozen=True)
