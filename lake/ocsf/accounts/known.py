@@ -56,7 +56,8 @@ class Node:
         self.is_open, self.is_spread, self.is_time = known.is_open, known.is_spread, known.is_time
         self.dropped, self.is_kept = known.dropped, known.is_kept
         self.coded = tuple(number for number, path in enumerate(paths) if path in known.coded)
-        self.names = tuple({name.lower(): 0, name.lower().replace("_", ""): 0})
+        folded = name.lower()  # `unmapped` has it under one of these
+        self.names = tuple(dict.fromkeys((folded, folded.replace("_", ""), self.path.lower())))
         self.related: tuple[int, ...] | None = None  # made when asked for
         self.kinds: Kinds | None = None  # of texts of labelled lines
         self.place = self.inside = 0  # where its value stood last, as it is, and as a part or in another form

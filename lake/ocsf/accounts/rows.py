@@ -264,8 +264,8 @@ class Row:
 
     def has_member(self, text: str, node: Node) -> bool:
         """Whether JSON has a text anywhere under a name, as in lists; slower than what `how` looks at."""
-        name, folded = node.name.lower(), text.lower()
-        return any(path.lower().endswith(name) and value.lower() == folded for path, value in self._leaves())
+        names, folded = (node.name.lower(), node.path.lower()), text.lower()
+        return any(value.lower() == folded and path.lower().endswith(names) for path, value in self._leaves())
 
     def _member_at(self, written: str) -> int:
         """Where JSON has a member of a name, or of a path that ends with it, with a value; -1 for nowhere."""

@@ -99,6 +99,14 @@ def test_what_says_little_counts_under_its_own_name_in_json() -> None:
     assert left({"port": 1, "note": True}, row) == {"port": 1, "note": True}
 
 
+def test_what_says_little_counts_under_the_contracts_name_in_json() -> None:
+    known = Known(below={"ResourceID": Known("resource.id")})
+    row = SEPARATOR.join((*ROW[:6], '{"resource.id":"u2"}'))
+    assert not accounts(known).left('{"ResourceID": "u2"}', row)
+    assert accounts(known).left('{"ResourceID": "u3"}', row) == {"resource.id": "u3"}
+    assert [each.how for each in accounts(known).trace('{"ResourceID": "u2"}', row)] == ["placed"]
+
+
 def test_numbers_that_say_little_count_where_their_name_is_alike() -> None:
     row = ("0", "", "", "", "7", "", "")
     assert left({"port": 7, "note": 7}, row) == {"note": 7}
