@@ -76,7 +76,7 @@ class TestExitCodes:
         ("words", "code", "said"),
         [
             (("trace", "no-such-uid"), 1, "no event with uid 'no-such-uid'"),
-            (("land", "no_such_source", "."), 2, "no source 'no_such_source'; there are aws_cloudtrail"),
+            (("land", "no_such_source", "."), 2, "no source 'no_such_source'; there are auth0, aws_cloudtrail"),
             (("land", SOURCE, "no/such/path"), 2, "no/such/path: no such file or folder"),
             (("land", SOURCE, ".", "--on-stall", "drop"), 2, "expected stall, quarantine or null"),
             (("balance", "--from", "yesterday"), 2, "'yesterday' is no day or hour"),
