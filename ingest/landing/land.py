@@ -22,7 +22,14 @@ from types import MappingProxyType
 import msgspec
 
 from ingest.contracts import Contract
-from ingest.landing.publish import LandingError, Staged, first_line, publish_without_erased, receipt_of
+from ingest.landing.publish import (
+    LandingError,
+    Staged,
+    first_line,
+    no_longer_among,
+    publish_without_erased,
+    receipt_of,
+)
 from ingest.landing.write import LandingSettings, Progress, Writing, connect
 from ingest.objects import RawObject
 from lake import ledger
@@ -61,6 +68,10 @@ class FewerRecords(LandingError):
     """A batch that is asked for again and answers fewer records than it landed; the landed ones stay as they are."""
 
     exit_code = NEEDS_A_LOOK
+
+    def __init__(self, found: int, words: str) -> None:
+        self.found = found
+        super().__init__(words)
 
 
 def land(
@@ -159,10 +170,12 @@ def _land(
 
         def receipt(gone: Sequence[Removed]) -> LandingReceipt:
             made = receipt_of(staged, written.report, written.reader, settings.stalls_as)
-            if previous and not may_shrink and made.read < previous.read:
+            if previous and not may_shrink and (gone_since := no_longer_among(store, previous, staged)):
                 raise FewerRecords(
-                    f"{contract.source}: batch {batch} landed {previous.read} records, and now {made.read} were found."
-                    " Nothing was changed: bronze keeps what it has. Does the source still keep records of that time?"
+                    made.read,
+                    f"{contract.source}: batch {batch} landed {previous.read} records, and {gone_since} of them are not"
+                    f" among the {made.read} found now. Nothing was changed: bronze keeps what it has. Does the source"
+                    " still keep records of that time?",
                 )
             made = msgspec.structs.replace(
                 made,

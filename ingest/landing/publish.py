@@ -284,6 +284,30 @@ def publish_without_erased(
     raise AssertionError("the last try returns or raises")
 
 
+def no_longer_among(store: Store, previous: LandingReceipt, staged: Staged) -> int:
+    """Return how many records that a batch has landed were not staged: by their event key, else by their text."""
+    from lake.ledger.live_files import live_files  # only what is asked for again may lack something
+    from lake.storage import duck
+
+    new = {paths.BRONZE: staged.bronze_files(), paths.QUARANTINE: staged.quarantine_files()}
+    there = [
+        f"select {column} as what from read_parquet({listed(map(str, new[room]))}, hive_partitioning = false)"
+        for room, column in ((paths.BRONZE, "_event_key"), (paths.BRONZE, "_raw"), (paths.QUARANTINE, "_raw"))
+        if new[room]
+    ] or ["select null::varchar as what"]
+    missing = 0
+    with duck.connect(store) as con:
+        con.execute(f"create temp table there as {' union '.join(there)}")
+        for room, key in ((paths.BRONZE, "_event_key"), (paths.QUARANTINE, "_raw")):
+            if files := [each.address(store) for each in live_files([previous], room)]:
+                missing += con.execute(
+                    f"select count(*)::bigint from ({duck.rows_select(files)}) as old"
+                    f" anti join there as keyed on keyed.what = old.{key}"
+                    " anti join there as written on written.what = old._raw"
+                ).fetchall()[0][0]
+    return missing
+
+
 def _erasures(store: Store, source: str) -> "list[ErasureRule]":
     """Return the erasures that stand for a source."""
     if next(iter(store.list(paths.erasure_conditions(source))), None) is None:

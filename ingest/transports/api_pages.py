@@ -33,10 +33,7 @@ def at(value: Any, path: str) -> Any:
 def records_of(body: bytes, path: str) -> Sequence[bytes]:
     """The records of a page as they came. A page that cannot be taken apart has none."""
     try:
-        found: Any = msgspec.Raw(body)
-        for name in path.split(".") if path else ():
-            found = msgspec.json.decode(found, type=dict[str, msgspec.Raw]).get(name, b"[]")
-        return [bytes(each) for each in msgspec.json.decode(found, type=list[msgspec.Raw])]
+        return [bytes(each) for each in msgspec.json.decode(_listed(body, path), type=list[msgspec.Raw])]
     except (msgspec.DecodeError, RecursionError):
         return []
 
@@ -47,13 +44,17 @@ def opened(path: Path, records: str) -> BinaryIO:
         return path.open("rb")
     body = path.read_bytes()
     try:
-        page = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return io.BytesIO(_listed(body, records))
     except (msgspec.DecodeError, RecursionError):
         return io.BytesIO(body)
-    found: Any = page.get(records.partition(".")[0], b"[]")
-    for name in records.split(".")[1:]:
-        found = msgspec.json.decode(found, type=dict[str, msgspec.Raw]).get(name, b"[]")
-    return io.BytesIO(b"[]" if bytes(found) == b"null" else bytes(found))
+
+
+def _listed(body: bytes, path: str) -> bytes:
+    """The list at a dotted path, as it came; an empty one where nothing is, or null. Raises msgspec.DecodeError."""
+    found: Any = body
+    for name in path.split(".") if path else ():
+        found = (msgspec.json.decode(found, type=dict[str, msgspec.Raw] | None) or {}).get(name, b"[]")
+    return b"[]" if bytes(found) == b"null" else bytes(found)
 
 
 def written(moment: datetime, form: str) -> str:

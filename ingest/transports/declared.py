@@ -171,7 +171,7 @@ class _Asked:
                 uri = str(at(blob, declared.uri) or "")
                 if urlsplit(uri)[:2] != urlsplit(self._base)[:2]:
                     raise UnexpectedAnswer(f"{self.place}: lists content elsewhere; the credentials are not sent there")
-                uris.setdefault(str(at(blob, declared.id)), uri)
+                uris.setdefault(str(at(blob, declared.id) or uri), uri)
         if not uris:
             return []
         chain = list(uris.values())

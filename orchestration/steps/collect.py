@@ -34,6 +34,7 @@ from orchestration.settings import ObjectSource, Settings, access_of, in_zone, o
 
 _HOUR = timedelta(hours=1)
 LATE_DAYS = 3  # how far back a bucket is looked through for objects that came after their hour was landed
+_AGAIN = "-again"  # behind the name of an hour's batch: what was found later, where that lacks what has landed
 _OBJECTS_EXAMPLE = "root: /folder/of/its/objects or s3://bucket/prefix"
 
 
@@ -126,9 +127,18 @@ def _land_answers(
         if fetched.failed and ledger.landing(store, contract.source, batch) is not None:
             raise fetched.failed[0][1]  # the batch may hold what failed now; the pages that came are kept
         missing = {name: str(problem) for name, problem in fetched.failed}
-        receipt = land(
-            contract, fetched.objects, store, batch, limits, may_shrink=False, missing=missing, lost=fetched.lost
-        )
+
+        def landed(name: str) -> LandingReceipt:
+            found, lost = fetched.objects, fetched.lost
+            return land(contract, found, store, name, limits, may_shrink=False, missing=missing, lost=lost)
+
+        try:
+            receipt = landed(batch)
+        except FewerRecords as problem:
+            if not problem.found:
+                raise
+            warn_once(f"{problem} What was found lands beside it, as batch {batch}{_AGAIN}.")
+            receipt = landed(batch + _AGAIN)
     except FewerRecords:
         shutil.rmtree(spool, ignore_errors=True)  # what was landed before is in bronze; the next try asks again
         raise
@@ -248,16 +258,25 @@ def _hours_to_ask_again(settings: Settings, contract: Contract, now: datetime) -
         return Late({}, [])
     late, unread, today = dict[datetime, list[str]](), dict[datetime, set[str]](), now.astimezone(UTC)
     since = paths.floor_hour(today.replace(tzinfo=None)) - api.SWEEP - timedelta(days=LATE_DAYS)
-    for receipt in receipts_since(open_lake(settings), contract.source, since):
+    store = open_lake(settings)
+    for receipt in receipts_since(store, contract.source, since):
         hour = paths.hour_named(receipt.batch)
         if hour is None:
             continue
         due = hour.replace(tzinfo=UTC) + _HOUR + api.SWEEP
         if missing := {name for name, _ in receipt.unreadable}:
             late[hour], unread[hour] = sorted(missing), missing
-        elif api.SWEEP and datetime.fromisoformat(receipt.landed_at) < due <= today:
+        elif api.SWEEP and due <= today and not _is_asked_since(store, receipt, due):
             late[hour] = [f"the hour itself, {api.SWEEP} after its end"]
     return Late(dict(sorted(late.items())), [], unread)
+
+
+def _is_asked_since(store: Store, receipt: LandingReceipt, due: datetime) -> bool:
+    """Whether an hour was landed after a time, as its batch or, where that has what is no longer found, beside it."""
+    if datetime.fromisoformat(receipt.landed_at) >= due:
+        return True
+    again = ledger.landing(store, receipt.source, receipt.batch + _AGAIN)
+    return again is not None and datetime.fromisoformat(again.landed_at) >= due
 
 
 def due_hours(settings: Settings, contract: Contract, first: datetime | None, last: datetime | None) -> list[datetime]:

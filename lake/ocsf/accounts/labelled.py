@@ -7,9 +7,9 @@ of the next, the values are held against those places.
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 
-from lake.ocsf.accounts.texts import PLACEHOLDERS, is_little, other_forms, short_forms
+from lake.ocsf.accounts.texts import PLACEHOLDERS, is_little, other_forms
 
-_MOST_KINDS = 500
+_MOST_KINDS, _LONGEST_NAME = 500, 200
 _WORTH_LEARNING = 32  # texts after which a place may be found wanting
 
 
@@ -48,7 +48,7 @@ class Kind:
         if texts != held and "\n".join(texts).lower() != "\n".join(held).lower():
             rest += self._missing(found, values)
         for number, place in self._in_forms:
-            if values[place] not in short_forms(found[number]):
+            if values[place] not in other_forms(found[number]):
                 rest.append(found[number].lower())
         return rest + [text for number in self._little if not _says_nothing(text := found[number].lower())]
 
@@ -75,7 +75,7 @@ class Kinds:
 
         `first` is the first line, `found` are the values of the lines, `values` those of the row.
         """
-        key = first, len(found)
+        key = first[:_LONGEST_NAME], len(found)
         if (kind := self._kinds.get(key)) is not None:
             return kind, kind.rest(found, values)
         if len(self._kinds) >= _MOST_KINDS:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pyarrow.parquet import read_table
 
 from ingest.contracts import contract_of
 from orchestration.demo.simulators.audit_apis.server import AuditApis
@@ -117,6 +118,25 @@ def test_what_came_late_is_told_with_what_to_set(api: AuditApis, configured) -> 
     assert [1, 2] == sorted(events for _, _, events in found["cells"]) and found["p99"] > 2
     said = headwater("lateness", "slack_audit").out
     assert "1 of 3 records" in said and "settle_seconds to 600" in said
+
+
+def test_what_a_vendor_no_longer_shows_stays_beside_what_it_shows_now(api: AuditApis, configured) -> None:
+    configured(slack_audit={"base_url": api.url})
+    assert [2] == landed(headwater("fetch", "slack_audit", "--from", NAME, "--to", NAME, "--json"))
+    api.world.events = [event("b", 59), event("late", 30)]  # as many, and one of them another one
+    found = headwater("fetch", "slack_audit", "--from", NAME, "--to", NAME, "--json")
+    assert "1 of them are not among the 2 found now" in found.err, found.err
+    assert [f"{NAME.replace('-', '')}-again"] == [each["batch"] for each in found.json["receipts"]]
+    files = Path("lake/bronze/slack_audit").rglob("*.parquet")
+    assert ["a", "b", "b", "late"] == sorted(
+        key for file in files for key in read_table(file)["_event_key"].to_pylist()
+    )
+    due = HOUR + timedelta(hours=25)
+    assert [*late_objects(load_settings(), contract_of("slack_audit"), due).hours] == [HOUR.replace(tzinfo=None)]
+    api.world.events = []
+    assert (
+        "2 of them are not among the 0 found now" in headwater("fetch", "slack_audit", "--from", NAME, "--to", NAME).err
+    )
 
 
 def test_a_closed_hour_is_due_again_as_its_contract_asks(api: AuditApis, configured) -> None:

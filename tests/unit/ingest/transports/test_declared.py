@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from ingest.contracts import ContractError, contract_of
 from ingest.contracts.api import ApiDeclaration, read_api
 from ingest.contracts.fields import Place
+from ingest.transports.api_pages import opened, records_of
 from ingest.transports.authorization import Secret, Signature, assertion
 from ingest.transports.declared import DeclaredApi
 from ingest.transports.fetch_errors import MissingCredentials, UnexpectedAnswer, WindowNotSettled
@@ -278,3 +279,20 @@ def test_a_signature_is_that_of_duos_documentation(monkeypatch: pytest.MonkeyPat
     digest = hmac.new(b"Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep", canonical.encode(), hashlib.sha1).hexdigest()
     expected = requests.auth._basic_auth_str("DIWJ8X6AEYOR5OMC6TQ1", digest)
     assert (expected, "Tue, 21 Aug 2012 17:29:18 -0000") == (request.headers["Authorization"], request.headers["Date"])
+
+
+@pytest.mark.parametrize(
+    ("body", "given"),
+    [
+        ('{"data": {"items": [{"a": 1}, 2]}}', '[{"a": 1}, 2]'),
+        ('{"data": {"items": null}}', "[]"),
+        ('{"data": null}', "[]"),
+        ("{}", "[]"),
+        ('{"data": [1]}', '{"data": [1]}'),  # no such page: landing says so of the whole
+        ('{"data": ', '{"data": '),
+    ],
+)
+def test_a_page_gives_its_list_or_itself(tmp_path: Path, body: str, given: str) -> None:
+    (tmp_path / "page.json").write_text(body)
+    assert given == opened(tmp_path / "page.json", "data.items").read().decode()
+    assert len(records_of(body.encode(), "data.items")) == (2 if "1}, 2" in given else 0)
