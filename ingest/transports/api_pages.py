@@ -53,7 +53,7 @@ def _listed(body: bytes, path: str) -> bytes:
     """The list at a dotted path, as it came; an empty one where nothing is, or null. Raises msgspec.DecodeError."""
     found: Any = body
     for name in path.split(".") if path else ():
-        found = (msgspec.json.decode(found, type=dict[str, msgspec.Raw] | None) or {}).get(name, b"[]")
+        found = (msgspec.json.decode(found, type=dict[str, msgspec.Raw] | None) or {}).get(name, b"null")
     return b"[]" if bytes(found) == b"null" else bytes(found)
 
 

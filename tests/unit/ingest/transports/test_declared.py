@@ -112,6 +112,16 @@ def test_every_way_to_page_gives_each_event_once(fetched, kind: str, count: int)
     assert len(asked) <= count // 2 + 2
 
 
+def test_content_without_an_id_is_told_apart_by_where_it_is(fetched) -> None:
+    listed = [{"uri": f"https://api.example.com/blob?of={number}"} for number in (1, 2)]
+
+    def server(query: dict[str, str], _: Any) -> tuple[dict[str, str], Any]:
+        return {}, [{"id": int(query["of"])}] if "of" in query else page([*listed, listed[0]])
+
+    _, ids, _ = fetched({"blobs": {"uri": "uri", "id": "contentId"}}, server)
+    assert [1, 2] == ids
+
+
 def test_a_cursor_is_posted_alone_until_there_are_no_more(fetched) -> None:
     def server(_: Any, body: dict[str, Any]) -> tuple[dict[str, str], Any]:
         at = int(body.get("cursor", "0"))
