@@ -182,6 +182,7 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
     contracts = load_contracts()
     for name in used.sources.keys() - contracts.keys() - read_contracts()[1].keys():
         yield Finding(f"source {name}", "error", "there is no contract of this name", "see `headwater sources`")
+    unused: list[str] = []
     for name in sorted(contracts):
         place, receipts = used.sources.get(name), list(ledger.landings(store, name, []))
         stalled = [receipt.batch for receipt in receipts if receipt.status == "stalled"]
@@ -197,6 +198,9 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
             advice = "correct the type in the contract, or add it to `accepts`, and land again; `_raw` has the values"
             yield Finding(f"source {name}", "warning", f"fields of another type than the contract says: {told}", advice)
         if place is None or (isinstance(place, ObjectSource) and not place.address):
+            if not receipts:
+                unused.append(name)
+                continue
             advice = f"set sources.{name} for hourly runs; `headwater land {name} PATH` works without"
             yield Finding(f"source {name}", "note", f"not configured, {len(receipts)} batches landed", advice)
             continue
@@ -206,6 +210,9 @@ def _sources(used: Settings, store: Store) -> Iterator[Finding]:
             yield Finding(f"source {name}", "error" if wrong else "ok", *(wrong or (shown, "")))
         else:
             yield Finding(f"source {name}", "warning" if place.lacking else "ok", place.address, place.lacking)
+    if unused:
+        advice = "`headwater sources --available` says what each of them needs"
+        yield Finding("other sources", "note", f"{len(unused)} are neither configured nor landed", advice)
 
 
 def _why_unreachable(settings: Settings, source: str, place: ObjectSource) -> tuple[str, str] | None:
